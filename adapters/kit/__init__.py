@@ -1,0 +1,1 @@
+"""Layers that model families share: id maps, padding, soft aggregation, weights, random state."""

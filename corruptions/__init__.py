@@ -1,0 +1,1 @@
+"""Corruptions: one file a family, presets as TOML."""

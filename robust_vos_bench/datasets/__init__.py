@@ -1,0 +1,6 @@
+"""Data sets: lazy videos with prompts, and ground truth apart from them."""
+
+from robust_vos_bench.datasets.dataset import Dataset
+from robust_vos_bench.datasets.video import Frame, FrameSource, Mask, Truth, Video
+
+__all__ = ["Dataset", "Frame", "FrameSource", "Mask", "Truth", "Video"]

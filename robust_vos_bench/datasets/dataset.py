@@ -1,0 +1,49 @@
+"""The contract of a data set: names, lazy videos, truth, and a fingerprint of the bytes it stands on."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+from robust_vos_bench.datasets.video import Truth, Video
+
+
+class Dataset(ABC):
+    """A split of videos. Instances are cheap to make and picklable: nothing is decoded before it is asked for."""
+
+    name: str
+    """Family and split as users type it: "davis2017:val", "demo"."""
+    protocol: str
+    """Scoring protocol that fits this data: a name known to `robust_vos_bench.scoring` ("davis", "ranges")."""
+    root: Path | None = None
+    """Folder the data lies in; None where it is made on the spot."""
+    seen_categories: frozenset[str] = frozenset()
+    """Training categories, where the data set splits scores into seen and unseen (YouTube-VOS)."""
+
+    @property
+    @abstractmethod
+    def videos(self) -> Sequence[str]:
+        """Video names in the official order."""
+
+    @abstractmethod
+    def video(self, name: str) -> Video:
+        """One video, lazily. Raises DataError, naming the file, where something is missing or wrong."""
+
+    @abstractmethod
+    def truth(self, name: str) -> Truth | None:
+        """Ground truth of one video, lazily; None where the data set does not publish it."""
+
+    @abstractmethod
+    def fingerprint(self, name: str) -> str:
+        """Hex digest that changes when the frames, prompts or truth of one video change."""
+
+    @cached_property
+    def index_hash(self) -> str:
+        """One digest for the split: the names and fingerprints of its videos in order."""
+        digest = hashlib.sha256()
+        for name in self.videos:
+            digest.update(f"{name}\0{self.fingerprint(name)}\n".encode())
+        return digest.hexdigest()

@@ -1,0 +1,140 @@
+"""A video as models see it (`Video`) and what only the scorer may see (`Truth`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robust_vos_bench.errors import DataError
+
+Frame = NDArray[np.uint8]
+"""One image: uint8, H x W x 3, RGB."""
+Mask = NDArray[np.uint8]
+"""One label mask: uint8, H x W; 0 is background, 1..254 are object ids."""
+
+
+@runtime_checkable
+class FrameSource(Protocol):
+    """Anything that yields the frames of one clip in order, as often as it is asked to."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+
+@dataclass(frozen=True)
+class Video:
+    """A lazy clip with its prompts. Ground truth is never reachable from here."""
+
+    name: str
+    size: tuple[int, int]
+    """(H, W) of every frame, in pixels."""
+    frames: FrameSource
+    """RGB uint8 H x W x 3 frames in order; may be iterated again. Sources that are `Sequence`s also index."""
+    prompts: Mapping[int, Mask]
+    """Frame index -> uint8 H x W mask of the objects that *first appear* there; 0 carries no information."""
+    frame_names: tuple[str, ...] = ()
+    """File stem of each frame ("00000"), in order."""
+    fps: float = 24.0
+    dataset: str = ""
+    """Where it came from ("davis2017:val"); part of the key of every random draw."""
+    _ids: tuple[int, ...] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.frame_names:
+            object.__setattr__(self, "frame_names", tuple(f"{t:05d}" for t in range(len(self.frames))))
+        ids = sorted({int(i) for mask in self.prompts.values() for i in np.unique(mask)} - {0})
+        object.__setattr__(self, "_ids", tuple(ids))
+
+    def __len__(self) -> int:
+        return len(self.frame_names)
+
+    @property
+    def object_ids(self) -> tuple[int, ...]:
+        """Every id that ever appears in a prompt, sorted."""
+        return self._ids
+
+    @property
+    def first_frames(self) -> dict[int, int]:
+        """Object id -> index of the frame whose prompt introduces it."""
+        first: dict[int, int] = {}
+        for t in sorted(self.prompts):
+            for i in np.unique(self.prompts[t]):
+                if i:
+                    first.setdefault(int(i), t)
+        return first
+
+    @property
+    def first_prompt(self) -> int:
+        """Index of the first frame that has a prompt; frames before it are background by definition."""
+        if not self.prompts:
+            raise DataError(f"video {self.name!r} has no prompt: no first-frame mask holds any object")
+        return min(self.prompts)
+
+    def with_frames(self, frames: FrameSource) -> Video:
+        """The same video over other frames of the same number and size."""
+        return replace(self, frames=frames)
+
+    def with_prompts(self, prompts: Mapping[int, Mask]) -> Video:
+        """The same video with other prompts."""
+        return replace(self, prompts=dict(prompts))
+
+    @classmethod
+    def from_arrays(
+        cls,
+        frames: Sequence[Frame] | NDArray[np.uint8],
+        prompts: Mapping[int, Mask] | Mask,
+        name: str = "clip",
+        fps: float = 24.0,
+    ) -> Video:
+        """A video from arrays in memory: frames RGB uint8 (T, H, W, 3); prompts a mask for frame 0 or a mapping.
+
+        Raises DataError where shapes or types do not fit.
+        """
+        clip = [np.asarray(frame) for frame in frames]
+        if not clip:
+            raise DataError(f"video {name!r} has no frames")
+        for t, frame in enumerate(clip):
+            if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
+                raise DataError(
+                    f"video {name!r}, frame {t}: expected RGB uint8 (H, W, 3), got {frame.dtype} {frame.shape}"
+                )
+            if frame.shape != clip[0].shape:
+                raise DataError(f"video {name!r}, frame {t}: size {frame.shape[:2]} differs from {clip[0].shape[:2]}")
+        size = (int(clip[0].shape[0]), int(clip[0].shape[1]))
+        given = prompts if isinstance(prompts, Mapping) else {0: prompts}
+        checked: dict[int, Mask] = {}
+        for t, mask in sorted(given.items()):
+            array = np.asarray(mask)
+            if array.dtype != np.uint8 or array.shape != size:
+                raise DataError(
+                    f"video {name!r}, prompt at frame {t}: expected a uint8 mask of {size}, "
+                    f"got {array.dtype} {array.shape}"
+                )
+            if not 0 <= t < len(clip):
+                raise DataError(f"video {name!r}: prompt at frame {t}, but there are {len(clip)} frames")
+            if array.any():
+                checked[int(t)] = array
+        return cls(name=name, size=size, frames=clip, prompts=checked, fps=fps)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Ground truth of one video. Only the scorer and the reports hold one; adapters never do."""
+
+    video: str
+    size: tuple[int, int]
+    frame_names: tuple[str, ...]
+    masks: Sequence[Mask | None]
+    """One per frame: uint8 H x W ids (255 = void, where the data set has it), or None where not annotated. Lazy."""
+    first_frames: Mapping[int, int]
+    """Object id -> frame index of its prompt."""
+    categories: Mapping[int, str] = field(default_factory=dict)
+    """Object id -> category name, where the data set tells (YouTube-VOS)."""
+
+    def __len__(self) -> int:
+        return len(self.frame_names)

@@ -1,0 +1,166 @@
+"""Which models there are: built in, installed by others (entry points), or a class in a file."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import sys
+from functools import lru_cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from robust_vos_bench.errors import ContractError, MissingExtraError, RvosError, UsageError, unknown
+from robust_vos_bench.models.adapter import VOSAdapter
+from robust_vos_bench.models.card import ModelCard, ModelEntry
+from robust_vos_bench.models.checkpoint import find_checkpoint
+
+GROUP = "robust_vos_bench.adapters"
+
+
+@lru_cache(maxsize=1)
+def builtin_entries() -> dict[str, ModelEntry]:
+    """Entries of every family under `adapters/`: each light `__init__` lists its own in `MODELS` (no torch there)."""
+    from robust_vos_bench import adapters
+
+    found: dict[str, ModelEntry] = {}
+    for module in sorted(pkgutil.iter_modules(adapters.__path__), key=lambda m: m.name):
+        family = importlib.import_module(f"{adapters.__name__}.{module.name}")
+        for entry in getattr(family, "MODELS", ()):
+            found[entry.name] = entry
+    return found
+
+
+@lru_cache(maxsize=1)
+def plugin_entries() -> dict[str, ModelEntry]:
+    """Entries that installed packages offer; a plug-in is a `ModelEntry` list or a class with a `card`."""
+    found: dict[str, ModelEntry] = {}
+    for point in sorted(entry_points(group=GROUP), key=lambda p: p.name):
+        try:
+            loaded = point.load()
+        except Exception as error:
+            raise ContractError(
+                f"plug-in {point.name!r} ({point.value}) cannot be imported: {error}. Mend or uninstall that package."
+            ) from error
+        if isinstance(loaded, type) and issubclass(loaded, VOSAdapter):
+            found[point.name] = ModelEntry(card_of(loaded), point.value)
+        elif isinstance(loaded, (list, tuple)) and all(isinstance(e, ModelEntry) for e in loaded):
+            found.update({entry.name: entry for entry in loaded})
+        else:
+            raise ContractError(
+                f"plug-in {point.name!r} ({point.value}) is neither a VOSAdapter class nor a list of ModelEntry"
+            )
+    return found
+
+
+def card_of(adapter: type[VOSAdapter]) -> ModelCard:
+    """The card of a class, or a ContractError that says how to give it one."""
+    card = getattr(adapter, "card", None)
+    if not isinstance(card, ModelCard):
+        raise ContractError(f'{adapter.__name__} has no card: set `card = ModelCard("{adapter.__name__.lower()}")`')
+    return card
+
+
+def entries() -> dict[str, ModelEntry]:
+    """All models by name, built-in ones first; a plug-in must not take a built-in name."""
+    builtin, plugins = builtin_entries(), plugin_entries()
+    clash = sorted(set(builtin) & set(plugins))
+    if clash:
+        raise ContractError(f"plug-in model {clash[0]!r} takes the name of a built-in model; rename the plug-in")
+    return {**builtin, **plugins}
+
+
+def find_entry(name: str) -> ModelEntry:
+    """The entry of a name, an alias, or `path/to/file.py:Class`. Raises UsageError with the nearest names."""
+    if ".py:" in name:
+        return _entry_from_file(name)
+    every = entries()
+    if name in every:
+        return every[name]
+    for entry in every.values():
+        if name in entry.aliases:
+            return entry
+    names = [*every, *(alias for entry in every.values() for alias in entry.aliases)]
+    raise unknown("model", name, names, "See `rvos-bench list models`.")
+
+
+def _entry_from_file(spec: str) -> ModelEntry:
+    path_text, _, class_name = spec.rpartition(":")
+    path = Path(path_text).expanduser()
+    if not path.is_file():
+        raise UsageError(f"model file {str(path)!r} does not exist (expected path/to/file.py:Class)")
+    module_name = f"rvos_bench_file_{path.stem}"
+    module_spec = importlib.util.spec_from_file_location(module_name, path)
+    if module_spec is None or module_spec.loader is None:
+        raise UsageError(f"{str(path)!r} is not a Python file")
+    module = importlib.util.module_from_spec(module_spec)
+    sys.modules[module_name] = module
+    try:
+        module_spec.loader.exec_module(module)
+    except Exception as error:
+        raise ContractError(f"{path}: cannot be imported: {type(error).__name__}: {error}") from error
+    found = getattr(module, class_name, None)
+    if not (isinstance(found, type) and issubclass(found, VOSAdapter)):
+        classes = [n for n, c in vars(module).items() if inspect.isclass(c) and c.__module__ == module_name]
+        raise UsageError(
+            f"{path} has no VOSAdapter class {class_name!r}" + (f"; it has {', '.join(classes)}" if classes else "")
+        )
+    return ModelEntry(card_of(found), f"{module_name}:{class_name}")
+
+
+def load_adapter(name: str, checkpoint: str | Path | None = None, device: str = "auto", **options: Any) -> VOSAdapter:
+    """Build a model ready to segment.
+
+    name: as `rvos-bench list models` prints it, or `file.py:Class`. checkpoint: a file, "random" for deterministic
+    recipe weights, or None to look in the usual places. device: "auto", "cpu", "cuda", "cuda:1".
+    Raises UsageError, WeightsError, MissingExtraError.
+    """
+    entry = find_entry(name)
+    found = find_checkpoint(entry.card, checkpoint)
+    module_name, _, class_name = entry.target.partition(":")
+    try:
+        adapter_class = getattr(importlib.import_module(module_name), class_name)
+    except ModuleNotFoundError as error:
+        if entry.card.extra:
+            raise MissingExtraError(
+                f"model {entry.name!r} needs {error.name!r}: pip install 'rvos-bench[{entry.card.extra}]'"
+            ) from error
+        raise
+    merged = {**entry.options, **options}
+    accepted = _option_names(adapter_class)
+    wrong = sorted(set(options) - accepted)
+    if wrong:
+        known = ", ".join(sorted(accepted - set(entry.options))) or "none"
+        raise UsageError(f"model {entry.name!r} has no option {wrong[0]!r}; its options: {known}")
+    try:
+        adapter: VOSAdapter = adapter_class(checkpoint=found, device=resolve_device(device), **merged)
+    except RvosError:
+        raise
+    if "card" not in vars(adapter) and adapter.__class__.__dict__.get("card") is not entry.card:
+        adapter.__dict__["card"] = entry.card
+    return adapter
+
+
+def _option_names(adapter_class: type[VOSAdapter]) -> set[str]:
+    """Keyword options over the whole class hierarchy (each `__init__` may add some and pass `**options` up)."""
+    names: set[str] = set()
+    for cls in adapter_class.__mro__:
+        init = cls.__dict__.get("__init__")
+        if init is not None and cls is not object:
+            names |= {
+                p.name
+                for p in inspect.signature(init).parameters.values()
+                if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)
+            }
+    return names - {"self", "checkpoint", "device"}
+
+
+def resolve_device(device: str) -> str:
+    """ "auto" becomes "cuda" where torch sees a GPU, else "cpu"; other words pass through."""
+    if device != "auto":
+        return device
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,27 @@
+"""Shared fixtures: where the reference data lies, and tests that need it skip with a reason where it is absent."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(os.environ.get("RVOS_BENCH_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The reference data folder (`RVOS_BENCH_SHARED`, default `../shared`)."""
+    if not SHARED.is_dir():
+        pytest.skip(f"reference data not found at {SHARED}; set RVOS_BENCH_SHARED")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def davis_root(shared: Path) -> Path:
+    """Eight real DAVIS-2016 videos, laid out as the official archive."""
+    root = shared / "data" / "DAVIS-2016-dev"
+    if not root.is_dir():
+        pytest.skip(f"no DAVIS videos at {root}")
+    return root
