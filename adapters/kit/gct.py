@@ -1,0 +1,110 @@
+"""Blocks of the CFBI line of decoders (CFBI, RPCM, AOC-Net): channel gates, gated bottlenecks, gated ASPP.
+
+The batch axis is the object slot: background first, then one slot an object. Parameter names are the official ones.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class GCT(nn.Module):
+    """Gated channel transformation (Yang et al. 2020): channels compete through their energies."""
+
+    def __init__(self, channels: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.alpha = nn.Parameter(torch.ones(1, channels, 1, 1))
+        self.gamma = nn.Parameter(torch.zeros(1, channels, 1, 1))
+        self.beta = nn.Parameter(torch.zeros(1, channels, 1, 1))
+        self.eps = eps
+
+    def gate(self, x: Tensor) -> Tensor:
+        """N x C x H x W -> the factor of each channel, N x C x 1 x 1."""
+        energy = (torch.linalg.vector_norm(x, dim=(2, 3), keepdim=True).square() + self.eps).sqrt() * self.alpha
+        norm = (energy.square().mean(1, keepdim=True) + self.eps).sqrt()
+        return 1 + torch.tanh(energy * self.gamma / norm + self.beta)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N x C x H x W -> the same shape."""
+        return x * self.gate(x)
+
+
+class IAGate(nn.Module):
+    """Instance-level attention (CFBI): a vector of each slot scales the channels of its map by 1 + tanh(linear)."""
+
+    def __init__(self, vector: int, channels: int) -> None:
+        super().__init__()
+        self.IA = nn.Linear(vector, channels)
+
+    def forward(self, x: Tensor, vector: Tensor) -> Tensor:
+        """x N x C x H x W, vector N x V -> N x C x H x W."""
+        return x * (1 + torch.tanh(self.IA(vector)))[:, :, None, None]
+
+
+class GCTBottleneck(nn.Module):
+    """Residual bottleneck with group norm (32 groups) behind a GCT; the shortcut leaves from before the GCT."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> None:
+        super().__init__()
+        width = outputs // 4
+        self.GCT1 = GCT(inputs)
+        self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
+        self.bn1 = nn.GroupNorm(32, width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, dilation, dilation, bias=False)
+        self.bn2 = nn.GroupNorm(32, width)
+        self.conv3 = nn.Conv2d(width, outputs, 1, bias=False)
+        self.bn3 = nn.GroupNorm(32, outputs)
+        self.downsample: nn.Sequential | None = None
+        if stride != 1 or inputs != outputs:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.GroupNorm(32, outputs)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N x inputs x H x W -> N x outputs x H/stride x W/stride."""
+        y = F.relu(self.bn1(self.conv1(self.GCT1(x))), inplace=True)
+        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
+        y = self.bn3(self.conv3(y))
+        y += x if self.downsample is None else self.downsample(x)
+        return F.relu(y, inplace=True)
+
+
+class _Branch(nn.Module):
+    """One dilated branch of the gated ASPP."""
+
+    def __init__(self, inputs: int, outputs: int, dilation: int) -> None:
+        super().__init__()
+        self.GCT = GCT(inputs)
+        kernel = 1 if dilation == 1 else 3
+        padding = 0 if dilation == 1 else dilation
+        self.atrous_conv = nn.Conv2d(inputs, outputs, kernel, 1, padding, dilation, bias=False)
+        self.bn = nn.GroupNorm(32, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N x inputs x H x W -> N x outputs x H x W."""
+        return F.relu(self.bn(self.atrous_conv(self.GCT(x))), inplace=True)
+
+
+class GCTASPP(nn.Module):
+    """ASPP of the decoder: four gated branches (1 x 1; 3 x 3 at dilation 6, 12, 18) and image pooling, 512 -> 256."""
+
+    def __init__(self, inputs: int = 512, width: int = 128, outputs: int = 256) -> None:
+        super().__init__()
+        self.aspp1 = _Branch(inputs, width, 1)
+        self.aspp2 = _Branch(inputs, width, 6)
+        self.aspp3 = _Branch(inputs, width, 12)
+        self.aspp4 = _Branch(inputs, width, 18)
+        self.global_avg_pool = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), nn.Conv2d(inputs, width, 1, bias=False), nn.ReLU()
+        )
+        self.GCT = GCT(5 * width)
+        self.conv1 = nn.Conv2d(5 * width, outputs, 1, bias=False)
+        self.bn1 = nn.GroupNorm(32, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N x inputs x H x W -> N x outputs x H x W."""
+        branches = [self.aspp1(x), self.aspp2(x), self.aspp3(x), self.aspp4(x)]
+        branches.append(self.global_avg_pool(x).expand(-1, -1, *x.shape[-2:]))
+        return F.relu(self.bn1(self.conv1(self.GCT(torch.cat(branches, 1)))), inplace=True)
