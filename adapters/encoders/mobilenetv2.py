@@ -124,7 +124,7 @@ class MobileNetV2(nn.Module):
     def forward(self, x: Tensor) -> list[Tensor]:
         """Normalised image N x 3 x H x W -> the tapped maps in order."""
         maps = []
-        for i, layer in enumerate(self.features[: self.taps[-1] + 1]):
+        for i, layer in enumerate(list(self.features)[: self.taps[-1] + 1]):
             x = layer(x)
             if i in self.taps:
                 maps.append(x)
