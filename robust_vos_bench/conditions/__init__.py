@@ -1,6 +1,26 @@
 """Conditions: what is done to a video before a model sees it."""
 
+from robust_vos_bench.conditions.apply import condition_fingerprint, corrupt_truth, corrupt_video
 from robust_vos_bench.conditions.condition import CLEAN, Condition
+from robust_vos_bench.conditions.corruption import Corruption, corruptions, find_corruption
 from robust_vos_bench.conditions.draw import Draw
+from robust_vos_bench.conditions.presets import PresetEntry, PresetInfo, load_preset, preset_names
+from robust_vos_bench.conditions.selection import families, select
 
-__all__ = ["CLEAN", "Condition", "Draw"]
+__all__ = [
+    "CLEAN",
+    "Condition",
+    "Corruption",
+    "Draw",
+    "PresetEntry",
+    "PresetInfo",
+    "condition_fingerprint",
+    "corrupt_truth",
+    "corrupt_video",
+    "corruptions",
+    "families",
+    "find_corruption",
+    "load_preset",
+    "preset_names",
+    "select",
+]

@@ -1,0 +1,1 @@
+"""Numerical parts of the corruptions; modules here import heavy libraries and load on first use."""

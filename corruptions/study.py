@@ -1,0 +1,81 @@
+"""The perturbations of the ACM MM 2022 study (YouTube-VOS-P): additive noise, mean blur, salt and pepper.
+
+Parameters follow the data set loaders that its authors published; there the operations act on float frames and
+nothing is rounded or clipped. Here results are rounded and clipped to uint8, as any stored or decoded frame is.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from robust_vos_bench.conditions.corruption import at_severity, corruption
+from robust_vos_bench.conditions.draw import Draw
+from robust_vos_bench.datasets.video import Frame
+
+_SOURCE = "Xu et al., Towards Robust Video Object Segmentation with Adaptive Object Calibration, ACM MM 2022"
+_STD = (5, 10, 30)
+_KERNEL = (3, 5, 9)
+_POINTS = (1000, 3000, 5000)
+
+
+@corruption(
+    "additive_noise",
+    "noise",
+    levels=3,
+    temporal=("frame", "video"),
+    summary="Gaussian noise, independent for each pixel and channel",
+    unit="standard deviation, grey levels",
+    values=_STD,
+    source=_SOURCE,
+)
+def additive_noise(frame: Frame, severity: float, draw: Draw) -> Frame:
+    """Gaussian noise of 5 / 10 / 30 grey levels, rounded to the nearest level and clipped to 0..255."""
+    noise = draw.rng().standard_normal(frame.shape, dtype=np.float32)
+    noise *= np.float32(at_severity(_STD, severity))
+    noise += frame
+    return np.clip(np.rint(noise, out=noise), 0, 255, out=noise).astype(np.uint8)
+
+
+@corruption(
+    "mean_blur",
+    "blur",
+    levels=3,
+    summary="Mean over a square (box filter), border reflected",
+    unit="side of the square, pixels",
+    values=_KERNEL,
+    source=_SOURCE,
+)
+def mean_blur(frame: Frame, severity: float, draw: Draw) -> Frame:
+    """Box filter of 3 / 5 / 9 px; between levels the side goes up in odd numbers."""
+    import cv2
+
+    side = 2 * round((at_severity(_KERNEL, severity) - 1) / 2) + 1
+    blurred: Frame = cv2.blur(np.ascontiguousarray(frame), (side, side))
+    return blurred.reshape(frame.shape)
+
+
+@corruption(
+    "salt_and_pepper",
+    "noise",
+    levels=3,
+    temporal=("frame", "video"),
+    summary="Black and white points at random places, half of each",
+    unit="points a frame, whatever its size",
+    values=_POINTS,
+    source=_SOURCE,
+)
+def salt_and_pepper(frame: Frame, severity: float, draw: Draw) -> Frame:
+    """1000 / 3000 / 5000 points drawn with replacement, black and white in turn; later points win."""
+    height, width = frame.shape[:2]
+    points = round(at_severity(_POINTS, severity))
+    rng = draw.rng()
+    rows, columns = rng.integers(height, size=points), rng.integers(width, size=points)
+    result = frame.copy()
+    flat = result.reshape(-1, 3)
+    places = rows * width + columns
+    # Assignment with repeated indices keeps the last value only by habit of numpy, so repeats are resolved here.
+    last = np.full(height * width, -1)
+    np.maximum.at(last, places, np.arange(points))
+    hit = np.flatnonzero(last >= 0)
+    flat[hit] = np.where(last[hit] % 2 == 0, 0, 255)[:, None].astype(np.uint8)
+    return result

@@ -1,0 +1,264 @@
+"""Applying a condition to a video: lazily, frame by frame, in any order and from any process with equal results."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, overload
+
+import numpy as np
+
+from robust_vos_bench.conditions.condition import Condition
+from robust_vos_bench.conditions.corruption import Corruption, find_corruption
+from robust_vos_bench.conditions.draw import Draw
+from robust_vos_bench.conditions.presets import check_severity, offers_profile
+from robust_vos_bench.conditions.profile import severity_over_time
+from robust_vos_bench.datasets.video import Frame, FrameSource, Mask, Truth, Video
+from robust_vos_bench.errors import ContractError, UsageError
+
+
+def corrupt_video(video: Video, condition: Condition) -> Video:
+    """The video under a condition: the same names, sizes and prompts over frames that are corrupted when asked for.
+
+    `frames` can be iterated again and holds one frame (scope "clip": what the corruption needs) in memory; for
+    scope "frame" it is indexable as well where the source is, and frame t is the same in whatever order and process
+    it is made. Scope "prompt" changes prompts instead of frames. Corruptions that move pixels move the prompts too.
+    With `clean_reference`, frames that carry a prompt stay clean. Clean returns the video itself.
+    Raises UsageError for what the corruption does not offer; ContractError where it returns a wrong frame.
+    """
+    if condition.is_clean:
+        return video
+    spec = check_condition(condition)
+    if spec.scope == "prompt":
+        return video.with_prompts(_damaged_prompts(video, condition, spec))
+    if spec.scope == "clip":
+        return video.with_frames(CorruptedClip(video, condition))
+    frames = CorruptedFrames(video, condition)
+    if spec.move_mask is None:
+        return video.with_frames(frames)
+    moved = {t: _moved(mask, frames, t, keep_ids=True) for t, mask in video.prompts.items()}
+    return video.with_frames(frames).with_prompts(moved)
+
+
+def corrupt_truth(truth: Truth, condition: Condition, video: Video) -> Truth:
+    """Ground truth that fits the corrupted video: masks moved, lazily, where the corruption moves pixels.
+
+    video: the clean video of the same name. Everything else returns `truth` itself.
+    """
+    if condition.is_clean:
+        return truth
+    spec = check_condition(condition)
+    if spec.move_mask is None or spec.scope != "frame":
+        return truth
+    return Truth(
+        video=truth.video,
+        size=truth.size,
+        frame_names=truth.frame_names,
+        masks=MovedMasks(truth.masks, CorruptedFrames(video, condition)),
+        first_frames=truth.first_frames,
+        categories=truth.categories,
+    )
+
+
+def condition_fingerprint(condition: Condition) -> str:
+    """Hex digest of all that decides the output of a condition: corruption, version, parameters, mode, seed.
+
+    Part of resume keys: results whose fingerprint differs are made again.
+    """
+    facts: dict[str, Any] = condition.to_dict()
+    if not condition.is_clean:
+        spec = find_corruption(condition.corruption)
+        facts |= {"version": spec.version, "levels": spec.levels, "scope": spec.scope, "values": spec.values}
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=repr).encode()).hexdigest()
+
+
+def check_condition(condition: Condition) -> Corruption:
+    """The corruption of a condition; UsageError where severity, mode or profile is not one that it offers."""
+    spec = find_corruption(condition.corruption)
+    check_severity(spec, condition.severity)
+    if condition.temporal and condition.temporal not in spec.temporal:
+        offered = ", ".join(spec.temporal) or "none: it draws nothing"
+        raise UsageError(f"{spec.name} does not offer the temporal mode {condition.temporal!r} (offered: {offered})")
+    if condition.profile != "constant" and not offers_profile(spec):
+        raise UsageError(f"the severity of {spec.name} cannot vary over time (profile {condition.profile!r})")
+    return spec
+
+
+class _Corrupted:
+    """What frames, clips and masks under one condition share: draws, severities and checks."""
+
+    def __init__(self, video: Video, condition: Condition) -> None:
+        self.video = video
+        self.condition = condition
+        self.spec = check_condition(condition)
+        self.severities = severity_over_time(condition.profile, float(condition.severity), self.draw(0))
+        self._clean = frozenset(video.prompts) if condition.clean_reference else frozenset()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"video": self.video, "condition": self.condition}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["video"], state["condition"])  # type: ignore[misc]
+
+    def __len__(self) -> int:
+        return len(self.video)
+
+    def draw(self, frame: int) -> Draw:
+        spec = self.spec
+        return Draw(
+            corruption=spec.name,
+            version=spec.version,
+            severity=self.condition.severity,
+            seed=self.condition.seed,
+            dataset=self.video.dataset,
+            video=self.video.name,
+            frame=frame,
+            num_frames=len(self.video),
+            fps=self.video.fps,
+            temporal=self.condition.temporal or (spec.temporal[0] if spec.temporal else "frame"),
+        )
+
+    def severity(self, frame: int) -> float:
+        """Severity at a frame; 0 is clean."""
+        return 0.0 if frame in self._clean else float(self.severities[frame])
+
+    def check(self, result: Any, frame: int) -> Frame:
+        expected = (*self.video.size, 3)
+        if not isinstance(result, np.ndarray) or result.dtype != np.uint8 or result.shape != expected:
+            got = f"{result.dtype} {result.shape}" if isinstance(result, np.ndarray) else type(result).__name__
+            raise ContractError(
+                f"corruption {self.condition.label} broke its contract on {self.video.name!r}, frame {frame}: "
+                f"expected RGB uint8 {expected}, got {got}"
+            )
+        return result
+
+
+class CorruptedFrames(_Corrupted, Sequence[Frame]):
+    """Frames of a video under a condition of scope "frame": made when asked for, in any order."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        for t, frame in enumerate(self.video.frames):
+            yield self.corrupt(frame, t)
+
+    @overload
+    def __getitem__(self, index: int) -> Frame: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Frame]: ...
+    def __getitem__(self, index: int | slice) -> Frame | Sequence[Frame]:
+        if isinstance(index, slice):
+            return [self[t] for t in range(*index.indices(len(self)))]
+        t = index + len(self) if index < 0 else index
+        if not 0 <= t < len(self):
+            raise IndexError(f"frame {index} of {len(self)}")
+        return self.corrupt(source_frame(self.video.frames, t), t)
+
+    def corrupt(self, frame: Frame, t: int) -> Frame:
+        """The given clean frame t as the condition shows it.
+
+        Fractional severities below 1 (from profiles) mix level 1 with the clean frame, so that the effect vanishes
+        continuously; corruptions that move pixels scale their motion instead.
+        """
+        severity = self.severity(t)
+        if severity <= 0.0:
+            return self.check(frame, t)
+        if severity >= 1.0 or self.spec.move_mask is not None:
+            return self.check(self.spec.function(frame, severity, self.draw(t)), t)
+        full = self.check(self.spec.function(frame, 1.0, self.draw(t)), t)
+        mixed = frame * np.float32(1.0 - severity) + full * np.float32(severity)
+        return np.rint(mixed).astype(np.uint8)
+
+
+class CorruptedClip(_Corrupted):
+    """Frames of a video under a condition of scope "clip": streamed in order, from the start at each iteration."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        kept: dict[int, Frame] = {}
+
+        def source() -> Iterator[Frame]:
+            for t, frame in enumerate(self.video.frames):
+                if t in self._clean:
+                    kept[t] = frame
+                yield frame
+
+        count = 0
+        for result in self.spec.function(source(), float(self.condition.severity), self.draw(0)):
+            if count >= len(self):
+                raise self._wrong_number(f"more than {len(self)}")
+            frame = self.check(result, count)
+            if count in self._clean and count not in kept:
+                kept[count] = source_frame(self.video.frames, count)
+            yield kept.pop(count, frame)
+            count += 1
+        if count != len(self):
+            raise self._wrong_number(str(count))
+
+    def _wrong_number(self, got: str) -> ContractError:
+        return ContractError(
+            f"corruption {self.condition.label} broke its contract on {self.video.name!r}: "
+            f"expected {len(self)} frames, got {got}"
+        )
+
+
+class MovedMasks(Sequence["Mask | None"]):
+    """Truth masks moved by the same field as the frames, when asked for."""
+
+    def __init__(self, masks: Sequence[Mask | None], frames: CorruptedFrames) -> None:
+        self.masks = masks
+        self.frames = frames
+
+    def __len__(self) -> int:
+        return len(self.masks)
+
+    @overload
+    def __getitem__(self, index: int) -> Mask | None: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Mask | None]: ...
+    def __getitem__(self, index: int | slice) -> Mask | None | Sequence[Mask | None]:
+        if isinstance(index, slice):
+            return [self[t] for t in range(*index.indices(len(self)))]
+        t = index + len(self) if index < 0 else index
+        mask = self.masks[t]
+        return None if mask is None else _moved(mask, self.frames, t)
+
+
+def source_frame(frames: FrameSource, t: int) -> Frame:
+    """Frame t of any source: by index where it has one, else by reading up to it."""
+    if hasattr(frames, "__getitem__"):
+        frame: Frame = frames[t]
+        return frame
+    for i, frame in enumerate(frames):
+        if i == t:
+            return frame
+    raise ContractError(f"the frame source ended before frame {t}")
+
+
+def _moved(mask: Mask, frames: CorruptedFrames, t: int, keep_ids: bool = False) -> Mask:
+    severity = frames.severity(t)
+    if severity <= 0.0 or frames.spec.move_mask is None:
+        return mask
+    draw = frames.draw(t)
+    moved = _check_mask(frames.spec.move_mask(mask, severity, draw), mask, frames.condition, frames.video.name, t)
+    if keep_ids:
+        # A prompt that loses an object of a few pixels would silently take it out of the benchmark.
+        for lost in set(np.unique(mask).tolist()) - set(np.unique(moved).tolist()) - {0}:
+            moved = np.where(mask == lost, mask, moved)
+    return moved
+
+
+def _damaged_prompts(video: Video, condition: Condition, spec: Corruption) -> Mapping[int, Mask]:
+    maker = _Corrupted(video, condition)
+    return {
+        t: _check_mask(spec.function(mask, float(condition.severity), maker.draw(t)), mask, condition, video.name, t)
+        for t, mask in video.prompts.items()
+    }
+
+
+def _check_mask(result: Any, mask: Mask, condition: Condition, video: str, t: int) -> Mask:
+    if not isinstance(result, np.ndarray) or result.dtype != np.uint8 or result.shape != mask.shape:
+        got = f"{result.dtype} {result.shape}" if isinstance(result, np.ndarray) else type(result).__name__
+        raise ContractError(
+            f"corruption {condition.label} broke its contract on the mask of {video!r}, frame {t}: "
+            f"expected uint8 {mask.shape}, got {got}"
+        )
+    return result
