@@ -1,5 +1,109 @@
-"""Command line."""
+"""The command line: one module a verb, loaded only when that verb is used."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from robust_vos_bench import __version__
+from robust_vos_bench.errors import RvosError
+
+VERBS = {
+    "run": "Corrupt, segment and score: prints a robustness table. Run it again to resume.",
+    "corrupt": "Write a corrupted copy of a data set, or preview corruptions.",
+    "score": "Score a folder of masks (J & F), as the official tools do.",
+    "compare": "Paired difference of two models or runs, with interval.",
+    "leaderboard": "Build leaderboard pages from run directories.",
+    "report": "One self-contained HTML page from run directories.",
+    "pack": "Make a checked archive of a complete run.",
+    "check": "Test a model adapter on a synthetic clip in seconds.",
+    "list": "List models, corruptions, presets, datasets or runs.",
+    "data": "Get, verify and find data sets.",
+    "doctor": "Show what this machine has and what is missing.",
+}
+MODULES = {"list": "listing"}
 
 
-def main() -> None:
-    raise SystemExit("not built yet")
+class LazyGroup(click.Group):
+    """Imports a verb's module when it is called; the overview needs none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Verbs in the order of a study, not of the alphabet."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb's `command`."""
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"robust_vos_bench.cli.{MODULES.get(cmd_name, cmd_name)}")
+        found: click.Command = module.command
+        return found
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Name the nearest verb where one is mistyped."""
+        from robust_vos_bench.errors import unknown
+
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            raise unknown("command", args[0], VERBS, "See `rvos-bench --help`.")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The verbs with one line each, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+EPILOG = """\b
+Examples:
+  rvos-bench run                                        demo data, training-free model
+  rvos-bench run --model flow --corruption blur --severity 1,3,5
+  rvos-bench run --model aot --preset common --dataset davis2017:val --data-root ~/DAVIS
+  rvos-bench score --dataset davis2017:val --data-root ~/DAVIS --predictions results/
+  rvos-bench list corruptions
+
+Exit codes: 0 done, 1 unexpected error, 2 usage, 3 failed or missing cells,
+4 data or weights missing or wrong, 5 an adapter broke its contract, 130 interrupted.
+"""
+
+
+@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", prog_name="rvos-bench")
+@click.option("--debug", is_flag=True, help="Show a traceback with every error.", envvar="RVOS_BENCH_DEBUG")
+def cli(debug: bool) -> None:
+    """How much does a video object segmentation model lose when the video is bad?"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of `rvos-bench`: runs a verb and turns errors into one message and an exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words or os.environ.get("RVOS_BENCH_DEBUG", "") not in ("", "0")
+    words = [word for word in words if word != "--debug"]
+    try:
+        code = cli.main(args=words, prog_name="rvos-bench", standalone_mode=False)
+    except click.exceptions.Exit as done:
+        code = done.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        code = 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 0
+    except RvosError as error:
+        if debug:
+            raise
+        click.echo(f"Error: {error}", err=True)
+        code = error.exit_code
+    except Exception as error:
+        if debug:
+            raise
+        click.echo(f"Unexpected {type(error).__name__}: {error}\nRun again with --debug for the traceback.", err=True)
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)

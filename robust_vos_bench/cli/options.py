@@ -1,0 +1,182 @@
+"""Options that mean the same under every verb."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from robust_vos_bench.errors import UsageError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class CommaList(click.ParamType):
+    """A list given by commas, by repeating the flag, or both (use with `multiple=True` and `flat`)."""
+
+    name = "LIST"
+
+    def __init__(self, item: Callable[[str], Any] = str) -> None:
+        self.item = item
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """One flag's value -> a tuple."""
+        if isinstance(value, (tuple, list)):
+            return tuple(value)
+        try:
+            return tuple(self.item(part.strip()) for part in str(value).split(",") if part.strip())
+        except ValueError:
+            self.fail(f"{value!r} is not a list of {self.item.__name__}s", param, ctx)
+
+
+def flat(ctx: click.Context, param: click.Parameter, value: Any) -> tuple[Any, ...]:
+    """Join the tuples of a repeated CommaList flag."""
+    return tuple(item for part in value or () for item in (part if isinstance(part, tuple) else (part,)))
+
+
+def read_config(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    """Make a TOML file's keys (flag names, dashes or underscores) the defaults of this command."""
+    if value is None:
+        return None
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        found = tomllib.loads(value.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"config {value}: {error}") from error
+    known = {name: p for p in ctx.command.params for name in [p.name or ""]}
+    defaults: dict[str, Any] = {}
+    for key, setting in found.items():
+        name = key.replace("-", "_")
+        if name not in known:
+            raise UsageError(f"config {value}: unknown setting {key!r}; settings are {', '.join(sorted(known))}")
+        multiple = getattr(known[name], "multiple", False)
+        if multiple:
+            items = setting if isinstance(setting, list) else [setting]
+            defaults[name] = [str(item) for item in items]
+        else:
+            defaults[name] = setting
+    ctx.default_map = {**(ctx.default_map or {}), **defaults}
+    return value
+
+
+def _option(*names: str, **settings: Any) -> Callable[[F], F]:
+    long = next(name for name in names if name.startswith("--")).split("/")[0]
+    settings.setdefault("envvar", "RVOS_BENCH_" + long.lstrip("-").replace("-", "_").upper())
+    return click.option(*names, **settings)
+
+
+def model_option(**settings: Any) -> Callable[[F], F]:
+    """--model"""
+    settings = {
+        "multiple": True,
+        "type": CommaList(),
+        "callback": flat,
+        "help": "Model name, or path/to/file.py:Class. Several by comma or by repeating the flag.",
+        **settings,
+    }
+    return _option("-m", "--model", "models", **settings)
+
+
+def checkpoint_option() -> Callable[[F], F]:
+    """--checkpoint"""
+    return _option(
+        "--checkpoint",
+        "checkpoints",
+        multiple=True,
+        help="Weights file, NAME=FILE with several models, or 'random' (deterministic untrained weights, smoke tests).",
+    )
+
+
+def dataset_options(function: F) -> F:
+    """--dataset --data-root --limit"""
+    function = _option("--limit", type=click.IntRange(min=1), help="Use only the first N videos.")(function)
+    function = _option(
+        "--data-root",
+        type=click.Path(path_type=Path),
+        help="Folder of the data set (also RVOS_BENCH_DATA_ROOT or RVOS_BENCH_DATA).",
+    )(function)
+    return _option(
+        "-d", "--dataset", default="demo", show_default=True, help="Data set and split, e.g. davis2017:val, demo."
+    )(function)
+
+
+def condition_options(function: F) -> F:
+    """--corruption --preset --severity --temporal --profile --clean-reference --seed"""
+    for decorate in (
+        _option("--seed", type=int, default=0, show_default=True, help="Seed of every random draw."),
+        _option(
+            "--clean-reference/--corrupt-reference",
+            "clean_reference",
+            default=None,
+            help="Keep frames that carry a prompt clean. [default: as the preset says]",
+        ),
+        _option("--profile", help="Severity over time: constant, ramp, burst, intermittent, fourier."),
+        _option("--temporal", help="Randomness over time: frame, video, drift. [default: as the preset says]"),
+        _option(
+            "-s",
+            "--severity",
+            "severities",
+            multiple=True,
+            type=CommaList(int),
+            callback=flat,
+            help="Severities, e.g. 1,3,5. [default: all of the preset]",
+        ),
+        _option("-p", "--preset", help="Preset, e.g. smoke, common, youtube-vos-p."),
+        _option(
+            "-c",
+            "--corruption",
+            "corruptions",
+            multiple=True,
+            type=CommaList(),
+            callback=flat,
+            help="Corruption, family (noise, blur, weather, digital, video) or preset.",
+        ),
+    ):
+        function = decorate(function)
+    return function
+
+
+def workers_option() -> Callable[[F], F]:
+    """--workers"""
+    return _option("-w", "--workers", type=click.IntRange(min=1), help="Worker processes. [default: cores]")
+
+
+def device_option() -> Callable[[F], F]:
+    """--device"""
+    return _option(
+        "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, or several: cuda:0,cuda:1."
+    )
+
+
+def output_option(help: str) -> Callable[[F], F]:
+    """--output"""
+    return _option("-o", "--output", type=click.Path(path_type=Path), help=help)
+
+
+def json_option() -> Callable[[F], F]:
+    """--json"""
+    return click.option("--json", "as_json", is_flag=True, help="Print machine-readable JSON on stdout.")
+
+
+def dry_run_option() -> Callable[[F], F]:
+    """--dry-run"""
+    return click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
+
+
+def config_option() -> Callable[[F], F]:
+    """--config"""
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        is_eager=True,
+        expose_value=False,
+        callback=read_config,
+        envvar="RVOS_BENCH_CONFIG",
+        help="TOML file of settings; flags and RVOS_BENCH_* variables win over it.",
+    )

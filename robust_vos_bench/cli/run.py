@@ -1,0 +1,279 @@
+"""`rvos-bench run`: corrupt, segment, score, and print a robustness table."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from robust_vos_bench.cli.options import (
+    checkpoint_option,
+    condition_options,
+    config_option,
+    dataset_options,
+    device_option,
+    dry_run_option,
+    json_option,
+    model_option,
+    output_option,
+    workers_option,
+)
+from robust_vos_bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from robust_vos_bench.runs.plan import ModelSpec, Plan
+    from robust_vos_bench.runs.records import Manifest
+
+DEFAULT_MODEL = "labelprop"
+
+EPILOG = """\b
+Examples:
+  rvos-bench run
+  rvos-bench run --corruption blur
+  rvos-bench run --model flow,labelprop --corruption fog,motion_blur --severity 1,3,5
+  rvos-bench run --model aot --checkpoint R50_AOTL_PRE_YTB_DAV.pth --preset common \\
+      --dataset davis2017:val --data-root ~/DAVIS --device cuda:0
+  rvos-bench run --model my_model.py:MyModel --option size=480 --dry-run
+
+The same command again resumes: finished videos are not run twice.
+"""
+
+
+@click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@model_option(default=(DEFAULT_MODEL,), show_default=True)
+@checkpoint_option()
+@click.option(
+    "--option",
+    "options",
+    multiple=True,
+    metavar="[MODEL:]NAME=VALUE",
+    help="Option of a model, e.g. size=480; with several models, MODEL:size=480.",
+)
+@dataset_options
+@condition_options
+@workers_option()
+@device_option()
+@output_option("Run directory. [default: rvos-results/<name of the run>]")
+@click.option(
+    "--overwrite",
+    type=click.Choice(["missing", "always", "never"]),
+    default="missing",
+    show_default=True,
+    help="missing: run what is not done or failed; always: run everything again; never: only report.",
+)
+@click.option("--save-masks", is_flag=True, help="Keep every predicted mask as a palette PNG.")
+@click.option("--fail-fast", is_flag=True, help="Stop at the first failed video.")
+@json_option()
+@dry_run_option()
+@config_option()
+@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    models: tuple[str, ...],
+    checkpoints: tuple[str, ...],
+    options: tuple[str, ...],
+    dataset: str,
+    data_root: Path | None,
+    limit: int | None,
+    corruptions: tuple[str, ...],
+    preset: str | None,
+    severities: tuple[int, ...],
+    temporal: str | None,
+    profile: str | None,
+    clean_reference: bool | None,
+    seed: int,
+    workers: int | None,
+    device: str,
+    output: Path | None,
+    overwrite: str,
+    save_masks: bool,
+    fail_fast: bool,
+    as_json: bool,
+    dry_run: bool,
+    quiet: bool,
+) -> None:
+    """Corrupt videos, run models on them, score the masks, print how much each model loses.
+
+    Without --corruption and --preset: the preset smoke on the demo data, common on any other.
+    """
+    from robust_vos_bench.cli.progress import ProgressListener
+    from robust_vos_bench.conditions import select
+    from robust_vos_bench.datasets import open_dataset
+    from robust_vos_bench.runs.build import build_plan
+    from robust_vos_bench.runs.run import default_folder, run_plan
+    from robust_vos_bench.runs.store import RunStore
+
+    specs = resolve_models(models, checkpoints, options)
+    if not corruptions and preset is None:
+        preset = "smoke" if dataset.split(":")[0] == "demo" else "common"
+    chosen, info = select(corruptions, severities, preset, temporal, profile, seed, clean_reference)
+    if limit is None and dataset == "demo":
+        limit = info.videos
+    data = open_dataset(dataset, data_root, limit=limit)
+    plan = build_plan(specs, data, chosen, info, save_masks=save_masks)
+    folder = output or default_folder(plan)
+    devices = lane_devices(device, workers, len(plan.conditions) * len(plan.videos))
+    if dry_run:
+        show_plan(plan, RunStore(folder), devices, overwrite, as_json)
+        return
+    settings = {k: v for k, v in ctx.params.items() if isinstance(v, (str, int, float, bool, tuple, list))}
+    listener = ProgressListener(quiet)
+    manifest = run_plan(
+        plan,
+        folder,
+        devices,
+        listener,
+        overwrite,
+        fail_fast,
+        command=["rvos-bench", *sys.argv[1:]],
+        settings={k: list(v) if isinstance(v, tuple) else v for k, v in settings.items()},
+    )
+    show_result(folder, manifest, as_json)
+    ctx.exit(exit_code(manifest, [f.error_code for f in listener.failures]))
+
+
+def resolve_models(names: Sequence[str], checkpoints: Sequence[str], options: Sequence[str]) -> list[ModelSpec]:
+    """One spec a name, with the checkpoint and options that are meant for it."""
+    from robust_vos_bench.models import find_entry, parse_options
+    from robust_vos_bench.runs.build import build_model
+
+    files: dict[str, str] = {}
+    for given in checkpoints:
+        name, equals, file = given.partition("=")
+        if equals and name in names:
+            files[name] = file
+        elif given == "random":
+            files.update({n: "random" for n in names if n not in files})
+        elif len(names) == 1:
+            files[names[0]] = given
+        else:
+            raise UsageError(f"--checkpoint {given!r}: with several models write NAME=FILE, e.g. {names[0]}={given}")
+    specs = []
+    for name in names:
+        own = []
+        for option in options:
+            key = option.split("=", 1)[0]
+            owner, colon, _ = key.rpartition(":")
+            if colon and owner in names:
+                own += [option[len(owner) + 1 :]] if owner == name else []
+            elif len(names) == 1:
+                own.append(option)
+            else:
+                raise UsageError(f"--option {option!r}: with several models write MODEL:NAME=VALUE")
+        specs.append(build_model(name, files.get(name), parse_options(find_entry(name), own)))
+    return specs
+
+
+def lane_devices(device: str, workers: int | None, groups: int) -> list[str]:
+    """One entry a worker process: every named GPU once, or `workers` CPU processes of one thread each."""
+    names = [part.strip() for part in device.split(",") if part.strip()]
+    if names == ["auto"]:
+        names = _all_gpus() or ["cpu"]
+    if names == ["cpu"]:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return ["cpu"] * max(1, min(workers or cores, groups))
+    for name in names:
+        if not name.startswith(("cuda", "mps")):
+            raise UsageError(f"unknown device {name!r}; use auto, cpu, cuda, cuda:0 or cuda:0,cuda:1")
+    return names
+
+
+def _all_gpus() -> list[str]:
+    """GPUs that torch sees; asks the driver first so that machines without one do not import torch for it."""
+    if not any(Path(p).exists() for p in ("/dev/nvidia0", "/dev/kfd", "/dev/dxg")):
+        return []
+    import torch
+
+    return [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+
+
+def show_plan(plan: Plan, store: Any, devices: Sequence[str], overwrite: str, as_json: bool) -> None:
+    """What would be run: cells, what is done already, frames."""
+    from robust_vos_bench.runs.run import inspect
+
+    state = inspect(plan, store, overwrite)
+    lengths = {v: len(plan.dataset.video(v)) for v in plan.videos}
+    frames = sum(lengths[v] for _, _, v in state.pending)
+    facts = {
+        "output": str(store.folder),
+        "models": [m.record.name for m in plan.models],
+        "dataset": plan.dataset.name,
+        "videos": len(plan.videos),
+        "conditions": [c.label for c in plan.conditions],
+        "preset": f"{plan.preset['name']} v{plan.preset['version']}",
+        "cells": len(plan.models) * len(plan.conditions),
+        "units": state.total,
+        "done": state.done,
+        "to_do": len(state.pending),
+        "frames_to_segment": frames,
+        "workers": list(devices),
+    }
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+        return
+    for name, value in facts.items():
+        click.echo(f"{name.replace('_', ' '):18} {', '.join(map(str, value)) if isinstance(value, list) else value}")
+
+
+def show_result(folder: Path, manifest: Manifest, as_json: bool) -> None:
+    """The table on stdout; where the rest is, on stderr."""
+    from rich.console import Console
+
+    from robust_vos_bench.reports.matrix import read_matrix
+    from robust_vos_bench.reports.summary import summarise
+    from robust_vos_bench.reports.text import WIDTH, print_summary
+    from robust_vos_bench.runs.store import RunStore
+
+    matrix = read_matrix(RunStore(folder), manifest)
+    summaries = summarise(matrix)
+    if as_json:
+        click.echo(json.dumps(result_json(folder, manifest, summaries), indent=2))
+        return
+    console = Console(highlight=False, width=WIDTH)
+    if any(m.is_recipe for m in manifest.models):
+        console.print("Untrained recipe weights: a smoke test, not a result.", style="bold red")
+    if matrix.objects:
+        preset = f"{manifest.preset['name']} v{manifest.preset['version']}"
+        print_summary(console, matrix, summaries, manifest.dataset["name"], preset)
+    else:
+        console.print("No video has been scored.")
+    counts = manifest.units
+    click.echo(f"{counts.ok}/{counts.planned} units done, {counts.failed} failed. Results: {folder}", err=True)
+
+
+def result_json(folder: Path, manifest: Manifest, summaries: Sequence[Any]) -> dict[str, Any]:
+    """The table as data; NaN (missing) becomes null."""
+    import dataclasses
+    import math
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, float):
+            return None if math.isnan(value) else value
+        if isinstance(value, dict):
+            return {str(k): plain(v) for k, v in value.items()}
+        return value
+
+    return {
+        "output": str(folder),
+        "status": manifest.status,
+        "run_id": manifest.run_id,
+        "dataset": manifest.dataset["name"],
+        "preset": manifest.preset,
+        "units": {k: getattr(manifest.units, k) for k in ("planned", "ok", "failed", "pending")},
+        "models": [{k: plain(v) for k, v in dataclasses.asdict(s).items()} for s in summaries],
+    }
+
+
+def exit_code(manifest: Manifest, failures: Sequence[int]) -> int:
+    """0 all done, 130 interrupted, 5 where every failure is a broken contract, else 3."""
+    if manifest.status == "complete":
+        return 0
+    if manifest.status == "interrupted":
+        return 130
+    return 5 if failures and all(code == 5 for code in failures) and manifest.units.ok == 0 else 3

@@ -1,0 +1,73 @@
+"""Run one adapter over one video and score every mask as it appears; nothing is kept but numbers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from robust_vos_bench.datasets.video import Mask, Video
+from robust_vos_bench.evaluation.clock import TimedFrames
+from robust_vos_bench.evaluation.memory import peaks, reset_peaks
+from robust_vos_bench.models.adapter import VOSAdapter
+from robust_vos_bench.models.contract import segment_checked
+from robust_vos_bench.scoring import ObjectScore, PackedTruth, VideoScorer
+
+MaskSink = Callable[[int, Mask], None]
+"""Receives (frame index, mask) of every frame, in order."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Scores of one video and what they cost."""
+
+    objects: tuple[ObjectScore, ...]
+    frames: int
+    seconds_model: float
+    seconds_frames: float
+    seconds_score: float
+    peak_rss_mib: float
+    peak_gpu_mib: float
+    warnings: tuple[str, ...] = field(default=())
+
+
+def evaluate(
+    adapter: VOSAdapter,
+    video: Video,
+    truth: PackedTruth | None,
+    protocol: str,
+    sink: MaskSink | None = None,
+) -> Outcome:
+    """Segment `video` and score it against `truth` (None: nothing is scored, masks only go to the sink).
+
+    Raises ContractError where the adapter breaks the contract and RvosError where it fails otherwise: a video is
+    scored as a whole or not at all.
+    """
+    frames = TimedFrames(video.frames)
+    scorer = VideoScorer(truth, protocol) if truth is not None else None
+    adapter.diagnostics.clear()
+    reset_peaks()
+    scoring = 0.0
+    count = 0
+    start = time.perf_counter()
+    for t, mask in enumerate(segment_checked(adapter, video.with_frames(frames))):
+        before = time.perf_counter()
+        if scorer is not None:
+            scorer.add(t, mask)
+        if sink is not None:
+            sink(t, mask)
+        scoring += time.perf_counter() - before
+        count += 1
+    total = time.perf_counter() - start
+    objects = tuple(scorer.result()) if scorer is not None else ()
+    resident, gpu = peaks()
+    return Outcome(
+        objects=objects,
+        frames=count,
+        seconds_model=max(total - frames.seconds - scoring, 0.0),
+        seconds_frames=frames.seconds,
+        seconds_score=scoring,
+        peak_rss_mib=resident,
+        peak_gpu_mib=gpu,
+        warnings=tuple(dict.fromkeys(adapter.diagnostics)),
+    )

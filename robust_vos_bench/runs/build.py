@@ -1,0 +1,89 @@
+"""From names to a plan: resolve models, weights, data and conditions before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from robust_vos_bench.conditions import CLEAN, Condition, condition_fingerprint
+from robust_vos_bench.conditions.corruption import find_corruption
+from robust_vos_bench.conditions.presets import PresetInfo
+from robust_vos_bench.datasets import Dataset
+from robust_vos_bench.errors import UsageError
+from robust_vos_bench.models import find_entry
+from robust_vos_bench.models.checkpoint import RANDOM, find_checkpoint, sha256_of
+from robust_vos_bench.runs.plan import ModelSpec, Plan
+from robust_vos_bench.runs.records import ModelRecord
+from robust_vos_bench.scoring import PROTOCOL_VERSION
+
+
+def build_model(name: str, checkpoint: str | None = None, options: Mapping[str, Any] | None = None) -> ModelSpec:
+    """Resolve one model: its entry, its weights (found and hashed) and its options.
+
+    Raises UsageError for an unknown name and WeightsError where weights are needed and absent.
+    """
+    entry = find_entry(name)
+    given = dict(options or {})
+    if checkpoint == RANDOM and not entry.card.weights:
+        checkpoint = None  # a model without weights has none to make up
+    found = find_checkpoint(entry.card, checkpoint)
+    if isinstance(found, Path):
+        kept, sha = found.name, sha256_of(found)
+    else:
+        kept, sha = (RANDOM, RANDOM) if found == RANDOM else ("", "")
+    card = entry.card
+    suffix = "[" + ",".join(f"{k}={v}" for k, v in sorted(given.items())) + "]" if given else ""
+    record = ModelRecord(
+        name=card.name + suffix,
+        adapter_version=card.version,
+        options={k: _plain(v) for k, v in {**entry.options, **given}.items()},
+        checkpoint=kept,
+        weights_sha256=sha,
+        trained_on=card.trained_on if kept != RANDOM else (),
+        title=card.title,
+        paper=card.paper,
+        license=card.license,
+        input_policy=card.input_policy,
+    )
+    load_name = name if ".py:" in name else entry.name
+    return ModelSpec(load_name, str(found) if found is not None else None, given, record)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (str, int, float, bool)) or value is None:
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return str(value)
+
+
+def build_plan(
+    models: Sequence[ModelSpec],
+    dataset: Dataset,
+    conditions: Iterable[Condition],
+    preset: PresetInfo,
+    videos: Sequence[str] | None = None,
+    save_masks: bool = False,
+) -> Plan:
+    """The whole grid: clean first, then the conditions; every video of the data set unless `videos` narrows it."""
+    names = [m.record.name for m in models]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"model {name!r} is given twice; give the second one other options")
+    columns = tuple(dict.fromkeys((CLEAN, *conditions)))
+    chosen = tuple(videos if videos is not None else dataset.videos)
+    families = {c.corruption: find_corruption(c.corruption).family for c in columns if not c.is_clean}
+    return Plan(
+        models=tuple(models),
+        dataset=dataset,
+        conditions=columns,
+        condition_fingerprints={c.label: condition_fingerprint(c) for c in columns},
+        families=families,
+        preset={"name": preset.name, "version": preset.version, "description": preset.description},
+        videos=chosen,
+        protocol=dataset.protocol,
+        protocol_version=PROTOCOL_VERSION,
+        save_masks=save_masks,
+        fingerprints={video: dataset.fingerprint(video) for video in chosen},
+    )

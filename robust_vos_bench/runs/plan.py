@@ -1,0 +1,101 @@
+"""What a run will do: models x data set x conditions, and the key of every unit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from robust_vos_bench.conditions import Condition
+from robust_vos_bench.datasets import Dataset
+from robust_vos_bench.runs.records import ModelRecord, digest
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One model of a run: what to load, and the record of it."""
+
+    name: str
+    """As it is loaded: a registered name or `file.py:Class`."""
+    checkpoint: str | None
+    options: Mapping[str, Any]
+    record: ModelRecord
+
+
+@dataclass(frozen=True)
+class Group:
+    """The units that share one corrupted clip: one video under one condition, for the models still to run."""
+
+    condition: Condition
+    video: str
+    models: tuple[int, ...]
+    """Indices into `Plan.models`."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run before it starts. Everything in it is plain data and picklable."""
+
+    models: tuple[ModelSpec, ...]
+    dataset: Dataset
+    conditions: tuple[Condition, ...]
+    condition_fingerprints: Mapping[str, str]
+    """Condition label -> digest of corruption, version and parameters."""
+    families: Mapping[str, str]
+    """Corruption -> family, for tables."""
+    preset: Mapping[str, Any]
+    videos: tuple[str, ...]
+    protocol: str
+    protocol_version: str
+    save_masks: bool = False
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    """Video -> digest of its data."""
+
+    @property
+    def identity(self) -> str:
+        """Equal for the same models, data, conditions and protocol: names the run directory."""
+        return digest(
+            {
+                "models": [
+                    [m.record.name, m.record.adapter_version, dict(m.record.options), m.record.weights_sha256]
+                    for m in self.models
+                ],
+                "dataset": [self.dataset.name, sorted(self.videos)],
+                "conditions": sorted(c.label for c in self.conditions),
+                "preset": [self.preset.get("name"), self.preset.get("version")],
+                "protocol": [self.protocol, self.protocol_version],
+            }
+        )
+
+    def key(self, model: int, condition: Condition, video: str) -> str:
+        """Digest of everything that the scores of one unit depend on."""
+        record = self.models[model].record
+        return digest(
+            {
+                "model": record.name,
+                "adapter": record.adapter_version,
+                "options": dict(record.options),
+                "weights": record.weights_sha256,
+                "data": self.fingerprints[video],
+                "dataset": self.dataset.name,
+                "condition": condition.to_dict(),
+                "corruption": self.condition_fingerprints[condition.label],
+                "protocol": [self.protocol, self.protocol_version],
+            }
+        )[:24]
+
+    def groups(self, pending: Sequence[tuple[int, Condition, str]]) -> Iterator[Group]:
+        """Pending units in the order they run: condition by condition, video by video, all models together."""
+        wanted = {(m, c.label, v) for m, c, v in pending}
+        for condition in self.conditions:
+            for video in self.videos:
+                models = tuple(m for m in range(len(self.models)) if (m, condition.label, video) in wanted)
+                if models:
+                    yield Group(condition, video, models)
+
+    def units(self) -> Iterator[tuple[int, Condition, str]]:
+        """Every unit of the grid."""
+        for condition in self.conditions:
+            for video in self.videos:
+                for model in range(len(self.models)):
+                    yield model, condition, video

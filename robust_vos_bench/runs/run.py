@@ -1,0 +1,211 @@
+"""A whole run: find what is done, do the rest, write the manifest and the tidy scores."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from robust_vos_bench.conditions import Condition
+from robust_vos_bench.errors import UsageError
+from robust_vos_bench.runs.environment import environment, tool
+from robust_vos_bench.runs.execute import Stop, ctrl_c, execute
+from robust_vos_bench.runs.plan import Group, Plan
+from robust_vos_bench.runs.records import CellCounts, Manifest, UnitRecord
+from robust_vos_bench.runs.store import RunStore
+
+Pending = tuple[int, Condition, str]
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What a run directory already holds of a plan."""
+
+    done: int
+    pending: list[Pending]
+    failed_before: int
+
+    @property
+    def total(self) -> int:
+        """All units of the plan."""
+        return self.done + len(self.pending)
+
+
+class Listener:
+    """What a run tells while it works; override what you want to hear."""
+
+    def started(self, plan: Plan, state: RunState, folder: Path) -> None:
+        """Before the first unit."""
+
+    def unit(self, record: UnitRecord) -> None:
+        """After each unit, when it is on disk."""
+
+    def interrupted(self) -> None:
+        """At the first Ctrl-C."""
+
+    def finished(self) -> None:
+        """After the last unit, also when something went wrong."""
+
+
+def default_folder(plan: Plan, parent: Path = Path("rvos-results")) -> Path:
+    """A folder named after the plan: the same command finds it again."""
+    models = "+".join(m.record.name for m in plan.models[:3]) + ("+more" if len(plan.models) > 3 else "")
+    words = [models, str(plan.preset.get("name") or "custom"), plan.dataset.name]
+    name = "-".join(re.sub(r"[^A-Za-z0-9+._=,\[\]]", "-", word) for word in words)
+    return parent / f"{name[:80]}-{plan.identity[:8]}"
+
+
+def inspect(plan: Plan, store: RunStore, overwrite: str = "missing") -> RunState:
+    """Which units are done under the same key, and which are still to do.
+
+    overwrite: "missing" (default) runs what is not done, failed units included; "always" runs everything;
+    "never" runs nothing.
+    """
+    done, failed, pending = 0, 0, []
+    cells: dict[tuple[str, str], dict[str, UnitRecord]] = {}
+    for model, condition, video in plan.units():
+        name = plan.models[model].record.name
+        if (name, condition.label) not in cells:
+            cells[name, condition.label] = store.records(condition.label, name)
+        record = cells[name, condition.label].get(video)
+        same = record is not None and record.key == plan.key(model, condition, video)
+        failed += same and record is not None and not record.ok
+        if same and record is not None and record.ok and overwrite != "always":
+            done += 1
+        elif overwrite != "never":
+            pending.append((model, condition, video))
+    return RunState(done, pending, failed)
+
+
+def run_plan(
+    plan: Plan,
+    folder: Path,
+    devices: Sequence[str],
+    listener: Listener | None = None,
+    overwrite: str = "missing",
+    fail_fast: bool = False,
+    command: Sequence[str] = (),
+    settings: dict[str, Any] | None = None,
+    engine: Callable[..., None] = execute,
+) -> Manifest:
+    """Run what is not done yet and return the final manifest, which tells how it ended (`status`).
+
+    devices: one worker process each ("cpu", "cpu", ...; "cuda:0", ...). engine: what carries out the groups.
+    """
+    listener = listener or Listener()
+    store = RunStore(folder)
+    with store.locked():
+        before = store.manifest()
+        if before is not None and before.identity != plan.identity:
+            raise UsageError(
+                f"{folder} holds another run ({before.run_id}: {' '.join(before.command) or 'made in Python'}). "
+                "Choose another --output, or repeat that run's command to resume it."
+            )
+        state = inspect(plan, store, overwrite)
+        manifest = _manifest(plan, folder, before, devices, command, settings or {})
+        store.write_manifest(manifest)
+        store.log("start", pending=len(state.pending), done=state.done)
+        stop = Stop()
+        listener.started(plan, state, folder)
+        try:
+            groups: list[Group] = list(plan.groups(state.pending))
+            if groups:
+                with ctrl_c(listener.interrupted) as stop:
+                    engine(plan, groups, store, devices, listener.unit, stop, fail_fast)
+        except KeyboardInterrupt:
+            stop.asked = True
+        finally:
+            listener.finished()
+            manifest = _close(plan, store, manifest, stop.asked and not fail_fast)
+    return manifest
+
+
+def _manifest(
+    plan: Plan, folder: Path, before: Manifest | None, devices: Sequence[str], command: Sequence[str], settings: dict
+) -> Manifest:
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    dataset = plan.dataset
+    return Manifest(
+        run_id=plan.identity[:8],
+        identity=plan.identity,
+        status="started",
+        created=before.created if before else now,
+        updated=now,
+        command=list(command),
+        settings=settings,
+        tool=tool(),
+        environment=environment(devices[0] if devices else "cpu"),
+        protocol={"name": plan.protocol, "version": plan.protocol_version},
+        dataset={
+            "name": dataset.name,
+            "index_sha256": dataset.index_hash,
+            "videos": len(plan.videos),
+            "videos_in_split": len(dataset.videos),
+            "root": os.fspath(dataset.root) if dataset.root else "",
+        },
+        preset=dict(plan.preset),
+        models=[m.record for m in plan.models],
+        conditions=[
+            {
+                **c.to_dict(),
+                "label": c.label,
+                "family": plan.families.get(c.corruption, ""),
+                "fingerprint": plan.condition_fingerprints[c.label],
+            }
+            for c in plan.conditions
+        ],
+        videos=list(plan.videos),
+        units=CellCounts(),
+    )
+
+
+def _close(plan: Plan, store: RunStore, manifest: Manifest, interrupted: bool) -> Manifest:
+    """Count, write the tidy scores, and settle the status."""
+    counts = CellCounts()
+    rows: list[dict[str, Any]] = []
+    for model, spec in enumerate(plan.models):
+        for condition in plan.conditions:
+            records = store.records(condition.label, spec.record.name)
+            for video in plan.videos:
+                counts.planned += 1
+                record = records.get(video)
+                if record is None or record.key != plan.key(model, condition, video):
+                    counts.pending += 1
+                elif not record.ok:
+                    counts.failed += 1
+                else:
+                    counts.ok += 1
+                    rows += [_row(plan, condition, record, i) for i in range(len(record.objects))]
+    manifest.units = counts
+    complete = counts.ok == counts.planned
+    manifest.status = "complete" if complete else "interrupted" if interrupted else "partial"
+    manifest.updated = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    store.write_scores(rows)
+    store.write_manifest(manifest)
+    store.log("end", status=manifest.status, ok=counts.ok, failed=counts.failed, pending=counts.pending)
+    return manifest
+
+
+def _row(plan: Plan, condition: Condition, record: UnitRecord, i: int) -> dict[str, Any]:
+    score = record.objects[i]
+    return {
+        "model": record.model,
+        "dataset": plan.dataset.name,
+        "corruption": condition.corruption or "clean",
+        "severity": condition.severity,
+        "condition": condition.label,
+        "video": record.video,
+        "object": score.object,
+        "frames": score.frames,
+        "J": score.value("j_mean"),
+        "F": score.value("f_mean"),
+        "J&F": score.jf,
+        "J-Recall": score.value("j_recall"),
+        "J-Decay": score.value("j_decay"),
+        "F-Recall": score.value("f_recall"),
+        "F-Decay": score.value("f_decay"),
+    }

@@ -1,0 +1,197 @@
+"""The run directory: one writer, append-only cell files, and everything else replaced atomically."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import fcntl
+import io
+import json
+import os
+import re
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from robust_vos_bench.errors import DataError, UsageError
+from robust_vos_bench.runs.records import FrameScores, Manifest, UnitRecord, read_manifest
+
+SCORE_COLUMNS = (
+    "model", "dataset", "corruption", "severity", "condition", "video", "object", "frames",
+    "J", "F", "J&F", "J-Recall", "J-Decay", "F-Recall", "F-Decay",
+)  # fmt: skip
+
+
+def safe_name(name: str) -> str:
+    """A file name for any model name: letters, digits, `.`, `_`, `-`; other characters become `_`."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "_"
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Replace a file as a whole: written beside it, fsynced, renamed."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise DataError(
+            f"cannot write {path}: {error.strerror or error}. Free space or choose another --output."
+        ) from error
+
+
+class RunStore:
+    """Reads and writes one run directory. Use `with store.locked():` around writing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._trimmed: set[Path] = set()
+
+    @property
+    def manifest_path(self) -> Path:
+        """`run.json`."""
+        return self.folder / "run.json"
+
+    def manifest(self) -> Manifest | None:
+        """The manifest, or None in a fresh directory."""
+        try:
+            data = self.manifest_path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise DataError(f"cannot read {self.manifest_path}: {error.strerror}") from error
+        return read_manifest(data, str(self.manifest_path))
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Replace `run.json`."""
+        write_atomic(self.manifest_path, msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the directory for writing. A second run is told who holds it and leaves (UsageError)."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = (self.folder / ".lock").open("a+")
+        except OSError as error:
+            raise DataError(f"cannot write to {self.folder}: {error.strerror}. Choose another --output.") from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                raise UsageError(
+                    f"{self.folder} is being written by another run ({lock.read().strip() or 'unknown holder'}). "
+                    "Wait for it, stop it, or choose another --output."
+                ) from None
+            lock.truncate(0)
+            lock.write(f"pid {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
+            lock.flush()
+            try:
+                yield
+            finally:
+                with contextlib.suppress(OSError):
+                    lock.truncate(0)
+
+    def cell_path(self, condition: str, model: str) -> Path:
+        """Records of one cell, a JSON line a video."""
+        return self.folder / "cells" / safe_name(condition) / f"{safe_name(model)}.jsonl"
+
+    def frames_path(self, condition: str, model: str) -> Path:
+        """J and F by frame of one cell, a JSON line an object."""
+        return self.folder / "frames" / safe_name(condition) / f"{safe_name(model)}.jsonl"
+
+    def masks_path(self, condition: str, model: str, video: str) -> Path:
+        """Folder of saved palette masks of one unit."""
+        return self.folder / "masks" / safe_name(model) / safe_name(condition) / video
+
+    def add(self, record: UnitRecord, frames: Iterable[FrameScores] = ()) -> None:
+        """Append one unit; on disk when this returns."""
+        lines = [msgspec.json.encode(f) for f in frames]
+        if lines:
+            self._append(self.frames_path(record.condition, record.model), lines)
+        self._append(self.cell_path(record.condition, record.model), [msgspec.json.encode(record)])
+
+    def _append(self, path: Path, lines: list[bytes]) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path not in self._trimmed:
+                _cut_torn_tail(path)
+                self._trimmed.add(path)
+            handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            start = os.fstat(handle).st_size
+            try:
+                data = b"".join(line + b"\n" for line in lines)
+                written = os.write(handle, data)
+                if written != len(data):
+                    os.ftruncate(handle, start)
+                    raise OSError(28, "No space left on device")
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise DataError(
+                f"cannot write {path}: {error.strerror or error}. What was finished before is kept; "
+                "free space and run the same command again."
+            ) from error
+
+    def records(self, condition: str, model: str) -> dict[str, UnitRecord]:
+        """Video -> the newest record of one cell; a torn last line (a killed run) is passed over."""
+        found: dict[str, UnitRecord] = {}
+        for line in _whole_lines(self.cell_path(condition, model)):
+            try:
+                record = msgspec.json.decode(line, type=UnitRecord)
+            except msgspec.MsgspecError:
+                continue
+            found[record.video] = record
+        return found
+
+    def frame_scores(self, condition: str, model: str) -> dict[tuple[str, int], FrameScores]:
+        """(video, object) -> J and F by frame of one cell."""
+        found: dict[tuple[str, int], FrameScores] = {}
+        for line in _whole_lines(self.frames_path(condition, model)):
+            with contextlib.suppress(msgspec.MsgspecError):
+                scores = msgspec.json.decode(line, type=FrameScores)
+                found[scores.video, scores.object] = scores
+        return found
+
+    def log(self, event: str, **fields: Any) -> None:
+        """Append one line to `log.jsonl`; a full disk does not stop a run for it."""
+        line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S"), "event": event, **fields})
+        with contextlib.suppress(OSError), (self.folder / "log.jsonl").open("a") as file:
+            file.write(line + "\n")
+
+    def write_scores(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Replace `scores.csv` (tidy; a row an object); floats are written so that they read back to the bit."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, SCORE_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({k: repr(v) if isinstance(v, float) else v for k, v in row.items()})
+        write_atomic(self.folder / "scores.csv", text.getvalue().encode())
+
+
+def _whole_lines(path: Path) -> Iterator[bytes]:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return
+    yield from data[: data.rfind(b"\n") + 1].splitlines()
+
+
+def _cut_torn_tail(path: Path) -> None:
+    """Drop what follows the last newline: a killed run may have left half a line there."""
+    if not path.exists():
+        return
+    data = path.read_bytes()
+    end = data.rfind(b"\n") + 1
+    if end != len(data):
+        with path.open("r+b") as file:
+            file.truncate(end)

@@ -1,0 +1,177 @@
+"""The work of one process: make a corrupted clip once, run every model of the group on it, score as it goes."""
+
+from __future__ import annotations
+
+import math
+import traceback
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+
+from robust_vos_bench.conditions import Condition, corrupt_truth, corrupt_video
+from robust_vos_bench.datasets import Video
+from robust_vos_bench.errors import RvosError
+from robust_vos_bench.evaluation import Outcome, evaluate
+from robust_vos_bench.evaluation.segment import MaskSink
+from robust_vos_bench.models import VOSAdapter, load_adapter
+from robust_vos_bench.runs.plan import Group, Plan
+from robust_vos_bench.runs.records import FrameScores, ObjectRecord, UnitRecord
+from robust_vos_bench.runs.spool import SpooledFrames
+from robust_vos_bench.runs.store import RunStore
+from robust_vos_bench.scoring import ObjectScore, PackedTruth
+
+Result = tuple[UnitRecord, tuple[FrameScores, ...]]
+
+TRUTHS_KEPT = 64
+"""Packed truths are small (bits); conditions revisit the same videos, so a split's worth is kept."""
+
+
+class Worker:
+    """Loads models when they are first needed, keeps them, and works through groups."""
+
+    def __init__(self, plan: Plan, device: str, folder: Path) -> None:
+        self.plan = plan
+        self.device = device
+        self.store = RunStore(folder)
+        self._adapters: dict[int, VOSAdapter] = {}
+        self._load_errors: dict[int, RvosError] = {}
+        self._truths: OrderedDict[str, PackedTruth | None] = OrderedDict()
+
+    def run(self, group: Group) -> Iterator[Result]:
+        """One result a model of the group; a model or video that fails is a failed record, never an exception."""
+        try:
+            clean = self.plan.dataset.video(group.video)
+            video = corrupt_video(clean, group.condition)
+            truth = self._truth(clean, group.condition)
+        except (RvosError, OSError) as error:
+            for model in group.models:
+                yield self._failed(model, group, error), ()
+            return
+        if len(group.models) == 1:
+            yield self._unit(group.models[0], group, video, truth)
+            return
+        with SpooledFrames(video.frames, video.size) as frames:
+            for model in group.models:
+                yield self._unit(model, group, video.with_frames(frames), truth)
+
+    def _unit(self, model: int, group: Group, video: Video, truth: PackedTruth | None) -> Result:
+        try:
+            adapter = self._adapter(model)
+            adapter.begin(group.condition.label, self.plan.dataset.name)
+            outcome = evaluate(adapter, video, truth, self.plan.protocol, self._sink(model, group, video))
+        except Exception as error:  # a model may raise anything; its video fails, the run goes on
+            return self._failed(model, group, error), ()
+        return self._done(model, group, outcome), tuple(frame_scores(o) for o in outcome.objects)
+
+    def _adapter(self, model: int) -> VOSAdapter:
+        if model in self._load_errors:
+            raise self._load_errors[model]
+        if model not in self._adapters:
+            spec = self.plan.models[model]
+            try:
+                self._adapters[model] = load_adapter(spec.name, spec.checkpoint, self.device, **spec.options)
+            except RvosError as error:
+                self._load_errors[model] = error
+                raise
+        return self._adapters[model]
+
+    def _truth(self, video: Video, condition: Condition) -> PackedTruth | None:
+        moved = condition.label if not condition.is_clean and _moves(condition) else ""
+        name = f"{video.name}\0{moved}"
+        if name not in self._truths:
+            truth = self.plan.dataset.truth(video.name)
+            if truth is not None and moved:
+                truth = corrupt_truth(truth, condition, video)
+            self._truths[name] = None if truth is None else PackedTruth(truth)
+            while len(self._truths) > TRUTHS_KEPT:
+                self._truths.popitem(last=False)
+        self._truths.move_to_end(name)
+        return self._truths[name]
+
+    def _sink(self, model: int, group: Group, video: Video) -> MaskSink | None:
+        if not self.plan.save_masks:
+            return None
+        from robust_vos_bench.datasets.images import write_mask
+
+        name = self.plan.models[model].record.name
+        folder = self.store.masks_path(group.condition.label, name, group.video)
+        folder.mkdir(parents=True, exist_ok=True)
+        return lambda t, mask: write_mask(folder / f"{video.frame_names[t]}.png", mask)
+
+    def _done(self, model: int, group: Group, outcome: Outcome) -> UnitRecord:
+        return UnitRecord(
+            key=self.plan.key(model, group.condition, group.video),
+            model=self.plan.models[model].record.name,
+            condition=group.condition.label,
+            video=group.video,
+            status="ok",
+            objects=tuple(object_record(o) for o in outcome.objects),
+            frames=outcome.frames,
+            seconds_model=round(outcome.seconds_model, 4),
+            seconds_frames=round(outcome.seconds_frames, 4),
+            seconds_score=round(outcome.seconds_score, 4),
+            peak_rss_mib=round(outcome.peak_rss_mib, 1),
+            peak_gpu_mib=round(outcome.peak_gpu_mib, 1),
+            warnings=outcome.warnings,
+        )
+
+    def _failed(self, model: int, group: Group, error: Exception) -> UnitRecord:
+        return failed_record(self.plan, model, group, describe(error), getattr(error, "exit_code", 1))
+
+
+def failed_record(plan: Plan, model: int, group: Group, message: str, code: int) -> UnitRecord:
+    """The record of a unit that gave no scores."""
+    return UnitRecord(
+        key=plan.key(model, group.condition, group.video),
+        model=plan.models[model].record.name,
+        condition=group.condition.label,
+        video=group.video,
+        status="failed",
+        error=message,
+        error_code=code,
+    )
+
+
+def describe(error: Exception) -> str:
+    """Text for a person; for a foreign exception also where it came from."""
+    if isinstance(error, RvosError):
+        return str(error)
+    where = traceback.extract_tb(error.__traceback__)[-1:] if error.__traceback__ else []
+    place = f" ({Path(where[0].filename).name}:{where[0].lineno})" if where else ""
+    return f"{type(error).__name__}: {error}{place}"
+
+
+def object_record(score: ObjectScore) -> ObjectRecord:
+    """The part of a score that is kept in records; NaN (nothing scored) becomes None."""
+
+    def number(value: float) -> float | None:
+        return None if math.isnan(value) else float(value)
+
+    return ObjectRecord(
+        object=score.object,
+        frames=score.frames,
+        j_mean=number(score.j_mean),
+        j_recall=number(score.j_recall),
+        j_decay=number(score.j_decay),
+        f_mean=number(score.f_mean),
+        f_recall=number(score.f_recall),
+        f_decay=number(score.f_decay),
+        category=score.category,
+    )
+
+
+def frame_scores(score: ObjectScore) -> FrameScores:
+    """J and F by frame, rounded for keeping."""
+    return FrameScores(
+        video=score.video,
+        object=score.object,
+        first=score.first_frame,
+        j=tuple(round(float(v), 4) for v in score.j),
+        f=tuple(round(float(v), 4) for v in score.f),
+    )
+
+
+def _moves(condition: Condition) -> bool:
+    from robust_vos_bench.conditions.corruption import find_corruption
+
+    return find_corruption(condition.corruption).move_mask is not None
