@@ -68,4 +68,4 @@ def window_maps(
         for e in (query, previous)
     )
     distances = window_distances(query, previous, sample(masks, small), windows, stride, half)
-    return F.interpolate(distance_maps(distances, biases)[None], size, mode="bilinear", align_corners=True)[0]
+    return F.interpolate(distance_maps(distances, biases), size, mode="bilinear", align_corners=True)
