@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from robust_vos_bench.datasets.video import Truth, Video
+from robust_vos_bench.datasets.video import Mask, Truth, Video
 
 
 class Dataset(ABC):
@@ -39,6 +39,11 @@ class Dataset(ABC):
     @abstractmethod
     def fingerprint(self, name: str) -> str:
         """Hex digest that changes when the frames, prompts or truth of one video change."""
+
+    def map_mask(self, mask: Mask) -> Mask:
+        """Values as stored in a mask file -> object ids, for truth and predictions alike; the identity unless the
+        data set has a rule of its own (DAVIS 2016: every non-zero value is object 1)."""
+        return mask
 
     @cached_property
     def index_hash(self) -> str:

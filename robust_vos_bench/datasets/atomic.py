@@ -1,0 +1,59 @@
+"""Files that are there whole or not at all: written beside the target, flushed to the disk, renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from pathlib import Path
+
+from robust_vos_bench.errors import DataError
+
+PART = ".part"
+"""Ending of files that are being written; they start with a dot and may be deleted when nobody writes."""
+
+
+def write_bytes(path: Path, data: bytes, durable: bool = True) -> None:
+    """Write `data` to `path` atomically; the folder must exist. durable: wait until the disk has it.
+
+    Raises DataError, naming the file, where it cannot be written (full disk, read-only folder, no such folder);
+    the old file, if any, is then untouched and nothing is left beside it.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{PART}")
+    try:
+        with open(part, "xb") as file:
+            file.write(data)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        if isinstance(error, OSError):
+            raise write_error(path, error) from error
+        raise
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and its parents. Raises DataError, naming it, where that is not possible."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(path, error) from error
+
+
+def write_error(path: Path, error: OSError) -> DataError:
+    """The DataError for a failed write: what, where, and what to do."""
+    advice = {
+        errno.ENOSPC: "the disk is full; free some space and run the same command again",
+        getattr(errno, "EDQUOT", -1): "the disk quota is used up; free some space and run the same command again",
+        errno.EROFS: "the file system is read-only; choose another --output",
+        errno.EACCES: "no permission to write there; choose another --output",
+        errno.EPERM: "no permission to write there; choose another --output",
+        errno.ENOTDIR: "a part of the path is a file, not a folder",
+        errno.EEXIST: "it is a file, not a folder",
+        errno.ENOENT: "the folder does not exist",
+    }.get(error.errno or 0, error.strerror or str(error))
+    return DataError(f"{path}: cannot be written: {advice}")

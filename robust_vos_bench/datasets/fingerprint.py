@@ -1,0 +1,67 @@
+"""Digests of the bytes a video stands on, remembered by size and time of change so that a second look is free."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import platformdirs
+
+from robust_vos_bench.datasets.atomic import write_bytes
+from robust_vos_bench.errors import DataError
+
+_VERSION = 1
+
+
+def cache_folder() -> Path:
+    """Where things that can be made again are kept: `$RVOS_BENCH_CACHE`, else the user's cache folder."""
+    return Path(os.environ.get("RVOS_BENCH_CACHE") or platformdirs.user_cache_dir("rvos-bench"))
+
+
+def file_fingerprint(identity: str, paths: Sequence[Path]) -> str:
+    """Hex sha256 over `identity` and the name, folder name and bytes of every file, in order.
+
+    Files whose size and times of change are as last time are not read again (the digest of the list is kept
+    in the cache folder). Raises DataError, naming the file, where one is missing.
+    """
+    stamps = hashlib.sha256(f"{_VERSION}\0{identity}\0".encode())
+    try:
+        for path in paths:
+            status = path.stat()
+            stamps.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ctime_ns}\n".encode())
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    key = stamps.hexdigest()
+    kept = cache_folder() / "fingerprints" / key[:2] / key[2:]
+    with contextlib.suppress(OSError, ValueError):
+        digest = json.loads(kept.read_text())["sha256"]
+        if len(digest) == 64:
+            return str(digest)
+    digest = _digest(identity, paths)
+    with contextlib.suppress(OSError, DataError):  # a cache that cannot be written only costs time
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(kept, json.dumps({"sha256": digest}).encode(), durable=False)
+    return digest
+
+
+def file_sha256(path: Path) -> str:
+    """Hex sha256 of a file's bytes. Raises DataError where it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    return digest.hexdigest()
+
+
+def _digest(identity: str, paths: Sequence[Path]) -> str:
+    digest = hashlib.sha256(f"{_VERSION}\0{identity}\0".encode())
+    for path in paths:
+        digest.update(f"{path.parent.name}/{path.name}\0{file_sha256(path)}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,204 @@
+"""Data sets that lie in folders: what DAVIS, YouTube-VOS and plain folders have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from robust_vos_bench.datasets.dataset import Dataset
+from robust_vos_bench.datasets.files import BINARISE, FrameFiles, MaskFiles, list_frames, list_masks
+from robust_vos_bench.datasets.fingerprint import file_fingerprint
+from robust_vos_bench.datasets.images import image_size, read_mask
+from robust_vos_bench.datasets.video import Mask, Truth, Video
+from robust_vos_bench.errors import DataError, UsageError, unknown
+
+VOID = 255
+"""Pixels that belong to no object and are not scored, where a data set has them."""
+
+
+class FolderDataset(Dataset):
+    """Videos as folders of frames under `frames_root`, annotations under `masks_root`; subclasses say the rest."""
+
+    root: Path
+    frames_root: Path
+    masks_root: Path
+    binary = False
+    """Masks are 0 / 255: every non-zero value is object 1."""
+    fps = 24.0
+    first_frame_objects = False
+    """Only the objects of the first mask count (DAVIS); ids that come later are nobody's."""
+
+    def __init__(self, limit: int | None = None, videos: Sequence[str] | None = None) -> None:
+        if limit is not None and limit < 1:
+            raise UsageError(f"--limit must be at least 1, not {limit}")
+        self._limit = limit
+        self._only = None if videos is None else tuple(videos)
+
+    @abstractmethod
+    def _all_videos(self) -> Sequence[str]:
+        """Every video of the split in the official order."""
+
+    @cached_property
+    def _videos(self) -> tuple[str, ...]:
+        names = tuple(self._all_videos())
+        if not names:
+            raise DataError(f"{self.root}: {self.name} has no videos here")
+        if self._only is not None:
+            for name in self._only:
+                if name not in names:
+                    raise unknown(f"video of {self.name}", name, names)
+            names = tuple(name for name in names if name in self._only)
+        return names[: self._limit]
+
+    @property
+    def videos(self) -> Sequence[str]:
+        """Video names in the official order, cut to `limit`."""
+        return self._videos
+
+    def map_mask(self, mask: Mask) -> Mask:
+        """Values as stored -> object ids, uint8 H x W; the same rule for truth and predictions of this data set."""
+        return (mask > 0).astype(np.uint8) if self.binary else mask
+
+    def frame_paths(self, name: str) -> tuple[Path, ...]:
+        """The frame files of a video in order. Raises DataError where there are none."""
+        self._check_name(name)
+        return list_frames(self.frames_root / name)
+
+    def mask_paths(self, name: str) -> Mapping[str, Path]:
+        """Frame stem -> annotation file of a video, in order."""
+        self._check_name(name)
+        return list_masks(self.masks_root / name)
+
+    def video(self, name: str) -> Video:
+        """One video, lazily: only headers and the prompts are read. Raises DataError, naming the file."""
+        paths = self.frame_paths(name)
+        size = image_size(paths[0])
+        stems = tuple(path.stem for path in paths)
+        self._check_frames(name, stems)
+        masks = self.mask_paths(name)
+        for stem, path in masks.items():
+            if stem not in stems:
+                raise DataError(f"{path}: annotates frame {stem}, but {self.frames_root / name} has no such frame")
+        prompts = self._prompts(name, stems, size)
+        return Video(
+            name=name,
+            size=size,
+            frames=FrameFiles(paths, size),
+            prompts=prompts,
+            frame_names=stems,
+            fps=self.fps,
+            dataset=self.name,
+        )
+
+    def truth(self, name: str) -> Truth | None:
+        """Ground truth of one video from its annotations; frames need not be there. None where not published."""
+        masks = self.mask_paths(name)
+        if not masks:
+            raise DataError(f"{self.masks_root / name}: no annotations (.png) of video {name!r}")
+        stems = self._stems(name, masks)
+        size = image_size(next(iter(masks.values())))
+        first = self.appearances(name)
+        if not self._is_truth(name, masks, first, stems):
+            return None
+        files = MaskFiles(tuple(masks.get(stem) for stem in stems), size, BINARISE if self.binary else None)
+        return Truth(
+            video=name,
+            size=size,
+            frame_names=stems,
+            masks=files,
+            first_frames={i: stems.index(stem) for i, stem in first.items()},
+            categories=self._categories(name),
+        )
+
+    def fingerprint(self, name: str) -> str:
+        """Digest of the names and bytes of the video's frames (where present) and annotations, and of the id rule."""
+        frames: tuple[Path, ...] = ()
+        if (self.frames_root / name).is_dir():
+            frames = self.frame_paths(name)
+        return file_fingerprint(self._identity(name), [*frames, *self.mask_paths(name).values()])
+
+    def appearances(self, name: str) -> dict[int, str]:
+        """Object id -> stem of the frame whose annotation first shows it, in order of appearance; cached."""
+        cache: dict[str, dict[int, str]] = self.__dict__.setdefault("_appearances", {})
+        if name not in cache:
+            cache[name] = self._find_appearances(name)
+        return cache[name]
+
+    def _find_appearances(self, name: str) -> dict[int, str]:
+        masks = self.mask_paths(name)
+        if not masks:
+            raise DataError(f"{self.masks_root / name}: no annotations (.png) of video {name!r}")
+        first: dict[int, str] = {}
+        size = image_size(next(iter(masks.values())))
+        candidates = list(masks.items())[:1] if self.first_frame_objects else list(masks.items())
+        for stem, path in candidates:
+            for i in ids_in(self.map_mask(read_mask(path, size))):
+                first.setdefault(i, stem)
+        if not first:
+            path = candidates[0][1]
+            raise DataError(f"{path}: holds no object{self._why_empty(path)}; video {name!r} has nothing to segment")
+        return first
+
+    def _prompts(self, name: str, stems: tuple[str, ...], size: tuple[int, int]) -> dict[int, Mask]:
+        first = self.appearances(name)
+        masks = self.mask_paths(name)
+        prompts: dict[int, Mask] = {}
+        for stem in sorted(set(first.values()), key=stems.index):
+            mask = self.map_mask(read_mask(masks[stem], size))
+            keep = np.zeros(256, np.uint8)
+            for i, at in first.items():
+                if at == stem:
+                    keep[i] = i
+            prompts[stems.index(stem)] = keep[mask]
+        return prompts
+
+    def _stems(self, name: str, masks: Mapping[str, Path]) -> tuple[str, ...]:
+        """Frame names of a video; those of its annotations where the frames are not there."""
+        if (self.frames_root / name).is_dir():
+            return tuple(path.stem for path in self.frame_paths(name))
+        return tuple(masks)
+
+    def _is_truth(self, name: str, masks: Mapping[str, Path], first: Mapping[int, str], stems: Sequence[str]) -> bool:
+        """Whether annotations are more than prompts: some introduce no object, or every frame has one."""
+        every = (self.frames_root / name).is_dir() and all(stem in masks for stem in stems)
+        return every or any(stem not in first.values() for stem in masks)
+
+    def _check_frames(self, name: str, stems: tuple[str, ...]) -> None:
+        """Where a data set knows which frames there must be: raise DataError for a missing one."""
+
+    def _check_name(self, name: str) -> None:
+        if name not in self._videos:
+            raise unknown(f"video of {self.name}", name, self._videos)
+
+    def _categories(self, name: str) -> dict[int, str]:
+        return {}
+
+    def _identity(self, name: str) -> str:
+        return f"{self.name} {name} binary={self.binary}"
+
+    def _why_empty(self, path: Path) -> str:
+        values = np.unique(read_mask(path))
+        if VOID in values:
+            return (
+                " (only the values 0 and 255, and 255 means void): a binary 0 / 255 mask? "
+                "Open such data as davis2016 or as folder:binary"
+            )
+        return ""
+
+
+def ids_in(mask: Mask) -> list[int]:
+    """The object ids in a mask, ascending: 1..254 (0 is background, 255 void)."""
+    return [int(i) for i in np.flatnonzero(np.bincount(mask.ravel(), minlength=256)) if 0 < i < VOID]
+
+
+def existing_root(data_root: Path) -> Path:
+    """The folder itself. Raises DataError where it is a file or does not exist."""
+    if data_root.is_file():
+        raise DataError(f"{data_root}: is a file; --data-root must be the folder of a data set")
+    if not data_root.is_dir():
+        raise DataError(f"{data_root}: no such folder; give the data set's folder with --data-root")
+    return data_root

@@ -1,0 +1,138 @@
+"""YouTube-VOS 2018 and 2019: splits `train`, `valid`, `valid_all_frames`, with objects that appear late."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from robust_vos_bench.datasets.categories import SEEN_CATEGORIES
+from robust_vos_bench.datasets.images import image_size, read_mask
+from robust_vos_bench.datasets.layout import FolderDataset, existing_root, ids_in
+from robust_vos_bench.errors import DataError
+
+SPLITS: Mapping[str, Mapping[str, int]] = {
+    "youtubevos2018": {"train": 3471, "valid": 474, "valid_all_frames": 474},
+    "youtubevos2019": {"train": 3471, "valid": 507, "valid_all_frames": 507},
+}
+"""Family -> split -> official number of videos."""
+
+
+class YouTubeVOS(FolderDataset):
+    """One split of YouTube-VOS. Objects enter at the frame that meta.json names; ids may have gaps; 255 is void.
+
+    `valid` holds every fifth frame (6 fps), `valid_all_frames` every frame (30 fps) with the annotations and the
+    meta.json of `valid`. Truth of the validation splits is not public (`truth` is None); `train` has it on all frames.
+    """
+
+    protocol = "ranges"
+
+    def __init__(
+        self, family: str, split: str, root: Path, limit: int | None = None, videos: Sequence[str] | None = None
+    ) -> None:
+        super().__init__(limit, videos)
+        self.family, self.split = family, split
+        self.name = f"{family}:{split}"
+        self.fps = 30.0 if split == "valid_all_frames" else 6.0
+        self.root = _root(root, family, split)
+        self.frames_root = self.root / split / "JPEGImages"
+        own = self.root / split
+        annotated = own if (own / "Annotations").is_dir() else self.root / split.removesuffix("_all_frames")
+        self.masks_root = annotated / "Annotations"
+        self.meta_file = next(
+            (f for f in (annotated / "meta.json", own / "meta.json") if f.is_file()), annotated / "meta.json"
+        )
+
+    @cached_property
+    def seen_categories(self) -> frozenset[str]:  # type: ignore[override]
+        """The 65 training categories: those in train/meta.json where it is at hand, else the published list."""
+        train = self.root / "train" / "meta.json"
+        if not train.is_file():
+            return SEEN_CATEGORIES
+        videos = _read_meta(train)
+        return frozenset(o["category"] for v in videos.values() for o in v["objects"].values() if "category" in o)
+
+    def submission_frames(self, name: str) -> tuple[str, ...]:
+        """Stems of the frames whose masks are submitted and scored: those that meta.json lists for any object."""
+        self._check_name(name)
+        stems = {stem for entry in self._objects(name).values() for stem in entry.get("frames", ())}
+        return tuple(sorted(stems))
+
+    @cached_property
+    def _meta(self) -> Mapping[str, Any]:
+        return _read_meta(self.meta_file)
+
+    def _objects(self, name: str) -> dict[int, dict[str, Any]]:
+        return {int(i): entry for i, entry in self._meta[name]["objects"].items()}
+
+    def _all_videos(self) -> Sequence[str]:
+        return sorted(self._meta)
+
+    def _find_appearances(self, name: str) -> dict[int, str]:
+        """First frames as meta.json names them, checked against the masks; all masks are read where that fails."""
+        masks = self.mask_paths(name)
+        named = {i: entry["frames"][0] for i, entry in self._objects(name).items() if entry.get("frames")}
+        if masks and named and all(stem in masks for stem in named.values()):
+            size = image_size(next(iter(masks.values())))
+            first: dict[int, str] = {}
+            for stem in sorted(set(named.values())):
+                for i in ids_in(read_mask(masks[stem], size)):
+                    first.setdefault(i, stem)
+            if first and all(first.get(i) == stem for i, stem in named.items()):
+                return first
+        return super()._find_appearances(name)
+
+    def _is_truth(self, name: str, masks: Mapping[str, Path], first: Mapping[int, str], stems: Sequence[str]) -> bool:
+        frames = self.submission_frames(name)
+        return len(frames) > len(set(first.values())) and all(stem in masks for stem in frames)
+
+    def _check_frames(self, name: str, stems: tuple[str, ...]) -> None:
+        for stem in self.submission_frames(name):
+            if stem not in stems:
+                raise DataError(
+                    f"{self.frames_root / name / stem}.jpg: no such file; {self.meta_file} lists frame {stem} of {name}"
+                )
+
+    def _categories(self, name: str) -> dict[int, str]:
+        return {i: entry["category"] for i, entry in self._objects(name).items() if "category" in entry}
+
+    def _identity(self, name: str) -> str:
+        return f"{super()._identity(name)} {json.dumps(self._meta[name], sort_keys=True)}"
+
+
+def _read_meta(path: Path) -> Mapping[str, Any]:
+    try:
+        videos = json.loads(path.read_text())["videos"]
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file; it lists the videos, objects and categories of the split") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: not a YouTube-VOS meta.json ({type(error).__name__}: {error})") from error
+    for name, entry in videos.items():
+        objects = entry.get("objects") if isinstance(entry, dict) else None
+        if not isinstance(objects, dict) or not all(i.isdigit() and isinstance(o, dict) for i, o in objects.items()):
+            raise DataError(f"{path}: video {name!r} has no proper 'objects' (id -> category, frames)")
+    return dict(videos)
+
+
+def _root(data_root: Path, family: str, split: str) -> Path:
+    existing_root(data_root)
+    year = family.removeprefix("youtubevos")
+    folders: tuple[str, ...] = (
+        "",
+        f"YouTubeVOS{year}",
+        f"youtubevos{year}",
+        f"YouTube-VOS/{year}",
+        f"YTB/{year}",
+        f"YouTube{year}",
+    )
+    folders += ("YouTube", "YouTubeVOS", "YouTube-VOS")
+    for folder in folders:
+        root = data_root / folder
+        if any((root / split / kind).is_dir() for kind in ("JPEGImages", "Annotations")):
+            return root
+    raise DataError(
+        f"{data_root}: no {family}:{split} here: looked for {split}/JPEGImages in it and in its folders "
+        f"{', '.join(f for f in folders if f)}. How to get it: `rvos-bench data get {family}`"
+    )
