@@ -1,0 +1,85 @@
+"""What a person sees who mistypes something: exit code and message."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+
+def call(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "robust_vos_bench.cli", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=cwd, check=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["rum"], 2, "'run'"),
+        (["run", "--model", "labelprob"], 2, "labelprop"),
+        (["run", "--corruption", "fogg"], 2, "'fog'"),
+        (["run", "--corruption", "fog", "--severity", "6"], 2, "6"),
+        (["run", "--corruption", "fog", "--severity", "high"], 2, "high"),
+        (["run", "--preset", "comon"], 2, "common"),
+        (["run", "--dataset", "davis2018:val"], 2, "davis2017"),
+        (["run", "--dataset", "davis2017:val", "--data-root", "/nonexistent"], 4, "/nonexistent"),
+        (["run", "--device", "tpu"], 2, "tpu"),
+        (["run", "--model", "static", "--option", "size=3"], 2, "size"),
+        (["run", "--model", "nothing.py:Model"], 2, "nothing.py"),
+        (["run", "--nonsense"], 2, "--nonsense"),
+        (["run", "--model", "static,flow", "--checkpoint", "x.pth"], 2, "NAME=FILE"),
+        (["run", "--model", "static", "--checkpoint", "missing.pth"], 4, "missing.pth"),
+    ],
+)
+def test_mistakes(words: list[str], code: int, told: str, tmp_path: Path) -> None:
+    done = call(*words, cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_model_without_its_weights_says_what_to_do(tmp_path: Path) -> None:
+    done = call("run", "--model", "rpcm", cwd=tmp_path)
+    assert done.returncode == 4
+    assert "--checkpoint" in done.stderr and "never" in done.stderr.lower()
+    assert not (tmp_path / "rvos-results").exists()
+
+
+def test_help_is_quick_and_has_examples() -> None:
+    call("--help")  # bytecode and file cache
+    start = time.perf_counter()
+    done = call("--help")
+    assert time.perf_counter() - start < 1.5
+    assert done.returncode == 0 and "Exit codes" in done.stdout and "rvos-bench run" in done.stdout
+
+
+def test_listing_models_does_not_import_torch() -> None:
+    code = (
+        "import sys; from robust_vos_bench.models import describe_models; "
+        "names = {m['name'] for m in describe_models()};"
+        "assert {'static', 'flow', 'labelprop'} <= names; assert 'torch' not in sys.modules"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_lists_are_json_too() -> None:
+    done = call("list", "presets", "--json")
+    assert done.returncode == 0
+    assert {"smoke", "common", "youtube-vos-p"} <= {row["name"] for row in json.loads(done.stdout)}
+
+
+def test_settings_from_a_file_lose_against_flags(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text('model = ["static"]\ncorruption = ["fog", "contrast"]\nseverity = [1, 2]\n')
+    done = call("run", "--config", "run.toml", "--severity", "4", "--dry-run", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert facts["models"] == ["static"]
+    assert sorted(c.split("-")[1] for c in facts["conditions"] if c != "clean") == ["4", "4"]
+    (tmp_path / "bad.toml").write_text("sevrity = 3\n")
+    wrong = call("run", "--config", "bad.toml", cwd=tmp_path)
+    assert wrong.returncode == 2 and "sevrity" in wrong.stderr

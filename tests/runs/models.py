@@ -1,0 +1,85 @@
+"""Adapters that misbehave in one way each; the engine must survive all of them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from robust_vos_bench import ModelCard, VOSAdapter
+from robust_vos_bench.datasets import Mask, Video
+
+
+class Repeat(VOSAdapter):
+    """Repeats the first prompt and depends a little on the frames, so that corruption changes its score."""
+
+    card = ModelCard("repeat")
+
+    def segment(self, video: Video) -> Iterator[Mask]:
+        mask = np.zeros(video.size, np.uint8)
+        for t, frame in enumerate(video.frames):
+            prompt = video.prompts.get(t)
+            if prompt is not None:
+                mask = np.where(prompt > 0, prompt, mask)
+            shift = int(frame.astype(np.int64).sum() % 3)
+            yield np.roll(mask, shift, axis=1)
+
+
+class Slow(Repeat):
+    """Takes its time, so that a run can be killed in the middle."""
+
+    card = ModelCard("slow")
+
+    def segment(self, video: Video) -> Iterator[Mask]:
+        for mask in super().segment(video):
+            time.sleep(0.01)
+            yield mask
+
+
+class Dies(Repeat):
+    """Takes its process down on one video."""
+
+    card = ModelCard("dies")
+
+    def segment(self, video: Video) -> Iterator[Mask]:
+        if video.name == "b":
+            os._exit(7)
+        yield from super().segment(video)
+
+
+class DiesOnce(Repeat):
+    """Takes its process down once, told by a file in the working folder."""
+
+    card = ModelCard("dies_once")
+
+    def segment(self, video: Video) -> Iterator[Mask]:
+        marker = Path(os.environ["RVOS_TEST_MARKER"])
+        if video.name == "b" and not marker.exists():
+            marker.touch()
+            os._exit(7)
+        yield from super().segment(video)
+
+
+class Raises(Repeat):
+    """Raises in the middle of one video."""
+
+    card = ModelCard("raises")
+
+    def segment(self, video: Video) -> Iterator[Mask]:
+        for t, mask in enumerate(super().segment(video)):
+            if video.name == "b" and t == 2:
+                raise ValueError("cannot see anything")
+            yield mask
+
+
+class WrongSize(VOSAdapter):
+    """Breaks the contract on every video."""
+
+    card = ModelCard("wrong_size")
+
+    def segment(self, video: Video) -> Iterator[Mask]:
+        for _ in video.frames:
+            yield np.zeros((3, 3), np.uint8)

@@ -1,0 +1,204 @@
+"""Running, resuming and surviving, through the command line and in real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from robust_vos_bench.runs.store import RunStore
+
+MODELS = Path(__file__).with_name("models.py")
+Rvos = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def words(clips: Path, out: Path, model: str = "Repeat", *more: object) -> list[object]:
+    """The command of a small grid: 3 videos x (clean + 2 corruptions x 1 severity)."""
+    data = ("--dataset", "folder", "--data-root", clips)
+    grid = ("--corruption", "gaussian_noise,contrast", "--severity", 3)
+    return ["run", "--model", f"{MODELS}:{model}", *data, *grid, "--output", out, *more]
+
+
+def test_a_run_writes_records_scores_and_a_table(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
+    done = rvos(*words(clips, tmp_path / "out", "Repeat", "--workers", 1))
+    assert done.returncode == 0, done.stderr
+    assert "mPC" in done.stdout and "contrast" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    lines = (tmp_path / "out" / "scores.csv").read_text().splitlines()
+    assert len(lines) == 1 + 3 * 4  # three conditions x four objects
+    manifest = RunStore(tmp_path / "out").manifest()
+    assert manifest is not None and manifest.status == "complete" and manifest.units.ok == 9
+
+
+def test_the_same_command_again_runs_nothing(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
+    command = words(clips, tmp_path / "out", "Repeat", "--workers", 1)
+    assert rvos(*command).returncode == 0
+    cell = tmp_path / "out" / "cells" / "clean" / "repeat.jsonl"
+    before, scores = cell.read_bytes(), (tmp_path / "out" / "scores.csv").read_bytes()
+    again = rvos(*command)
+    assert again.returncode == 0 and "9 done, 0 to do" in again.stderr
+    assert cell.read_bytes() == before and (tmp_path / "out" / "scores.csv").read_bytes() == scores
+    dry = rvos(*command, "--dry-run", "--json")
+    assert json.loads(dry.stdout)["to_do"] == 0
+
+
+def test_any_number_of_workers_gives_the_same_bytes(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
+    for workers in (1, 2, 3):
+        assert rvos(*words(clips, tmp_path / f"w{workers}", "Repeat", "--workers", workers)).returncode == 0
+    one, two, three = ((tmp_path / f"w{n}" / "scores.csv").read_bytes() for n in (1, 2, 3))
+    assert one == two == three
+
+
+def test_two_models_share_a_run_and_do_not_disturb_each_other(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
+    assert rvos(*words(clips, tmp_path / "alone", "Repeat", "--workers", 1)).returncode == 0
+    both = rvos(*words(clips, tmp_path / "both", "Repeat", "--workers", 2, "--model", "static"))
+    assert both.returncode == 0, both.stderr
+    alone = (tmp_path / "alone" / "scores.csv").read_text().splitlines()[1:]
+    assert set(alone) < set((tmp_path / "both" / "scores.csv").read_text().splitlines()[1:])
+
+
+def test_changed_data_is_run_again(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
+    command = words(clips, tmp_path / "out", "Repeat", "--workers", 1)
+    assert rvos(*command).returncode == 0
+    frame = clips / "JPEGImages" / "a" / "00002.png"
+    frame.write_bytes((clips / "JPEGImages" / "a" / "00003.png").read_bytes())
+    assert json.loads(rvos(*command, "--dry-run", "--json").stdout)["to_do"] == 3
+
+
+def test_a_model_that_raises_fails_its_video_only(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
+    done = rvos(*words(clips, tmp_path / "out", "Raises", "--workers", 1))
+    assert done.returncode == 3
+    assert "cannot see anything" in done.stderr and "'b'" in done.stderr
+    assert "n/a" in done.stdout
+    record = RunStore(tmp_path / "out").records("clean", "raises")
+    assert record["a"].ok and not record["b"].ok and not record["b"].objects
+
+
+def test_a_broken_contract_ends_with_its_own_code(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
+    done = rvos(*words(clips, tmp_path / "out", "WrongSize", "--workers", 1))
+    assert done.returncode == 5 and "(3, 3)" in done.stderr
+
+
+def test_a_dying_process_is_tried_three_times(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
+    done = rvos(*words(clips, tmp_path / "out", "Dies", "--workers", 2))
+    assert done.returncode == 3, done.stderr
+    records = RunStore(tmp_path / "out").records("clean", "dies")
+    assert records["a"].ok and records["c"].ok
+    assert not records["b"].ok and records["b"].attempts == 3 and "died" in records["b"].error
+
+
+def test_a_process_that_dies_once_is_replaced(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
+    env = {"RVOS_TEST_MARKER": str(tmp_path / "died")}
+    done = rvos(*words(clips, tmp_path / "out", "DiesOnce", "--workers", 2), env=env)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "died").exists()
+
+
+def start(clips: Path, out: Path, cwd: Path, workers: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "robust_vos_bench.cli", *map(str, words(clips, out, "Slow", "--workers", workers))]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        command, cwd=cwd, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+
+
+def wait_for_record(out: Path, running: subprocess.Popen[str]) -> None:
+    while running.poll() is None and not list(out.glob("cells/*/*.jsonl")):
+        time.sleep(0.02)
+
+
+def test_ctrl_c_leaves_a_directory_that_resumes(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
+    out = tmp_path / "out"
+    running = start(clips, out, tmp_path, 2)
+    wait_for_record(out, running)
+    running.send_signal(signal.SIGINT)
+    _, stderr = running.communicate(timeout=60)
+    assert running.returncode == 130, stderr
+    assert "resumes" in stderr
+    manifest = RunStore(out).manifest()
+    assert manifest is not None and manifest.status == "interrupted" and 0 < manifest.units.ok < 9
+    assert rvos(*words(clips, out, "Slow", "--workers", 2)).returncode == 0
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.15, 0.4])
+def test_kill_minus_nine_then_the_same_command(clips: Path, tmp_path: Path, rvos: Rvos, delay: float) -> None:
+    assert rvos(*words(clips, tmp_path / "whole", "Slow", "--workers", 1)).returncode == 0
+    out = tmp_path / "killed"
+    running = start(clips, out, tmp_path, 1)
+    wait_for_record(out, running)
+    time.sleep(delay)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.communicate()
+    assert rvos(*words(clips, out, "Slow", "--workers", 1)).returncode == 0
+    assert (out / "scores.csv").read_bytes() == (tmp_path / "whole" / "scores.csv").read_bytes()
+
+
+@pytest.mark.slow
+def test_kill_minus_nine_at_twenty_moments(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
+    assert rvos(*words(clips, tmp_path / "whole", "Slow", "--workers", 1)).returncode == 0
+    for i in range(20):
+        out = tmp_path / f"killed{i}"
+        running = start(clips, out, tmp_path, 1 + i % 2)
+        time.sleep(0.3 + 0.17 * i)
+        os.killpg(running.pid, signal.SIGKILL)
+        running.communicate()
+        assert rvos(*words(clips, out, "Slow", "--workers", 1 + i % 2)).returncode == 0
+        assert (out / "scores.csv").read_bytes() == (tmp_path / "whole" / "scores.csv").read_bytes()
+
+
+def test_a_second_run_in_the_same_folder_is_told_who_holds_it(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
+    out = tmp_path / "out"
+    running = start(clips, out, tmp_path, 1)
+    wait_for_record(out, running)
+    second = rvos(*words(clips, out, "Slow", "--workers", 1))
+    running.communicate(timeout=60)
+    assert second.returncode == 2 and f"pid {running.pid}" in second.stderr
+    assert running.returncode == 0
+
+
+def test_another_plan_is_refused_in_the_same_folder(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
+    assert rvos(*words(clips, tmp_path / "out", "Repeat", "--workers", 1)).returncode == 0
+    other = rvos(*words(clips, tmp_path / "out", "Slow", "--workers", 1))
+    assert other.returncode == 2 and "another run" in other.stderr
+
+
+def test_a_read_only_output_folder(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    done = rvos(*words(clips, blocked / "out", "Repeat", "--workers", 1))
+    assert done.returncode == 4 and "--output" in done.stderr
+
+
+def test_a_full_disk_keeps_what_was_finished(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", small], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a small tmpfs needs privileges that are not given here")
+    try:
+        (small / "filler").write_bytes(b"x" * 40_000)
+        done = rvos(*words(clips, small / "out", "Repeat", "--workers", 1, "--save-masks"))
+        assert done.returncode in (3, 4), done.stderr
+        assert "space" in done.stderr.lower()
+        (small / "filler").unlink()
+        subprocess.run(["mount", "-o", "remount,size=8m", small], check=True)
+        again = rvos(*words(clips, small / "out", "Repeat", "--workers", 1, "--save-masks"))
+        assert again.returncode == 0, again.stderr
+    finally:
+        subprocess.run(["umount", small], check=False)
+
+
+def test_a_damaged_frame_is_a_failed_video_with_its_file_named(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
+    frame = clips / "JPEGImages" / "b" / "00002.png"
+    frame.write_bytes(frame.read_bytes()[:200])
+    done = rvos(*words(clips, tmp_path / "out", "Repeat", "--workers", 1))
+    assert done.returncode == 3 and str(frame) in done.stderr.replace("\n", "")
