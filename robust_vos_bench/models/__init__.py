@@ -2,6 +2,9 @@
 
 from robust_vos_bench.models.adapter import Checkpoint, StreamingAdapter, VOSAdapter
 from robust_vos_bench.models.card import ModelCard, ModelEntry, Weights
+from robust_vos_bench.models.contract import check_mask, segment_checked
+from robust_vos_bench.models.describe import describe_models
+from robust_vos_bench.models.options import parse_options
 from robust_vos_bench.models.registry import entries, find_entry, load_adapter
 
 __all__ = [
@@ -11,7 +14,11 @@ __all__ = [
     "StreamingAdapter",
     "VOSAdapter",
     "Weights",
+    "check_mask",
+    "describe_models",
     "entries",
     "find_entry",
     "load_adapter",
+    "parse_options",
+    "segment_checked",
 ]

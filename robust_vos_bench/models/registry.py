@@ -12,10 +12,11 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from robust_vos_bench.errors import ContractError, MissingExtraError, RvosError, UsageError, unknown
+from robust_vos_bench.errors import ContractError, RvosError, UsageError, unknown
 from robust_vos_bench.models.adapter import VOSAdapter
 from robust_vos_bench.models.card import ModelCard, ModelEntry
 from robust_vos_bench.models.checkpoint import find_checkpoint
+from robust_vos_bench.models.options import REQUIRED, adapter_class, class_options, unknown_option
 
 GROUP = "robust_vos_bench.adapters"
 
@@ -119,42 +120,25 @@ def load_adapter(name: str, checkpoint: str | Path | None = None, device: str = 
     """
     entry = find_entry(name)
     found = find_checkpoint(entry.card, checkpoint)
-    module_name, _, class_name = entry.target.partition(":")
-    try:
-        adapter_class = getattr(importlib.import_module(module_name), class_name)
-    except ModuleNotFoundError as error:
-        if entry.card.extra:
-            raise MissingExtraError(
-                f"model {entry.name!r} needs {error.name!r}: pip install 'rvos-bench[{entry.card.extra}]'"
-            ) from error
-        raise
+    made_of = adapter_class(entry)
+    known = class_options(made_of)
+    for option in options:
+        if option not in known:
+            raise unknown_option(entry.name, option, {n: o for n, o in known.items() if n not in entry.options})
+    required = [n for n, o in known.items() if o.default is REQUIRED and n not in {**entry.options, **options}]
+    if required:
+        raise UsageError(f"model {entry.name!r} needs the option {required[0]!r}: --option {required[0]}=VALUE")
     merged = {**entry.options, **options}
-    accepted = _option_names(adapter_class)
-    wrong = sorted(set(options) - accepted)
-    if wrong:
-        known = ", ".join(sorted(accepted - set(entry.options))) or "none"
-        raise UsageError(f"model {entry.name!r} has no option {wrong[0]!r}; its options: {known}")
     try:
-        adapter: VOSAdapter = adapter_class(checkpoint=found, device=resolve_device(device), **merged)
-    except RvosError:
+        adapter = made_of(checkpoint=found, device=resolve_device(device), **merged)
+    except (RvosError, MemoryError):
         raise
-    if "card" not in vars(adapter) and adapter.__class__.__dict__.get("card") is not entry.card:
+    except Exception as error:
+        detail = " ".join(str(error).split()) or "no message"
+        raise RvosError(f"model {entry.name!r} cannot be built: {type(error).__name__}: {detail}") from error
+    if getattr(adapter, "card", None) is not entry.card:
         adapter.__dict__["card"] = entry.card
     return adapter
-
-
-def _option_names(adapter_class: type[VOSAdapter]) -> set[str]:
-    """Keyword options over the whole class hierarchy (each `__init__` may add some and pass `**options` up)."""
-    names: set[str] = set()
-    for cls in adapter_class.__mro__:
-        init = cls.__dict__.get("__init__")
-        if init is not None and cls is not object:
-            names |= {
-                p.name
-                for p in inspect.signature(init).parameters.values()
-                if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)
-            }
-    return names - {"self", "checkpoint", "device"}
 
 
 def resolve_device(device: str) -> str:
