@@ -1,0 +1,168 @@
+"""CFBI (Yang, Wei, Yang 2020) and CFBI+ (2021): embed an image, match it, segment it. Official parameter names."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+import torch.nn.functional as F
+from robust_vos_bench.adapters.cfbi.ensembler import Ensembler, MultiScaleEnsembler, PreHead
+from robust_vos_bench.adapters.cfbi.references import Embedding, References, Scale
+from robust_vos_bench.adapters.encoders.deeplab import DeepLabV3Plus
+from robust_vos_bench.adapters.matching.labels import one_hot, sample
+from robust_vos_bench.adapters.matching.maps import background_maps, distance_maps, slot_biases
+from robust_vos_bench.adapters.matching.means import object_vectors
+from robust_vos_bench.adapters.matching.nearest import nearest_distances
+from robust_vos_bench.adapters.matching.windows import window_maps
+from torch import Tensor, nn
+
+
+class MatchingNetwork(nn.Module):
+    """What CFBI and CFBI+ share."""
+
+    scales: tuple[Scale, ...]
+    feature_extracter: DeepLabV3Plus  # spelt as in the checkpoints
+    bg_bias: Tensor
+    fg_bias: Tensor
+
+    @abstractmethod
+    def embed(self, image: Tensor) -> Embedding:
+        """Prepared image 1 x 3 x H x W (sides 16 k + 1) -> its embedding."""
+
+    @abstractmethod
+    def segment(
+        self, current: Embedding, references: References, previous: Embedding, labels: Tensor, slots: int
+    ) -> Tensor:
+        """Logits 1 x slots x H/4 x W/4 of a frame, given the previous frame's integer labels at full size."""
+
+    def matching(
+        self, i: int, current: Tensor, references: References, previous: Tensor, masks: Tensor, slots: int
+    ) -> tuple[Tensor, Tensor]:
+        """Global maps slots x 1 x h x w and local maps slots x windows x h x w of scale i."""
+        scale, half = self.scales[i], references.options.half
+        biases = slot_biases(self.bg_bias[i], self.fg_bias[i], slots)
+        query, before = current[: scale.channels], previous[: scale.channels]
+        everywhere = distance_maps(nearest_distances(query, references.pools[i].groups(slots), half), biases)
+        nearby = window_maps(
+            query, before, masks, scale.windows, biases, stride=scale.stride, reduce=scale.reduce, half=half
+        )
+        return everywhere[:, None], nearby
+
+
+def _masked(previous: Tensor, masks: Tensor) -> list[Tensor]:
+    """The previous embedding inside and outside every mask, slots x C x h x w each."""
+    weight = masks[:, None].to(previous.dtype)
+    return [previous * weight, previous * (1 - weight)]
+
+
+class CFBI(MatchingNetwork):
+    """CFBI. backbone: "resnet101" or "mobilenetv2"."""
+
+    # The largest window comes first, then ascending: the order of the official channels.
+    scales = (Scale((12, 2, 4, 6, 8, 10), reduce=True),)
+
+    def __init__(self, backbone: str = "resnet101") -> None:
+        super().__init__()
+        self.feature_extracter = DeepLabV3Plus(backbone)
+        self.semantic_embedding = nn.Sequential(
+            nn.Conv2d(256, 256, 3, 1, 1, groups=256),
+            nn.GroupNorm(32, 256),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(256, 100, 1),
+            nn.GroupNorm(25, 100),
+            nn.ReLU(inplace=True),
+        )
+        self.bg_bias = nn.Parameter(torch.zeros(1, 1, 1, 1))
+        self.fg_bias = nn.Parameter(torch.zeros(1, 1, 1, 1))
+        self.dynamic_prehead = PreHead(1 + 6 + 1 + 6 + 1)
+        self.dynamic_seghead = Ensembler(3 * 100 + 64, 4 * 100, self.feature_extracter.backbone.channels[0])
+
+    def embed(self, image: Tensor) -> Embedding:
+        """100 channels at stride 4."""
+        features = self.feature_extracter(image)
+        return Embedding((self.semantic_embedding(features.decoded)[0],), features.low)
+
+    def segment(
+        self, current: Embedding, references: References, previous: Embedding, labels: Tensor, slots: int
+    ) -> Tensor:
+        """See the base class."""
+        (now,), (before,) = current.scales, previous.scales
+        masks = one_hot(sample(labels, (now.shape[-2], now.shape[-1])), slots)
+        everywhere, nearby = self.matching(0, now, references, before, masks, slots)
+        maps = [everywhere, nearby, masks[:, None].to(now.dtype), background_maps(nearby), background_maps(everywhere)]
+        matched = self.dynamic_prehead(torch.cat(maps, 1))
+        joined = torch.cat([now.expand(slots, -1, -1, -1), *_masked(before, masks), matched], 1)
+        return self.dynamic_seghead(joined, object_vectors(references.means, before, masks), current.low)
+
+
+class FeaturePyramid(nn.Module):
+    """Top-down pathway of CFBI+: 256 channels at strides 4, 8 and 16."""
+
+    def __init__(self, channels: int = 256) -> None:
+        super().__init__()
+        self.toplayer = self._layer(256, channels, 1)
+        self.latlayer1 = self._layer(512, channels, 1)
+        self.latlayer2 = self._layer(256, channels, 1)
+        self.smooth1 = self._layer(channels, channels, 3)
+        self.smooth2 = self._layer(channels, channels, 3)
+
+    @staticmethod
+    def _layer(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
+        conv = nn.Conv2d(inputs, outputs, kernel, 1, kernel // 2, bias=False)
+        return nn.Sequential(conv, nn.GroupNorm(32, outputs))
+
+    def forward(self, decoded: Tensor, mid: Tensor, aspp: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Maps at strides 4, 8, 16 -> embeddings at strides 4, 8, 16."""
+        top = self.toplayer(aspp)
+        middle = self.latlayer1(mid) + _enlarge(top, mid)
+        # Stride 4 grows from stride 8 *before* its smoothing.
+        bottom = self.latlayer2(decoded) + _enlarge(middle, decoded)
+        return F.relu(self.smooth2(bottom)), F.relu(self.smooth1(middle)), F.relu(top)
+
+
+def _enlarge(x: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=True)
+
+
+class CFBIPlus(MatchingNetwork):
+    """CFBI+ on ResNet-101."""
+
+    # Matching reads only the first channels; windows: largest first, then ascending.
+    scales = (
+        Scale((24, 4, 8, 12, 16, 20), stride=2, channels=32),
+        Scale((12, 2, 4, 6, 8, 10), channels=64),
+        Scale((10, 2, 4, 6, 8), channels=128),
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.feature_extracter = DeepLabV3Plus("resnet101")
+        self.fpn = FeaturePyramid()
+        self.bg_bias = nn.Parameter(torch.zeros(3, 1, 1, 1))
+        self.fg_bias = nn.Parameter(torch.zeros(3, 1, 1, 1))
+        inputs = tuple(3 * 256 + 3 + 2 * len(scale.windows) for scale in self.scales)
+        self.dynamic_seghead = MultiScaleEnsembler((inputs[0], inputs[1], inputs[2]), 4 * 256)
+
+    def embed(self, image: Tensor) -> Embedding:
+        """256 channels at strides 4, 8, 16."""
+        features = self.feature_extracter(image)
+        pyramid = self.fpn(features.decoded, features.mid, features.aspp)
+        return Embedding(tuple(x[0] for x in pyramid), features.low)
+
+    def segment(
+        self, current: Embedding, references: References, previous: Embedding, labels: Tensor, slots: int
+    ) -> Tensor:
+        """See the base class."""
+        inputs = []
+        vector = None
+        for i, (now, before) in enumerate(zip(current.scales, previous.scales)):
+            masks = one_hot(sample(labels, (now.shape[-2], now.shape[-1])), slots)
+            everywhere, nearby = self.matching(i, now, references, before, masks, slots)
+            # Maps first, embeddings last: the opposite of CFBI.
+            maps = [everywhere, nearby, masks[:, None].to(now.dtype)]
+            maps += [background_maps(nearby), background_maps(everywhere)]
+            inputs.append(torch.cat([*maps, now.expand(slots, -1, -1, -1), *_masked(before, masks)], 1))
+            if vector is None:
+                # Only stride 4 makes an attention vector that is read, though training computed three.
+                vector = object_vectors(references.means, before, masks)
+        return self.dynamic_seghead((inputs[0], inputs[1], inputs[2]), vector, current.low)
