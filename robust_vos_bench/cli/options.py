@@ -107,7 +107,7 @@ def dataset_options(function: F) -> F:
 
 
 def condition_options(function: F) -> F:
-    """--corruption --preset --severity --temporal --profile --clean-reference --seed"""
+    """--corruption --preset --severity --temporal --severity-profile --clean-reference --seed"""
     for decorate in (
         _option("--seed", type=int, default=0, show_default=True, help="Seed of every random draw."),
         _option(
@@ -116,7 +116,7 @@ def condition_options(function: F) -> F:
             default=None,
             help="Keep frames that carry a prompt clean. [default: as the preset says]",
         ),
-        _option("--profile", help="Severity over time: constant, ramp, burst, intermittent, fourier."),
+        _option("--severity-profile", help="Severity over time: constant, ramp, burst, intermittent, fourier."),
         _option("--temporal", help="Randomness over time: frame, video, drift. [default: as the preset says]"),
         _option(
             "-s",

@@ -67,6 +67,12 @@ The same command again resumes: finished videos are not run twice.
     help="missing: run what is not done or failed; always: run everything again; never: only report.",
 )
 @click.option("--save-masks", is_flag=True, help="Keep every predicted mask as a palette PNG.")
+@click.option(
+    "--producers",
+    type=click.IntRange(min=0),
+    help="Processes a device that decode and corrupt ahead of the model. [default: CPU 0, GPU workers / devices]",
+)
+@click.option("--profile", is_flag=True, help="Write trace.json (Perfetto) and say where the time went.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failed video.")
 @json_option()
 @dry_run_option()
@@ -85,7 +91,7 @@ def command(
     preset: str | None,
     severities: tuple[int, ...],
     temporal: str | None,
-    profile: str | None,
+    severity_profile: str | None,
     clean_reference: bool | None,
     seed: int,
     workers: int | None,
@@ -93,6 +99,8 @@ def command(
     output: Path | None,
     overwrite: str,
     save_masks: bool,
+    producers: int | None,
+    profile: bool,
     fail_fast: bool,
     as_json: bool,
     dry_run: bool,
@@ -112,11 +120,11 @@ def command(
     specs = resolve_models(models, checkpoints, options)
     if not corruptions and preset is None:
         preset = "smoke" if dataset.split(":")[0] == "demo" else "common"
-    chosen, info = select(corruptions, severities, preset, temporal, profile, seed, clean_reference)
+    chosen, info = select(corruptions, severities, preset, temporal, severity_profile, seed, clean_reference)
     if limit is None and dataset == "demo":
         limit = info.videos
     data = open_dataset(dataset, data_root, limit=limit)
-    plan = build_plan(specs, data, chosen, info, save_masks=save_masks)
+    plan = build_plan(specs, data, chosen, info, save_masks=save_masks, profile=profile)
     folder = output or default_folder(plan)
     devices = lane_devices(device, workers, len(plan.conditions) * len(plan.videos))
     if dry_run:
@@ -133,7 +141,10 @@ def command(
         fail_fast,
         command=["rvos-bench", *sys.argv[1:]],
         settings={k: list(v) if isinstance(v, tuple) else v for k, v in settings.items()},
+        producers=producers_for(devices, producers, workers),
     )
+    if profile:
+        show_profile(folder)
     show_result(folder, manifest, as_json)
     ctx.exit(exit_code(manifest, [f.error_code for f in listener.failures]))
 
@@ -182,6 +193,26 @@ def lane_devices(device: str, workers: int | None, groups: int) -> list[str]:
         if not name.startswith(("cuda", "mps")):
             raise UsageError(f"unknown device {name!r}; use auto, cpu, cuda, cuda:0 or cuda:0,cuda:1")
     return names
+
+
+def producers_for(devices: Sequence[str], producers: int | None, workers: int | None) -> int:
+    """Producers a lane: a GPU gets its share of the cores, a CPU lane makes its own frames."""
+    if producers is not None:
+        return producers
+    if all(device == "cpu" for device in devices):
+        return 0
+    cores = workers or max((os.cpu_count() or 2) - len(devices), 1)
+    return max(cores // len(devices), 1)
+
+
+def show_profile(folder: Path) -> None:
+    """Three lines on where the time went, and the trace."""
+    from robust_vos_bench.runs.profile import merge
+
+    shares = merge(folder)
+    if shares is not None:
+        for line in [*shares.lines(), f"trace: {folder / 'trace.json'} (open in ui.perfetto.dev)"]:
+            click.echo(line, err=True)
 
 
 def _all_gpus() -> list[str]:

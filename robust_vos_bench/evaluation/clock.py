@@ -1,4 +1,4 @@
-"""Who spent the time: the model, or the making of its frames."""
+"""Who spent the time: the model, the making of its frames, or the scoring of its masks."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ from robust_vos_bench.datasets.video import Frame, FrameSource
 
 
 class TimedFrames:
-    """A frame source that adds up the seconds its consumer waits for frames."""
+    """A frame source that notes how long its consumer waits for each frame."""
 
     def __init__(self, frames: FrameSource) -> None:
         self._frames = frames
-        self.seconds = 0.0
+        self.waits: list[tuple[float, float]] = []
+        """(start, seconds) of every wait, `time.perf_counter()` clock."""
+
+    @property
+    def seconds(self) -> float:
+        """All waits together."""
+        return sum(seconds for _, seconds in self.waits)
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -27,5 +33,5 @@ class TimedFrames:
             except StopIteration:
                 return
             finally:
-                self.seconds += time.perf_counter() - start
+                self.waits.append((start, time.perf_counter() - start))
             yield frame

@@ -29,6 +29,8 @@ class Outcome:
     peak_rss_mib: float
     peak_gpu_mib: float
     warnings: tuple[str, ...] = field(default=())
+    spans: tuple[tuple[str, float, float], ...] = field(default=(), repr=False)
+    """(what, start, seconds) on the `time.perf_counter()` clock: "unit", "model", "frames", "score"."""
 
 
 def evaluate(
@@ -47,8 +49,7 @@ def evaluate(
     scorer = VideoScorer(truth, protocol) if truth is not None else None
     adapter.diagnostics.clear()
     reset_peaks()
-    scoring = 0.0
-    count = 0
+    scores: list[tuple[float, float]] = []
     start = time.perf_counter()
     for t, mask in enumerate(segment_checked(adapter, video.with_frames(frames))):
         before = time.perf_counter()
@@ -56,18 +57,35 @@ def evaluate(
             scorer.add(t, mask)
         if sink is not None:
             sink(t, mask)
-        scoring += time.perf_counter() - before
-        count += 1
+        scores.append((before, time.perf_counter() - before))
     total = time.perf_counter() - start
     objects = tuple(scorer.result()) if scorer is not None else ()
     resident, gpu = peaks()
+    scoring = sum(seconds for _, seconds in scores)
     return Outcome(
         objects=objects,
-        frames=count,
+        frames=len(scores),
         seconds_model=max(total - frames.seconds - scoring, 0.0),
         seconds_frames=frames.seconds,
         seconds_score=scoring,
         peak_rss_mib=resident,
         peak_gpu_mib=gpu,
         warnings=tuple(dict.fromkeys(adapter.diagnostics)),
+        spans=_spans(start, total, frames.waits, scores),
     )
+
+
+def _spans(
+    start: float, total: float, waits: list[tuple[float, float]], scores: list[tuple[float, float]]
+) -> tuple[tuple[str, float, float], ...]:
+    """The unit, its waits and scores, and the model in all the gaps between them."""
+    spans = [("unit", start, total)]
+    others = sorted([(a, d, "frames") for a, d in waits] + [(a, d, "score") for a, d in scores])
+    clock = start
+    for begin, seconds, name in [*others, (start + total, 0.0, "")]:
+        if begin > clock:
+            spans.append(("model", clock, begin - clock))
+        if name:
+            spans.append((name, begin, seconds))
+        clock = max(clock, begin + seconds)
+    return tuple(spans)

@@ -65,6 +65,7 @@ def build_plan(
     preset: PresetInfo,
     videos: Sequence[str] | None = None,
     save_masks: bool = False,
+    profile: bool = False,
 ) -> Plan:
     """The whole grid: clean first, then the conditions; every video of the data set unless `videos` narrows it."""
     names = [m.record.name for m in models]
@@ -85,5 +86,6 @@ def build_plan(
         protocol=dataset.protocol,
         protocol_version=PROTOCOL_VERSION,
         save_masks=save_masks,
+        profile=profile,
         fingerprints={video: dataset.fingerprint(video) for video in chosen},
     )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import signal
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
 from types import FrameType
@@ -61,10 +61,12 @@ def execute(
     on_unit: Callable[[UnitRecord], None],
     stop: Stop,
     fail_fast: bool = False,
+    producers: int = 0,
 ) -> None:
     """Run `groups`; every finished unit is on disk before `on_unit` hears of it.
 
-    devices: one lane each; a single CPU lane works in this process. Returns when all is done or `stop.asked`.
+    devices: one lane each; a single CPU lane without producers works in this process. producers: processes a lane
+    that make frames ahead. Returns when all is done or `stop.asked`.
     """
 
     def finish(result: Result) -> None:
@@ -75,10 +77,10 @@ def execute(
             stop.asked = stop.asked or fail_fast
         on_unit(record)
 
-    if list(devices) == ["cpu"]:
+    if list(devices) == ["cpu"] and not producers:
         _inline(plan, groups, store.folder, finish, stop)
     else:
-        _lanes(plan, groups, store.folder, devices, finish, stop)
+        _Lanes(plan, groups, store.folder, producers, finish).run(devices, stop)
 
 
 def _inline(plan: Plan, groups: Sequence[Group], folder: Path, finish: Callable[[Result], None], stop: Stop) -> None:
@@ -88,72 +90,68 @@ def _inline(plan: Plan, groups: Sequence[Group], folder: Path, finish: Callable[
         for result in worker.run(group):
             finish(result)
             if stop.asked:
+                worker.close()
                 return
+    worker.close()
 
 
-def _lanes(
-    plan: Plan,
-    groups: Sequence[Group],
-    folder: Path,
-    devices: Sequence[str],
-    finish: Callable[[Result], None],
-    stop: Stop,
-) -> None:
-    queue = deque(groups)
-    attempts: dict[tuple[int, str, str], int] = {}
-    lanes = [start_lane(plan, device, folder, 1) for device in devices]
-    try:
-        while any(lane.group for lane in lanes) or (queue and not stop.asked):
+class _Lanes:
+    """Hands groups to lanes and takes results back; a lane that dies is replaced and its units are tried again."""
+
+    def __init__(
+        self, plan: Plan, groups: Sequence[Group], folder: Path, producers: int, finish: Callable[[Result], None]
+    ) -> None:
+        self.plan, self.folder, self.producers, self.finish = plan, folder, producers, finish
+        self.queue = deque(groups)
+        self.attempts: Counter[tuple[int, str, str]] = Counter()
+
+    def run(self, devices: Sequence[str], stop: Stop) -> None:
+        lanes = [start_lane(self.plan, device, self.folder, self.producers) for device in devices]
+        try:
+            while any(lane.groups for lane in lanes) or (self.queue and not stop.asked):
+                for lane in lanes:
+                    while self.queue and not stop.asked and lane.has_room:
+                        lane.give(self.queue.popleft())
+                ready = wait([lane.pipe for lane in lanes], timeout=0.5)
+                for i, lane in enumerate(lanes):
+                    if lane.pipe in ready or not lane.process.is_alive():
+                        lanes[i] = self._listen(lane)
+        except BaseException:
             for lane in lanes:
-                if lane.group is None and queue and not stop.asked and lane.process.is_alive():
-                    lane.give(queue.popleft())
-            ready = wait([lane.pipe for lane in lanes], timeout=0.5)
-            for i, lane in enumerate(lanes):
-                if lane.pipe in ready or not lane.process.is_alive():
-                    lanes[i] = _listen(lane, plan, folder, queue, attempts, finish)
-    except BaseException:
-        for lane in lanes:
-            lane.process.kill()
-        raise
-    finally:
-        for lane in lanes:
-            lane.stop()
+                lane.process.kill()
+            raise
+        finally:
+            for lane in lanes:
+                lane.stop()
 
+    def _listen(self, lane: Lane) -> Lane:
+        """Take what a lane has to say; returns it, or its replacement."""
+        try:
+            while lane.pipe.poll():
+                record, frames = lane.pipe.recv()
+                group = lane.groups[0]
+                model = next(m for m in group.models if self.plan.models[m].record.name == record.model)
+                tried = self.attempts[model, record.condition, record.video] + 1
+                lane.reported(model)
+                self.finish((msgspec.structs.replace(record, attempts=tried), frames))
+            if lane.process.is_alive():
+                return lane
+        except (EOFError, OSError):
+            pass
+        return self._replace(lane)
 
-def _listen(
-    lane: Lane,
-    plan: Plan,
-    folder: Path,
-    queue: deque[Group],
-    attempts: dict[tuple[int, str, str], int],
-    finish: Callable[[Result], None],
-) -> Lane:
-    """Take what a lane has to say; a dead one is replaced and its unfinished units go back to the queue."""
-    try:
-        while lane.pipe.poll():
-            record, frames = lane.pipe.recv()
-            model = next(m for m in lane.waiting if plan.models[m].record.name == record.model)
-            lane.waiting = tuple(m for m in lane.waiting if m != model)
-            tried = attempts.get((model, record.condition, record.video), 0) + 1
-            if not lane.waiting:
-                lane.group = None
-            finish((msgspec.structs.replace(record, attempts=tried), frames))
-        if lane.process.is_alive():
-            return lane
-    except (EOFError, OSError):
-        pass
-    lane.stop(now=True)
-    if lane.group is not None:
-        code = lane.process.exitcode
-        model, group = lane.waiting[0], lane.group
-        key = (model, group.condition.label, group.video)
-        attempts[key] = attempts.get(key, 0) + 1
-        rest = lane.waiting
-        if attempts[key] >= ATTEMPTS:
-            reason = f"its process died {ATTEMPTS} times (exit status {code}; -9 often means out of memory)"
-            failed = failed_record(plan, model, group, reason, 1)
-            finish((msgspec.structs.replace(failed, attempts=ATTEMPTS), ()))
-            rest = rest[1:]
-        if rest:
-            queue.appendleft(replace(group, models=rest))
-    return start_lane(plan, lane.device, folder, 1)
+    def _replace(self, lane: Lane) -> Lane:
+        lane.stop(now=True)
+        if lane.groups:
+            group = lane.groups[0]
+            model = group.models[0]
+            key = (model, group.condition.label, group.video)
+            self.attempts[key] += 1
+            if self.attempts[key] >= ATTEMPTS:
+                code = lane.process.exitcode
+                reason = f"its process died {ATTEMPTS} times (exit status {code}; -9 often means out of memory)"
+                failed = failed_record(self.plan, model, group, reason, 1)
+                lane.reported(model)
+                self.finish((msgspec.structs.replace(failed, attempts=ATTEMPTS), ()))
+        self.queue.extendleft(reversed(lane.groups))
+        return start_lane(self.plan, lane.device, self.folder, self.producers)

@@ -9,8 +9,9 @@ import signal
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -28,15 +29,29 @@ class Lane:
     process: BaseProcess
     pipe: Connection
     device: str
-    group: Group | None = None
-    """What it works on now."""
-    waiting: tuple[int, ...] = ()
-    """Models of that group that have not reported yet."""
+    depth: int
+    """How many groups it is given at a time: more than one where frames are made ahead."""
+    groups: deque[Group] = field(default_factory=deque)
+    """What it was given and has not finished; of the first, only the models that have not reported yet."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether it may be given another group."""
+        return len(self.groups) < self.depth and self.process.is_alive()
 
     def give(self, group: Group) -> None:
-        """Hand it a group; it must be idle."""
-        self.group, self.waiting = group, group.models
-        self.pipe.send(group)
+        """Hand it a group."""
+        self.groups.append(group)
+        with contextlib.suppress(OSError):  # it died: the group goes back to the queue when that is noticed
+            self.pipe.send(group)
+
+    def reported(self, model: int) -> None:
+        """One model of the first group is done."""
+        rest = tuple(m for m in self.groups[0].models if m != model)
+        if rest:
+            self.groups[0] = replace(self.groups[0], models=rest)
+        else:
+            self.groups.popleft()
 
     def stop(self, now: bool = False) -> None:
         """Ask it to leave (it finishes what it has), or end it at once."""
@@ -52,28 +67,38 @@ class Lane:
         self.pipe.close()
 
 
-def start_lane(plan: Plan, device: str, folder: Path, threads: int) -> Lane:
-    """Start one worker process with `threads` threads for its libraries."""
+def start_lane(plan: Plan, device: str, folder: Path, producers: int = 0) -> Lane:
+    """Start one worker process; each library in it uses one thread, so that processes times threads = cores."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    with _environment({name: str(threads) for name in THREAD_VARIABLES}), _plain_main():
-        process = context.Process(target=_work, args=(theirs, plan, device, folder, threads), daemon=True)
+    with _environment(dict.fromkeys(THREAD_VARIABLES, "1")), _plain_main():
+        # A process that makes frames ahead has children of its own, which daemons may not have.
+        process = context.Process(target=_work, args=(theirs, plan, device, folder, producers), daemon=not producers)
         process.start()
     theirs.close()
-    return Lane(process, ours, device)
+    return Lane(process, ours, device, depth=3 if producers else 1)
 
 
-def _work(pipe: Connection, plan: Plan, device: str, folder: Path, threads: int) -> None:
+def _work(pipe: Connection, plan: Plan, device: str, folder: Path, producers: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     threading.Thread(target=_leave_with_parent, args=(os.getppid(),), daemon=True).start()
-    limit_threads(threads)
+    limit_threads(1)
     from robust_vos_bench.runs.work import Worker
 
-    worker = Worker(plan, device, folder)
+    worker = Worker(plan, device, folder, producers)
+    queue: deque[Group | None] = deque()
     with contextlib.suppress(EOFError, BrokenPipeError):
-        while (group := pipe.recv()) is not None:
+        while True:
+            while not queue or pipe.poll():
+                group = pipe.recv()
+                queue.append(group)
+                if group is not None:
+                    worker.expect(group)
+            if (group := queue.popleft()) is None:
+                break
             for result in worker.run(group):
                 pipe.send(result)
+    worker.close()
 
 
 def limit_threads(threads: int) -> None:

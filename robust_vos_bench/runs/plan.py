@@ -48,6 +48,8 @@ class Plan:
     protocol: str
     protocol_version: str
     save_masks: bool = False
+    profile: bool = False
+    """Write a trace of where the time goes."""
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     """Video -> digest of its data."""
 

@@ -91,10 +91,12 @@ def run_plan(
     command: Sequence[str] = (),
     settings: dict[str, Any] | None = None,
     engine: Callable[..., None] = execute,
+    producers: int = 0,
 ) -> Manifest:
     """Run what is not done yet and return the final manifest, which tells how it ended (`status`).
 
     devices: one worker process each ("cpu", "cpu", ...; "cuda:0", ...). engine: what carries out the groups.
+    producers: processes a device that make frames ahead of the model.
     """
     listener = listener or Listener()
     store = RunStore(folder)
@@ -115,7 +117,7 @@ def run_plan(
             groups: list[Group] = list(plan.groups(state.pending))
             if groups:
                 with ctrl_c(listener.interrupted) as stop:
-                    engine(plan, groups, store, devices, listener.unit, stop, fail_fast)
+                    engine(plan, groups, store, devices, listener.unit, stop, fail_fast, producers)
         except KeyboardInterrupt:
             stop.asked = True
         finally:

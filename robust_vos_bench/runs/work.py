@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import traceback
 from collections import OrderedDict
@@ -14,7 +15,9 @@ from robust_vos_bench.errors import RvosError
 from robust_vos_bench.evaluation import Outcome, evaluate
 from robust_vos_bench.evaluation.segment import MaskSink
 from robust_vos_bench.models import VOSAdapter, load_adapter
+from robust_vos_bench.runs.feed import Feed
 from robust_vos_bench.runs.plan import Group, Plan
+from robust_vos_bench.runs.profile import TraceWriter
 from robust_vos_bench.runs.records import FrameScores, ObjectRecord, UnitRecord
 from robust_vos_bench.runs.spool import SpooledFrames
 from robust_vos_bench.runs.store import RunStore
@@ -29,13 +32,28 @@ TRUTHS_KEPT = 64
 class Worker:
     """Loads models when they are first needed, keeps them, and works through groups."""
 
-    def __init__(self, plan: Plan, device: str, folder: Path) -> None:
+    def __init__(self, plan: Plan, device: str, folder: Path, producers: int = 0) -> None:
         self.plan = plan
         self.device = device
         self.store = RunStore(folder)
+        self.feed = Feed(plan.dataset, producers) if producers else None
+        self._trace = TraceWriter(folder, f"{device} lane") if plan.profile else None
         self._adapters: dict[int, VOSAdapter] = {}
         self._load_errors: dict[int, RvosError] = {}
         self._truths: OrderedDict[str, PackedTruth | None] = OrderedDict()
+
+    def expect(self, group: Group) -> None:
+        """A group that will be run after those expected before: its frames may be made ahead."""
+        if self.feed is not None:
+            with contextlib.suppress(RvosError, OSError):  # a video that cannot be opened fails when it is its turn
+                self.feed.expect(group)
+
+    def close(self) -> None:
+        """Stop the producers and close the trace."""
+        if self.feed is not None:
+            self.feed.close()
+        if self._trace is not None:
+            self._trace.close()
 
     def run(self, group: Group) -> Iterator[Result]:
         """One result a model of the group; a model or video that fails is a failed record, never an exception."""
@@ -46,6 +64,12 @@ class Worker:
         except (RvosError, OSError) as error:
             for model in group.models:
                 yield self._failed(model, group, error), ()
+            return
+        if self.feed is not None:
+            fed = video.with_frames(self.feed.take(group))
+            for model in group.models:
+                yield self._unit(model, group, fed, truth)
+            self.feed.done(group)
             return
         if len(group.models) == 1:
             yield self._unit(group.models[0], group, video, truth)
@@ -61,6 +85,9 @@ class Worker:
             outcome = evaluate(adapter, video, truth, self.plan.protocol, self._sink(model, group, video))
         except Exception as error:  # a model may raise anything; its video fails, the run goes on
             return self._failed(model, group, error), ()
+        if self._trace is not None:
+            name = self.plan.models[model].record.name
+            self._trace.spans(outcome.spans, model=name, condition=group.condition.label, video=group.video)
         return self._done(model, group, outcome), tuple(frame_scores(o) for o in outcome.objects)
 
     def _adapter(self, model: int) -> VOSAdapter:
