@@ -1,0 +1,50 @@
+"""Reference frames: which frames are remembered, and with which pixels."""
+
+from __future__ import annotations
+
+import torch
+from robust_vos_bench.adapters.matching.labels import one_hot, sample
+from robust_vos_bench.adapters.matching.means import MaskedMeans
+from robust_vos_bench.adapters.matching.pool import ReferencePool
+from torch import Tensor
+
+UNCERTAIN = 125
+"""The label of a pixel that is remembered as no object; networks cannot tell it from an object of that number."""
+
+MAX_ENTROPY = 1.0
+"""Nats above which a prediction is uncertain; two slots cannot reach it (ln 2 is less)."""
+
+
+def uncertain(probabilities: Tensor) -> Tensor:
+    """Pixels whose entropy exceeds `MAX_ENTROPY`: slots x H x W -> bool H x W."""
+    return entropy(probabilities) > MAX_ENTROPY
+
+
+def entropy(probabilities: Tensor) -> Tensor:
+    """Entropy over the slots in nats, slots x H x W -> H x W."""
+    return -(probabilities * torch.log(probabilities + 1e-6)).sum(0)
+
+
+class Reference:
+    """The remembered frames of one video.
+
+    corrected: leave uncertain pixels out of an object's surroundings too. The official code takes them out of every
+    object, but lets them count as background of each.
+    """
+
+    def __init__(self, corrected: bool = False) -> None:
+        self.pool = ReferencePool()
+        self.means = MaskedMeans()
+        self.frames = 0
+        self.corrected = corrected
+
+    def add(self, embedding: Tensor, labels: Tensor, slots: int) -> None:
+        """Remember a frame: embedding C x h x w, labels H x W (slots, or `UNCERTAIN`) at any resolution."""
+        small = sample(labels, (embedding.shape[-2], embedding.shape[-1]))
+        masks = one_hot(small, slots)
+        self.pool.add(embedding, masks)
+        if self.corrected:
+            known = (small != UNCERTAIN).flatten()
+            embedding, masks = embedding.flatten(1)[:, None, known], masks.flatten(1)[:, None, known]
+        self.means.add(embedding, masks)
+        self.frames += 1

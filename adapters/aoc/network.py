@@ -1,0 +1,88 @@
+"""AOC-Net (Xu et al., ACM MM 2022) and RPCM (Xu et al., AAAI 2022): embedding, matching maps, decoder."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from robust_vos_bench.adapters.aoc.decoder import CrossFrame, Decoder
+from robust_vos_bench.adapters.aoc.maps import OBJECT_MAPS, PROXY_MAPS, matching_maps
+from robust_vos_bench.adapters.aoc.memory import Reference
+from robust_vos_bench.adapters.aoc.proxies import ProxyBank
+from robust_vos_bench.adapters.cfbi.ensembler import PreHead
+from robust_vos_bench.adapters.encoders.deeplab import DeepLabV3Plus
+from robust_vos_bench.adapters.matching.labels import one_hot, sample
+from robust_vos_bench.adapters.matching.maps import slot_biases
+from robust_vos_bench.adapters.matching.means import masked_means
+from torch import Tensor, nn
+
+
+class Embedded(NamedTuple):
+    """What one frame gives, whatever the objects."""
+
+    embedding: Tensor
+    """100 x h x w at stride 4, all values >= 0."""
+    low: Tensor
+    """The backbone's map at stride 4, 1 x 256 x h x w."""
+
+
+class AOCNet(nn.Module):
+    """The network with the official parameter names (their spelling included).
+
+    reading: how the conditioning blocks are read (`conditioning.READINGS`); None builds RPCM, which matches without
+    proxies (15 maps a slot instead of 24) and calibrates by plain gates.
+    """
+
+    def __init__(self, reading: str | None = "strict") -> None:
+        super().__init__()
+        self.bg_bias = nn.Parameter(torch.zeros(1, 1, 1, 1))
+        self.fg_bias = nn.Parameter(torch.zeros(1, 1, 1, 1))
+        self.feature_extracter = DeepLabV3Plus("resnet101")
+        # the official modules are registered twice, so that each tensor has two names in a checkpoint
+        self.seperate_conv = nn.Conv2d(256, 256, 3, 1, 1, groups=256)
+        self.bn1 = nn.GroupNorm(32, 256)
+        self.embedding_conv = nn.Conv2d(256, 100, 1)
+        self.bn2 = nn.GroupNorm(25, 100)
+        self.semantic_embedding = nn.Sequential(
+            self.seperate_conv, self.bn1, nn.ReLU(inplace=True), self.embedding_conv, self.bn2, nn.ReLU(inplace=True)
+        )
+        self.dynamic_seghead = Decoder(reading)
+        self.with_proxies = reading is not None
+        self.dynamic_prehead = PreHead(PROXY_MAPS if self.with_proxies else OBJECT_MAPS)
+
+    def embed(self, image: Tensor) -> Embedded:
+        """Normalised image 1 x 3 x H x W -> `Embedded`."""
+        features = self.feature_extracter(image)
+        return Embedded(self.semantic_embedding(features.decoded)[0], features.low)
+
+    def forward(
+        self,
+        current: Embedded,
+        previous: Tensor,
+        labels: Tensor,
+        reference: Reference,
+        bank: ProxyBank | None,
+        slots: int,
+        memory: CrossFrame | None = None,
+    ) -> tuple[Tensor, CrossFrame]:
+        """Logits slots x h x w and the cross-frame memory for the next frame.
+
+        previous: embedding of the frame before. labels: its labels H x W (slots) at any resolution.
+        """
+        masks = one_hot(sample(labels, (previous.shape[-2], previous.shape[-1])), slots)
+        inside = masked_means(previous, masks)
+        referenced = reference.means.means(slots)
+        vector = torch.cat([*referenced, *inside], 1)
+        maps = matching_maps(
+            current.embedding,
+            previous,
+            masks,
+            reference.pool.groups(slots),
+            slot_biases(self.bg_bias, self.fg_bias, slots),
+            None if bank is None else bank.proxies(reference.pool, slots),
+            referenced[0],
+            inside[0],
+        )
+        x = torch.cat([current.embedding.expand(slots, -1, -1, -1), self.dynamic_prehead(maps)], 1)
+        logits, memory = self.dynamic_seghead(x, current.low, vector, memory)
+        return logits, memory

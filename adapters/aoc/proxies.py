@@ -1,0 +1,77 @@
+"""Adaptive proxies (AOC-Net): cluster centres of every object's reference pixels, clustered only when they changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from robust_vos_bench.adapters.aoc.clustering import Clusters, cluster_means, kmeans
+from robust_vos_bench.adapters.matching.pool import ReferencePool
+from torch import Tensor
+
+CLUSTERS = 16
+"""Proxies an object has at most."""
+
+Clusterer = Callable[[NDArray[np.float32], int, int], Clusters]
+"""(rows n x C, clusters, slot) -> `Clusters`."""
+
+
+@dataclass(frozen=True)
+class Proxies:
+    """Proxy embeddings of every slot, c x C each; c is 0 where a slot has none."""
+
+    centres: list[Tensor]
+    """All cluster centres ("proxy A", which the official code cannot differentiate)."""
+    averages: list[Tensor]
+    """Means over each non-empty cluster ("proxy B", which it can)."""
+
+
+class ProxyBank:
+    """Clusters the reference pixels of a video as its pool grows.
+
+    The official code clusters the whole pool again on every frame. A slot is clustered here only when it has new
+    pixels or may have another number of clusters; the result is the same, because the start depends on nothing else.
+
+    corrected: False mirrors two oddities that a network trained with the official code has seen. Averages are taken
+    over the rows of the *whole* pool that stand at the positions which members have within their slot. The number of
+    clusters never rises again from one slot to the next, so that an object of three pixels leaves all later ones
+    three clusters, and an empty slot none. True gives every slot min(16, pixels) clusters, and averages are centres.
+    """
+
+    def __init__(self, seed: int = 0, corrected: bool = False, cluster: Clusterer | None = None) -> None:
+        self.corrected = corrected
+        self.cluster: Clusterer = cluster or (lambda rows, count, slot: kmeans(rows, count, seed))
+        self._cached: dict[int, tuple[tuple[int, int], Tensor, Tensor]] = {}
+
+    def proxies(self, pool: ReferencePool, slots: int) -> Proxies:
+        """Proxies of slots 0..slots-1 over the pool as it is now. Pixels are only ever added to one bank's pool."""
+        centres, averages = [], []
+        count = CLUSTERS
+        every: NDArray[np.float32] | None = None
+        for slot in range(slots):
+            rows = pool.group(slot)
+            count = min(CLUSTERS if self.corrected else count, len(rows))
+            key = (len(rows), count)
+            if slot not in self._cached or self._cached[slot][0] != key:
+                if count == 0:
+                    self._cached[slot] = (key, rows[:0], rows[:0])
+                else:
+                    if every is None and not self.corrected:
+                        every = pool.rows()[0].float().cpu().numpy()
+                    self._cached[slot] = (key, *self._proxies_of(rows, count, slot, every))
+            centres.append(self._cached[slot][1])
+            averages.append(self._cached[slot][2])
+        return Proxies(centres, averages)
+
+    def _proxies_of(
+        self, rows: Tensor, count: int, slot: int, every: NDArray[np.float32] | None
+    ) -> tuple[Tensor, Tensor]:
+        clusters = self.cluster(rows.float().cpu().numpy(), count, slot)
+        filled = np.bincount(clusters.labels, minlength=count) > 0
+        averages = clusters.centres
+        if every is not None:
+            averages = cluster_means(every[: len(rows)], clusters.labels, averages)
+        return torch.from_numpy(clusters.centres).to(rows), torch.from_numpy(averages[filled]).to(rows)
