@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -33,8 +33,7 @@ class FolderDataset(Dataset):
     """Only the objects of the first mask count (DAVIS); ids that come later are nobody's."""
 
     def __init__(self, limit: int | None = None, videos: Sequence[str] | None = None) -> None:
-        if limit is not None and limit < 1:
-            raise UsageError(f"--limit must be at least 1, not {limit}")
+        check_limit(limit)
         self._limit = limit
         self._only = None if videos is None else tuple(videos)
 
@@ -47,12 +46,7 @@ class FolderDataset(Dataset):
         names = tuple(self._all_videos())
         if not names:
             raise DataError(f"{self.root}: {self.name} has no videos here")
-        if self._only is not None:
-            for name in self._only:
-                if name not in names:
-                    raise unknown(f"video of {self.name}", name, names)
-            names = tuple(name for name in names if name in self._only)
-        return names[: self._limit]
+        return select_videos(self.name, names, self._limit, self._only)
 
     @property
     def videos(self) -> Sequence[str]:
@@ -193,6 +187,30 @@ class FolderDataset(Dataset):
 def ids_in(mask: Mask) -> list[int]:
     """The object ids in a mask, ascending: 1..254 (0 is background, 255 void)."""
     return [int(i) for i in np.flatnonzero(np.bincount(mask.ravel(), minlength=256)) if 0 < i < VOID]
+
+
+def first_appearances(masks: Iterable[Mask]) -> dict[int, int]:
+    """Object id -> index of the first mask that shows it, in order of appearance."""
+    first: dict[int, int] = {}
+    for t, mask in enumerate(masks):
+        for i in ids_in(mask):
+            first.setdefault(i, t)
+    return first
+
+
+def select_videos(dataset: str, names: Sequence[str], limit: int | None, only: Sequence[str] | None) -> tuple[str, ...]:
+    """`names` cut to those in `only`, then to the first `limit`. Raises UsageError for a name that is not there."""
+    check_limit(limit)
+    for name in only or ():
+        if name not in names:
+            raise unknown(f"video of {dataset}", name, names)
+    return tuple(name for name in names if only is None or name in only)[:limit]
+
+
+def check_limit(limit: int | None) -> None:
+    """UsageError unless `limit` is None or at least 1."""
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit must be at least 1, not {limit}")
 
 
 def existing_root(data_root: Path) -> Path:
