@@ -1,0 +1,44 @@
+"""`rvos-bench leaderboard`: pages from run directories and packed results."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from robust_vos_bench.cli.options import json_option
+
+
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="\b\nExamples:\n  rvos-bench leaderboard rvos-results/labelprop-*\n"
+    "  rvos-bench leaderboard mymodel.json.gz --output leaderboards\n"
+    "  rvos-bench leaderboard            write every page again from leaderboards/results",
+)
+@click.argument("runs", nargs=-1, type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("leaderboards"),
+    show_default=True,
+    help="Folder of the leaderboards.",
+)
+@json_option()
+def command(runs: tuple[Path, ...], output: Path, as_json: bool) -> None:
+    """Add RUNS (run directories or packed results) to the leaderboards and write the pages.
+
+    One page a data set and preset, with an index. Results of other versions are refused, not mixed; untrained recipe
+    weights are refused; missing cells are shown as missing.
+    """
+    from robust_vos_bench.reports.pages import as_json as page_json
+    from robust_vos_bench.reports.pages import build
+
+    pages = build(runs, output)
+    if as_json:
+        click.echo(json.dumps([page_json(page) for page in pages], indent=2))
+        return
+    for page in pages:
+        click.echo(f"{output / (page.name + '.md')}: {len(page.rows)} models")
+    click.echo(f"{output / 'README.md'}: index", err=True)

@@ -1,0 +1,162 @@
+"""Leaderboard pages: which results belong on one page, and what a page says."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from robust_vos_bench.errors import DataError, UsageError
+from robust_vos_bench.reports.bootstrap import Bootstrap, Interval, Rank, ranks, statistics
+from robust_vos_bench.reports.result import Result, joint_matrix, read_result, refuse_recipe, results_of, write_result
+from robust_vos_bench.reports.summary import Summary, summarise
+from robust_vos_bench.runs.store import safe_name
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model on a page."""
+
+    result: Result
+    summary: Summary
+    rank: Rank | None
+    """None where cells are missing: such a model is shown, but not ranked."""
+    p: Interval
+    mpc: Interval
+    rpc: Interval
+    overlap: tuple[str, ...]
+    """Training sets of the model that are the test set."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """One data set x preset x seed, under one protocol: the only results that may be compared."""
+
+    name: str
+    dataset: str
+    preset: str
+    seed: int
+    protocol: str
+    videos: int
+    objects: int
+    conditions: int
+    families: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def page_name(result: Result) -> str:
+    """File stem of the page a result belongs to; results with other conditions or videos get another page."""
+    manifest = result.manifest
+    seeds = sorted({int(c["seed"]) for c in manifest.conditions if c["corruption"]})
+    if len(seeds) > 1:
+        raise UsageError(f"model {result.model!r}: a run with several seeds has no place on one page")
+    preset = f"{manifest.preset['name']}-v{manifest.preset['version']}"
+    words = [manifest.dataset["name"].replace(":", "-"), preset]
+    if seeds and seeds[0]:
+        words.append(f"seed{seeds[0]}")
+    partial = _partial(result)
+    if partial:
+        words.append(partial)
+    return "--".join(re.sub(r"[^A-Za-z0-9._-]", "-", word) for word in words)
+
+
+def _partial(result: Result) -> str:
+    """ "" for the whole preset on the whole split, else a digest of what was chosen."""
+    from robust_vos_bench.conditions.presets import load_preset, preset_names
+
+    manifest = result.manifest
+    labels = sorted(c["label"] for c in manifest.conditions)
+    name, seed = manifest.preset["name"], max((int(c["seed"]) for c in manifest.conditions), default=0)
+    whole = name in preset_names() and labels == sorted(
+        ["clean", *(c.label for c in load_preset(name).conditions(seed))]
+    )
+    if whole and manifest.dataset["videos"] == manifest.dataset["videos_in_split"]:
+        return ""
+    return "part-" + hashlib.sha256(repr((labels, sorted(manifest.videos))).encode()).hexdigest()[:8]
+
+
+def check_same(results: Sequence[Result]) -> None:
+    """Refuse to mix results that only look alike: other data bytes, protocol or corruption versions."""
+    first = results[0].manifest
+    for result in results[1:]:
+        other = result.manifest
+        for what, a, b in (
+            ("scoring protocol", first.protocol, other.protocol),
+            ("data", first.dataset["index_sha256"], other.dataset["index_sha256"]),
+            ("preset version", first.preset.get("version"), other.preset.get("version")),
+            (
+                "version of corruptions",
+                {c["label"]: c["fingerprint"] for c in first.conditions},
+                {c["label"]: c["fingerprint"] for c in other.conditions},
+            ),
+        ):
+            if a != b:
+                raise UsageError(
+                    f"{results[0].model!r} and {result.model!r} cannot share a page: they have another {what}. "
+                    "Run the older one again."
+                )
+
+
+def build_page(results: Sequence[Result]) -> Page:
+    """The page of results that belong together."""
+    check_same(results)
+    matrix = joint_matrix(list(results))
+    boot = Bootstrap(matrix)
+    stats = statistics(matrix)
+    if "mPC" not in stats or "P" not in stats:
+        raise UsageError(f"run {results[0].manifest.run_id} has no corrupted condition: nothing to rank")
+    placed = ranks(boot, stats["mPC"])
+    rows = [
+        Row(
+            result=result,
+            summary=summary,
+            rank=placed.get(i),
+            p=boot.interval(i, stats["P"]),
+            mpc=boot.interval(i, stats["mPC"]),
+            rpc=boot.ratio(i, stats["mPC"], stats["P"]),
+            overlap=overlap(result),
+        )
+        for i, (result, summary) in enumerate(zip(results, summarise(matrix)))
+    ]
+    rows.sort(key=lambda row: (row.rank is None, -(row.mpc.value if row.rank else 0.0), row.result.model))
+    manifest = results[0].manifest
+    return Page(
+        name=page_name(results[0]),
+        dataset=manifest.dataset["name"],
+        preset=f"{manifest.preset['name']} v{manifest.preset['version']}",
+        seed=max((int(c["seed"]) for c in manifest.conditions), default=0),
+        protocol=f"{manifest.protocol['name']} v{manifest.protocol['version']}",
+        videos=len(matrix.videos),
+        objects=len(matrix.objects),
+        conditions=len(matrix.conditions) - 1,
+        families=tuple(dict.fromkeys(c.family for c in matrix.conditions if not c.is_clean)),
+        rows=tuple(rows),
+    )
+
+
+def overlap(result: Result) -> tuple[str, ...]:
+    """Training sets that are (a version of) the split the model was tested on."""
+    test = re.sub(r"[^a-z0-9]", "", result.manifest.dataset["name"].lower())
+    return tuple(t for t in result.manifest.models[0].trained_on if re.sub(r"[^a-z0-9]", "", t.lower()) == test)
+
+
+def collect(sources: Iterable[Path], folder: Path) -> dict[str, list[Result]]:
+    """Take in run directories and packed results, keep a copy under `folder/results`, and group all by page.
+
+    A model that is on a page already is replaced. Raises UsageError for recipe weights and mixed versions,
+    DataError for damaged files.
+    """
+    store = folder / "results"
+    for source in sources:
+        results = results_of(source) if source.is_dir() else [read_result(source)]
+        for result in results:
+            refuse_recipe(result)
+            if not result.records:
+                raise DataError(f"{source}: model {result.model!r} has no scored video")
+            write_result(store / page_name(result) / f"{safe_name(result.model)}.json.gz", result)
+    pages: dict[str, list[Result]] = {}
+    for path in sorted(store.glob("*/*.json.gz")):
+        pages.setdefault(path.parent.name, []).append(read_result(path))
+    return pages
