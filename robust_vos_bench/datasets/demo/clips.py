@@ -21,6 +21,10 @@ VARIANTS = {"": (None, None), "full": (240, 24), "480p": (480, 24)}
 """Variant -> (rows, frames); None: the scene's own small size."""
 
 
+SMALL_SPAN = (0.1, 0.8)
+"""The part of each scene that the small, short version shows, so that nothing jumps too far from frame to frame."""
+
+
 @dataclass(frozen=True)
 class Clip:
     """A rendered scene; the arrays are read-only."""
@@ -41,14 +45,14 @@ def clip_shape(name: str, variant: str) -> tuple[int, int, int]:
     scene = _scene(name)
     rows, frames = VARIANTS[variant]
     rows, frames = rows or scene.rows, frames or scene.frames
-    return frames, rows, rows * 16 // 9 // 2 * 2
+    return frames, rows, -(-rows * 8 // 9) * 2
 
 
 def clip_fingerprint(name: str, variant: str) -> str:
     """Hex digest of everything that a clip is made from."""
     scene = _scene(name)
     outlines = [OUTLINES.get(thing.cutout) for thing in scene.things]
-    recipe = (VERSION, variant, clip_shape(name, variant), scene, outlines, sorted(PIXELS.items()))
+    recipe = (VERSION, variant, SMALL_SPAN, clip_shape(name, variant), scene, outlines, sorted(PIXELS.items()))
     return hashlib.sha256(repr(recipe).encode()).hexdigest()
 
 
@@ -57,12 +61,14 @@ def clip(name: str, variant: str = "") -> Clip:
     """Make one clip: under a second for the small ones."""
     scene = _scene(name)
     count, rows, columns = clip_shape(name, variant)
+    start, stop = (0.0, 1.0) if variant else SMALL_SPAN
     frames = np.empty((count, rows, columns, 3), np.uint8)
     masks = np.zeros((count, rows, columns), np.uint8)
-    background = _shrunk(_tinted(photograph(scene.photograph), scene.tint), rows * scene.camera[0].height)
-    layers = [_layer(thing, rows) for thing in scene.things]
+    wall = _shrunk(_tinted(photograph(scene.photograph), scene.tint), rows * scene.camera[0].height)
+    background = render.pack(wall)
+    layers = [render.pack(_layer(thing, rows)) for thing in scene.things]
     for t in range(count):
-        time = t / (count - 1)
+        time = start + (stop - start) * t / (count - 1)
         frames[t], masks[t] = _draw(scene, background, layers, time, (rows, columns))
         frames[t] = render.grain(_lit(frames[t], scene.light, time), seed=_seed(name, t), strength=scene.grain)
     frames.setflags(write=False)
@@ -72,22 +78,22 @@ def clip(name: str, variant: str = "") -> Clip:
 
 def _draw(
     scene: Scene,
-    background: NDArray[np.uint8],
-    layers: list[NDArray[np.uint8]],
+    background: render.Picture,
+    layers: list[render.Picture],
     time: float,
     size: tuple[int, int],
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    camera = render.pose(render.interpolate(scene.camera, time), background.shape[0], size[0])
-    frame = render.sample(background, camera, (0, size[0], 0, size[1]))
+    camera = render.pose(render.interpolate(scene.camera, time), background.rows, size[0])
+    frame = np.ascontiguousarray(render.sample(background, camera, (0, size[0], 0, size[1]))[..., :3])
     mask = np.zeros(size, np.uint8)
     for thing, layer in zip(scene.things, layers):
         if time < thing.enters:
             continue
-        at = render.pose(render.interpolate(thing.keys, time), layer.shape[0], size[0])
+        at = render.pose(render.interpolate(thing.keys, time), layer.rows, size[0])
         amplitude, waves, periods = thing.bend
-        bend = render.sway(layer.shape[0], amplitude, waves, periods * time)
-        reach = (layer.shape[0], layer.shape[1])
-        box = render.reach(at, reach, size, margin=int(amplitude * layer.shape[0]) + 1)
+        bend = render.sway(layer.rows, amplitude, waves, periods * time)
+        margin = int(amplitude * layer.rows) + 1
+        box = render.reach(at, (layer.rows, layer.columns), size, margin)
         if box[0] >= box[1] or box[2] >= box[3]:
             continue
         drop = size[0] // 40

@@ -95,33 +95,65 @@ def sway(rows: int, amplitude: float, waves: float, phase: float) -> NDArray[np.
     return np.array([round(v * ONE) for v in values], np.int64) * round(amplitude * rows * 256) // 256
 
 
-def sample(
-    source: NDArray[np.uint8], at: Pose, box: tuple[int, int, int, int], bend: NDArray[np.int64] | None = None
-) -> NDArray[np.uint8]:
-    """Bilinear samples of `source` (h x w x n) at the output pixels of `box` (top, bottom, left, right).
+@dataclass(frozen=True)
+class Picture:
+    """An RGBA source, packed for sampling: one 64-bit word a pixel, one 16-bit lane a channel."""
 
-    Outside the source the picture is mirrored (n = 3, backgrounds); a coverage channel (n = 4) is 0 there.
-    """
-    rows, columns = source.shape[:2]
+    words: NDArray[np.uint64]
+    """h * w, row by row."""
+    rows: int
+    columns: int
+    opaque: bool
+    """Coverage is 255 everywhere: outside, the picture is mirrored; else there is nothing outside."""
+
+
+def pack(image: NDArray[np.uint8]) -> Picture:
+    """A picture from uint8 h x w x 3 (opaque) or h x w x 4 (last channel = coverage)."""
+    rows, columns, channels = image.shape
+    lanes = np.full((rows, columns, 4), 255, "<u2")
+    lanes[..., :channels] = image
+    return Picture(lanes.view("<u8").reshape(-1).astype(np.uint64), rows, columns, channels == 3)
+
+
+def sample(
+    source: Picture, at: Pose, box: tuple[int, int, int, int], bend: NDArray[np.int64] | None = None
+) -> NDArray[np.uint8]:
+    """Bilinear samples (uint8 RGBA) at the output pixels of `box` (top, bottom, left, right)."""
     top, bottom, left, right = box
     dy = (np.arange(top, bottom, dtype=np.int64) * ONE + ONE // 2 - at.y)[:, None]
     dx = (np.arange(left, right, dtype=np.int64) * ONE + ONE // 2 - at.x)[None]
-    v = (dx * at.c + dy * at.d >> 16) + (rows * ONE >> 1) - ONE // 2
-    u = (dx * at.a + dy * at.b >> 16) + (columns * ONE >> 1) - ONE // 2
+    v = (dx * at.c + dy * at.d >> 16) + (source.rows * ONE >> 1) - ONE // 2
+    u = (dx * at.a + dy * at.b >> 16) + (source.columns * ONE >> 1) - ONE // 2
     if bend is not None:
-        u = u + bend[np.clip(v >> 16, 0, rows - 1)]
+        u += bend[np.clip(v >> 16, 0, source.rows - 1)]
     y, x = v >> 16, u >> 16
-    fy, fx = (v >> 8 & 255).astype(np.int32)[..., None], (u >> 8 & 255).astype(np.int32)[..., None]
-    inside = (y >= 0) & (y < rows - 1) & (x >= 0) & (x < columns - 1)
-    y0, y1 = _mirror(y, rows), _mirror(y + 1, rows)
-    x0, x1 = _mirror(x, columns), _mirror(x + 1, columns)
-    flat = source.reshape(rows * columns, -1)
-    upper = flat[y0 * columns + x0].astype(np.int32) * (256 - fx) + flat[y0 * columns + x1].astype(np.int32) * fx
-    lower = flat[y1 * columns + x0].astype(np.int32) * (256 - fx) + flat[y1 * columns + x1].astype(np.int32) * fx
-    values = (upper * (256 - fy) + lower * fy + (1 << 15) >> 16).astype(np.uint8)
-    if source.shape[2] == 4:
-        values[..., 3][~inside] = 0
-    return values
+    fy, fx = (v >> 8 & 255).astype(np.uint64), (u >> 8 & 255).astype(np.uint64)
+    first_row, row = _fold(y, source.rows, source.columns)
+    first_column, column = _fold(x, source.columns, 1)
+    y, x = y - first_row, x - first_column
+    above, below, before, after = row[y], row[y + 1], column[x], column[x + 1]
+    words = source.words
+    upper = _mix(words[above + before], words[above + after], fx)
+    lower = _mix(words[below + before], words[below + after], fx)
+    values = _mix(upper, lower, fy)
+    rgba = values.astype("<u8")[..., None].view("<u2").astype(np.uint8)
+    if not source.opaque:
+        y, x = y + first_row, x + first_column
+        rgba[(y < 0) | (y >= source.rows - 1) | (x < 0) | (x >= source.columns - 1), 3] = 0
+    return rgba
+
+
+def _mix(a: NDArray[np.uint64], b: NDArray[np.uint64], weight: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Four lanes at once: round((a * (256 - weight) + b * weight) / 256); no lane exceeds 16 bits."""
+    mixed = a * (np.uint64(256) - weight) + b * weight + np.uint64(0x0080_0080_0080_0080)
+    return mixed >> np.uint64(8) & np.uint64(0x00FF_00FF_00FF_00FF)
+
+
+def _fold(index: NDArray[np.int64], length: int, stride: int) -> tuple[int, NDArray[np.int64]]:
+    """(lowest index, table from there on): mirrored positions, times `stride`."""
+    lowest, highest = int(index.min()), int(index.max())
+    folded = np.arange(lowest, highest + 2, dtype=np.int64) % (2 * length)
+    return lowest, np.where(folded < length, folded, 2 * length - 1 - folded) * stride
 
 
 def reach(at: Pose, source: tuple[int, int], frame: tuple[int, int], margin: int = 0) -> tuple[int, int, int, int]:
@@ -167,8 +199,3 @@ def grain(frame: NDArray[np.uint8], seed: int, strength: int) -> NDArray[np.uint
     quads = words.view(np.uint8).reshape(-1, 4)[:count].astype(np.int32)
     noise = ((quads.sum(1) - 510) * strength + 296) // 592  # a sum of four bytes has standard deviation 148
     return np.clip(frame.astype(np.int32) + noise.reshape(frame.shape), 0, 255).astype(np.uint8)
-
-
-def _mirror(index: NDArray[np.int64], length: int) -> NDArray[np.int64]:
-    folded = index % (2 * length)
-    return np.where(folded < length, folded, 2 * length - 1 - folded)
