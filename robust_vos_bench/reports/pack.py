@@ -1,0 +1,94 @@
+"""Archives for others: packed results for a leaderboard, palette masks for an evaluation server."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from robust_vos_bench.errors import DataError, IncompleteError, UsageError
+from robust_vos_bench.reports.result import Result, refuse_recipe, results_of, write_result
+from robust_vos_bench.runs.store import RunStore, safe_name
+
+
+def choose(run: Path, model: str | None) -> Result:
+    """The result of one model of a run; UsageError where the choice is not clear."""
+    results = results_of(run)
+    chosen = [r for r in results if model is None or r.model == model]
+    if len(chosen) != 1:
+        raise UsageError(f"{run} has the models {', '.join(r.model for r in results)}: choose one with --model")
+    return chosen[0]
+
+
+def pack_result(run: Path, model: str | None = None, output: Path | None = None) -> Path:
+    """Write one model's scores as `.json.gz`; IncompleteError names what is missing."""
+    result = choose(run, model)
+    refuse_recipe(result)
+    if not result.complete:
+        done = {(r.condition, r.video) for r in result.records}
+        missing = [
+            f"{c['label']} · {v}"
+            for c in result.manifest.conditions
+            for v in result.manifest.videos
+            if (c["label"], v) not in done
+        ]
+        raise IncompleteError(
+            f"{run}: {len(missing)} of {result.manifest.units.planned} units of {result.model!r} are missing or failed, "
+            f"first: {', '.join(missing[:3])}. Repeat the run's command to finish it."
+        )
+    path = output or run.parent / f"{safe_name(result.model)}-{result.manifest.run_id}.json.gz"
+    write_result(path, result)
+    return path
+
+
+def pack_masks(run: Path, condition: str, model: str | None = None, output: Path | None = None) -> Path:
+    """Write the saved masks of one condition as `Annotations/<video>/<frame>.png` in a zip, every mask checked.
+
+    The layout of the YouTube-VOS and DAVIS servers. Raises DataError for a missing or damaged mask.
+    """
+    store = RunStore(run)
+    manifest = store.manifest()
+    if manifest is None:
+        raise DataError(f"{run} is not a run directory: it has no run.json")
+    names = [m.name for m in manifest.models]
+    if model is None and len(names) > 1:
+        raise UsageError(f"{run} has the models {', '.join(names)}: choose one with --model")
+    name = model or names[0]
+    labels = [c["label"] for c in manifest.conditions]
+    if name not in names or condition not in labels:
+        raise UsageError(f"{run} has the models {', '.join(names)} and the conditions {', '.join(labels)}")
+    records = store.records(condition, name)
+    files: list[tuple[Path, str]] = []
+    for video in manifest.videos:
+        folder = store.masks_path(condition, name, video)
+        masks = sorted(folder.glob("*.png"))
+        record = records.get(video)
+        if record is None or not record.ok:
+            raise IncompleteError(f"{run}: {name} · {condition} · {video} is not done; repeat the run's command first")
+        if len(masks) != record.frames:
+            raise DataError(
+                f"{folder}: {len(masks)} masks, but the video has {record.frames} frames. "
+                "Was the run made with --save-masks? Repeat it with --save-masks --overwrite always."
+            )
+        for mask in masks:
+            _check_mask(mask)
+            files.append((mask, f"Annotations/{video}/{mask.name}"))
+    path = output or run.parent / f"{safe_name(name)}-{safe_name(condition)}-{manifest.run_id}.zip"
+    part = path.with_name(path.name + ".part")
+    with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
+        for mask, inside in files:
+            archive.write(mask, inside)
+    part.replace(path)
+    return path
+
+
+def _check_mask(path: Path) -> None:
+    try:
+        with Image.open(path) as image:
+            mode, array = image.mode, np.asarray(image)
+    except (OSError, UnidentifiedImageError, SyntaxError) as error:
+        raise DataError(f"{path}: damaged mask ({error})") from error
+    if mode != "P" or array.dtype != np.uint8:
+        raise DataError(f"{path}: expected a palette PNG of object ids, got mode {mode}")
