@@ -1,0 +1,207 @@
+"""The adapter of every AOT and DeAOT variant: checkpoints, options, and the official loop over a video."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from robust_vos_bench.adapters.aot.engine import Tracker
+from robust_vos_bench.adapters.aot.network import AOT
+from robust_vos_bench.adapters.aot.recipe import recipe
+from robust_vos_bench.adapters.aot.sizes import SizeRule, network_image
+from robust_vos_bench.adapters.aot.variants import VARIANTS, Variant
+from robust_vos_bench.adapters.encoders.fold import fold_frozen_norms
+from robust_vos_bench.adapters.kit.ids import IdMap
+from robust_vos_bench.adapters.kit.torch_adapter import TorchAdapter
+from robust_vos_bench.datasets.video import Frame, Mask, Video
+from robust_vos_bench.errors import UsageError, unknown
+from robust_vos_bench.models.adapter import Checkpoint
+from robust_vos_bench.models.checkpoint import describe_diff, load_strict, read_state
+
+DERIVED = ("num_batches_tracked", "relative_position_index", "LSTT.mask_token")
+"""Entries a file may lack or have on top: counters, tables that follow from the shapes, a parameter never used."""
+
+
+class AOTAdapter(TorchAdapter):
+    """AOT or DeAOT.
+
+    variant: a name in `VARIANTS`. max_resolution: the official size limit; the long side is at most 800/480 of it.
+    long_term_gap: frames between long-term writes (None: the variant's own). short_term_skip: the short-term memory
+    is this many frames old. max_memory_frames: bound on the long-term bank (None: it grows for ever, the published
+    protocol); reference frames stay, of the others the oldest goes. flip, scales: test-time augmentation.
+    amp: autocast to half precision. compile: run the encoder and the decoder through `torch.compile`.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint = None,
+        device: str = "cpu",
+        *,
+        variant: str = "aot.r50_l",
+        max_resolution: float = 624.0,
+        long_term_gap: int | None = None,
+        short_term_skip: int = 1,
+        max_memory_frames: int | None = None,
+        flip: bool = False,
+        scales: Sequence[float] | float = (1.0,),
+        compile: bool = False,
+        **options: Any,
+    ) -> None:
+        if variant not in VARIANTS:
+            raise unknown("AOT variant", variant, VARIANTS)
+        self.variant: Variant = VARIANTS[variant]
+        self.scales = tuple(float(s) for s in ([scales] if isinstance(scales, (int, float)) else scales))
+        if not self.scales or min(self.scales) <= 0:
+            raise UsageError(f"scales {scales!r}: give one or more positive factors")
+        if max_resolution < 32:
+            raise UsageError(f"max_resolution {max_resolution}: must be at least 32 pixels")
+        self.gap = self.variant.long_term_gap if long_term_gap is None else long_term_gap
+        for option, value in (
+            ("long_term_gap", self.gap),
+            ("short_term_skip", short_term_skip),
+            ("max_memory_frames", max_memory_frames),
+        ):
+            if value is not None and value < 1:
+                raise UsageError(f"{option} {value}: must be at least 1")
+        self.skip, self.max_frames, self.flip = short_term_skip, max_memory_frames, flip
+        self.size_rule = SizeRule.of(max_resolution, self.scales)
+        super().__init__(checkpoint, device, **options)
+        fold_frozen_norms(self.network.encoder)
+        self.network.to(memory_format=torch.channels_last)
+        if compile:
+            self.network.encoder.compile()
+            self.network.decoder.compile()
+        self._session: Session | None = None
+
+    network: AOT
+
+    def build(self) -> nn.Module:
+        """The network of the variant."""
+        with torch.random.fork_rng(devices=[]):  # the initial values are drawn, and thrown away
+            return AOT(self.variant)
+
+    def recipe(self, name: str, shape: tuple[int, ...]) -> NDArray[np.floating] | None:
+        """The weights of the shared parity values."""
+        return recipe(name, shape)
+
+    def load(self, network: nn.Module, path: Path) -> None:
+        """Load an official file (raw or EMA); one of another variant is recognised by its shapes and named."""
+        state = read_state(path)
+        load_strict(network, state, str(path), optional=_derived, hint=_other_variant(state))
+
+    def sessions(self) -> Session:
+        """A fresh video in this adapter's settings."""
+        return Session(self)
+
+    def reset(self, video: Video) -> None:
+        """Start a video."""
+        self._session = self.sessions()
+
+    def step(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
+        """Segment the next frame of the video started last."""
+        if self._session is None:
+            raise UsageError("call reset(video) before step()")
+        return self._session.step(frame, prompt, last)
+
+    def segment(self, video: Video) -> Iterator[Mask]:
+        """Segment a video; all state lies in this call, so that videos may be taken in turns."""
+        first, last = video.first_prompt, len(video) - 1
+        session = self.sessions()
+        for t, frame in enumerate(video.frames):
+            yield np.zeros(video.size, np.uint8) if t < first else session.step(frame, video.prompts.get(t), t == last)
+
+
+class Session:
+    """One video: a tracker for each augmentation, and the ids known so far."""
+
+    def __init__(self, adapter: AOTAdapter) -> None:
+        self.adapter = adapter
+        self.ids = IdMap()
+        self.views = [
+            (scale, flip) for scale in adapter.scales for flip in ([False, True] if adapter.flip else [False])
+        ]
+        self.trackers = [Tracker(adapter.network, adapter.gap, adapter.skip, adapter.max_frames) for _ in self.views]
+
+    def step(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
+        """The next frame; the first one must have a prompt."""
+        with self.adapter.precision():
+            self._see(frame)
+            given = None if prompt is None else self._given(prompt)
+            if not self.trackers[0].engines:
+                if given is None:
+                    raise UsageError("the first frame sent to the model has no prompt")
+                self._refer([given] * len(self.views))
+                return self.ids.to_original(given[0, 0].cpu().numpy())
+            fused, own = self._predict(frame.shape[:2])
+            if given is not None:
+                fused, *own = [torch.where(given == 0, label, given) for label in (fused, *own)]
+                self._refer(own)
+            elif not last:
+                self._remember(own)
+            return self.ids.to_original(fused[0, 0].cpu().numpy())
+
+    def _see(self, frame: Frame) -> None:
+        adapter = self.adapter
+        for tracker, (scale, flip) in zip(self.trackers, self.views):
+            size = adapter.size_rule.size(*frame.shape[:2], scale, adapter.variant.align_corners)
+            image = network_image(frame, size, adapter.device, flip)
+            tracker.see(image.contiguous(memory_format=torch.channels_last))
+
+    def _given(self, prompt: Mask) -> Tensor:
+        """The prompt as dense labels 1 x 1 x H x W uint8 on the device."""
+        self.ids.add(prompt)
+        return torch.from_numpy(self.ids.to_dense(prompt)).to(self.adapter.device)[None, None]
+
+    def _predict(self, size: tuple[int, ...]) -> tuple[Tensor, list[Tensor]]:
+        """Labels of all views together, and of each alone, 1 x 1 x H x W uint8, unmirrored."""
+        logits = []
+        for tracker, (_, flip) in zip(self.trackers, self.views):
+            each = tracker.logits((size[0], size[1]))
+            logits.append(each.flip(3) if flip else each)
+        if len(logits) == 1:
+            label = _label(logits[0])
+            return label, [label]
+        probabilities = [torch.softmax(each, dim=1) for each in logits]
+        return _label(torch.stack(probabilities).mean(0)), [_label(each) for each in probabilities]
+
+    def _refer(self, labels: list[Tensor]) -> None:
+        # the number of objects known, where the official loop takes the largest id in the merged map, and so forgets
+        # objects hidden on a frame on which a label file brings no new one
+        for tracker, label in zip(self.trackers, self._mirrored(labels)):
+            tracker.refer(label, len(self.ids))
+
+    def _remember(self, labels: list[Tensor]) -> None:
+        # each view is fed its own labels, not the fused ones
+        for tracker, label in zip(self.trackers, self._mirrored(labels)):
+            tracker.remember(label)
+
+    def _mirrored(self, labels: list[Tensor]) -> list[Tensor]:
+        return [label.flip(3) if flip else label for label, (_, flip) in zip(labels, self.views)]
+
+
+def _label(scores: Tensor) -> Tensor:
+    return scores.argmax(dim=1, keepdim=True).to(torch.uint8)
+
+
+def _derived(name: str) -> bool:
+    return name.endswith(DERIVED)
+
+
+def _other_variant(state: dict[str, Tensor]) -> str:
+    """A sentence that names the variants a file fits, for the error of one that does not fit the wanted one."""
+    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    fits = []
+    for name, variant in VARIANTS.items():
+        with torch.device("meta"):
+            network = AOT(variant)
+        if not describe_diff({n: tuple(t.shape) for n, t in network.state_dict().items()}, found, _derived):
+            fits.append(name)
+    if not fits:
+        return "It fits no variant of AOT or DeAOT."
+    return f"This file fits {' or '.join(fits)}: use --model {fits[0]}."

@@ -1,0 +1,59 @@
+"""The official size rule: what a frame is resized to before it enters the network, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from robust_vos_bench.adapters.kit.tensors import normalise
+
+STRIDE = 16
+
+
+@dataclass(frozen=True)
+class SizeRule:
+    """Limits on the shorter and the longer side (None: none), then rounding to the network's stride."""
+
+    max_short: float | None = None
+    max_long: float | None = 1040.0
+
+    @classmethod
+    def of(cls, max_resolution: float, scales: tuple[float, ...]) -> SizeRule:
+        """The rule of the official `--max_resolution` (default 624: 1.3 times 480).
+
+        The shorter side is limited only where there are scales other than 1.
+        """
+        return cls(None if scales == (1.0,) else max_resolution, max_resolution * 800.0 / 480.0)
+
+    def size(self, height: int, width: int, scale: float = 1.0, align_corners: bool = True) -> tuple[int, int]:
+        """Network (height, width) of a frame."""
+        h, w = float(height), float(width)
+        if self.max_short is not None and min(h, w) > self.max_short:
+            factor = self.max_short / min(h, w)
+            h, w = h * factor, w * factor
+        if self.max_long is not None and max(h, w) > self.max_long:
+            factor = self.max_long / max(h, w)
+            h, w = h * factor, w * factor
+        extra = 1 if align_corners else 0
+        # truncated, then rounded half to even: 585 becomes 577, not 593
+        return (
+            int(np.around((int(h * scale) - extra) / STRIDE)) * STRIDE + extra,
+            int(np.around((int(w * scale) - extra) / STRIDE)) * STRIDE + extra,
+        )
+
+
+def network_image(frame: NDArray[np.uint8], size: tuple[int, int], device: str, flip: bool = False) -> Tensor:
+    """RGB uint8 H x W x 3 -> normalised float32 1 x 3 x h x w on the device, mirrored where `flip`."""
+    image: NDArray[np.float32] = frame.astype(np.float32)
+    if size != frame.shape[:2]:
+        # on the float image: the cubic overshoot beyond 0..255 is kept
+        image = cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_CUBIC).astype(np.float32, copy=False)
+    if flip:
+        image = image[:, ::-1]
+    tensor = torch.from_numpy(np.ascontiguousarray(image)).to(device).permute(2, 0, 1)[None]
+    return normalise(tensor / 255)
