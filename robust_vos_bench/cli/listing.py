@@ -99,9 +99,17 @@ def _presets() -> list[dict[str, Any]]:
 
 
 def _datasets() -> list[dict[str, Any]]:
-    from robust_vos_bench.datasets import describe_datasets
+    from robust_vos_bench.datasets.registry import ENTRIES
 
-    return describe_datasets()
+    return [
+        {
+            "name": e.family,
+            "splits": [s for s in e.splits if s],
+            "needs --data-root": e.needs_root,
+            "summary": e.summary,
+        }
+        for e in ENTRIES
+    ]
 
 
 def _runs(folder: Path) -> list[dict[str, Any]]:

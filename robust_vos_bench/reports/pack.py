@@ -35,8 +35,8 @@ def pack_result(run: Path, model: str | None = None, output: Path | None = None)
             if (c["label"], v) not in done
         ]
         raise IncompleteError(
-            f"{run}: {len(missing)} of {result.manifest.units.planned} units of {result.model!r} are missing or failed, "
-            f"first: {', '.join(missing[:3])}. Repeat the run's command to finish it."
+            f"{run}: {len(missing)} of {result.manifest.units.planned} units of {result.model!r} are missing or "
+            f"failed, first: {', '.join(missing[:3])}. Repeat the run's command to finish it."
         )
     path = output or run.parent / f"{safe_name(result.model)}-{result.manifest.run_id}.json.gz"
     write_result(path, result)
