@@ -42,19 +42,47 @@ def command(kind: str, ready: bool, folder: Path, as_json: bool) -> None:
         click.echo(f"no {kind} found" + (f" in {folder}" if kind == "runs" else ""))
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in rows[0]:
-        table.add_column(name, no_wrap=name == next(iter(rows[0])), overflow="fold")
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
+    shown = [SHORT[kind](row) for row in rows]
+    for i, name in enumerate(shown[0]):
+        table.add_column(name, no_wrap=i == 0, overflow="fold")
+    for row in shown:
+        table.add_row(*row.values())
     Console(highlight=False, markup=False).print(table)
+    click.echo(f"More of each with --json. {NOTES.get(kind, '')}".rstrip(), err=True)
 
 
-def _cell(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value))
-    return "" if value is None else str(value)
+def _joined(values: Any) -> str:
+    return ", ".join(map(str, values)) if isinstance(values, (list, tuple)) else str(values)
+
+
+def _state(row: dict[str, Any]) -> str:
+    return "ready" if row["ready"] else str(row.get("why_not") or "not ready")
+
+
+SHORT: dict[str, Any] = {
+    "models": lambda r: {"name": r["name"], "title": str(r["title"]), "state": _state(r)},
+    "corruptions": lambda r: {
+        "name": r["name"],
+        "family": r["family"],
+        "levels": r["severities"],
+        "time": r["time"],
+        "what": r["summary"],
+    },
+    "presets": lambda r: {
+        "name": f"{r['name']} v{r['version']}",
+        "conditions": str(r["conditions"]),
+        "description": r["description"],
+    },
+    "datasets": lambda r: {"name": r["name"], "splits": _joined(r["splits"]), "what": r["summary"]},
+    "runs": lambda r: {
+        "folder": r["folder"],
+        "status": r["status"],
+        "units": r["units"],
+        "what": f"{_joined(r['models'])} on {r['dataset']}, {r['preset']}",
+    },
+}
+"""What fits a terminal; `--json` has everything."""
+NOTES = {"models": "A family's bare name is its default variant."}
 
 
 def _models(ready: bool) -> list[dict[str, Any]]:
