@@ -72,6 +72,11 @@ The same command again resumes: finished videos are not run twice.
     type=click.IntRange(min=0),
     help="Processes a device that decode and corrupt ahead of the model. [default: CPU 0, GPU workers / devices]",
 )
+@click.option(
+    "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="ray: a Ray cluster."
+)
+@click.option("--ray-address", help="Address of a running Ray cluster, or auto. [default: start one here]")
+@click.option("--ray-gpus", type=float, default=0.0, show_default=True, help="GPUs a Ray task needs; 0.5 shares one.")
 @click.option("--profile", is_flag=True, help="Write trace.json (Perfetto) and say where the time went.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failed video.")
 @json_option()
@@ -100,6 +105,9 @@ def command(
     overwrite: str,
     save_masks: bool,
     producers: int | None,
+    engine: str,
+    ray_address: str | None,
+    ray_gpus: float,
     profile: bool,
     fail_fast: bool,
     as_json: bool,
@@ -114,6 +122,7 @@ def command(
     from robust_vos_bench.conditions import select
     from robust_vos_bench.datasets import open_dataset
     from robust_vos_bench.runs.build import build_plan
+    from robust_vos_bench.runs.execute import execute
     from robust_vos_bench.runs.run import default_folder, run_plan
     from robust_vos_bench.runs.store import RunStore
 
@@ -132,6 +141,11 @@ def command(
         return
     settings = {k: v for k, v in ctx.params.items() if isinstance(v, (str, int, float, bool, tuple, list))}
     listener = ProgressListener(quiet)
+    carry_out: Any = execute
+    if engine == "ray":
+        from robust_vos_bench.runs.ray_engine import RayEngine
+
+        carry_out = RayEngine(ray_address, ray_gpus)
     manifest = run_plan(
         plan,
         folder,
@@ -141,6 +155,7 @@ def command(
         fail_fast,
         command=["rvos-bench", *sys.argv[1:]],
         settings={k: list(v) if isinstance(v, tuple) else v for k, v in settings.items()},
+        engine=carry_out,
         producers=producers_for(devices, producers, workers),
     )
     if profile:

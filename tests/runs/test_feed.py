@@ -1,0 +1,109 @@
+"""Frames made ahead by other processes: the same frames, bounded, shared by models, errors passed on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from robust_vos_bench.conditions import CLEAN, Condition, corrupt_video
+from robust_vos_bench.datasets import open_dataset
+from robust_vos_bench.errors import DataError
+from robust_vos_bench.runs.feed import Feed
+from robust_vos_bench.runs.plan import Group
+from robust_vos_bench.runs.profile import shares
+from robust_vos_bench.runs.spool import SpooledFrames
+
+MODELS = Path(__file__).with_name("models.py")
+NOISE = Condition("gaussian_noise", 3, "frame")
+
+
+@pytest.fixture
+def feed(clips: Path, tmp_path: Path) -> Iterator[Feed]:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    made = Feed(open_dataset("folder", clips), 2, scratch, ahead=6)
+    yield made
+    made.close()
+    assert not list(scratch.iterdir())
+
+
+def test_fed_frames_equal_frames_made_in_place(feed: Feed) -> None:
+    groups = [Group(NOISE, "a", (0, 1)), Group(CLEAN, "b", (0,)), Group(NOISE, "c", (0,))]
+    for group in groups:
+        feed.expect(group)
+    for group in groups:
+        expected = list(corrupt_video(feed.dataset.video(group.video), group.condition).frames)
+        frames = feed.take(group)
+        for _ in group.models:  # a second model reads the same clip
+            assert all(np.array_equal(a, b) for a, b in zip(frames, expected, strict=True))
+        feed.done(group)
+
+
+def test_frames_in_flight_are_bounded(feed: Feed) -> None:
+    groups = [Group(NOISE, name, (0,)) for name in "abc"]
+    for group in groups:
+        feed.expect(group)
+    for group in groups:
+        for _ in feed.take(group):
+            assert sum(clip.in_flight for _, clip in feed._clips) <= feed.ahead + 4
+        feed.done(group)
+
+
+def test_a_damaged_frame_reaches_the_reader_as_an_error(feed: Feed, clips: Path) -> None:
+    frame = clips / "JPEGImages" / "a" / "00003.png"
+    frame.write_bytes(frame.read_bytes()[:100])
+    group = Group(NOISE, "a", (0,))
+    feed.expect(group)
+    with pytest.raises(DataError, match="00003"):
+        list(feed.take(group))
+    feed.done(group)
+
+
+def test_producers_do_not_change_the_scores(
+    clips: Path, tmp_path: Path, rvos: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    base = ["run", "--model", f"{MODELS}:Repeat,static", "--dataset", "folder", "--data-root", clips]
+    base += ["--corruption", "gaussian_noise,contrast", "--severity", 3]
+    assert rvos(*base, "--output", tmp_path / "plain", "--workers", 1).returncode == 0
+    fed = rvos(*base, "--output", tmp_path / "fed", "--workers", 1, "--producers", 2, "--profile")
+    assert fed.returncode == 0, fed.stderr
+    assert (tmp_path / "plain" / "scores.csv").read_bytes() == (tmp_path / "fed" / "scores.csv").read_bytes()
+    assert "device busy" in fed.stderr
+    trace = json.loads((tmp_path / "fed" / "trace.json").read_text())["traceEvents"]
+    assert {"model", "frames", "score", "unit"} <= {event["name"] for event in trace}
+
+
+def test_a_spooled_clip_is_made_once(tmp_path: Path) -> None:
+    made: list[int] = []
+
+    class Source:
+        def __len__(self) -> int:
+            return 5
+
+        def __iter__(self) -> Iterator[np.ndarray]:
+            for t in range(5):
+                made.append(t)
+                yield np.full((4, 6, 3), t, np.uint8)
+
+    with SpooledFrames(Source(), (4, 6), tmp_path) as frames:
+        first = iter(frames)
+        next(first), next(first)  # a model that stops early
+        for _ in range(3):
+            assert [int(f[0, 0, 0]) for f in frames] == [0, 1, 2, 3, 4]
+    assert made == [0, 1, 2, 3, 4]
+
+
+def test_shares_of_a_known_trace() -> None:
+    def event(name: str, start: float, seconds: float) -> dict[str, object]:
+        return {"ph": "X", "pid": 1, "name": name, "ts": start, "dur": seconds}
+
+    units = [event("unit", 0, 40), event("unit", 60, 40)]
+    parts = [event("model", 0, 30), event("frames", 30, 10), event("model", 60, 20), event("score", 80, 20)]
+    found = shares([*units, *parts])
+    assert found is not None
+    assert (found.model, found.frames, found.score, found.idle) == pytest.approx((0.5, 0.1, 0.2, 0.2))
