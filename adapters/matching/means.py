@@ -20,7 +20,8 @@ class MaskedMeans:
 
     def add(self, embedding: Tensor, masks: Tensor) -> None:
         """Take in one frame: embedding C x h x w, masks bool slots x h x w (what is in no mask is "outside")."""
-        flat = embedding.flatten(1).float()
+        # float64: the sum outside is a difference, which float32 spoils where nearly every pixel is inside.
+        flat = embedding.flatten(1).double()
         chosen = masks.flatten(1).to(flat.dtype)
         inside, total, count = chosen @ flat.T, flat.sum(1), chosen.sum(1)
         if self._inside is None or self._total is None or self._count is None:
@@ -33,11 +34,12 @@ class MaskedMeans:
         self._pixels += flat.shape[1]
 
     def means(self, slots: int) -> tuple[Tensor, Tensor]:
-        """(inside, outside), slots x C each; sums over counts + 1e-5, so that an empty slot has mean 0."""
+        """(inside, outside), float32 slots x C each; sums over counts + 1e-5, so that an empty slot has mean 0."""
         if self._inside is None or self._total is None or self._count is None:
             raise ValueError("no frame was added")
         inside, count = _grown(self._inside, slots)[:slots], _grown(self._count, slots)[:slots, None]
-        return inside / (count + EPS), (self._total - inside) / (self._pixels - count + EPS)
+        outside = (self._total - inside) / (self._pixels - count + EPS)
+        return (inside / (count + EPS)).float(), outside.float()
 
 
 def _grown(tensor: Tensor, slots: int) -> Tensor:

@@ -20,28 +20,61 @@ def window_distances(
     query, previous: C x h x w. masks: bool slots x h x w of the previous frame. windows: radii in grid cells; radius
     k reaches |dy|, |dx| <= k, in steps of `stride`. A window without a pixel of the slot inside the image gives 5e4.
     """
+    ascending = sorted(set(windows))
+    radii = [k // stride for k in ascending]
+    result = query.new_empty((len(masks), len(ascending), *query.shape[-2:]), dtype=torch.float32)
+    for y in range(stride):
+        for x in range(stride):
+            # Offsets are multiples of the stride, so that pixels of different phases never meet.
+            phase = (slice(None), slice(y, None, stride), slice(x, None, stride))
+            nearest = _nested(query[phase], previous[phase], masks[phase], radii, half)
+            result[..., y::stride, x::stride] = torch.stack(nearest, 1).clamp_(max=FAR)
+    return result[:, [ascending.index(k) for k in windows]]
+
+
+def _nested(query: Tensor, previous: Tensor, masks: Tensor, radii: Sequence[int], half: bool) -> list[Tensor]:
+    """For each radius (ascending), slots x h x w; inf where a window holds no pixel of the slot."""
+    query, previous = query.permute(1, 2, 0).contiguous(), previous.permute(1, 2, 0).contiguous()
     if half:
         query, previous = query.half(), previous.half()
-    _, height, width = query.shape
-    radius = max(windows) // stride
-    border = radius * stride
-    padded = F.pad(previous, [border] * 4)
-    squares = query.pow(2).sum(0)
-    padded_squares = F.pad(previous.pow(2).sum(0), [border] * 4)
-    padded_masks = F.pad(masks, [border] * 4)
-    far = query.new_tensor(FAR)
-    best = {k: query.new_full((len(masks), height, width), FAR) for k in set(windows)}
-    for row in range(-radius, radius + 1):
-        rows = slice(border + row * stride, border + row * stride + height)
-        for column in range(-radius, radius + 1):
-            columns = slice(border + column * stride, border + column * stride + width)
-            product = (query * padded[:, rows, columns]).sum(0)
-            distance = squares + padded_squares[rows, columns] - 2 * product
-            masked = torch.where(padded_masks[:, rows, columns], distance, far)
-            for k, nearest in best.items():
-                if max(abs(row), abs(column)) <= k // stride:
-                    torch.minimum(nearest, masked, out=nearest)
-    return torch.stack([best[k] for k in windows], 1).float()
+    height, width, _ = query.shape
+    reach = radii[-1]
+    squares = query.pow(2).sum(2)
+    # Pixels outside the slot are infinitely far; so is the border, which takes part in the product only.
+    theirs = torch.where(masks, previous.pow(2).sum(2), torch.inf)
+    theirs = F.pad(theirs, (reach, reach), value=torch.inf)
+    padded = F.pad(previous, (0, 0, reach, reach))
+    best = [query.new_full((len(masks), height, width), torch.inf) for _ in radii]
+    for dy in range(-reach, reach + 1):
+        rows = slice(max(0, -dy), min(height, height - dy))
+        if rows.stop <= rows.start:
+            continue
+        shifted = slice(rows.start + dy, rows.stop + dy)
+        product = _rows_product(query[rows], padded[shifted])
+        # Row y, column x, offset dx lies at product[y, x, x + dx + reach]: a diagonal band.
+        band = product.as_strided(
+            (2 * reach + 1, len(product), width), (1, product.stride(0), product.stride(1) + 1)
+        ).contiguous()
+        running: Tensor | None = None
+        covered = -1
+        for radius, nearest in zip(radii, best):
+            # The windows are nested: each adds only the columns that the one before did not cover.
+            for dx in [d for d in range(-radius, radius + 1) if abs(d) > covered]:
+                columns = slice(reach + dx, reach + dx + width)
+                # In half precision the order of the roundings is part of the result: the sum of squares first.
+                distance = squares[rows] + theirs[:, shifted, columns] - 2 * band[reach + dx]
+                running = distance if running is None else torch.minimum(running, distance, out=running)
+            covered = radius
+            if running is not None and abs(dy) <= radius:
+                torch.minimum(nearest[:, rows], running, out=nearest[:, rows])
+    return best
+
+
+def _rows_product(query: Tensor, padded: Tensor) -> Tensor:
+    """Inner products of all columns of equal rows: h x w x C and h x w' x C -> h x w x w'."""
+    if query.dtype == torch.half and query.device.type == "cpu":
+        return torch.bmm(query.float(), padded.float().transpose(1, 2)).half()
+    return torch.bmm(query, padded.transpose(1, 2))
 
 
 def window_maps(
