@@ -102,13 +102,12 @@ def _work(pipe: Connection, plan: Plan, device: str, folder: Path, producers: in
 
 
 def limit_threads(threads: int) -> None:
-    """Cap the threads of torch and OpenCV in this process; one thread a process also keeps results repeatable."""
+    """Cap the threads of OpenCV, and of torch where it is loaded; one thread also keeps results repeatable."""
     import cv2
 
     cv2.setNumThreads(threads)
-    with contextlib.suppress(ImportError):
-        import torch
-
+    torch = sys.modules.get("torch")
+    if torch is not None:
         torch.set_num_threads(threads)
 
 

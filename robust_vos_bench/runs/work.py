@@ -16,12 +16,13 @@ from robust_vos_bench.evaluation import Outcome, evaluate
 from robust_vos_bench.evaluation.segment import MaskSink
 from robust_vos_bench.models import VOSAdapter, load_adapter
 from robust_vos_bench.runs.feed import Feed
+from robust_vos_bench.runs.lanes import limit_threads
 from robust_vos_bench.runs.plan import Group, Plan
 from robust_vos_bench.runs.profile import TraceWriter
 from robust_vos_bench.runs.records import FrameScores, ObjectRecord, UnitRecord
 from robust_vos_bench.runs.spool import SpooledFrames
 from robust_vos_bench.runs.store import RunStore
-from robust_vos_bench.scoring import ObjectScore, PackedTruth
+from robust_vos_bench.scoring import ObjectScore, PackedTruth, prepare
 
 Result = tuple[UnitRecord, tuple[FrameScores, ...]]
 
@@ -40,6 +41,7 @@ class Worker:
         self._trace = TraceWriter(folder, f"{device} lane") if plan.profile else None
         self._adapters: dict[int, VOSAdapter] = {}
         self._load_errors: dict[int, RvosError] = {}
+        self._scoring_ready = False
         self._truths: OrderedDict[str, PackedTruth | None] = OrderedDict()
 
     def expect(self, group: Group) -> None:
@@ -60,6 +62,7 @@ class Worker:
         try:
             clean = self.plan.dataset.video(group.video)
             video = corrupt_video(clean, group.condition)
+            self._prepare_scoring(clean)
             truth = self._truth(clean, group.condition)
         except (RvosError, OSError) as error:
             for model in group.models:
@@ -100,7 +103,15 @@ class Worker:
             except RvosError as error:
                 self._load_errors[model] = error
                 raise
+            limit_threads(1)  # the model may just have brought torch in
         return self._adapters[model]
+
+    def _prepare_scoring(self, video: Video) -> None:
+        """Choose the scorer's back end once, by the size of the whole run."""
+        if not self._scoring_ready:
+            self._scoring_ready = True
+            plan = self.plan
+            prepare(len(video) * len(plan.videos) * len(plan.conditions) * len(plan.models), video.size)
 
     def _truth(self, video: Video, condition: Condition) -> PackedTruth | None:
         moved = condition.label if not condition.is_clean and _moves(condition) else ""
@@ -109,7 +120,7 @@ class Worker:
             truth = self.plan.dataset.truth(video.name)
             if truth is not None and moved:
                 truth = corrupt_truth(truth, condition, video)
-            self._truths[name] = None if truth is None else PackedTruth(truth)
+            self._truths[name] = None if truth is None else PackedTruth(truth, self.plan.protocol)
             while len(self._truths) > TRUTHS_KEPT:
                 self._truths.popitem(last=False)
         self._truths.move_to_end(name)
