@@ -1,0 +1,112 @@
+"""`rvos-bench score`: J and F of a folder of masks."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from robust_vos_bench.cli.options import dataset_options, json_option, output_option
+
+EPILOG = """\b
+Examples:
+  rvos-bench score --dataset davis2017:val --data-root ~/DAVIS --predictions results/
+  rvos-bench score --dataset davis2016:val --data-root ~/DAVIS --predictions results/ --json
+  rvos-bench score --dataset folder --data-root ~/MOSE --predictions results/ --range-end video
+
+Masks lie as results/<video>/<frame>.png, palette or grey, object ids as in the annotations. The first and the last
+frame of a DAVIS video need not be there. Annotations are needed, frames are not.
+"""
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EPILOG)
+@dataset_options
+@click.option(
+    "--predictions",
+    type=click.Path(path_type=Path),
+    required=True,
+    envvar="RVOS_BENCH_PREDICTIONS",
+    help="Folder of masks, <video>/<frame>.png.",
+)
+@click.option("--protocol", help="davis or ranges. [default: as the data set says]")
+@click.option("--first-frame", is_flag=True, help="ranges: also score the frame in which an object is given.")
+@click.option("--no-last-frame", is_flag=True, help="ranges: leave out the last annotated frame of an object.")
+@click.option(
+    "--range-end",
+    help="ranges: score up to the last frame that shows the 'object' (the default) or to the last of the 'video'.",
+)
+@click.option(
+    "--wrap-decay",
+    is_flag=True,
+    help="Decay as the official script computes it beyond 256 frames (it wraps at 8 bits).",
+)
+@click.option(
+    "--official-csv",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write the official script's two CSV files here.",
+)
+@click.option("-w", "--workers", type=click.IntRange(min=1), help="Videos scored at once. [default: cores, at most 4]")
+@click.option("--backend", default="auto", show_default=True, help="auto, numpy or numba; the numbers are the same.")
+@output_option("Also write the JSON to this file.")
+@json_option()
+def command(
+    dataset: str,
+    data_root: Path | None,
+    limit: int | None,
+    predictions: Path,
+    protocol: str | None,
+    first_frame: bool,
+    no_last_frame: bool,
+    range_end: str | None,
+    wrap_decay: bool,
+    official_csv: Path | None,
+    workers: int | None,
+    backend: str,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Score a folder of masks: J and F, bit-identical to the official DAVIS tool, with strict errors.
+
+    Ends with exit code 4, naming the file, where a mask is missing, damaged, of another size, RGB, or holds an object
+    id that the video does not have.
+    """
+    import json
+
+    from robust_vos_bench.datasets.atomic import make_folder, write_bytes
+    from robust_vos_bench.datasets.registry import open_dataset
+    from robust_vos_bench.scoring import tables
+    from robust_vos_bench.scoring.folder import FolderScorer
+    from robust_vos_bench.scoring.protocols import Protocol
+
+    data = open_dataset(dataset, data_root, limit=limit)
+    rules = Protocol(
+        protocol or data.protocol,
+        wrap_decay=wrap_decay,
+        first_frame=first_frame,
+        last_frame=not no_last_frame,
+        range_end=range_end or "object",
+    )
+    names = list(data.videos)
+    done = 0
+
+    def progress(name: str) -> None:
+        nonlocal done
+        done += 1
+        click.echo(f"\r{done}/{len(names)} {name:<40.40}", nl=done == len(names), err=True)
+
+    scorer = FolderScorer(data, rules, backend)
+    threads = workers or min(
+        4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    objects = scorer.score(predictions, threads, progress if sys.stderr.isatty() else None)
+    text = json.dumps(tables.as_json(objects, rules, data.seen_categories), indent=2, allow_nan=False)
+    if official_csv is not None:
+        make_folder(official_csv)
+        for name, content in tables.official_csv(objects, data.name.partition(":")[2] or "val").items():
+            write_bytes(official_csv / name, content.encode())
+    if output is not None:
+        make_folder(output.parent)
+        write_bytes(output, (text + "\n").encode())
+    click.echo(text if as_json else tables.as_text(objects, rules, data.seen_categories))

@@ -1,0 +1,125 @@
+"""Where compiled kernels are kept, and whether they are there: known without importing the compiler.
+
+Compiling takes seconds, loading what was compiled before takes half of one, and scoring a small folder without any of
+it takes less than that. So the kernels are stored once, in the user's cache folder (an installed package may be
+read-only), under a key of all that they depend on: their sources, the versions of Python and numba, the processor.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+SOURCES = ("compiled.py", "inflate.py", "paint.py", "kernels.py")
+"""Files whose text the compiled code depends on; numba itself only looks at the file of the outermost function."""
+READY = "ready"
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def _processor() -> str:
+    """A text that changes with the instruction set, as compiled code does."""
+    with suppress(OSError):
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            head = file.read(8192)
+        lines = [line for line in head.splitlines() if line.startswith(("model name", "flags", "Features", "CPU part"))]
+        if lines:
+            return "\n".join(lines[:2])
+    return platform.processor()
+
+
+@functools.cache
+def folder() -> Path:
+    """Cache folder of exactly these kernels on this machine (`RVOS_BENCH_CACHE`, else the user's cache folder)."""
+    base = os.environ.get("RVOS_BENCH_CACHE")
+    if not base:
+        import platformdirs
+
+        base = platformdirs.user_cache_dir("rvos-bench")
+    digest = hashlib.sha256()
+    for name in SOURCES:
+        digest.update((Path(__file__).parent / name).read_bytes())
+    facts = (sys.version, importlib.metadata.version("numba"), platform.machine(), _processor())
+    digest.update("\0".join(facts).encode())
+    return Path(base) / "kernels" / digest.hexdigest()[:24]
+
+
+def ready() -> bool:
+    """Whether the kernels were compiled and stored before, so that loading them is quick."""
+    return (folder() / READY).is_file()
+
+
+def mark_ready() -> None:
+    """Remember that every kernel is stored; silent where the cache folder cannot be written."""
+    with suppress(OSError):
+        path = folder() / READY
+        if not path.is_file() and path.parent.is_dir():
+            path.touch()
+
+
+def _store(dispatcher: Any) -> None:
+    """Point numba's function cache of `dispatcher` at our folder; without a cache where that cannot be done.
+
+    Built on numba's cache classes, which are not a stable interface: a numba that changed them compiles anew each time.
+    """
+    try:
+        from numba.core import caching
+
+        class Locator(caching._CacheLocator):  # type: ignore[misc]
+            def __init__(self, py_func: Any, py_file: str) -> None:
+                self._py_file = py_file
+                self._lineno = py_func.__code__.co_firstlineno
+
+            def get_cache_path(self) -> str:
+                return str(folder())
+
+            def get_source_stamp(self) -> str:
+                return folder().name
+
+            def get_disambiguator(self) -> str:
+                return str(self._lineno)
+
+            @classmethod
+            def from_function(cls, py_func: Any, py_file: str) -> Any:
+                return cls(py_func, py_file)
+
+        class Implementation(caching.CompileResultCacheImpl):  # type: ignore[misc]
+            _locator_classes = [Locator]  # noqa: RUF012
+
+        class Store(caching.FunctionCache):  # type: ignore[misc]
+            _impl_class = Implementation
+
+        folder().mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder()).close()  # Raises where the folder is read-only.
+        dispatcher._cache = Store(dispatcher.py_func)
+    except (OSError, ImportError, AttributeError, TypeError, RuntimeError):
+        return
+
+
+def kernel(signature: Any) -> Callable[[_Function], Any]:
+    """Decorator: compile for one signature, or load what was compiled before."""
+    import numba
+
+    def wrap(function: _Function) -> Any:
+        dispatcher = numba.njit(nogil=True, boundscheck=False)(function)
+        _store(dispatcher)
+        dispatcher.compile(signature)
+        dispatcher.disable_compile()
+        return dispatcher
+
+    return wrap
+
+
+def part(function: _Function) -> Any:
+    """Decorator: a function that kernels call; it is compiled into them."""
+    import numba
+
+    return numba.njit(nogil=True, boundscheck=False)(function)

@@ -1,0 +1,185 @@
+"""The two back ends behind one face, and which of them a job gets."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robust_vos_bench.errors import DataError, unknown
+from robust_vos_bench.scoring import compiled
+from robust_vos_bench.scoring.bits import ArrayEngine
+from robust_vos_bench.scoring.geometry import COLUMNS, FrameTruth, Geometry
+
+BACKENDS = ("auto", "numpy", "numba")
+_UNIT = 480 * 854
+"""Pixels of the frame that the two thresholds below are counted in."""
+LOADING = 250
+"""Frames from which loading compiled kernels (half a second) is quicker than doing without."""
+COMPILING = 8000
+"""Frames from which compiling them first (some fifteen seconds, once a machine) is quicker than doing without."""
+_MODULE = "robust_vos_bench.scoring.kernels"
+_RUNS = 1 << 15
+_TAIL = 32
+
+
+class Engine(Protocol):
+    """Work space of one video: load a mask, then crop it as truth or count it against one. Not for two threads."""
+
+    def load_mask(self, mask: NDArray[np.uint8], table: NDArray[np.uint8]) -> int:
+        """Take a dense (H, W) mask, labels mapped by the 256-entry `table`; the largest stray label, 0 if none."""
+
+    def load_file(self, path: Path, table: NDArray[np.uint8]) -> int:
+        """Take a mask file; the largest stray label, 0 if none. Raises DataError, naming the file."""
+
+    def crop(self) -> FrameTruth:
+        """The loaded mask as the truth's side of a frame."""
+
+    def count(self, truth: FrameTruth) -> NDArray[np.int64]:
+        """The seven counts of every object, (K, 7), of the loaded mask against a frame's truth."""
+
+
+def make_engine(backend: str, geometry: Geometry, objects: int) -> Engine:
+    """A work space for one video; `backend` is "numpy" or "numba" (see `choose_backend`)."""
+    if backend == "numba":
+        return CompiledEngine(geometry, objects)
+    return ArrayEngine(geometry, objects)
+
+
+def choose_backend(backend: str, frames: int, size: tuple[int, int]) -> str:
+    """ "numpy" or "numba": what was asked for, else what ends first for `frames` frames of `size` (H, W).
+
+    Kernels that are loaded are always used; kernels that were compiled before are loaded for a few hundred frames;
+    compiling them takes thousands. Both give the same numbers.
+    """
+    if backend not in BACKENDS:
+        raise unknown("scoring back end", backend, BACKENDS)
+    if backend != "auto":
+        return backend
+    if _MODULE in sys.modules:
+        return "numba"
+    work = frames * size[0] * size[1] / _UNIT
+    if work < LOADING:
+        return "numpy"
+    return "numba" if work >= COMPILING or compiled.ready() else "numpy"
+
+
+def prepare(frames: int, size: tuple[int, int] = (480, 854)) -> str:
+    """Load, or if worth it compile, the kernels for a process that will score `frames` frames; the back end chosen.
+
+    Every scorer of this process with backend "auto" then uses it.
+    """
+    backend = choose_backend("auto", frames, size)
+    if backend == "numba":
+        load_kernels()
+    return backend
+
+
+def load_kernels() -> Any:
+    """The compiled kernels' module; compiles and stores them where that was not done before."""
+    from robust_vos_bench.scoring import kernels
+
+    compiled.mark_ready()
+    return kernels
+
+
+class CompiledEngine:
+    """Work space of one video for the compiled kernels."""
+
+    def __init__(self, geometry: Geometry, objects: int) -> None:
+        self._kernels = load_kernels()
+        g = self.geometry = geometry
+        self.objects = objects
+        self._half = g.half
+        self._planes = np.zeros((objects, g.height, g.words + 1), np.uint64)
+        self._boxes = np.zeros((objects, 5), np.int64)
+        self._scratch = np.empty(g.scratch, np.uint64)
+        self._runs = np.empty(_RUNS, np.uint64)
+        self._rows = np.empty((2, g.width + 1), np.int64)
+        self._words = np.empty(1 << 14, np.uint64)
+        self._grow(1 << 16)
+
+    def _grow(self, size: int) -> None:
+        self._data = np.empty(size, np.uint8)
+        self._view = [memoryview(self._data.data)[: size - _TAIL]]
+
+    def load_mask(self, mask: NDArray[np.uint8], table: NDArray[np.uint8]) -> int:
+        """Take a dense (H, W) mask, labels mapped by the 256-entry `table`; the largest stray label, 0 if none."""
+        if not mask.flags.c_contiguous:
+            mask = np.ascontiguousarray(mask)
+        return int(self._kernels.paint_dense(mask, table, self._planes, self._boxes))
+
+    def load_file(self, path: Path, table: NDArray[np.uint8]) -> int:
+        """Take a mask file; the largest stray label, 0 if none. Raises DataError, naming the file."""
+        size = self._read(path)
+        status = self._kernels.read_png(
+            self._data, size, self.geometry.width, self._runs, self._rows, table, self._planes, self._boxes
+        )
+        if status >= 0:
+            return int(status)
+        from robust_vos_bench.scoring.png import read_index
+
+        return self.load_mask(read_index(path, (self.geometry.height, self.geometry.width)), table)
+
+    def _read(self, path: Path) -> int:
+        """Bytes of a file into the work space; their number."""
+        try:
+            file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        except FileNotFoundError as error:
+            raise DataError(f"{path}: no such mask") from error
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+        try:
+            size = os.readv(file, self._view) if hasattr(os, "readv") else self._read_slowly(file)
+            if size >= len(self._view[0]):
+                total = os.fstat(file).st_size
+                self._grow(total + 1 + _TAIL)
+                os.lseek(file, 0, os.SEEK_SET)
+                size = self._read_slowly(file)
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+        finally:
+            with contextlib.suppress(OSError):
+                os.close(file)
+        return size
+
+    def _read_slowly(self, file: int) -> int:
+        """A whole file piece by piece, as far as the work space goes."""
+        size = 0
+        while size < len(self._view[0]):
+            piece = os.read(file, len(self._view[0]) - size)
+            if not piece:
+                break
+            self._data[size : size + len(piece)] = np.frombuffer(piece, np.uint8)
+            size += len(piece)
+        return size
+
+    def crop(self) -> FrameTruth:
+        """The loaded mask as the truth's side of a frame."""
+        table = np.zeros((self.objects, COLUMNS), np.int64)
+        arguments = (self._planes, self._boxes, self.geometry.width, self._half, self._scratch, table)
+        used = self._kernels.crop_truth(*arguments, self._words)
+        if used < 0:
+            self._words = np.empty(-used, np.uint64)
+            used = self._kernels.crop_truth(*arguments, self._words)
+        return FrameTruth(table, self._words[:used].copy())
+
+    def count(self, truth: FrameTruth) -> NDArray[np.int64]:
+        """The seven counts of every object, (K, 7), of the loaded mask against a frame's truth."""
+        out = np.empty((self.objects, 7), np.int64)
+        self._kernels.count(
+            self._planes,
+            self._boxes,
+            self.geometry.width,
+            self._half,
+            self._scratch,
+            truth.table,
+            truth.words,
+            out,
+        )
+        return out

@@ -1,0 +1,139 @@
+"""Scoring a folder of masks: <predictions>/<video>/<frame>.png against the annotations of a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robust_vos_bench.datasets.dataset import Dataset
+from robust_vos_bench.errors import DataError
+from robust_vos_bench.scoring.engine import choose_backend, load_kernels
+from robust_vos_bench.scoring.objects import ObjectScore
+from robust_vos_bench.scoring.protocols import Protocol, make_protocol
+from robust_vos_bench.scoring.truth import PackedTruth
+from robust_vos_bench.scoring.video import VideoScorer
+
+Progress = Callable[[str], None]
+"""Called with the name of each video that is done."""
+
+
+class FolderScorer:
+    """Scores folders of masks against one data set; the packed truth is kept between folders.
+
+    dataset: gives the truth and the rule that maps stored values to object ids; its frames are not needed. protocol:
+    that of the data set unless another is given. budget: bytes of packed truth to keep for the whole data set; 0 keeps
+    a video's truth only while that video is scored.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        protocol: str | Protocol | None = None,
+        backend: str = "auto",
+        budget: int = 0,
+    ) -> None:
+        self.dataset = dataset
+        self.protocol = make_protocol(protocol or dataset.protocol)
+        self._backend = backend
+        self._budget = budget
+        self._kept: dict[str, PackedTruth] = {}
+        lookup = dataset.map_mask(np.arange(256, dtype=np.uint8)[None])[0].astype(np.uint8)
+        self._lookup: NDArray[np.uint8] | None = None if (lookup == np.arange(256)).all() else lookup
+
+    def score(self, predictions: Path, workers: int = 1, progress: Progress | None = None) -> list[ObjectScore]:
+        """Scores of every object in the order of the split. Raises DataError at the first thing that is wrong.
+
+        `workers` videos are scored at once, by threads: the compiled kernels and zlib run outside Python's lock.
+        """
+        videos = list(self.dataset.videos)
+        check_folders(predictions, videos)
+        backend = self._choose(videos)
+        work = partial(self.score_video, predictions, backend=backend)
+        scores: dict[str, list[ObjectScore]] = {}
+        for name, result in _map(work, videos, workers):
+            scores[name] = result
+            if progress is not None:
+                progress(name)
+        return [score for name in videos for score in scores[name]]
+
+    def score_video(self, predictions: Path, name: str, backend: str = "auto") -> list[ObjectScore]:
+        """Scores of the objects of one video. Raises DataError, naming the file, for anything missing or wrong."""
+        truth = self.truth(name)
+        scorer = VideoScorer(truth, backend=backend)
+        folder = predictions / name
+        names = truth.truth.frame_names
+        try:
+            for t in truth.frames:
+                scorer.add_file(t, folder / f"{names[t]}.png", self._lookup)
+        except DataError as error:
+            absent = [p for t in truth.frames if not (p := folder / f"{names[t]}.png").exists()]
+            if not absent:
+                raise
+            more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+            raise DataError(
+                f"{absent[0]}: no such mask{more}; video {name!r} needs one for each of its {len(truth.frames)} scored "
+                "frames"
+            ) from error
+        return scorer.result()
+
+    def truth(self, name: str) -> PackedTruth:
+        """The packed truth of one video. Raises DataError where the data set does not publish it."""
+        if name in self._kept:
+            return self._kept[name]
+        truth = self.dataset.truth(name)
+        if truth is None:
+            raise DataError(
+                f"{self.dataset.name} does not publish the truth of video {name!r}: it cannot be scored here"
+            )
+        if not self._budget:
+            return PackedTruth(truth, self.protocol, budget=0)
+        packed = PackedTruth(truth, self.protocol, self._budget // len(self.dataset.videos))
+        self._kept[name] = packed
+        return packed
+
+    def _choose(self, videos: list[str]) -> str:
+        """The back end for this data set; its size is taken from the first video, whose truth is opened anyway."""
+        truth = self.truth(videos[0])
+        backend = choose_backend(self._backend, len(videos) * len(truth.frames), truth.truth.size)
+        if backend == "numba":
+            load_kernels()
+        return backend
+
+
+def check_folders(predictions: Path, videos: list[str]) -> None:
+    """Raise DataError, naming the folder, where predictions are no folder or lack a video."""
+    if not predictions.is_dir():
+        what = "is a file" if predictions.exists() else "does not exist"
+        raise DataError(f"{predictions}: {what}; expected a folder of masks, <video>/<frame>.png")
+    absent = [name for name in videos if not (predictions / name).is_dir()]
+    if absent:
+        more = f" (nor those of {len(absent) - 1} more)" if len(absent) > 1 else ""
+        raise DataError(
+            f"{predictions / absent[0]}: no such folder; the masks of video {absent[0]!r} belong there{more}"
+        )
+
+
+def _map(
+    work: Callable[[str], list[ObjectScore]], videos: list[str], workers: int
+) -> Iterator[tuple[str, list[ObjectScore]]]:
+    """Results as they come; the first error ends it and drops what has not begun."""
+    if workers <= 1 or len(videos) <= 1:
+        for name in videos:
+            yield name, work(name)
+        return
+    with ThreadPoolExecutor(min(workers, len(videos))) as pool:
+        jobs = {pool.submit(work, name): name for name in videos}
+        try:
+            pending = set(jobs)
+            while pending:
+                done, pending = wait(pending, return_when=FIRST_EXCEPTION, timeout=0.5)
+                # In the order of the split, so that of several errors the same one is always told.
+                for job in sorted(done, key=lambda job: videos.index(jobs[job])):
+                    yield jobs[job], job.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,68 @@
+"""Sizes that follow from the frame size, and how the truth's side of an object lies in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robust_vos_bench.scoring.measures import half_widths, radius
+
+OFFSET, TOP, BOTTOM, LEFT, RIGHT, AREA, BOUNDARY, FIRST, LAST = range(9)
+"""Columns of `FrameTruth.table`: where the object's crop starts in `words`; its rows and word columns (ends exclusive);
+pixels of the mask and of its boundary; rows that can hold boundary (end exclusive). All zero for an absent object."""
+COLUMNS = 9
+
+
+class FrameTruth(NamedTuple):
+    """The truth's side of one frame: all that every prediction scored against it needs.
+
+    Per object, `words` holds three planes on one crop, (3, rows, words) uint64: the mask, its boundary, and the
+    boundary dilated by the tolerance. The crop is the bounding box of the dilated boundary.
+    """
+
+    table: NDArray[np.int64]
+    """(K, 9), see the column names above."""
+    words: NDArray[np.uint64]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of both arrays, in bytes."""
+        return self.table.nbytes + self.words.nbytes
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Numbers that depend on the frame size alone."""
+
+    height: int
+    width: int
+
+    @cached_property
+    def radius(self) -> int:
+        """Tolerance of the boundary measure, in pixels."""
+        return radius(self.height, self.width)
+
+    @cached_property
+    def half(self) -> NDArray[np.int64]:
+        """Half width of the disk at each distance 0..radius from its centre row."""
+        return half_widths(self.radius)
+
+    @property
+    def words(self) -> int:
+        """64-pixel words in a row."""
+        return (self.width + 63) // 64
+
+    @property
+    def margin(self) -> int:
+        """Spare words on each side of a row that take what a dilation pushes over its ends."""
+        return (self.radius + 63) // 64
+
+    @property
+    def scratch(self) -> int:
+        """Words of work space that the largest object needs (see `kernels.count` and `kernels.crop_truth`)."""
+        stride = self.words + 2 * self.margin
+        return 2 * ((self.height + 4 * self.radius) * stride + 2) + self.height * stride

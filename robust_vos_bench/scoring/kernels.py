@@ -1,0 +1,229 @@
+"""Boundaries, disk dilation and the seven counts on bit planes, compiled.
+
+Everything the truth contributes lies in a `FrameTruth` (see `geometry`): three cropped planes an object, so that only
+one dilation is left for each prediction scored against it.
+"""
+
+from __future__ import annotations
+
+from numba import int64, uint8, uint64, void
+
+from robust_vos_bench.scoring.compiled import kernel, part
+from robust_vos_bench.scoring.machine import ones
+from robust_vos_bench.scoring.paint import paint_dense, paint_runs, png_runs
+
+
+@part
+def boundary(plane, width, y0, y1, w0, out, column):  # type: ignore[no-untyped-def]
+    """Write the boundary map of rows y0..y1-1 into out[:, column:], from word w0 on; the number of boundary pixels.
+
+    A pixel is boundary where it differs from its right, lower or lower right neighbour; the last row knows only the
+    right one, the last column only the lower one, the last pixel none (the official `seg2bmap`).
+    """
+    height = plane.shape[0]
+    words = out.shape[1] - 2 * column
+    edge = ((width - 1) >> 6) - w0
+    bit = uint64(1) << uint64((width - 1) & 63)
+    total = uint64(0)
+    for y in range(y0, y1):
+        a = plane[y, w0 : w0 + words]
+        b = plane[y, w0 + 1 : w0 + 1 + words]
+        target = out[y - y0, column : column + words]
+        if y + 1 < height:
+            c = plane[y + 1, w0 : w0 + words]
+            d = plane[y + 1, w0 + 1 : w0 + 1 + words]
+            for i in range(words):
+                e = a[i] >> uint64(1) | b[i] << uint64(63)
+                se = c[i] >> uint64(1) | d[i] << uint64(63)
+                target[i] = (a[i] ^ e) | (a[i] ^ c[i]) | (a[i] ^ se)
+            if edge < words:
+                target[edge] = (target[edge] & ~bit) | ((a[edge] ^ c[edge]) & bit)
+        else:
+            for i in range(words):
+                target[i] = a[i] ^ (a[i] >> uint64(1) | b[i] << uint64(63))
+            if edge < words:
+                target[edge] &= ~bit
+        for i in range(words):
+            total += ones(target[i])
+    return int64(total)
+
+
+@part
+def dilate(out, source, spare, rows, stride, first, half):  # type: ignore[no-untyped-def]
+    """out = rows of the dilation of `source` by the disk, as one bit string.
+
+    `source` and `spare` hold a zero word, `rows + 2 * r` rows of `stride` words, and a zero word; output row y lies at
+    source row y + r. `first` is that leading word's index. Each row has spare words on both sides (`Geometry.margin`),
+    so bits that leave a row never meet another. The disk is the union of 2r + 1 shifted row dilations; those of growing
+    half width are built from one another: reach h grows to h + s by ORing both shifts by s <= 2h + 1.
+    """
+    r = len(half) - 1
+    n = rows * stride
+    m = (rows + 2 * r) * stride
+    out[:n] = uint64(0)
+    reach = 0
+    for dy in range(r, -1, -1):
+        while reach < half[dy]:
+            step = min(2 * reach + 1, half[dy] - reach, 63)
+            reach += step
+            s = uint64(step)
+            t = uint64(64 - step)
+            before = source[first - 1 : first - 1 + m]
+            here = source[first : first + m]
+            after = source[first + 1 : first + 1 + m]
+            target = spare[first : first + m]
+            for i in range(m):
+                x = here[i]
+                target[i] = x | x << s | before[i] >> t | x >> s | after[i] << t
+            source, spare = spare, source
+        upper = source[first + (r - dy) * stride : first + (r - dy) * stride + n]
+        lower = source[first + (r + dy) * stride : first + (r + dy) * stride + n]
+        target = out[:n]
+        for i in range(n):
+            target[i] |= upper[i] | lower[i]
+
+
+@kernel(int64(uint64[:, :, ::1], int64[:, ::1], int64, int64[::1], uint64[::1], int64[:, ::1], uint64[::1]))
+def crop_truth(planes, boxes, width, half, scratch, table, words):  # type: ignore[no-untyped-def]
+    """Fill `table` and `words` with the crops of every object (layout: `geometry`); the number of words used.
+
+    Returns minus the number needed, and writes no words, where `words` is too small.
+    """
+    height = planes.shape[1]
+    r = len(half) - 1
+    margin = (r + 63) // 64
+    last = (width + 63) // 64
+    used = 0
+    for k in range(len(boxes)):
+        area, y0, y1, x0, x1 = boxes[k, 0], boxes[k, 1], boxes[k, 2], boxes[k, 3], boxes[k, 4]
+        table[k, :] = 0
+        if area == 0:
+            continue
+        table[k, 0] = used
+        table[k, 1] = max(y0 - 1 - r, 0)
+        table[k, 2] = min(y1 + r, height)
+        table[k, 3] = max(x0 - 1 - r, 0) >> 6
+        table[k, 4] = min((min(x1 + r, width) + 63) >> 6, last)
+        table[k, 5] = area
+        table[k, 7] = max(y0 - 1, 0)
+        table[k, 8] = y1
+        used += 3 * (table[k, 2] - table[k, 1]) * (table[k, 4] - table[k, 3])
+    if used > len(words):
+        return -used
+    for k in range(len(boxes)):
+        if table[k, 5] == 0:
+            continue
+        top, bottom, w0, w1 = table[k, 1], table[k, 2], table[k, 3], table[k, 4]
+        rows = bottom - top
+        n = w1 - w0
+        crop = words[table[k, 0] : table[k, 0] + 3 * rows * n].reshape((3, rows, n))
+        stride = n + 2 * margin
+        size = (rows + 2 * r) * stride + 2
+        source = scratch[:size]
+        spare = scratch[size : 2 * size]
+        wide = scratch[2 * size : 2 * size + rows * stride]
+        source[:] = uint64(0)
+        spare[0] = uint64(0)
+        spare[size - 1] = uint64(0)
+        inner = source[1 + r * stride : 1 + (r + rows) * stride].reshape((rows, stride))
+        table[k, 6] = boundary(planes[k], width, top, bottom, w0, inner, margin)
+        for y in range(rows):
+            for i in range(n):
+                crop[0, y, i] = planes[k, top + y, w0 + i]
+                crop[1, y, i] = inner[y, margin + i]
+        dilate(wide, source, spare, rows, stride, int64(1), half)
+        result = wide.reshape((rows, stride))
+        for y in range(rows):
+            for i in range(n):
+                crop[2, y, i] = result[y, margin + i]
+    return used
+
+
+@kernel(
+    void(uint64[:, :, ::1], int64[:, ::1], int64, int64[::1], uint64[::1], int64[:, ::1], uint64[::1], int64[:, ::1])
+)
+def count(planes, boxes, width, half, scratch, table, words, out):  # type: ignore[no-untyped-def]
+    """The seven counts (`measures.COUNTS`) of every object of one frame into `out` (K, 7)."""
+    r = len(half) - 1
+    margin = (r + 63) // 64
+    for k in range(len(boxes)):
+        out[k, :] = 0
+        out[k, 0] = boxes[k, 0]
+        out[k, 1] = table[k, 5]
+        out[k, 4] = table[k, 6]
+        if boxes[k, 0] == 0:
+            continue
+        top = max(boxes[k, 1] - 1, 0)
+        bottom = boxes[k, 2]
+        w0 = max(boxes[k, 3] - 1, 0) >> 6
+        w1 = (boxes[k, 4] + 63) >> 6
+        rows = bottom - top
+        n = w1 - w0
+        t_top = table[k, 1]
+        t_bottom = table[k, 2]
+        stride = n + 2 * margin
+        size = (rows + 4 * r) * stride + 2
+        source = scratch[:size]
+        spare = scratch[size : 2 * size]
+        pad = 2 * r * stride + 1
+        source[:pad] = uint64(0)
+        source[pad + rows * stride :] = uint64(0)
+        inner = source[pad : pad + rows * stride].reshape((rows, stride))
+        if margin:
+            inner[:, :margin] = uint64(0)
+            inner[:, stride - margin :] = uint64(0)
+        out[k, 3] = boundary(planes[k], width, top, bottom, w0, inner, margin)
+        if table[k, 5] == 0:
+            continue
+        t0, t1 = table[k, 3], table[k, 4]
+        tn = t1 - t0
+        crop = words[table[k, 0] : table[k, 0] + 3 * (t_bottom - t_top) * tn].reshape((3, t_bottom - t_top, tn))
+        a0 = max(w0, t0)
+        an = min(w1, t1) - a0
+        both = uint64(0)
+        matched = uint64(0)
+        if an > 0:
+            for y in range(max(top, t_top), min(bottom, t_bottom)):
+                p = planes[k, y, a0 : a0 + an]
+                b = inner[y - top, a0 - w0 + margin : a0 - w0 + margin + an]
+                t = crop[0, y - t_top, a0 - t0 : a0 - t0 + an]
+                d = crop[2, y - t_top, a0 - t0 : a0 - t0 + an]
+                for i in range(an):
+                    both += ones(p[i] & t[i])
+                    matched += ones(b[i] & d[i])
+        out[k, 2] = int64(both)
+        out[k, 5] = int64(matched)
+        d_top = max(top - r, table[k, 7])
+        d_bottom = min(bottom + r, table[k, 8])
+        a0 = max(w0 - margin, t0)
+        an = min(w1 + margin, t1) - a0
+        if out[k, 3] == 0 or out[k, 4] == 0 or d_bottom <= d_top or an <= 0:
+            continue
+        span = d_bottom - d_top
+        wide = scratch[2 * size : 2 * size + span * stride]
+        # Output row 0 is image row d_top; its source row d_top - r lies (d_top - r) - (top - 2r) rows into the buffer.
+        first = 1 + (d_top + r - top) * stride
+        spare[first - 1] = uint64(0)
+        spare[first + (span + 2 * r) * stride] = uint64(0)
+        dilate(wide, source, spare, span, stride, first, half)
+        result = wide.reshape((span, stride))
+        hits = uint64(0)
+        for y in range(d_top, d_bottom):
+            b = crop[1, y - t_top, a0 - t0 : a0 - t0 + an]
+            d = result[y - d_top, a0 - w0 + margin : a0 - w0 + margin + an]
+            for i in range(an):
+                hits += ones(b[i] & d[i])
+        out[k, 6] = int64(hits)
+
+
+@kernel(int64(uint8[::1], int64, int64, uint64[::1], int64[:, ::1], uint8[::1], uint64[:, :, ::1], int64[:, ::1]))
+def read_png(data, n, width, runs, rows, table, planes, boxes):  # type: ignore[no-untyped-def]
+    """Paint the PNG in data[:n] (overwritten); the largest stray label, 0 if none, or a negative status."""
+    height = planes.shape[1]
+    status = png_runs(data, n, height, width, runs)
+    if status < 0:
+        return status
+    return paint_runs(runs, height, width, rows, table, planes, boxes)
+
+
+__all__ = ["count", "crop_truth", "paint_dense", "read_png"]

@@ -1,0 +1,40 @@
+"""What a scorer says about one object of one video."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ObjectScore:
+    """Region similarity J and boundary measure F of one object over its scored frames; NaN where there is none."""
+
+    video: str
+    object: int
+    """Id of the object in the masks."""
+    frames: int
+    """Number of scored frames."""
+    j_mean: float
+    j_recall: float
+    """Share of frames with J > 0.5."""
+    j_decay: float
+    """Mean of the first of four bins of frames less that of the last: how much is lost over time."""
+    f_mean: float
+    f_recall: float
+    f_decay: float
+    category: str = ""
+    """Category name, where the data set tells."""
+    indices: tuple[int, ...] = ()
+    """Frame index of each value of `j` and `f`."""
+    j: tuple[float, ...] = ()
+    f: tuple[float, ...] = ()
+
+    @property
+    def jf(self) -> float:
+        """J&F: mean of `j_mean` and `f_mean`."""
+        return (self.j_mean + self.f_mean) / 2.0
+
+    @property
+    def first_frame(self) -> int | None:
+        """Index of the first scored frame; None where there is none."""
+        return self.indices[0] if self.indices else None

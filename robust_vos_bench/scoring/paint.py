@@ -1,0 +1,290 @@
+"""From runs or dense masks to one bit plane an object, compiled.
+
+A plane is uint64 (H, S), S = ceil(W / 64) + 1: pixel x of a row is bit x % 64 of word x // 64, and the last word of
+each row stays zero, so that a row's right neighbour may always be read. `boxes` holds, per object, the area and the
+bounding box: (area, y0, y1, x0, x1), ends exclusive.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import int64, uint8, uint64
+
+from robust_vos_bench.scoring.compiled import kernel, part
+from robust_vos_bench.scoring.inflate import DAMAGED, inflate_runs
+from robust_vos_bench.scoring.machine import load64
+
+STRAY = 255
+"""Entry of a label table: this label belongs to no object of the video."""
+UNUSUAL = -3
+"""Not a plain 8-bit palette or grey PNG of the expected size with intact checksums."""
+_ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
+
+
+def _crc_tables() -> np.ndarray:
+    """Tables of CRC-32 (reflected 0xEDB88320) that take eight bytes at once."""
+    tables = np.zeros((8, 256), dtype=np.uint32)
+    for i in range(256):
+        crc = i
+        for _ in range(8):
+            crc = crc >> 1 ^ (0xEDB88320 if crc & 1 else 0)
+        tables[0, i] = crc
+    for t in range(1, 8):
+        tables[t] = tables[t - 1] >> np.uint32(8) ^ tables[0, tables[t - 1] & np.uint32(255)]
+    return tables
+
+
+CRC = _crc_tables()
+
+
+@part
+def crc32(data, start, stop):  # type: ignore[no-untyped-def]
+    """CRC-32 of data[start:stop], as PNG chunks carry it."""
+    crc = uint64(0xFFFFFFFF)
+    low = uint64(255)
+    i = start
+    while i + 8 <= stop:
+        word = load64(data, i) ^ crc
+        crc = uint64(0)
+        for t in range(7, -1, -1):
+            crc ^= uint64(CRC[t, word & low])
+            word >>= uint64(8)
+        i += 8
+    while i < stop:
+        crc = uint64(CRC[0, (crc ^ uint64(data[i])) & low]) ^ (crc >> uint64(8))
+        i += 1
+    return crc ^ uint64(0xFFFFFFFF)
+
+
+@part
+def big_endian(data, i):  # type: ignore[no-untyped-def]
+    """The four-byte number at `i`."""
+    return int64(data[i]) << 24 | int64(data[i + 1]) << 16 | int64(data[i + 2]) << 8 | int64(data[i + 3])
+
+
+@part
+def png_runs(data, n, height, width, runs):  # type: ignore[no-untyped-def]
+    """Runs of the filtered rows of the PNG in data[:n] (overwritten); their number, or a negative status.
+
+    `data` must be readable for 16 bytes behind `n`. Checks the signature, every chunk's CRC and the stream's Adler-32.
+    """
+    if n < 57 or big_endian(data, int64(0)) != 0x89504E47 or big_endian(data, int64(4)) != 0x0D0A1A0A:
+        return UNUSUAL
+    i = int64(8)
+    first = int64(-1)
+    stop = int64(-1)
+    closed = 0
+    while True:
+        if i + 12 > n:
+            return UNUSUAL
+        length = big_endian(data, i)
+        kind = big_endian(data, i + 4)
+        if i + 12 + length > n or crc32(data, i + 4, i + 8 + length) != uint64(big_endian(data, i + 8 + length)):
+            return UNUSUAL
+        if i == 8:
+            if kind != 0x49484452 or length != 13:
+                return UNUSUAL
+            if big_endian(data, int64(16)) != width or big_endian(data, int64(20)) != height or data[24] != 8:
+                return UNUSUAL
+            if (data[25] != 0 and data[25] != 3) or data[26] != 0 or data[27] != 0 or data[28] != 0:
+                return UNUSUAL
+        elif kind == 0x49444154:
+            if closed:
+                return UNUSUAL
+            if first < 0:
+                first = i + 8
+                stop = first
+            if stop != i + 8:
+                for j in range(length):
+                    data[stop + j] = data[i + 8 + j]
+            stop += length
+        elif kind == 0x49454E44:
+            break
+        else:
+            closed = 1 if first >= 0 else 0
+            # Upper-case first letter: critical. Only the palette is known. acTL: an animation.
+            if (data[i + 4] & 32 == 0 and kind != 0x504C5445) or kind == 0x6163544C:
+                return UNUSUAL
+        i += 12 + length
+    if first < 0:
+        return UNUSUAL
+    return inflate_runs(data, first, stop, height * (width + 1), runs)
+
+
+@part
+def paint_run(plane, box, y, x0, x1):  # type: ignore[no-untyped-def]
+    """Set pixels x0..x1-1 of row y and widen the box."""
+    if box[0] == 0:
+        box[1] = y
+        box[3] = x0
+        box[4] = x1
+    box[0] += x1 - x0
+    box[2] = y + 1
+    box[3] = min(box[3], x0)
+    box[4] = max(box[4], x1)
+    w0 = x0 >> 6
+    w1 = (x1 - 1) >> 6
+    head = _ALL << uint64(x0 & 63)
+    tail = _ALL >> uint64(63 - ((x1 - 1) & 63))
+    if w0 == w1:
+        plane[y, w0] |= head & tail
+        return
+    plane[y, w0] |= head
+    for w in range(w0 + 1, w1):
+        plane[y, w] = _ALL
+    plane[y, w1] |= tail
+
+
+@part
+def clear(planes, boxes):  # type: ignore[no-untyped-def]
+    """Empty the planes: only rows inside a box can hold anything."""
+    for k in range(len(boxes)):
+        if boxes[k, 0]:
+            planes[k, boxes[k, 1] : boxes[k, 2]] = uint64(0)
+            boxes[k, :] = 0
+
+
+@part
+def recover(method, delta, left, up, corner):  # type: ignore[no-untyped-def]
+    """The byte that a PNG row filter hides (PNG 3rd edition, clause 9)."""
+    if method == 0:
+        return delta
+    if method == 1:
+        return (delta + left) & 255
+    if method == 2:
+        return (delta + up) & 255
+    if method == 3:
+        return (delta + ((left + up) >> 1)) & 255
+    p = left + up - corner
+    a, b, c = abs(p - left), abs(p - up), abs(p - corner)
+    if a <= b and a <= c:
+        return (delta + left) & 255
+    if b <= c:
+        return (delta + up) & 255
+    return (delta + corner) & 255
+
+
+@part
+def paint_runs(runs, height, width, rows, table, planes, boxes):  # type: ignore[no-untyped-def]
+    """Undo the row filters in the domain of runs and paint the objects.
+
+    `rows` is int64 (2, W + 1): the runs of this row and of the one above. Returns the largest stray label (0 if none),
+    or DAMAGED for an unknown filter.
+    """
+    clear(planes, boxes)
+    stride = width + 1
+    stray = 0
+    above, here = 0, 1
+    rows[above, 0] = width << 8
+    k = 0
+    y = 0
+    while y < height:
+        base = y * stride
+        run = int64(runs[k])
+        method = run & 255
+        if run >> 8 <= base + 1:
+            k += 1
+        elif method == 0 and run >> 8 >= base + stride:
+            # Whole rows of background.
+            y += ((run >> 8) - base) // stride
+            if run >> 8 <= y * stride:
+                k += 1
+            rows[above, 0] = width << 8
+            continue
+        if method > 4:
+            return DAMAGED
+        base += 1
+        m = -1
+        current = -1
+        if method == 0:
+            x = 0
+            while x < width:
+                run = int64(runs[k])
+                value = run & 255
+                stop = (run >> 8) - base
+                if stop <= width:
+                    k += 1
+                else:
+                    stop = width
+                m += 1
+                rows[here, m] = stop << 8 | value
+                label = table[value]
+                if label == STRAY:
+                    stray = max(stray, value)
+                elif label:
+                    paint_run(planes[label - 1], boxes[label - 1], y, x, stop)
+                x = stop
+        else:
+            x = 0
+            j = 0
+            left = int64(0)
+            corner = int64(0)
+            while x < width:
+                run = int64(runs[k])
+                delta = run & 255
+                stop = min((run >> 8) - base, width)
+                up = rows[above, j] & 255
+                until = min(stop, rows[above, j] >> 8)
+                if until == stop and (run >> 8) - base <= width:
+                    k += 1
+                if until == rows[above, j] >> 8:
+                    j += 1
+                while x < until:
+                    value = recover(method, delta, left, up, corner)
+                    corner = up
+                    step = x + 1
+                    # A value that reproduces itself under the same delta and neighbours fills the whole stretch.
+                    if step < until and recover(method, delta, value, up, up) == value:
+                        step = until
+                    if value != current:
+                        current = value
+                        m += 1
+                    rows[here, m] = step << 8 | value
+                    left = value
+                    x = step
+            x = 0
+            for i in range(m + 1):
+                stop = rows[here, i] >> 8
+                value = rows[here, i] & 255
+                label = table[value]
+                if label == STRAY:
+                    stray = max(stray, value)
+                elif label:
+                    paint_run(planes[label - 1], boxes[label - 1], y, x, stop)
+                x = stop
+        above, here = here, above
+        y += 1
+    return stray
+
+
+@kernel(int64(uint8[:, ::1], uint8[::1], uint64[:, :, ::1], int64[:, ::1]))
+def paint_dense(mask, table, planes, boxes):  # type: ignore[no-untyped-def]
+    """Paint the objects of a dense (H, W) label mask; the largest stray label, 0 if none."""
+    clear(planes, boxes)
+    height, width = mask.shape
+    stray = 0
+    for y in range(height):
+        row = mask[y]
+        x = 0
+        start = 0
+        value = row[0]
+        while x < width:
+            while x + 32 <= width:
+                block = row[x : x + 32]
+                same = uint8(0)
+                for i in range(32):
+                    same |= block[i] ^ value
+                if same:
+                    break
+                x += 32
+            while x < width and row[x] == value:
+                x += 1
+            label = table[value]
+            if label == STRAY:
+                stray = max(stray, int64(value))
+            elif label:
+                paint_run(planes[label - 1], boxes[label - 1], y, start, x)
+            start = x
+            if x < width:
+                value = row[x]
+    return stray

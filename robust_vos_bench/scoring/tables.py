@@ -1,0 +1,111 @@
+"""Scores as JSON, as the official CSV files, and as text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from robust_vos_bench.scoring.objects import ObjectScore
+from robust_vos_bench.scoring.protocols import PROTOCOL_VERSION, Protocol
+from robust_vos_bench.scoring.statistics import GLOBAL_NAMES, global_scores
+
+COLUMNS = {
+    "J-Mean": "j_mean",
+    "J-Recall": "j_recall",
+    "J-Decay": "j_decay",
+    "F-Mean": "f_mean",
+    "F-Recall": "f_recall",
+    "F-Decay": "f_decay",
+}
+"""Official name -> attribute of `ObjectScore`, in the order of every table."""
+
+
+def seen_unseen(objects: Iterable[ObjectScore], seen: frozenset[str]) -> dict[str, float]:
+    """J and F over objects of seen and of unseen categories, and G, the plain mean of the four.
+
+    The averages that YouTube-VOS publishes, over our own protocol; NaN where a group has no object.
+    """
+    groups: dict[str, list[ObjectScore]] = {"seen": [], "unseen": []}
+    for score in objects:
+        groups["seen" if score.category in seen else "unseen"].append(score)
+    values = {
+        f"{measure.upper()}_{group}": float(np.mean([getattr(s, f"{measure}_mean") for s in scores]))
+        if scores
+        else math.nan
+        for measure in ("j", "f")
+        for group, scores in groups.items()
+    }
+    return {"G": float(np.mean(list(values.values()))), **values}
+
+
+def as_json(objects: Sequence[ObjectScore], protocol: Protocol, seen: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """The document of `rvos-bench score --json`; floats keep every bit, NaN becomes null."""
+    document: dict[str, Any] = {
+        "protocol": protocol.label,
+        "protocol_version": PROTOCOL_VERSION,
+        "global": {name: _number(value) for name, value in global_scores(objects).items()},
+        "objects": [],
+    }
+    if seen and any(score.category for score in objects):
+        document["seen_unseen"] = {name: _number(value) for name, value in seen_unseen(objects, seen).items()}
+    for score in objects:
+        entry: dict[str, Any] = {"sequence": score.video, "object": score.object}
+        entry |= {name: _number(getattr(score, attribute)) for name, attribute in COLUMNS.items()}
+        if score.category:
+            entry["category"] = score.category
+        document["objects"].append(entry)
+    return document
+
+
+def official_csv(objects: Sequence[ObjectScore], split: str) -> dict[str, str]:
+    """File name -> text of the two files that the official script writes, three decimals, in its layout."""
+    overall = global_scores(objects)
+    rows = [(f"{s.video}_{s.object}", _three(s.j_mean), _three(s.f_mean)) for s in objects]
+    return {
+        f"global_results-{split}.csv": _csv([GLOBAL_NAMES, [_three(overall[name]) for name in GLOBAL_NAMES]]),
+        f"per-sequence_results-{split}.csv": _csv([("Sequence", "J-Mean", "F-Mean"), *rows]),
+    }
+
+
+def as_text(objects: Sequence[ObjectScore], protocol: Protocol, seen: frozenset[str] = frozenset()) -> str:
+    """A table for people: one line an object, the global line, three decimals."""
+    overall = global_scores(objects)
+    lines = [["object", *GLOBAL_NAMES]]
+    for s in objects:
+        values = [s.jf, *(getattr(s, attribute) for attribute in COLUMNS.values())]
+        lines.append([f"{s.video}_{s.object}", *(_three(v) or "-" for v in values)])
+    lines.append([f"mean of {len(objects)}", *(_three(overall[name]) or "-" for name in GLOBAL_NAMES)])
+    widths = [max(len(line[c]) for line in lines) for c in range(len(lines[0]))]
+    text = [
+        "  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:]))])
+        for line in lines
+    ]
+    rule = "-" * len(text[0])
+    out = [text[0], rule, *text[1:-1], rule, text[-1]]
+    if seen and any(s.category for s in objects):
+        out += ["", "  ".join(f"{name} {_three(v) or '-'}" for name, v in seen_unseen(objects, seen).items())]
+    official = (
+        "official DAVIS numbers" if protocol.label == "davis" else "rvos-bench's own protocol, not official numbers"
+    )
+    if protocol.label == "davis+wrap_decay":
+        official = "official DAVIS numbers, decay wrapped at 256 frames"
+    return "\n".join([*out, "", f"protocol {protocol.label}: {official}"])
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _three(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.3f}"
+
+
+def _csv(rows: Iterable[Iterable[str]]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    return buffer.getvalue()

@@ -1,0 +1,116 @@
+"""The truth's side of a video, packed once and reused for every run that is scored against it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robust_vos_bench.datasets.video import Truth
+from robust_vos_bench.errors import DataError
+from robust_vos_bench.scoring.bits import STRAY
+from robust_vos_bench.scoring.engine import Engine
+from robust_vos_bench.scoring.geometry import FrameTruth, Geometry
+from robust_vos_bench.scoring.protocols import Protocol, make_protocol
+
+VOID = 255
+BUDGET = 256 << 20
+"""Default bytes that a video's packed truth may take."""
+
+
+class PackedTruth:
+    """Ground truth of one video as bit planes: packed frame by frame when first needed, then kept.
+
+    Up to `budget` bytes are kept (about 30 kB an object and frame at 480p); frames beyond that are packed anew each
+    time, so memory does not grow with the length of the video. May be shared by threads.
+    """
+
+    def __init__(self, truth: Truth, protocol: str | Protocol = "davis", budget: int = BUDGET) -> None:
+        self.truth = truth
+        self.protocol = make_protocol(protocol)
+        self.geometry = Geometry(*truth.size)
+        self.annotated = _annotated(truth)
+        if not self.annotated:
+            raise DataError(f"video {truth.video!r}: no annotated frame; nothing can be scored")
+        self.objects = self.protocol.objects(truth, self.annotated)
+        self.frames = tuple(self.protocol.candidates(self.annotated))
+        self._budget = budget
+        self._used = 0
+        self._cache: dict[int, FrameTruth] = {}
+
+    @property
+    def name(self) -> str:
+        """The video's name."""
+        return self.truth.video
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of packed truth that are kept at present."""
+        return self._used
+
+    @cached_property
+    def prediction_table(self) -> NDArray[np.uint8]:
+        """Object id -> plane (1..K), 0 for background, STRAY for ids that the video does not have."""
+        return self._table(STRAY)
+
+    @cached_property
+    def truth_table(self) -> NDArray[np.uint8]:
+        """The same for the truth: void and ids that are not scored count as background."""
+        return self._table(0)
+
+    def _table(self, other: int) -> NDArray[np.uint8]:
+        table = np.full(256, other, np.uint8)
+        table[0] = 0
+        for plane, i in enumerate(self.objects):
+            table[i] = plane + 1
+        return table
+
+    @cached_property
+    def _file_table(self) -> NDArray[np.uint8]:
+        lookup = getattr(self.truth.masks, "lookup", None)
+        return self.truth_table if lookup is None else self.truth_table[np.asarray(lookup, np.uint8)]
+
+    def frame(self, t: int, engine: Engine) -> FrameTruth:
+        """The packed truth of frame `t`; `engine` is the work space to pack it with (what it held is lost).
+
+        Raises DataError, naming the file or frame, where the annotation is missing, damaged or of another size.
+        """
+        packed = self._cache.get(t)
+        if packed is not None:
+            return packed
+        path = _path(self.truth, t)
+        if path is not None:
+            engine.load_file(path, self._file_table)
+        else:
+            mask = self.truth.masks[t]
+            if mask is None:
+                raise DataError(f"video {self.name!r}, frame {self.truth.frame_names[t]}: not annotated")
+            if mask.dtype != np.uint8 or mask.shape != self.truth.size:
+                raise DataError(
+                    f"video {self.name!r}, annotation of frame {self.truth.frame_names[t]}: expected a uint8 mask of "
+                    f"{self.truth.size}, got {mask.dtype} {mask.shape}"
+                )
+            engine.load_mask(mask, self.truth_table)
+        packed = engine.crop()
+        if self._used + packed.nbytes <= self._budget:
+            self._used += packed.nbytes
+            self._cache[t] = packed
+        return packed
+
+
+def _path(truth: Truth, t: int) -> Path | None:
+    """The file of a frame's annotation, where the truth is a sequence of PNG files."""
+    paths = getattr(truth.masks, "paths", None)
+    if paths is None or paths[t] is None or Path(paths[t]).suffix.lower() != ".png":
+        return None
+    return Path(paths[t])
+
+
+def _annotated(truth: Truth) -> list[int]:
+    """Indices of the annotated frames; nothing is decoded where the truth knows its files."""
+    paths = getattr(truth.masks, "paths", None)
+    if paths is not None:
+        return [t for t, path in enumerate(paths) if path is not None]
+    return [t for t in range(len(truth)) if truth.masks[t] is not None]

@@ -1,0 +1,143 @@
+"""Scoring one video, frame by frame, in memory or from files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robust_vos_bench.datasets.video import Mask, Truth
+from robust_vos_bench.errors import ContractError, DataError, UsageError
+from robust_vos_bench.scoring.engine import Engine, choose_backend, make_engine
+from robust_vos_bench.scoring.measures import boundary_f, jaccard
+from robust_vos_bench.scoring.objects import ObjectScore
+from robust_vos_bench.scoring.protocols import Protocol, make_protocol
+from robust_vos_bench.scoring.statistics import statistics
+from robust_vos_bench.scoring.truth import PackedTruth
+
+
+class VideoScorer:
+    """J and F of every object of one video from its predicted masks, given one by one; no mask is kept.
+
+    truth: what to score against; a `PackedTruth` is reused between runs. backend: "auto", "numpy" or "numba", see
+    `engine.choose_backend`; the numbers are the same.
+    """
+
+    def __init__(
+        self, truth: Truth | PackedTruth, protocol: str | Protocol | None = None, backend: str = "auto"
+    ) -> None:
+        if isinstance(truth, PackedTruth):
+            if protocol is not None and make_protocol(protocol) != truth.protocol:
+                raise UsageError(
+                    f"video {truth.name!r}: its truth was packed for the protocol {truth.protocol.label!r}, "
+                    f"not for {make_protocol(protocol).label!r}"
+                )
+            self.truth = truth
+        else:
+            self.truth = PackedTruth(truth, protocol or "davis")
+        size = self.truth.truth.size
+        self._place = {t: n for n, t in enumerate(self.truth.frames)}
+        self._counts = np.zeros((len(self._place), len(self.truth.objects), 7), np.int64)
+        self._seen = np.zeros(len(self._place), np.bool_)
+        backend = choose_backend(backend, len(self._place), size)
+        self._engine: Engine = make_engine(backend, self.truth.geometry, len(self.truth.objects))
+        self._table = self.truth.prediction_table
+        self._file_table: NDArray[np.uint8] | None = None
+
+    @property
+    def frames(self) -> tuple[int, ...]:
+        """Indices of the frames whose predictions are needed; others are ignored, whatever they hold."""
+        return self.truth.frames
+
+    def add(self, t: int, mask: Mask) -> None:
+        """Score the prediction for frame `t`: uint8 (H, W) object ids.
+
+        Raises ContractError for another type or size, an id that the video does not have, or a frame given twice.
+        """
+        size = self.truth.truth.size
+        if not isinstance(mask, np.ndarray) or mask.dtype != np.uint8 or mask.shape != size:
+            got = f"{mask.dtype} {mask.shape}" if isinstance(mask, np.ndarray) else type(mask).__name__
+            raise ContractError(f"{self._where(t)}: expected a uint8 mask of {size} (H, W), got {got}")
+        place = self._place.get(t)
+        if place is None:
+            if not 0 <= t < len(self.truth.truth):
+                raise ContractError(f"{self._where(t)}: the video has {len(self.truth.truth)} frames")
+            return
+        if self._seen[place]:
+            raise ContractError(f"{self._where(t)}: given twice")
+        packed = self.truth.frame(t, self._engine)
+        stray = self._engine.load_mask(mask, self._table)
+        if stray:
+            raise ContractError(f"{self._where(t)}: predicted object id {stray}, {self._known()}")
+        self._counts[place] = self._engine.count(packed)
+        self._seen[place] = True
+
+    def add_file(self, t: int, path: Path, lookup: NDArray[np.uint8] | None = None) -> None:
+        """Score the prediction in a PNG file for frame `t`; `lookup` maps stored values to object ids (256 entries).
+
+        Raises DataError, naming the file, where it is missing, damaged, of another size or kind, or holds an id that
+        the video does not have.
+        """
+        place = self._place.get(t)
+        if place is None:
+            return
+        if self._file_table is None:
+            self._file_table = self._table if lookup is None else self._table[lookup]
+        packed = self.truth.frame(t, self._engine)
+        stray = self._engine.load_file(path, self._file_table)
+        if stray:
+            stray = stray if lookup is None else int(lookup[stray])
+            raise DataError(f"{path}: holds object id {stray}, {self._known()}{_hint(stray)}")
+        self._counts[place] = self._engine.count(packed)
+        self._seen[place] = True
+
+    def result(self) -> list[ObjectScore]:
+        """One score an object, in the order of ids. Raises DataError where a frame that counts was never added."""
+        if not self._seen.all():
+            missing = [self.truth.truth.frame_names[t] for t, n in self._place.items() if not self._seen[n]]
+            raise DataError(
+                f"video {self.truth.name!r}: no prediction for {len(missing)} of {len(self._place)} scored frames "
+                f"({', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''})"
+            )
+        protocol = self.truth.protocol
+        frames = np.array(self.truth.frames, np.int64)
+        scores = []
+        for k, i in enumerate(self.truth.objects):
+            counts = self._counts[:, k]
+            first = self.truth.truth.first_frames.get(i, 0)
+            keep = protocol.selected(frames, first, counts[:, 1], self.truth.annotated[-1])
+            counts = counts[keep]
+            j, f = jaccard(counts), boundary_f(counts)
+            scores.append(
+                ObjectScore(
+                    self.truth.name,
+                    i,
+                    len(counts),
+                    *statistics(j, protocol.wrap_decay),
+                    *statistics(f, protocol.wrap_decay),
+                    category=self.truth.truth.categories.get(i, ""),
+                    indices=tuple(frames[keep].tolist()),
+                    j=tuple(j.tolist()),
+                    f=tuple(f.tolist()),
+                )
+            )
+        return scores
+
+    def counts(self) -> NDArray[np.int64]:
+        """The seven counts (`measures.COUNTS`) of every candidate frame and object: int64 (n, K, 7)."""
+        return self._counts
+
+    def _where(self, t: int) -> str:
+        names = self.truth.truth.frame_names
+        return f"video {self.truth.name!r}, frame {names[t] if 0 <= t < len(names) else t}"
+
+    def _known(self) -> str:
+        ids = self.truth.objects
+        listed = ", ".join(map(str, ids[:8])) + (", ..." if len(ids) > 8 else "")
+        return f"but video {self.truth.name!r} has only {listed}"
+
+
+def _hint(stray: int) -> str:
+    """What a stray id of 255 usually means."""
+    return " (a binary 0 / 255 mask? masks hold object ids)" if stray == 255 else ""
