@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from robust_vos_bench.conditions.draw import Draw
+from robust_vos_bench.corruptions._pattern import pattern
 
 _SLICES = (1, 5)
 """NAL unit types that carry picture data (slice of a non-IDR / IDR picture)."""
@@ -49,7 +50,7 @@ class PacketLoss:
         """What arrives of the coded picture of frame t."""
         if t == 0:
             return data
-        rng = replace(self.draw, frame=t).frame_rng("loss")
+        rng = replace(pattern(self.draw), frame=t).frame_rng("loss")
         kept = []
         for unit in nal_units(data):
             if is_slice(unit):
@@ -79,7 +80,7 @@ class BitErrors:
         """What arrives of the coded picture of frame t."""
         if t == 0:
             return data
-        rng = replace(self.draw, frame=t).frame_rng("bits")
+        rng = replace(pattern(self.draw), frame=t).frame_rng("bits")
         units = []
         for unit in nal_units(data):
             if is_slice(unit):
