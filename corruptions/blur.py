@@ -1,47 +1,110 @@
-"""ImageNet-C corruptions of the family "blur" through the reference implementation."""
+"""Blur of ImageNet-C: out of focus, frosted glass, motion, zoom, Gaussian."""
 
 from __future__ import annotations
 
-from robust_vos_bench.conditions.corruption import corruption
+import math
+
+import numpy as np
+
+from robust_vos_bench.conditions.corruption import at_severity, corruption
 from robust_vos_bench.conditions.draw import Draw
 from robust_vos_bench.datasets.video import Frame
 
+_SOURCE = "ImageNet-C (Hendrycks and Dietterich, ICLR 2019)"
+_DEFOCUS = ((3, 0.1), (4, 0.5), (6, 0.5), (8, 0.5), (10, 0.5))
+_GLASS = ((0.7, 1, 2), (0.9, 2, 1), (1.0, 2, 3), (1.1, 3, 2), (1.5, 4, 2))
+_MOTION = ((10, 3), (15, 5), (15, 8), (15, 12), (20, 15))
+_ZOOM = ((1.11, 0.01), (1.16, 0.01), (1.21, 0.02), (1.26, 0.02), (1.31, 0.03))
+_GAUSSIAN = (1, 2, 3, 4, 6)
 
-def _reference(name: str, frame: Frame, severity: float, draw: Draw) -> Frame:
-    from robust_vos_bench.corruptions.kernels.reference import reference
 
-    return reference(name, frame, max(1, round(severity)), int(draw.rng().integers(2**32)))
-
-
-@corruption("defocus_blur", "blur", source="ImageNet-C (Hendrycks and Dietterich, ICLR 2019)")
-def defocus_blur(frame: Frame, severity: float, draw: Draw) -> Frame:
-    """Defocus blur of ImageNet-C."""
-    return _reference("defocus_blur", frame, severity, draw)
+def _level(table: tuple[tuple[float, ...], ...], severity: float) -> list[float]:
+    return [at_severity(column, severity) for column in zip(*table)]
 
 
 @corruption(
-    "glass_blur", "blur", temporal=("frame", "video"), source="ImageNet-C (Hendrycks and Dietterich, ICLR 2019)"
+    "defocus_blur",
+    "blur",
+    summary="Mean over a disk: out of focus",
+    unit="radius of the disk, sigma of its soft edge, pixels",
+    values=_DEFOCUS,
+    source=_SOURCE,
+)
+def defocus_blur(frame: Frame, severity: float, draw: Draw) -> Frame:
+    """Disk filter; between levels the radius goes in whole pixels."""
+    from robust_vos_bench.corruptions.kernels.filters import disk_blur
+
+    radius, alias = _level(_DEFOCUS, severity)
+    return disk_blur(frame, round(radius), alias)
+
+
+@corruption(
+    "glass_blur",
+    "blur",
+    temporal=("frame", "video"),
+    summary="Pixels scattered between two slight blurs: frosted glass",
+    unit="sigma (pixels), reach (pixels), rounds",
+    values=_GLASS,
+    source=_SOURCE,
 )
 def glass_blur(frame: Frame, severity: float, draw: Draw) -> Frame:
-    """Glass blur of ImageNet-C."""
-    return _reference("glass_blur", frame, severity, draw)
+    """Gaussian blur, every pixel replaced by one nearby, the same blur again."""
+    from robust_vos_bench.corruptions.kernels.filters import gaussian_blur as blur
+    from robust_vos_bench.corruptions.kernels.geometry import scatter
+
+    sigma, reach, rounds = _level(_GLASS, severity)
+    return blur(scatter(blur(frame, sigma), round(reach), round(rounds), draw.rng()), sigma)
 
 
 @corruption(
-    "motion_blur", "blur", temporal=("frame", "video"), source="ImageNet-C (Hendrycks and Dietterich, ICLR 2019)"
+    "motion_blur",
+    "blur",
+    temporal=("frame", "video", "drift"),
+    summary="A trail in a direction between -45 and 45 degrees",
+    unit="radius, sigma of the trail's weights, pixels",
+    values=_MOTION,
+    source=_SOURCE,
 )
 def motion_blur(frame: Frame, severity: float, draw: Draw) -> Frame:
-    """Motion blur of ImageNet-C."""
-    return _reference("motion_blur", frame, severity, draw)
+    """One-sided trail; the direction is drawn for each frame, for the video, or sways by 20 degrees in 5 s (drift)."""
+    from robust_vos_bench.corruptions.kernels.filters import motion_blur as trail
+
+    radius, sigma = _level(_MOTION, severity)
+    rng = draw.rng("angle")
+    if draw.temporal == "drift":
+        middle, phase = rng.uniform(-25.0, 25.0), rng.uniform(0.0, 2.0 * math.pi)
+        angle = middle + 20.0 * math.sin(2.0 * math.pi * draw.frame / (5.0 * draw.fps) + phase)
+    else:
+        angle = rng.uniform(-45.0, 45.0)
+    return trail(frame, round(radius), sigma, angle)
 
 
-@corruption("zoom_blur", "blur", source="ImageNet-C (Hendrycks and Dietterich, ICLR 2019)")
+@corruption(
+    "zoom_blur",
+    "blur",
+    summary="Mean over enlargements: the camera rushes forward",
+    unit="largest factor (not reached), step",
+    values=_ZOOM,
+    source=_SOURCE,
+)
 def zoom_blur(frame: Frame, severity: float, draw: Draw) -> Frame:
-    """Zoom blur of ImageNet-C."""
-    return _reference("zoom_blur", frame, severity, draw)
+    """Mean of the frame and its enlargements by factors from 1 upwards."""
+    from robust_vos_bench.corruptions.kernels.geometry import zoom_blur as zooms
+
+    end, step = _level(_ZOOM, severity)
+    return zooms(frame, tuple(float(factor) for factor in np.arange(1.0, end, step)))
 
 
-@corruption("gaussian_blur", "blur", source="ImageNet-C (Hendrycks and Dietterich, ICLR 2019)")
+@corruption(
+    "gaussian_blur",
+    "blur",
+    summary="Gaussian blur",
+    unit="sigma, pixels",
+    values=_GAUSSIAN,
+    source=_SOURCE,
+)
 def gaussian_blur(frame: Frame, severity: float, draw: Draw) -> Frame:
-    """Gaussian blur of ImageNet-C."""
-    return _reference("gaussian_blur", frame, severity, draw)
+    """Gaussian blur, cut at 4 sigma."""
+    from robust_vos_bench.corruptions.kernels.filters import gaussian_blur as blur
+
+    return blur(frame, at_severity(_GAUSSIAN, severity))

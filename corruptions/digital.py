@@ -1,48 +1,132 @@
-"""ImageNet-C corruptions of the family "digital" through the reference implementation."""
+"""Digital corruptions of ImageNet-C: contrast, saturation, elastic distortion, pixels, JPEG."""
 
 from __future__ import annotations
 
-from robust_vos_bench.conditions.corruption import corruption
+import io
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robust_vos_bench.conditions.corruption import at_severity, corruption
 from robust_vos_bench.conditions.draw import Draw
-from robust_vos_bench.datasets.video import Frame
+from robust_vos_bench.datasets.video import Frame, Mask
+
+_SOURCE = "ImageNet-C (Hendrycks and Dietterich, ICLR 2019)"
+_CONTRAST = (0.4, 0.3, 0.2, 0.1, 0.05)
+_SATURATE = ((0.3, 0.0), (0.1, 0.0), (2.0, 0.0), (5.0, 0.1), (20.0, 0.2))
+_ELASTIC = (12.5, 16.25, 21.25, 25.0, 30.0)
+_PIXELATE = (0.6, 0.5, 0.4, 0.3, 0.25)
+_JPEG = (25, 18, 15, 10, 7)
 
 
-def _reference(name: str, frame: Frame, severity: float, draw: Draw) -> Frame:
-    from robust_vos_bench.corruptions.kernels.reference import reference
-
-    return reference(name, frame, max(1, round(severity)), int(draw.rng().integers(2**32)))
-
-
-@corruption("contrast", "digital", source="ImageNet-C (Hendrycks and Dietterich, ICLR 2019)")
+@corruption(
+    "contrast",
+    "digital",
+    summary="Contrast lowered around each channel's mean",
+    unit="factor",
+    values=_CONTRAST,
+    source=_SOURCE,
+)
 def contrast(frame: Frame, severity: float, draw: Draw) -> Frame:
-    """Contrast of ImageNet-C."""
-    return _reference("contrast", frame, severity, draw)
+    """Distance from the channel's mean scaled down."""
+    from robust_vos_bench.corruptions.kernels.colour import contrast as scale
+
+    return scale(frame, at_severity(_CONTRAST, severity))
+
+
+@corruption(
+    "saturate",
+    "digital",
+    summary="Colours faded (1, 2) or oversaturated (3 to 5)",
+    unit="gain and offset of HSV saturation",
+    values=_SATURATE,
+    source=_SOURCE,
+)
+def saturate(frame: Frame, severity: float, draw: Draw) -> Frame:
+    """HSV saturation scaled and shifted; between levels the nearest one counts, as 2 and 3 act in opposite ways."""
+    from robust_vos_bench.corruptions.kernels.colour import saturate as change
+
+    gain, offset = _SATURATE[min(max(math.floor(severity + 0.5), 1), 5) - 1]
+    return change(frame, gain, offset)
+
+
+def _displacement(
+    size: tuple[int, int], severity: float, draw: Draw
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    from robust_vos_bench.corruptions.kernels.geometry import node_shape, smooth_field
+
+    # Noise uniform within half a percent of the *height* for both axes, as in the reference.
+    reach = np.float32(0.005 * size[0] / math.sqrt(3.0) * at_severity(_ELASTIC, severity))
+    sigma = (0.01 * size[0], 0.01 * size[1])
+    shape = node_shape(size, sigma)
+    fields = []
+    for axis in ("x", "y"):
+        nodes = draw.rng(axis).standard_normal(shape, dtype=np.float32)
+        if draw.temporal == "drift":
+            turn = 2.0 * math.pi * draw.frame / (4.0 * draw.fps)
+            other = draw.video_rng(f"{axis} quarter").standard_normal(shape, dtype=np.float32)
+            nodes = np.float32(math.cos(turn)) * nodes + np.float32(math.sin(turn)) * other
+        fields.append(smooth_field(nodes * reach, size, sigma))
+    return fields[1], fields[0]
+
+
+def move_elastic(mask: Mask, severity: float, draw: Draw) -> Mask:
+    """The mask under the field of `elastic_transform` at the same draw, nearest label."""
+    from robust_vos_bench.corruptions.kernels.geometry import warp_mask
+
+    return warp_mask(mask, *_displacement((mask.shape[0], mask.shape[1]), severity, draw))
 
 
 @corruption(
     "elastic_transform",
     "digital",
-    temporal=("frame", "video"),
-    source="ImageNet-C (Hendrycks and Dietterich, ICLR 2019)",
+    temporal=("frame", "video", "drift"),
+    move_mask=move_elastic,
+    summary="A smooth random field shifts pixels by a few; masks move with it",
+    unit="amplitude alpha of the field (12.5 shifts by 0.6 px rms at 854 x 480, 30 by 1.5 px)",
+    values=_ELASTIC,
+    source=_SOURCE,
 )
 def elastic_transform(frame: Frame, severity: float, draw: Draw) -> Frame:
-    """Elastic transform of ImageNet-C."""
-    return _reference("elastic_transform", frame, severity, draw)
+    """Displacement by Gaussian-filtered noise; in drift it turns over into another field and back in 4 s."""
+    from robust_vos_bench.corruptions.kernels.geometry import warp
+
+    return warp(frame, *_displacement((frame.shape[0], frame.shape[1]), severity, draw))
 
 
-@corruption("pixelate", "digital", source="ImageNet-C (Hendrycks and Dietterich, ICLR 2019)")
+@corruption(
+    "pixelate",
+    "digital",
+    summary="Reduced by area means and enlarged by repetition",
+    unit="scale",
+    values=_PIXELATE,
+    source=_SOURCE,
+)
 def pixelate(frame: Frame, severity: float, draw: Draw) -> Frame:
-    """Pixelate of ImageNet-C."""
-    return _reference("pixelate", frame, severity, draw)
+    """Box reduction, nearest enlargement (Pillow, as in the reference)."""
+    from PIL import Image
+
+    scale = at_severity(_PIXELATE, severity)
+    height, width = frame.shape[:2]
+    image = Image.fromarray(np.ascontiguousarray(frame))
+    small = image.resize((max(int(width * scale), 1), max(int(height * scale), 1)), Image.Resampling.BOX)
+    return np.array(small.resize((width, height), Image.Resampling.NEAREST))
 
 
-@corruption("jpeg_compression", "digital", source="ImageNet-C (Hendrycks and Dietterich, ICLR 2019)")
+@corruption(
+    "jpeg_compression",
+    "digital",
+    summary="JPEG at low quality",
+    unit="quality (libjpeg)",
+    values=_JPEG,
+    source=_SOURCE,
+)
 def jpeg_compression(frame: Frame, severity: float, draw: Draw) -> Frame:
-    """Jpeg compression of ImageNet-C."""
-    return _reference("jpeg_compression", frame, severity, draw)
+    """Written and read as JPEG with 4:2:0 colour (Pillow, as in the reference)."""
+    from PIL import Image
 
-
-@corruption("saturate", "digital", source="ImageNet-C (Hendrycks and Dietterich, ICLR 2019)")
-def saturate(frame: Frame, severity: float, draw: Draw) -> Frame:
-    """Saturate of ImageNet-C."""
-    return _reference("saturate", frame, severity, draw)
+    buffer = io.BytesIO()
+    image = Image.fromarray(np.ascontiguousarray(frame))
+    image.save(buffer, "JPEG", quality=round(at_severity(_JPEG, severity)))
+    return np.array(Image.open(buffer))

@@ -1,45 +1,77 @@
-"""ImageNet-C corruptions of the family "noise" through the reference implementation."""
+"""Noise of ImageNet-C: sensors and transmission. Fresh on every frame, or one pattern a video."""
 
 from __future__ import annotations
 
-from robust_vos_bench.conditions.corruption import corruption
+from robust_vos_bench.conditions.corruption import at_severity, corruption
 from robust_vos_bench.conditions.draw import Draw
 from robust_vos_bench.datasets.video import Frame
 
-
-def _reference(name: str, frame: Frame, severity: float, draw: Draw) -> Frame:
-    from robust_vos_bench.corruptions.kernels.reference import reference
-
-    return reference(name, frame, max(1, round(severity)), int(draw.rng().integers(2**32)))
+_SOURCE = "ImageNet-C (Hendrycks and Dietterich, ICLR 2019)"
+_GAUSSIAN = (0.08, 0.12, 0.18, 0.26, 0.38)
+_SHOT = (60, 25, 12, 5, 3)
+_IMPULSE = (0.03, 0.06, 0.09, 0.17, 0.27)
+_SPECKLE = (0.15, 0.2, 0.35, 0.45, 0.6)
 
 
 @corruption(
-    "gaussian_noise", "noise", temporal=("frame", "video"), source="ImageNet-C (Hendrycks and Dietterich, ICLR 2019)"
+    "gaussian_noise",
+    "noise",
+    temporal=("frame", "video"),
+    summary="Normal noise, independent for each pixel and channel (low light)",
+    unit="standard deviation, of 1 (white)",
+    values=_GAUSSIAN,
+    source=_SOURCE,
 )
 def gaussian_noise(frame: Frame, severity: float, draw: Draw) -> Frame:
-    """Gaussian noise of ImageNet-C."""
-    return _reference("gaussian_noise", frame, severity, draw)
+    """Additive normal noise, clipped and truncated to uint8."""
+    from robust_vos_bench.corruptions.kernels.sampling import add_normal
+
+    return add_normal(frame, 255.0 * at_severity(_GAUSSIAN, severity), draw.rng())
 
 
 @corruption(
-    "shot_noise", "noise", temporal=("frame", "video"), source="ImageNet-C (Hendrycks and Dietterich, ICLR 2019)"
+    "shot_noise",
+    "noise",
+    temporal=("frame", "video"),
+    summary="Poisson noise: few photons",
+    unit="photons at white",
+    values=_SHOT,
+    source=_SOURCE,
 )
 def shot_noise(frame: Frame, severity: float, draw: Draw) -> Frame:
-    """Shot noise of ImageNet-C."""
-    return _reference("shot_noise", frame, severity, draw)
+    """Poisson counts at a mean proportional to the value, scaled back, clipped and truncated to uint8."""
+    from robust_vos_bench.corruptions.kernels.sampling import poisson
+
+    return poisson(frame, at_severity(_SHOT, severity), draw.rng())
 
 
 @corruption(
-    "impulse_noise", "noise", temporal=("frame", "video"), source="ImageNet-C (Hendrycks and Dietterich, ICLR 2019)"
+    "impulse_noise",
+    "noise",
+    temporal=("frame", "video"),
+    summary="Salt and pepper in each channel (bit errors)",
+    unit="share of values hit",
+    values=_IMPULSE,
+    source=_SOURCE,
 )
 def impulse_noise(frame: Frame, severity: float, draw: Draw) -> Frame:
-    """Impulse noise of ImageNet-C."""
-    return _reference("impulse_noise", frame, severity, draw)
+    """Values of single channels set to 0 or 255, half of them each."""
+    from robust_vos_bench.corruptions.kernels.sampling import impulses
+
+    return impulses(frame, at_severity(_IMPULSE, severity), draw.rng())
 
 
 @corruption(
-    "speckle_noise", "noise", temporal=("frame", "video"), source="ImageNet-C (Hendrycks and Dietterich, ICLR 2019)"
+    "speckle_noise",
+    "noise",
+    temporal=("frame", "video"),
+    summary="Normal noise in proportion to the value",
+    unit="standard deviation, of the value",
+    values=_SPECKLE,
+    source=_SOURCE,
 )
 def speckle_noise(frame: Frame, severity: float, draw: Draw) -> Frame:
-    """Speckle noise of ImageNet-C."""
-    return _reference("speckle_noise", frame, severity, draw)
+    """Multiplicative normal noise, clipped and truncated to uint8."""
+    from robust_vos_bench.corruptions.kernels.sampling import speckle
+
+    return speckle(frame, at_severity(_SPECKLE, severity), draw.rng())

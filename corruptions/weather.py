@@ -1,45 +1,169 @@
-"""ImageNet-C corruptions of the family "weather" through the reference implementation."""
+"""Weather of ImageNet-C: snow, frost, fog, spatter, brightness. Drawn for each frame, for the video, or drifting."""
 
 from __future__ import annotations
 
-from robust_vos_bench.conditions.corruption import corruption
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robust_vos_bench.conditions.corruption import at_severity, corruption
 from robust_vos_bench.conditions.draw import Draw
 from robust_vos_bench.datasets.video import Frame
 
-
-def _reference(name: str, frame: Frame, severity: float, draw: Draw) -> Frame:
-    from robust_vos_bench.corruptions.kernels.reference import reference
-
-    return reference(name, frame, max(1, round(severity)), int(draw.rng().integers(2**32)))
-
-
-@corruption("snow", "weather", temporal=("frame", "video"), source="ImageNet-C (Hendrycks and Dietterich, ICLR 2019)")
-def snow(frame: Frame, severity: float, draw: Draw) -> Frame:
-    """Snow of ImageNet-C."""
-    return _reference("snow", frame, severity, draw)
-
-
-@corruption("frost", "weather", temporal=("frame", "video"), source="ImageNet-C (Hendrycks and Dietterich, ICLR 2019)")
-def frost(frame: Frame, severity: float, draw: Draw) -> Frame:
-    """Frost of ImageNet-C."""
-    return _reference("frost", frame, severity, draw)
-
-
-@corruption("fog", "weather", temporal=("frame", "video"), source="ImageNet-C (Hendrycks and Dietterich, ICLR 2019)")
-def fog(frame: Frame, severity: float, draw: Draw) -> Frame:
-    """Fog of ImageNet-C."""
-    return _reference("fog", frame, severity, draw)
+_SOURCE = "ImageNet-C (Hendrycks and Dietterich, ICLR 2019)"
+_MODES = ("frame", "video", "drift")
+_SNOW = (
+    (0.1, 0.3, 3.0, 0.5, 10, 4, 0.8),
+    (0.2, 0.3, 2.0, 0.5, 12, 4, 0.7),
+    (0.55, 0.3, 4.0, 0.9, 12, 8, 0.7),
+    (0.55, 0.3, 4.5, 0.85, 12, 8, 0.65),
+    (0.55, 0.3, 2.5, 0.85, 12, 12, 0.55),
+)
+_FROST = ((1.0, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75))
+_FOG = ((1.5, 2.0), (2.0, 2.0), (2.5, 1.7), (2.5, 1.5), (3.0, 1.4))
+_BRIGHTNESS = (0.1, 0.2, 0.3, 0.4, 0.5)
+_SPATTER = (
+    (0.65, 0.3, 4, 0.69, 0.6, "water"),
+    (0.65, 0.3, 3, 0.68, 0.6, "water"),
+    (0.65, 0.3, 2, 0.68, 0.5, "water"),
+    (0.65, 0.3, 1, 0.65, 1.5, "mud"),
+    (0.67, 0.4, 1, 0.65, 1.5, "mud"),
+)
+_WATER, _MUD = (175.0, 238.0, 238.0), (63.0, 42.0, 20.0)
 
 
-@corruption("brightness", "weather", source="ImageNet-C (Hendrycks and Dietterich, ICLR 2019)")
-def brightness(frame: Frame, severity: float, draw: Draw) -> Frame:
-    """Brightness of ImageNet-C."""
-    return _reference("brightness", frame, severity, draw)
+def _level(table: tuple[tuple[float, ...], ...], severity: float) -> list[float]:
+    return [at_severity(column, severity) for column in zip(*table)]
 
 
 @corruption(
-    "spatter", "weather", temporal=("frame", "video"), source="ImageNet-C (Hendrycks and Dietterich, ICLR 2019)"
+    "snow",
+    "weather",
+    temporal=_MODES,
+    summary="Falling flakes over a whitened scene",
+    unit="mean and std of the noise, zoom (px), floor, radius and sigma of the streaks (px), share of the scene kept",
+    values=_SNOW,
+    source=_SOURCE,
+)
+def snow(frame: Frame, severity: float, draw: Draw) -> Frame:
+    """Two layers of streaked flakes; in drift they fall along their streaks, half a frame height in a second."""
+    from robust_vos_bench.corruptions.kernels.weather import add_snow, snow_layer
+
+    mean, std, zoom, floor, radius, sigma, keep = _level(_SNOW, severity)
+    size = (frame.shape[0], frame.shape[1])
+    rng = draw.rng("flakes")
+    angle = draw.rng("angle").uniform(-135.0, -45.0)
+    drifts = draw.temporal == "drift"
+    layer = snow_layer(size, mean, std, zoom, floor, round(radius), sigma, angle, rng, periodic=drifts)
+    turned = np.ascontiguousarray(layer[::-1, ::-1])
+    if drifts:
+        way = 0.5 * size[0] * draw.frame / draw.fps
+        down, right = -math.sin(math.radians(angle)) * way, -math.cos(math.radians(angle)) * way
+        layer = _roll(layer, down, right)
+        # The further layer moves more slowly.
+        turned = _roll(turned, 0.7 * down, 0.7 * right)
+    return add_snow(frame, layer, turned, keep)
+
+
+def _roll(layer: NDArray[np.generic], down: float, right: float) -> NDArray[np.generic]:
+    return np.roll(layer, (math.floor(down + 0.5), math.floor(right + 0.5)), (0, 1))
+
+
+@corruption(
+    "frost",
+    "weather",
+    temporal=_MODES,
+    summary="A photograph of ice on a window laid over the scene",
+    unit="weights of scene and ice",
+    values=_FROST,
+    source=_SOURCE,
+)
+def frost(frame: Frame, severity: float, draw: Draw) -> Frame:
+    """One of six photographs at a random place; in drift the pane moves two percent of the height in a second."""
+    from robust_vos_bench.corruptions.kernels.colour import blend
+    from robust_vos_bench.corruptions.kernels.weather import frost_picture
+
+    scene, ice = _level(_FROST, severity)
+    rng = draw.rng("crop")
+    height, width = frame.shape[:2]
+    picture = frost_picture(int(rng.integers(6)), (height, width))
+    room = (max(picture.shape[0] - height, 1), max(picture.shape[1] - width, 1))
+    top, left = int(rng.integers(room[0])), int(rng.integers(room[1]))
+    if draw.temporal == "drift":
+        angle = rng.uniform(0.0, 2.0 * math.pi)
+        way = 0.02 * height * draw.frame / draw.fps
+        top, left = _bounce(top + way * math.sin(angle), room[0]), _bounce(left + way * math.cos(angle), room[1])
+    return blend(frame, picture[top : top + height, left : left + width], scene, ice)
+
+
+def _bounce(place: float, room: int) -> int:
+    """The place folded back into 0..room-1."""
+    folded = math.floor(place + 0.5) % (2 * room)
+    return min(folded, 2 * room - 1 - folded)
+
+
+@corruption(
+    "fog",
+    "weather",
+    temporal=_MODES,
+    summary="Plasma fractal clouds, white, over a darkened scene",
+    unit="thickness (of 1, white), decay of the fractal",
+    values=_FOG,
+    source=_SOURCE,
+)
+def fog(frame: Frame, severity: float, draw: Draw) -> Frame:
+    """Diamond-square fog; in drift it moves sideways by 5 to 10 percent of the width in a second."""
+    from robust_vos_bench.corruptions.kernels.weather import add_fog, plasma, plasma_size
+
+    thickness, decay = _level(_FOG, severity)
+    side = plasma_size((frame.shape[0], frame.shape[1]))
+    field = plasma(side, decay, draw.rng("fractal"))
+    top = left = 0
+    if draw.temporal == "drift":
+        wind = draw.video_rng("wind")
+        way = wind.uniform(0.05, 0.1) * frame.shape[1] * draw.frame / draw.fps
+        left = math.floor(way * (1 if wind.integers(2) else -1) + 0.5)
+        top = math.floor(way * wind.uniform(-0.2, 0.2) + 0.5)
+    return add_fog(frame, field, thickness, top % side, left % side)
+
+
+@corruption(
+    "spatter",
+    "weather",
+    temporal=_MODES,
+    summary="Drops of water (1 to 3) or mud (4, 5) on the lens",
+    unit="mean, std and sigma (px) of the liquid, floor, opacity of water or sigma of mud (px), kind",
+    values=_SPATTER,
+    source=_SOURCE,
 )
 def spatter(frame: Frame, severity: float, draw: Draw) -> Frame:
-    """Spatter of ImageNet-C."""
-    return _reference("spatter", frame, severity, draw)
+    """Spatter of the nearest whole level; in drift it runs down by three percent of the height in a second."""
+    from robust_vos_bench.corruptions.kernels.weather import liquid, mud_spots, tint, unwrap, water_drops
+
+    mean, std, sigma, floor, last, kind = _SPATTER[min(max(math.floor(severity + 0.5), 1), 5) - 1]
+    size = (frame.shape[0], frame.shape[1])
+    drifts = draw.temporal == "drift"
+    field = liquid(size, mean, std, sigma, draw.rng("liquid"), periodic=drifts)
+    if kind == "water":
+        layer, colour = water_drops(field, floor) * np.float32(last), _WATER
+    else:
+        layer, colour = mud_spots(field, floor, last), _MUD
+    if drifts:
+        layer = _roll(unwrap(layer, size), 0.03 * size[0] * draw.frame / draw.fps, 0.0)
+    return tint(frame, layer, colour, covers=kind == "mud")
+
+
+@corruption(
+    "brightness",
+    "weather",
+    summary="Brighter by a constant",
+    unit="added to HSV value, of 1",
+    values=_BRIGHTNESS,
+    source=_SOURCE,
+)
+def brightness(frame: Frame, severity: float, draw: Draw) -> Frame:
+    """HSV value raised, hue and saturation kept."""
+    from robust_vos_bench.corruptions.kernels.colour import brighten
+
+    return brighten(frame, at_severity(_BRIGHTNESS, severity))
