@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from robust_vos_bench.adapters.aot.variants import VARIANTS, Variant
+
 from robust_vos_bench.models.card import ModelCard, ModelEntry, Weights
 
 REPOSITORY = "https://github.com/yoxu515/aot-benchmark"

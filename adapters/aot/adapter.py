@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-
 from robust_vos_bench.adapters.aot.engine import Tracker
 from robust_vos_bench.adapters.aot.network import AOT
 from robust_vos_bench.adapters.aot.recipe import recipe
@@ -19,8 +17,10 @@ from robust_vos_bench.adapters.aot.variants import VARIANTS, Variant
 from robust_vos_bench.adapters.encoders.fold import fold_frozen_norms
 from robust_vos_bench.adapters.kit.ids import IdMap
 from robust_vos_bench.adapters.kit.torch_adapter import TorchAdapter
+from torch import Tensor, nn
+
 from robust_vos_bench.datasets.video import Frame, Mask, Video
-from robust_vos_bench.errors import UsageError, unknown
+from robust_vos_bench.errors import UsageError, WeightsError, unknown
 from robust_vos_bench.models.adapter import Checkpoint
 from robust_vos_bench.models.checkpoint import describe_diff, load_strict, read_state
 
@@ -93,15 +93,14 @@ class AOTAdapter(TorchAdapter):
     def load(self, network: nn.Module, path: Path) -> None:
         """Load an official file (raw or EMA); one of another variant is recognised by its shapes and named."""
         state = read_state(path)
-        load_strict(network, state, str(path), optional=_derived, hint=_other_variant(state))
-
-    def sessions(self) -> Session:
-        """A fresh video in this adapter's settings."""
-        return Session(self)
+        try:
+            load_strict(network, state, str(path), optional=_derived)
+        except WeightsError as error:
+            raise WeightsError(f"{error}\n{_other_variant(state)}") from None
 
     def reset(self, video: Video) -> None:
         """Start a video."""
-        self._session = self.sessions()
+        self._session = Session(self)
 
     def step(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
         """Segment the next frame of the video started last."""
@@ -112,7 +111,7 @@ class AOTAdapter(TorchAdapter):
     def segment(self, video: Video) -> Iterator[Mask]:
         """Segment a video; all state lies in this call, so that videos may be taken in turns."""
         first, last = video.first_prompt, len(video) - 1
-        session = self.sessions()
+        session = Session(self)
         for t, frame in enumerate(video.frames):
             yield np.zeros(video.size, np.uint8) if t < first else session.step(frame, video.prompts.get(t), t == last)
 

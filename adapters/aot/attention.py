@@ -17,7 +17,7 @@ MAX_SCORES = 1 << 25
 
 def global_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Scaled dot-product attention; G x N x d, G x T x d, G x T x e -> G x N x e (G heads)."""
-    heads, length, width = query.shape
+    heads, _, width = query.shape
     if value.shape[-1] == width:  # fused kernels never hold the scores
         attended: Tensor = F.scaled_dot_product_attention(query[None], key[None], value[None])[0]
         return attended

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
-
 from robust_vos_bench.adapters.aot.memory import Bank, Current
 from robust_vos_bench.adapters.aot.network import AOT, IDENTITIES, Features
+from torch import Tensor
 
 CLAMP = 1e-5
 

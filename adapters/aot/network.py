@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-
 from robust_vos_bench.adapters.aot.attention import Grid
 from robust_vos_bench.adapters.aot.decoder import Decoder
 from robust_vos_bench.adapters.aot.gated import GatedPropagation
@@ -17,6 +15,7 @@ from robust_vos_bench.adapters.aot.variants import Variant
 from robust_vos_bench.adapters.encoders.mobilenetv2 import MobileNetV2
 from robust_vos_bench.adapters.encoders.resnet import Bottleneck, FrozenBatchNorm, stage
 from robust_vos_bench.adapters.encoders.swin import Swin
+from torch import Tensor, nn
 
 CHANNELS = 256
 IDENTITIES = 10

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from robust_vos_bench.adapters.kit.tensors import IMAGENET_MEAN, IMAGENET_STD
 from torch import Tensor
-
-from robust_vos_bench.adapters.kit.tensors import normalise
 
 STRIDE = 16
 
@@ -41,10 +41,9 @@ class SizeRule:
             h, w = h * factor, w * factor
         extra = 1 if align_corners else 0
         # truncated, then rounded half to even: 585 becomes 577, not 593
-        return (
-            int(np.around((int(h * scale) - extra) / STRIDE)) * STRIDE + extra,
-            int(np.around((int(w * scale) - extra) / STRIDE)) * STRIDE + extra,
-        )
+        steps = [int(np.around((int(side * scale) - extra) / STRIDE)) for side in (h, w)]
+        # at least one step: the official rule gives a frame of less than nine pixels a side of 0 or 1
+        return max(1, steps[0]) * STRIDE + extra, max(1, steps[1]) * STRIDE + extra
 
 
 def network_image(frame: NDArray[np.uint8], size: tuple[int, int], device: str, flip: bool = False) -> Tensor:
@@ -56,4 +55,12 @@ def network_image(frame: NDArray[np.uint8], size: tuple[int, int], device: str, 
     if flip:
         image = image[:, ::-1]
     tensor = torch.from_numpy(np.ascontiguousarray(image)).to(device).permute(2, 0, 1)[None]
-    return normalise(tensor / 255)
+    mean, std = _statistics(torch.device(device))
+    return (tensor / 255 - mean) / std
+
+
+@lru_cache(maxsize=4)
+def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
+    # kept on the device: making them anew would send two small tensors there for every frame
+    with torch.inference_mode(False):
+        return tuple(torch.tensor(v, device=device)[:, None, None] for v in (IMAGENET_MEAN, IMAGENET_STD))  # type: ignore[return-value]

@@ -6,10 +6,9 @@ import math
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-
 from robust_vos_bench.adapters.aot.attention import WINDOW, Grid, global_attention, window_attention
 from robust_vos_bench.adapters.aot.memory import Current, Fused, Memory
+from torch import Tensor, nn
 
 HEADS = 8
 

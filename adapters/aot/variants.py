@@ -18,8 +18,6 @@ class Variant:
     long_term_gap: int = 9999
     """Frames between long-term writes; 9999 leaves only the reference frames."""
     title: str = ""
-    pretrained: str = ""
-    """Google Drive id of the stage-PRE file (static images only)."""
     final: str = ""
     """Google Drive id of the stage-PRE_YTB_DAV file (the published scores)."""
 
@@ -42,21 +40,18 @@ VARIANTS: dict[str, Variant] = {
         "mobilenetv2",
         1,
         title="AOTT",
-        pretrained="1_513h8Hok9ySQPMs_dHgX5sPexUhyCmy",
         final="1owPmwV4owd_ll6GuilzklqTyAd0ZvbCu",
     ),
     "aot.s": Variant(
         "mobilenetv2",
         2,
         title="AOTS",
-        pretrained="1QUP0-VED-lOF1oX_ppYWnXyBjvUzJJB7",
         final="1beU5E6Mdnr_pPrgjWvdWurKAIwJSz1xf",
     ),
     "aot.b": Variant(
         "mobilenetv2",
         3,
         title="AOTB",
-        pretrained="11Bx8n_INAha1IdpHjueGpf7BrKmCJDvK",
         final="1hH-GOn4GAxHkV8ARcQzsUy8Ax6ndot-A",
     ),
     "aot.l": Variant(
@@ -64,7 +59,6 @@ VARIANTS: dict[str, Variant] = {
         3,
         long_term_gap=EVERY_FIFTH,
         title="AOTL",
-        pretrained="1WL6QCsYeT7Bt-Gain9ZIrNNXpR2Hgh29",
         final="1L1N2hkSPqrwGgnW9GyFHuG59_EYYfTG4",
     ),
     "aot.r50_l": Variant(
@@ -72,7 +66,6 @@ VARIANTS: dict[str, Variant] = {
         3,
         long_term_gap=EVERY_FIFTH,
         title="R50-AOTL",
-        pretrained="1hS4JIvOXeqvbs-CokwV6PwZV-EvzE6x8",
         final="1qJDYn3Ibpquu4ffYoQmVjg1YCbr2JQep",
     ),
     "aot.swinb_l": Variant(
@@ -80,7 +73,6 @@ VARIANTS: dict[str, Variant] = {
         3,
         long_term_gap=EVERY_FIFTH,
         title="SwinB-AOTL",
-        pretrained="1LlhKQiXD8JyZGGs3hZiNzcaCLqyvL9tj",
         final="192jCGQZdnuTsvX-CVra-KVZl2q1ZR0vW",
     ),
     "deaot.t": Variant(
@@ -88,7 +80,6 @@ VARIANTS: dict[str, Variant] = {
         1,
         gated=True,
         title="DeAOTT",
-        pretrained="11C1ZBoFpL3ztKtINS8qqwPSldfYXexFK",
         final="1ThWIZQS03cYWx1EKNN8MIMnJS5eRowzr",
     ),
     "deaot.s": Variant(
@@ -96,7 +87,6 @@ VARIANTS: dict[str, Variant] = {
         2,
         gated=True,
         title="DeAOTS",
-        pretrained="1uUidrWVoaP9A5B5-EzQLbielUnRLRF3j",
         final="1YwIAV5tBtn5spSFxKLBQBEQGwPHyQlHi",
     ),
     "deaot.b": Variant(
@@ -104,7 +94,6 @@ VARIANTS: dict[str, Variant] = {
         3,
         gated=True,
         title="DeAOTB",
-        pretrained="1bEQr6vIgQMVITrSOtxWTMgycKpS0cor9",
         final="1BHxsonnvJXylqHlZ1zJHHc-ymKyq-CFf",
     ),
     "deaot.l": Variant(
@@ -113,7 +102,6 @@ VARIANTS: dict[str, Variant] = {
         gated=True,
         long_term_gap=EVERY_FIFTH,
         title="DeAOTL",
-        pretrained="1_vBL4KJlmBy0oBE4YFDOvsYL1ZtpEL32",
         final="18elNz_wi9JyVBcIUYKhRdL08MA-FqHD5",
     ),
     "deaot.r50_l": Variant(
@@ -122,7 +110,6 @@ VARIANTS: dict[str, Variant] = {
         gated=True,
         long_term_gap=EVERY_FIFTH,
         title="R50-DeAOTL",
-        pretrained="1sTRQ1g0WCpqVCdavv7uJiZNkXunBt3-R",
         final="1QoChMkTVxdYZ_eBlZhK2acq9KMQZccPJ",
     ),
     "deaot.swinb_l": Variant(
@@ -131,7 +118,6 @@ VARIANTS: dict[str, Variant] = {
         gated=True,
         long_term_gap=EVERY_FIFTH,
         title="SwinB-DeAOTL",
-        pretrained="16BZEE53no8CxT-pPLDC2q1d6Xlg8mWPU",
         final="1g4E-F0RPOx9Nd6J7tU9AE1TjsouL4oZq",
     ),
 }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from itertools import pairwise
 
+import torch
 from robust_vos_bench.adapters.encoders.resnet import FrozenBatchNorm
+from torch import Tensor, nn
 
 
 def fold_frozen_norms(module: nn.Module) -> None:
@@ -16,7 +17,7 @@ def fold_frozen_norms(module: nn.Module) -> None:
     """
     for parent in list(module.modules()):
         names = list(parent._modules)
-        for first, second in zip(names, names[1:]):
+        for first, second in pairwise(names):
             conv, norm = parent._modules[first], parent._modules[second]
             if not (isinstance(conv, nn.Conv2d) and isinstance(norm, FrozenBatchNorm)):
                 continue
