@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from robust_vos_bench.adapters.kit.gct import GCT, GCTASPP, GCTBottleneck, IAGate
+from robust_vos_bench.adapters.kit.gct import GCT, GCTASPP, GCTBottleneck, IAGate, scaled_conv
 from torch import Tensor, nn
 
 
@@ -39,18 +39,27 @@ class _Ensembler(nn.Module):
         self.IA_final_fg = nn.Linear(vector, 129)
         self.IA_final_bg = nn.Linear(vector, 129)
 
-    def _finish(self, x: Tensor, skip: Tensor, vector: Tensor) -> Tensor:
-        """x: slots x 512 at stride 16, gated; skip: low-level map and first features at stride 4 -> logits."""
+    def _finish(self, x: Tensor, low: Tensor, early: Tensor, vector: Tensor) -> Tensor:
+        """x: slots x 512 at stride 16, gated; low 1 x C and early slots x 256 at stride 4 -> logits."""
         # Bicubic here, bilinear everywhere else.
-        x = F.interpolate(self.ASPP(x), size=skip.shape[-2:], mode="bicubic", align_corners=True)
-        skip = F.relu(self.bn_sc(self.conv_sc(self.GCT_sc(skip))), inplace=True)
-        x = F.relu(self.bn1(self.conv1(self.IA10(torch.cat([x, skip], 1), vector))), inplace=True)
-        x = F.relu(self.bn2(self.conv2(self.IA11(x, vector))), inplace=True)
+        x = F.interpolate(self.ASPP(x), size=low.shape[-2:], mode="bicubic", align_corners=True)
+        x = torch.cat([x, F.relu(self.bn_sc(self._skip(low, early)), inplace=True)], 1)
+        x = F.relu(self.bn1(scaled_conv(x, self.conv1, self.IA10.factor(vector))), inplace=True)
+        x = F.relu(self.bn2(scaled_conv(x, self.conv2, self.IA11.factor(vector))), inplace=True)
         logits = _dynamic(x, self.IA_final_fg(vector))
         if len(logits) > 1:
             # Background also gets the least background logit of the objects; the slot 0 of `IA_final_bg` is unused.
             logits[0] += _dynamic(x, self.IA_final_bg(vector))[1:].amin(0)
         return logits[None]
+
+    def _skip(self, low: Tensor, early: Tensor) -> Tensor:
+        """conv_sc(GCT_sc(concat(low, early))) without making the copies of `low` that the slots share."""
+        squares = [torch.linalg.vector_norm(x, dim=(2, 3), keepdim=True).square() for x in (low, early)]
+        gate = self.GCT_sc.gate_of(torch.cat([squares[0].expand(len(early), -1, -1, -1), squares[1]], 1))
+        weight = self.conv_sc.weight.flatten(1) * gate.flatten(1)[:, None]
+        split = low.shape[1]
+        shared = torch.matmul(weight[..., :split], low[0].flatten(1))
+        return torch.baddbmm(shared, weight[..., split:], early.flatten(2)).unflatten(2, low.shape[-2:])
 
 
 def _dynamic(x: Tensor, filters: Tensor) -> Tensor:
@@ -80,17 +89,16 @@ class Ensembler(_Ensembler):
         self.IA9 = IAGate(vector, 512)
 
     def _layer(self, i: int, x: Tensor, vector: Tensor) -> Tensor:
-        gated: Tensor = self.get_submodule(f"IA{i}")(x, vector)
-        result: Tensor = self.get_submodule(f"layer{i}")(gated)
+        gate, layer = self.get_submodule(f"IA{i}"), self.get_submodule(f"layer{i}")
+        result: Tensor = layer(x, gate.factor(vector))  # type: ignore[operator]
         return result
 
     def forward(self, x: Tensor, vector: Tensor, low: Tensor) -> Tensor:
         """x slots x inputs x h x w, vector slots x 400, low 1 x C x h x w -> logits 1 x slots x h x w."""
-        x = self._layer(2, self._layer(1, x, vector), vector)
-        skip = torch.cat([low.expand(len(x), -1, -1, -1), x], 1)
+        early = x = self._layer(2, self._layer(1, x, vector), vector)
         for i in range(3, 9):
             x = self._layer(i, x, vector)
-        return self._finish(self.IA9(x, vector), skip, vector)
+        return self._finish(self.IA9(x, vector), low, early, vector)
 
 
 class MultiScaleEnsembler(_Ensembler):
@@ -111,16 +119,15 @@ class MultiScaleEnsembler(_Ensembler):
 
     def _layer(self, name: str, x: Tensor, vector: Tensor) -> Tensor:
         stage, i = name.split(".")
-        gated: Tensor = self.get_submodule(f"{stage}_IA{i}")(x, vector)
-        result: Tensor = self.get_submodule(f"{stage}_layer{i}")(gated)
+        gate, layer = self.get_submodule(f"{stage}_IA{i}"), self.get_submodule(f"{stage}_layer{i}")
+        result: Tensor = layer(x, gate.factor(vector))  # type: ignore[operator]
         return result
 
     def forward(self, inputs: tuple[Tensor, Tensor, Tensor], vector: Tensor, low: Tensor) -> Tensor:
         """inputs at strides 4, 8, 16, vector slots x 1024, low 1 x C x h x w -> logits 1 x slots x h x w."""
-        x = self._layer("S1.2", self._layer("S1.1", inputs[0], vector), vector)
-        skip = torch.cat([low.expand(len(x), -1, -1, -1), x], 1)
+        early = x = self._layer("S1.2", self._layer("S1.1", inputs[0], vector), vector)
         for stage, joined in (("S2", inputs[1]), ("S3", inputs[2])):
             x = self._layer(f"{stage}.1", x, vector)
             x = self._layer(f"{stage}.2", torch.cat([x, joined], 1), vector)
             x = self._layer(f"{stage}.3", x, vector)
-        return self._finish(self.ASPP_IA(x, vector), skip, vector)
+        return self._finish(self.ASPP_IA(x, vector), low, early, vector)

@@ -12,6 +12,7 @@ from robust_vos_bench.adapters.cfbi import weights
 from robust_vos_bench.adapters.cfbi.network import CFBI, CFBIPlus, MatchingNetwork
 from robust_vos_bench.adapters.cfbi.protocol import Inputs, Session
 from robust_vos_bench.adapters.cfbi.references import MatchingOptions
+from robust_vos_bench.adapters.encoders.fold import fold_frozen_norms
 from robust_vos_bench.adapters.kit.torch_adapter import TorchAdapter
 from torch import nn
 
@@ -58,6 +59,7 @@ class CFBIAdapter(TorchAdapter):
         self.variant = variant
         self.inputs, self.matching = self.parse_options(preset, rate, min_pixels, half, max_edge, scales, flip)
         super().__init__(checkpoint, device, **options)
+        fold_frozen_norms(self.network.feature_extracter)  # type: ignore[arg-type]
         self._session: Session | None = None
 
     @staticmethod

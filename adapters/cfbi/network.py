@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -42,17 +43,24 @@ class MatchingNetwork(nn.Module):
         scale, half = self.scales[i], references.options.half
         biases = slot_biases(self.bg_bias[i], self.fg_bias[i], slots)
         query, before = current[: scale.channels], previous[: scale.channels]
-        everywhere = distance_maps(nearest_distances(query, references.pools[i].groups(slots), half), biases)
-        nearby = window_maps(
-            query, before, masks, scale.windows, biases, stride=scale.stride, reduce=scale.reduce, half=half
-        )
+        # Distances are differences of large squares: half precision has an option of its own, autocast is none.
+        with torch.autocast(query.device.type, enabled=False):
+            everywhere = distance_maps(nearest_distances(query, references.pools[i].groups(slots), half), biases)
+            nearby = window_maps(
+                query, before, masks, scale.windows, biases, stride=scale.stride, reduce=scale.reduce, half=half
+            )
         return everywhere[:, None], nearby
+
+
+def _joined(parts: Sequence[Tensor], slots: int) -> Tensor:
+    """Concatenation over channels of parts with one or with all slots."""
+    return torch.cat([part.expand(slots, -1, -1, -1) for part in parts], 1)
 
 
 def _masked(previous: Tensor, masks: Tensor) -> list[Tensor]:
     """The previous embedding inside and outside every mask, slots x C x h x w each."""
-    weight = masks[:, None].to(previous.dtype)
-    return [previous * weight, previous * (1 - weight)]
+    inside = previous * masks[:, None]
+    return [inside, previous - inside]
 
 
 class CFBI(MatchingNetwork):
@@ -80,7 +88,7 @@ class CFBI(MatchingNetwork):
     def embed(self, image: Tensor) -> Embedding:
         """100 channels at stride 4."""
         features = self.feature_extracter(image)
-        return Embedding((self.semantic_embedding(features.decoded)[0],), features.low)
+        return Embedding((self.semantic_embedding(features.decoded)[0].float(),), features.low)
 
     def segment(
         self, current: Embedding, references: References, previous: Embedding, labels: Tensor, slots: int
@@ -91,7 +99,7 @@ class CFBI(MatchingNetwork):
         everywhere, nearby = self.matching(0, now, references, before, masks, slots)
         maps = [everywhere, nearby, masks[:, None].to(now.dtype), background_maps(nearby), background_maps(everywhere)]
         matched = self.dynamic_prehead(torch.cat(maps, 1))
-        joined = torch.cat([now.expand(slots, -1, -1, -1), *_masked(before, masks), matched], 1)
+        joined = _joined([now[None], *_masked(before, masks), matched], slots)
         return self.dynamic_seghead(joined, object_vectors(references.means, before, masks), current.low)
 
 
@@ -147,7 +155,7 @@ class CFBIPlus(MatchingNetwork):
         """256 channels at strides 4, 8, 16."""
         features = self.feature_extracter(image)
         pyramid = self.fpn(features.decoded, features.mid, features.aspp)
-        return Embedding(tuple(x[0] for x in pyramid), features.low)
+        return Embedding(tuple(x[0].float() for x in pyramid), features.low)
 
     def segment(
         self, current: Embedding, references: References, previous: Embedding, labels: Tensor, slots: int
@@ -161,7 +169,7 @@ class CFBIPlus(MatchingNetwork):
             # Maps first, embeddings last: the opposite of CFBI.
             maps = [everywhere, nearby, masks[:, None].to(now.dtype)]
             maps += [background_maps(nearby), background_maps(everywhere)]
-            inputs.append(torch.cat([*maps, now.expand(slots, -1, -1, -1), *_masked(before, masks)], 1))
+            inputs.append(_joined([*maps, now[None], *_masked(before, masks)], slots))
             if vector is None:
                 # Only stride 4 makes an attention vector that is read, though training computed three.
                 vector = object_vectors(references.means, before, masks)

@@ -5,6 +5,8 @@ The batch axis is the object slot: background first, then one slot an object. Pa
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,9 +22,14 @@ class GCT(nn.Module):
         self.beta = nn.Parameter(torch.zeros(1, channels, 1, 1))
         self.eps = eps
 
-    def gate(self, x: Tensor) -> Tensor:
-        """N x C x H x W -> the factor of each channel, N x C x 1 x 1."""
-        energy = (torch.linalg.vector_norm(x, dim=(2, 3), keepdim=True).square() + self.eps).sqrt() * self.alpha
+    def gate(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
+        """N x C x H x W (times `scale`, N x C x 1 x 1, where given) -> the factor of each channel, N x C x 1 x 1."""
+        squares = torch.linalg.vector_norm(x, dim=(2, 3), keepdim=True).square()
+        return self.gate_of(squares if scale is None else squares * scale.square())
+
+    def gate_of(self, squares: Tensor) -> Tensor:
+        """Sums of squares over H x W, N x C x 1 x 1 -> the factor of each channel, same shape."""
+        energy = (squares + self.eps).sqrt() * self.alpha
         norm = (energy.square().mean(1, keepdim=True) + self.eps).sqrt()
         return 1 + torch.tanh(energy * self.gamma / norm + self.beta)
 
@@ -38,9 +45,30 @@ class IAGate(nn.Module):
         super().__init__()
         self.IA = nn.Linear(vector, channels)
 
+    def factor(self, vector: Tensor) -> Tensor:
+        """Vector N x V -> the factor of each channel, N x C x 1 x 1."""
+        return (1 + torch.tanh(self.IA(vector)))[:, :, None, None]
+
     def forward(self, x: Tensor, vector: Tensor) -> Tensor:
         """x N x C x H x W, vector N x V -> N x C x H x W."""
-        return x * (1 + torch.tanh(self.IA(vector)))[:, :, None, None]
+        return x * self.factor(vector)
+
+
+def scaled_conv(x: Tensor, conv: nn.Conv2d, scale: Tensor) -> Tensor:
+    """`conv(x * scale)` with scale N x C x 1 x 1: the channels' factors go into the weights, not into the map.
+
+    conv: without bias; 1 x 1 of any stride, or any other without groups.
+    """
+    if conv.kernel_size == (1, 1):
+        if conv.stride != (1, 1):
+            x = x[:, :, :: conv.stride[0], :: conv.stride[1]]
+        weight = conv.weight.flatten(1) * scale.flatten(1)[:, None]
+        return torch.bmm(weight, x.flatten(2)).unflatten(2, x.shape[-2:])
+    maps = [
+        F.conv2d(x[n : n + 1], conv.weight * scale[n], None, conv.stride, conv.padding, conv.dilation)
+        for n in range(len(x))
+    ]
+    return torch.cat(maps)
 
 
 class GCTBottleneck(nn.Module):
@@ -62,12 +90,23 @@ class GCTBottleneck(nn.Module):
                 nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.GroupNorm(32, outputs)
             )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """N x inputs x H x W -> N x outputs x H/stride x W/stride."""
-        y = F.relu(self.bn1(self.conv1(self.GCT1(x))), inplace=True)
+    def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
+        """N x inputs x H x W -> N x outputs x H/stride x W/stride.
+
+        scale: N x inputs x 1 x 1 that multiplies x, without a pass over it (the factor of an `IAGate`).
+        """
+        gate = self.GCT1.gate(x, scale)
+        y = scaled_conv(x, self.conv1, gate if scale is None else gate * scale)
+        y = F.relu(self.bn1(y), inplace=True)
         y = F.relu(self.bn2(self.conv2(y)), inplace=True)
         y = self.bn3(self.conv3(y))
-        y += x if self.downsample is None else self.downsample(x)
+        if self.downsample is not None:
+            conv, norm = self.downsample
+            y += norm(conv(x) if scale is None else scaled_conv(x, cast(nn.Conv2d, conv), scale))
+        elif scale is not None:
+            y.addcmul_(x, scale)
+        else:
+            y += x
         return F.relu(y, inplace=True)
 
 
@@ -84,7 +123,7 @@ class _Branch(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """N x inputs x H x W -> N x outputs x H x W."""
-        return F.relu(self.bn(self.atrous_conv(self.GCT(x))), inplace=True)
+        return F.relu(self.bn(scaled_conv(x, self.atrous_conv, self.GCT.gate(x))), inplace=True)
 
 
 class GCTASPP(nn.Module):
