@@ -9,17 +9,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from robust_vos_bench.reports.text import plural
 from robust_vos_bench.runs.plan import Plan
 from robust_vos_bench.runs.records import UnitRecord
 from robust_vos_bench.runs.run import Listener, RunState
 
 PLAIN_SECONDS = 10.0
 """Off a terminal, at most one progress line in this many seconds."""
-
-
-def plural(count: int, noun: str) -> str:
-    """ "1 video", "2 videos"."""
-    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 class ProgressListener(Listener):

@@ -20,17 +20,18 @@ def points(value: float) -> str:
     return "n/a" if math.isnan(value) else f"{value:.1f}"
 
 
+def plural(count: int, noun: str) -> str:
+    """ "1 video", "2 videos"."""
+    return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
 def print_summary(
     console: Console, matrix: ScoreMatrix, summaries: Sequence[Summary], dataset: str, preset: str = ""
 ) -> None:
     """The closing table of a run: headline numbers, then a table by corruption and severity."""
-    objects = len(matrix.objects)
-    console.print(
-        f"Robustness on {dataset}{f' · {preset}' if preset else ''} · J&F in %, higher is better "
-        f"· {len(matrix.videos)} videos, {objects} objects",
-        markup=False,
-        soft_wrap=True,
-    )
+    console.print(f"Robustness on {dataset} · J&F in %, higher is better", markup=False, soft_wrap=True)
+    facts = [plural(len(matrix.videos), "video"), plural(len(matrix.objects), "object"), preset]
+    console.print(" · ".join(fact for fact in facts if fact), markup=False, soft_wrap=True)
     console.print(_headline(summaries))
     corrupted = [c for c in matrix.conditions if not c.is_clean]
     if corrupted:
