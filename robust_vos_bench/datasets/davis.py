@@ -45,7 +45,8 @@ RESOLUTIONS: Mapping[str, tuple[str, ...]] = {
 FOLDERS: Mapping[str, tuple[str, ...]] = {
     "davis2016": ("", "DAVIS2016", "DAVIS-2016", "davis2016", "DAVIS/2016", "DAVIS"),
     "davis2017": ("", "DAVIS2017", "DAVIS-2017", "davis2017", "DAVIS/2017", "DAVIS/2017/trainval", "DAVIS"),
-    "davis2017-test": ("", "DAVIS-2017-test-dev", "DAVIS2017-test-dev", "DAVIS/2017/test-dev", "DAVIS"),
+    "davis2017-test-dev": ("", "DAVIS-2017-test-dev", "DAVIS2017-test-dev", "DAVIS/2017/test-dev", "DAVIS"),
+    "davis2017-test-challenge": ("", "DAVIS-2017-test-challenge", "DAVIS/2017/test-challenge", "DAVIS"),
 }
 """Where under a data root a DAVIS folder is looked for, in order."""
 
@@ -141,7 +142,7 @@ class Davis(FolderDataset):
 
 def _davis_root(data_root: Path, family: str, split: str) -> Path:
     existing_root(data_root)
-    key = "davis2017-test" if split in _TEST_SPLITS else family
+    key = f"{family}-{split}" if split in _TEST_SPLITS else family
     year = family.removeprefix("davis")
     for folder in FOLDERS[key]:
         root = data_root / folder

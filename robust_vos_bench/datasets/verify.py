@@ -1,0 +1,214 @@
+"""Checking a data set on disk: counts, sizes, ids and damage; every problem names its file, none hides the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from robust_vos_bench.datasets.davis import Davis
+from robust_vos_bench.datasets.files import list_frames, missing_numbers
+from robust_vos_bench.datasets.images import image_size, read_frame, read_mask
+from robust_vos_bench.datasets.layout import VOID, FolderDataset, ids_in
+from robust_vos_bench.datasets.youtube_vos import SPLITS as YOUTUBE_SPLITS
+from robust_vos_bench.datasets.youtube_vos import YouTubeVOS
+from robust_vos_bench.errors import DataError
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong, and where."""
+
+    file: str
+    what: str
+
+
+@dataclass
+class VideoReport:
+    """What one video holds."""
+
+    name: str
+    frames: int = 0
+    masks: int = 0
+    objects: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+
+
+@dataclass
+class Verification:
+    """What a data set holds, against what it should."""
+
+    dataset: str
+    root: str
+    videos: int
+    frames: int
+    masks: int
+    objects: int
+    problems: list[Problem]
+    warnings: list[Problem]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong (warnings are no faults)."""
+        return not self.problems
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain fields, for `--json`."""
+        return {"ok": self.ok, **asdict(self)}
+
+
+def verify(
+    dataset: FolderDataset, workers: int = 1, tell: Callable[[VideoReport], None] | None = None, complete: bool = True
+) -> Verification:
+    """Decode every frame and mask of a data set and check what can be checked.
+
+    tell: called after each video, in order. complete: compare the totals with the official numbers as well (leave
+    it out where only a part was opened). A list of videos that is shorter than the official one is a warning;
+    whatever a list names and the folder lacks is a problem.
+    """
+    names = list(dataset.videos)
+    reports = []
+    with ThreadPoolExecutor(max(workers, 1)) as pool:
+        for report in pool.map(lambda name: verify_video(dataset, name), names):
+            reports.append(report)
+            if tell is not None:
+                tell(report)
+    result = Verification(
+        dataset=dataset.name,
+        root=str(dataset.root),
+        videos=len(names),
+        frames=sum(r.frames for r in reports),
+        masks=sum(r.masks for r in reports),
+        objects=sum(r.objects for r in reports),
+        problems=[p for r in reports for p in r.problems],
+        warnings=[p for r in reports for p in r.warnings],
+    )
+    if complete:
+        problems, warnings = _against_official(dataset, result)
+        result.problems += problems
+        result.warnings += warnings
+    return result
+
+
+def verify_video(dataset: FolderDataset, name: str) -> VideoReport:
+    """Check one video; see `verify`."""
+    report = VideoReport(name)
+    frames, masks = _list(dataset, name, report)
+    report.frames, report.masks = len(frames), len(masks)
+    stems = {path.stem for path in frames}
+    for stem in missing_numbers(sorted(stems)):
+        place = dataset.frames_root / name / stem
+        found = report.problems if isinstance(dataset, Davis) else report.warnings
+        found.append(Problem(f"{place}{frames[0].suffix}", f"frame {stem} is missing in an otherwise even numbering"))
+    size: tuple[int, int] | None = None
+    for path in frames:
+        try:
+            size = size or image_size(path)
+            read_frame(path, size)
+        except DataError as error:
+            report.problems.append(_problem(path, error))
+    ids: dict[int, Path] = {}
+    for stem, path in masks.items():
+        if frames and stem not in stems:
+            report.problems.append(Problem(str(path), f"annotates frame {stem}, which is not there"))
+        try:
+            size = size or image_size(path)
+            mask = dataset.map_mask(read_mask(path, size))
+        except DataError as error:
+            report.problems.append(_problem(path, error))
+            continue
+        if not dataset.binary and set(np.unique(mask).tolist()) == {0, VOID}:
+            report.problems.append(
+                Problem(str(path), "only 0 and 255 (void), no object id: a binary mask where ids are expected?")
+            )
+        for i in ids_in(mask):
+            ids.setdefault(i, path)
+    report.objects = len(ids)
+    report.problems += list(_objects(dataset, name, ids, masks, report))
+    if isinstance(dataset, Davis) and dataset.split not in ("test-dev", "test-challenge"):
+        for path in frames:
+            if path.stem not in masks:
+                place = dataset.masks_root / name / f"{path.stem}.png"
+                report.problems.append(Problem(str(place), f"frame {path.stem} has no annotation"))
+    return report
+
+
+def _list(dataset: FolderDataset, name: str, report: VideoReport) -> tuple[tuple[Path, ...], dict[str, Path]]:
+    frames: tuple[Path, ...] = ()
+    try:
+        frames = list_frames(dataset.frames_root / name)
+    except DataError as error:
+        report.problems.append(_problem(dataset.frames_root / name, error))
+    masks = dict(dataset.mask_paths(name))
+    if not masks:
+        report.problems.append(Problem(str(dataset.masks_root / name), "no annotations (.png)"))
+    return frames, masks
+
+
+def _objects(
+    dataset: FolderDataset, name: str, ids: dict[int, Path], masks: dict[str, Path], report: VideoReport
+) -> Iterator[Problem]:
+    """Problems with which ids appear where."""
+    if not masks:
+        return
+    first_stem, first_path = next(iter(masks.items()))
+    if isinstance(dataset, YouTubeVOS):
+        named = dataset._objects(name)
+        for i, path in ids.items():
+            if i not in named:
+                yield Problem(str(path), f"object {i} is not in {dataset.meta_file} ({name})")
+        for i, entry in named.items():
+            if i not in ids:
+                yield Problem(str(dataset.meta_file), f"video {name}: object {i} is in no annotation")
+            for stem in entry.get("frames", ())[:1]:
+                if stem not in masks:
+                    yield Problem(
+                        str(dataset.masks_root / name / f"{stem}.png"), f"first mask of object {i} is missing"
+                    )
+        return
+    if not ids:
+        yield Problem(str(first_path), "no annotation of this video holds an object")
+    elif dataset.first_frame_objects:
+        start = {i for i, path in ids.items() if path == first_path}
+        if not start:
+            yield Problem(str(first_path), "the first mask holds no object, so there is nothing to segment")
+        for i, path in ids.items():
+            if i not in start:
+                report.warnings.append(
+                    Problem(str(path), f"object {i} is not in the first mask ({first_stem}); the protocol ignores it")
+                )
+
+
+def _against_official(dataset: FolderDataset, found: Verification) -> tuple[list[Problem], list[Problem]]:
+    """(problems, warnings): a complete list whose contents differ is wrong, a shorter list is a subset."""
+    expected: dict[str, int] = {}
+    if isinstance(dataset, Davis):
+        counts = dataset.counts
+        expected = {"videos": counts.videos, "frames": counts.frames}
+        if counts.objects is not None and dataset.first_frame_objects:
+            expected["objects"] = counts.objects
+        where = str(dataset.list_file[0])
+    elif isinstance(dataset, YouTubeVOS):
+        expected = {"videos": YOUTUBE_SPLITS[dataset.family][dataset.split]}
+        where = str(dataset.meta_file)
+    else:
+        return [], []
+    if found.videos < expected["videos"]:
+        what = f"lists {found.videos} of the official {expected['videos']} videos: a subset, not comparable with papers"
+        return [], [Problem(where, what)]
+    different = [
+        Problem(where, f"{getattr(found, kind)} {kind}, but {dataset.name} officially has {number}")
+        for kind, number in expected.items()
+        if getattr(found, kind) != number
+    ]
+    return different, []
+
+
+def _problem(path: Path, error: DataError) -> Problem:
+    text = str(error)
+    return Problem(str(path), text.removeprefix(f"{path}: "))
