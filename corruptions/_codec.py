@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from robust_vos_bench.corruptions._codec_planes import coded_size, from_planes, to_planes
+
 from robust_vos_bench.datasets.video import Frame
 from robust_vos_bench.errors import DataError, MissingExtraError
 

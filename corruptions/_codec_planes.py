@@ -50,5 +50,5 @@ def from_planes(planes: Planes, height: int, width: int) -> Frame:
     # The EXACT variant is specified bit for bit; plain INTER_LINEAR may differ between processors.
     full = [cv2.resize(plane, (columns, rows), interpolation=cv2.INTER_LINEAR_EXACT) for plane in (red, blue)]
     ycc = cv2.merge([np.ascontiguousarray(planes[:rows]), *full])
-    rgb: Frame = cv2.cvtColor(ycc, cv2.COLOR_YCrCb2RGB)
+    rgb = np.asarray(cv2.cvtColor(ycc, cv2.COLOR_YCrCb2RGB), np.uint8)
     return np.ascontiguousarray(rgb[:height, :width])

@@ -64,5 +64,5 @@ def blur_with(frame: Frame, kernel: NDArray[np.float32]) -> Frame:
     if kernel.shape == (1, 1):
         return frame.copy()
     border = cv2.BORDER_REFLECT_101 if min(frame.shape[:2]) > max(kernel.shape) // 2 else cv2.BORDER_REPLICATE
-    blurred: Frame = cv2.filter2D(np.ascontiguousarray(frame), -1, kernel, borderType=border)
-    return blurred.reshape(frame.shape)
+    blurred = cv2.filter2D(np.ascontiguousarray(frame), -1, kernel, borderType=border)
+    return np.asarray(blurred, np.uint8).reshape(frame.shape)

@@ -6,11 +6,11 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from robust_vos_bench.corruptions._optics import to_linear
+from robust_vos_bench.corruptions._pattern import pattern, per_video
 
 from robust_vos_bench.conditions.corruption import at_severity, corruption
 from robust_vos_bench.conditions.draw import Draw
-from robust_vos_bench.corruptions._optics import to_linear, to_srgb
-from robust_vos_bench.corruptions._pattern import pattern, per_video
 from robust_vos_bench.datasets.video import Frame
 
 STOPS_LOST = (2.0, 3.0, 4.0, 5.0, 6.0)
@@ -83,7 +83,7 @@ def _blob(rng: np.random.Generator, centre: tuple[float, float], radius: float) 
 
 @per_video
 def _dirt(draw: Draw, height: int, width: int, count: int) -> NDArray[np.float32]:
-    """Opacity of the dirt, float32 (H, W) in 0..0.9: specks of 0.4 to 3 % and smudges of 8 to 20 % of the short side."""
+    """Opacity of the dirt, float32 (H, W), 0..0.9: specks of 0.4 to 3 %, smudges of 8 to 20 % of the short side."""
     import cv2
 
     rng = draw.video_rng("dirt")

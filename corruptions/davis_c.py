@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+from robust_vos_bench.corruptions._codec import Encoding, transcode
 
 from robust_vos_bench.conditions.corruption import at_severity, corruption
 from robust_vos_bench.conditions.draw import Draw
-from robust_vos_bench.corruptions._codec import Encoding, transcode
 from robust_vos_bench.datasets.video import Frame
 
 _SOURCE = "DAVIS-C (Bertrand et al., NeurIPS 2023)"
@@ -88,7 +88,9 @@ def cartoon(frame: Frame, severity: float, draw: Draw) -> Frame:
     import cv2
 
     side = 2 * round((at_severity(MEDIAN_SIDE, severity) - 1) / 2) + 1
-    smooth = cv2.medianBlur(np.ascontiguousarray(frame), side) if side > 1 else np.ascontiguousarray(frame)
+    smooth = np.ascontiguousarray(frame)
+    if side > 1:
+        smooth = np.asarray(cv2.medianBlur(smooth, side), np.uint8)
     flat = _flatten(smooth, at_severity(SEGMENT_SIZE, severity))
     flat = _saturate(flat, at_severity(SATURATION, severity))
     flat[_outlines(smooth, EDGE_PREVALENCE)] = 0
@@ -114,8 +116,7 @@ def _flatten(frame: Frame, size: float) -> Frame:
     rise = np.clip((levels % 1.0 - 0.5) / 0.3 + 0.5, 0.0, 1.0)
     table = np.clip(np.rint((np.floor(levels) + rise) * step), 0, 255).astype(np.uint8)
     ycc[..., 0] = table[ycc[..., 0]]
-    flat: Frame = cv2.cvtColor(ycc, cv2.COLOR_YCrCb2RGB)
-    return flat
+    return np.asarray(cv2.cvtColor(ycc, cv2.COLOR_YCrCb2RGB), np.uint8)
 
 
 def _saturate(frame: Frame, factor: float) -> Frame:
@@ -126,8 +127,7 @@ def _saturate(frame: Frame, factor: float) -> Frame:
     hsv = cv2.cvtColor(frame, cv2.COLOR_RGB2HSV)
     table = np.clip(np.rint(np.arange(256) * factor), 0, 255).astype(np.uint8)
     hsv[..., 1] = table[hsv[..., 1]]
-    rgb: Frame = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
-    return rgb
+    return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), np.uint8)
 
 
 def _outlines(frame: Frame, prevalence: float) -> np.ndarray:

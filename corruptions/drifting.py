@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-
-from robust_vos_bench.conditions.corruption import at_severity, corruption
-from robust_vos_bench.conditions.draw import Draw
 from robust_vos_bench.corruptions._particles import (
     Layer,
     cloud_density,
@@ -21,6 +18,9 @@ from robust_vos_bench.corruptions._particles import (
     streak_tile,
 )
 from robust_vos_bench.corruptions._pattern import pattern
+
+from robust_vos_bench.conditions.corruption import at_severity, corruption
+from robust_vos_bench.conditions.draw import Draw
 from robust_vos_bench.datasets.video import Frame
 
 RAIN_RATE = (10.0, 25.0, 50.0, 100.0, 150.0)
@@ -103,7 +103,7 @@ def snow_opacity(draw: Draw, height: int, width: int, flakes: float, speed: floa
     values=tuple(zip(RAIN_RATE, STREAKS)),
 )
 def drifting_rain(frame: Frame, severity: float, draw: Draw) -> Frame:
-    """10 / 25 / 50 / 100 / 150 mm/h: streaks as long as 1/48 s of fall, slanted by one wind, seen through a grey veil."""
+    """10 / 25 / 50 / 100 / 150 mm/h: streaks as long as 1/48 s of fall in one wind, behind a grey veil."""
     height, width = frame.shape[:2]
     rate = at_severity(RAIN_RATE, severity)
     # Attenuation of light by rain of rate R, after measured drop-size distributions (1.076 R^0.67 dB/km).

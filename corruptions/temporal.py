@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
+from robust_vos_bench.corruptions._optics import blur_with, disk_kernel, linear_gain_table, trail_kernel
+from robust_vos_bench.corruptions._pattern import pattern
 
 from robust_vos_bench.conditions.corruption import at_severity, corruption
 from robust_vos_bench.conditions.draw import Draw
-from robust_vos_bench.corruptions._optics import blur_with, disk_kernel, linear_gain_table, trail_kernel
-from robust_vos_bench.corruptions._pattern import pattern
 from robust_vos_bench.datasets.video import Frame
 
 FREEZE_SECONDS = (0.2, 0.4, 0.7, 1.0, 1.5)
@@ -117,8 +117,7 @@ def exposure_flicker(frame: Frame, severity: float, draw: Draw) -> Frame:
     wave = float(np.sum(weights * np.sin(2.0 * np.pi * hertz * draw.frame / draw.fps + phases)))
     jitter = float(draw.frame_rng("jitter").uniform(-1.0, 1.0))
     stops = at_severity(FLICKER_STOPS, severity) * (0.9 * wave + 0.1 * jitter)
-    lit: Frame = cv2.LUT(np.ascontiguousarray(frame), linear_gain_table(2.0**stops))
-    return lit
+    return np.asarray(cv2.LUT(np.ascontiguousarray(frame), linear_gain_table(2.0**stops)), np.uint8)
 
 
 @corruption(
@@ -181,5 +180,5 @@ def resolution_drops(frame: Frame, severity: float, draw: Draw) -> Frame:
     height, width = frame.shape[:2]
     small = (max(1, round(width / factor)), max(1, round(height / factor)))
     low = cv2.resize(np.ascontiguousarray(frame), small, interpolation=cv2.INTER_AREA)
-    back: Frame = cv2.resize(low, (width, height), interpolation=cv2.INTER_LINEAR_EXACT)
-    return back
+    back = cv2.resize(low, (width, height), interpolation=cv2.INTER_LINEAR_EXACT)
+    return np.asarray(back, np.uint8).reshape(frame.shape)
