@@ -38,11 +38,8 @@ def _diamond_square(field, words, decay):  # type: ignore[no-untyped-def]
                 used += 1
         for y in range(0, size, half):
             above, here, below = field[(y - half) % size], field[y], field[(y + half) % size]
-            even = (y // half) % 2 == 0
-            for x in range(half if even else 0, size, step):
-                # On odd rows the reference takes both corners from the row above.
-                corner = below[x] if even else above[(x + step) % size]
-                total = above[x] + corner + here[x - half] + here[(x + half) % size]
+            for x in range(half if (y // half) % 2 == 0 else 0, size, step):
+                total = above[x] + below[x] + here[x - half] + here[(x + half) % size]
                 here[x] = total * quarter + (grain * np.float32(words[used]) - reach)
                 used += 1
         step = half
