@@ -50,8 +50,7 @@ def mean_blur(frame: Frame, severity: float, draw: Draw) -> Frame:
     import cv2
 
     side = 2 * round((at_severity(_KERNEL, severity) - 1) / 2) + 1
-    blurred: Frame = cv2.blur(np.ascontiguousarray(frame), (side, side))
-    return blurred.reshape(frame.shape)
+    return np.asarray(cv2.blur(np.ascontiguousarray(frame), (side, side)), dtype=np.uint8)
 
 
 @corruption(

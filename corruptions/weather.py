@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +67,10 @@ def snow(frame: Frame, severity: float, draw: Draw) -> Frame:
     return add_snow(frame, layer, turned, keep)
 
 
-def _roll(layer: NDArray[np.generic], down: float, right: float) -> NDArray[np.generic]:
+_Pixel = TypeVar("_Pixel", bound=np.generic)
+
+
+def _roll(layer: NDArray[_Pixel], down: float, right: float) -> NDArray[_Pixel]:
     return np.roll(layer, (math.floor(down + 0.5), math.floor(right + 0.5)), (0, 1))
 
 

@@ -96,8 +96,7 @@ def contrast(frame: Frame, factor: float) -> Frame:
     means = np.array(cv2.sumElems(frame)[:3]) / (frame.shape[0] * frame.shape[1])
     levels = np.clip((np.arange(256)[:, None] - means) * factor + means, 0.0, 255.0)
     table = np.floor(levels + _TINY).astype(np.uint8)
-    result: Frame = cv2.LUT(frame, table.reshape(256, 1, 3))
-    return result
+    return np.asarray(cv2.LUT(frame, table.reshape(256, 1, 3)), dtype=np.uint8)
 
 
 @jit

@@ -228,5 +228,5 @@ def disk_blur(frame: Frame, radius: int, alias: float) -> Frame:
     _column_sums(flat, sums)
     rows, columns = np.nonzero(extra)
     out = np.empty((frame.shape[0], frame.shape[1] * 3), np.uint8)
-    _disk(sums, flat, out, reach, *half, rows, 3 * columns, extra[rows, columns])
+    _disk(sums, flat, out, reach, half[0], half[1], rows, 3 * columns, extra[rows, columns])
     return out.reshape(frame.shape)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numba
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
 
-
-def jit(function: _Function) -> _Function:
+def jit(function: Callable[..., Any]) -> Any:
     """Compile on first call, cached on disk where that is possible (an installation and HOME may be read-only).
 
     Fast-math stays off: sums keep their order and nothing is fused, so that results are equal on every CPU.
     """
-    options = {"nogil": True, "error_model": "numpy"}
     try:
-        return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
+        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     except RuntimeError:
-        return numba.njit(**options)(function)  # type: ignore[no-any-return]
+        return numba.njit(nogil=True, error_model="numpy")(function)

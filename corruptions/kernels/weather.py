@@ -13,6 +13,7 @@ from robust_vos_bench.corruptions.kernels.jit import jit
 from robust_vos_bench.corruptions.kernels.sampling import words16
 
 from robust_vos_bench.datasets.video import Frame
+from robust_vos_bench.errors import DataError
 
 _HEAD_START = np.float32(1.0 / 512.0)
 
@@ -219,12 +220,14 @@ def frost_picture(index: int, size: tuple[int, int]) -> Frame:
     name = f"frost{index + 1}.{'png' if index < 3 else 'jpg'}"
     data = (importlib.resources.files("imagecorruptions") / "frost" / name).read_bytes()
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise DataError(f"imagecorruptions/frost/{name} cannot be read; install imagecorruptions-imaug again")
     height, width = picture.shape[:2]
     # Where both sides are long enough the photograph keeps its scale, before the tenth is added.
     scale = max([side / own for side, own in zip(size, (height, width)) if own < side], default=1.0) * 1.1
     grown = (math.ceil(width * scale), math.ceil(height * scale))
-    resized: Frame = cv2.resize(picture, grown, interpolation=cv2.INTER_CUBIC)
-    return np.ascontiguousarray(resized[..., ::-1])
+    resized = cv2.resize(picture, grown, interpolation=cv2.INTER_CUBIC)
+    return np.ascontiguousarray(resized[..., ::-1], dtype=np.uint8)
 
 
 @jit

@@ -214,7 +214,7 @@ class MovedMasks(Sequence["Mask | None"]):
     def __getitem__(self, index: int) -> Mask | None: ...
     @overload
     def __getitem__(self, index: slice) -> Sequence[Mask | None]: ...
-    def __getitem__(self, index: int | slice) -> Mask | None | Sequence[Mask | None]:
+    def __getitem__(self, index: int | slice) -> Mask | Sequence[Mask | None] | None:
         if isinstance(index, slice):
             return [self[t] for t in range(*index.indices(len(self)))]
         t = index + len(self) if index < 0 else index

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from robust_vos_bench.conditions.condition import CLEAN, Condition
 from robust_vos_bench.conditions.corruption import Corruption, corruptions
@@ -151,7 +152,8 @@ def _override(
         if not fits and entry.corruption in named:
             have = ", ".join(spec.temporal) or "none: it draws nothing" if key == "temporal" else "constant"
             raise UsageError(f"{spec.name} does not offer the {key} mode {value!r} (offered: {have})")
-        result.append(replace(entry, **{key: value}) if fits else entry)
+        changes: dict[str, Any] = {key: value} if fits else {}
+        result.append(replace(entry, **changes))
     if chosen and not any_offered:
         raise UsageError(f"nothing in the selection offers the {key} mode {value!r}")
     return result

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from robust_vos_bench.corruptions.kernels.reference import global_numpy_seed, reference
 
 from robust_vos_bench.conditions import Draw, find_corruption
-from robust_vos_bench.corruptions.kernels.reference import global_numpy_seed, reference
 
 DETERMINISTIC = (
     "brightness",
@@ -64,7 +65,7 @@ def _bands(change: np.ndarray) -> list[float]:
     fy, fx = np.fft.fftfreq(change.shape[0])[:, None], np.fft.fftfreq(change.shape[1])[None]
     radius = np.hypot(fy, fx)
     edges = [0.0, 1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0]
-    return [float(power[(radius > low) & (radius <= high)].mean()) for low, high in zip(edges, edges[1:])]
+    return [float(power[(radius > low) & (radius <= high)].mean()) for low, high in pairwise(edges)]
 
 
 def _statistics(result: np.ndarray, clean: np.ndarray) -> np.ndarray:
@@ -187,7 +188,6 @@ def test_frost_is_the_reference_at_equal_picture_and_place(
     frame: int, photo: np.ndarray, make_draw: Callable[..., Draw], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from imagecorruptions import corrupt
-
     from robust_vos_bench.corruptions.kernels.weather import frost_picture
 
     small = np.ascontiguousarray(photo[100:220, 40:371])
@@ -205,7 +205,6 @@ def test_frost_is_the_reference_at_equal_picture_and_place(
 
 def test_plasma_has_the_spectrum_of_the_reference() -> None:
     from imagecorruptions.corruptions import plasma_fractal
-
     from robust_vos_bench.corruptions.kernels.weather import plasma
 
     def spectra(maps: list[np.ndarray]) -> np.ndarray:
@@ -221,9 +220,8 @@ def test_plasma_has_the_spectrum_of_the_reference() -> None:
 
 def test_elastic_field_has_the_covariance_of_the_reference(make_draw: Callable[..., Draw]) -> None:
     """Variance inside and at the border, and correlation along both axes, against finely drawn and filtered noise."""
-    from scipy.ndimage import gaussian_filter
-
     from robust_vos_bench.corruptions.digital import _displacement
+    from scipy.ndimage import gaussian_filter
 
     size = (120, 200)
     ours = np.stack([_displacement(size, 3.0, make_draw("elastic_transform", frame=k)) for k in range(150)])
