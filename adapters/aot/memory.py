@@ -89,6 +89,8 @@ class Bank:
         if self.max_frames is not None and len(self) > self.max_frames and False in self.references:
             drop = self.references.index(False)
             del self.references[drop]
+            if drop == len(self):  # no room beside the references
+                return
         if not self._long:
             self._long = frame
             return
