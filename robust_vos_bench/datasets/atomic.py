@@ -14,10 +14,14 @@ PART = ".part"
 """Ending of files that are being written; they start with a dot and may be deleted when nobody writes."""
 
 
+class WriteError(DataError):
+    """A file or folder cannot be written (full disk, read-only folder ...)."""
+
+
 def write_bytes(path: Path, data: bytes, durable: bool = True) -> None:
     """Write `data` to `path` atomically; the folder must exist. durable: wait until the disk has it.
 
-    Raises DataError, naming the file, where it cannot be written (full disk, read-only folder, no such folder);
+    Raises WriteError, naming the file, where it cannot be written (full disk, read-only folder, no such folder);
     the old file, if any, is then untouched and nothing is left beside it.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{PART}")
@@ -37,15 +41,15 @@ def write_bytes(path: Path, data: bytes, durable: bool = True) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder and its parents. Raises DataError, naming it, where that is not possible."""
+    """Create a folder and its parents. Raises WriteError, naming it, where that is not possible."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise write_error(path, error) from error
 
 
-def write_error(path: Path, error: OSError) -> DataError:
-    """The DataError for a failed write: what, where, and what to do."""
+def write_error(path: Path, error: OSError) -> WriteError:
+    """The error for a failed write: what, where, and what to do."""
     advice = {
         errno.ENOSPC: "the disk is full; free some space and run the same command again",
         getattr(errno, "EDQUOT", -1): "the disk quota is used up; free some space and run the same command again",
@@ -56,4 +60,4 @@ def write_error(path: Path, error: OSError) -> DataError:
         errno.EEXIST: "it is a file, not a folder",
         errno.ENOENT: "the folder does not exist",
     }.get(error.errno or 0, error.strerror or str(error))
-    return DataError(f"{path}: cannot be written: {advice}")
+    return WriteError(f"{path}: cannot be written: {advice}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from robust_vos_bench.datasets.files import missing_numbers
-from robust_vos_bench.datasets.layout import FolderDataset, existing_root
+from robust_vos_bench.datasets.layout import FolderDataset, existing_root, kept_lines
 from robust_vos_bench.errors import DataError, UsageError
 
 
@@ -87,6 +87,10 @@ class Davis(FolderDataset):
     def counts(self) -> OfficialCounts:
         """The official numbers of this split."""
         return SPLITS[self.family][self.split]
+
+    def list_files(self) -> Mapping[Path, bytes]:
+        """The lists of the split under ImageSets."""
+        return {file.relative_to(self.root): kept_lines(file.read_text(), self.videos) for file in self.list_file}
 
     def _find_list(self) -> tuple[Path, ...]:
         year = self.family.removeprefix("davis")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from robust_vos_bench.datasets.layout import FolderDataset, existing_root
+from robust_vos_bench.datasets.layout import FolderDataset, existing_root, kept_lines
 from robust_vos_bench.errors import DataError
 
 
@@ -28,7 +28,7 @@ class PlainFolder(FolderDataset):
         videos: Sequence[str] | None = None,
     ) -> None:
         super().__init__(limit, videos)
-        root = existing_root(root)
+        root = self._given = existing_root(root)
         self.name = ":".join(["folder", *([split] if split else []), *(["binary"] if binary else [])])
         self.split, self.binary = split, binary
         self.list_file: Path | None = None
@@ -52,6 +52,17 @@ class PlainFolder(FolderDataset):
                     f"{self.frames_root / name}: holds folders, not frames: this is the layout of DAVIS. "
                     "Open it as davis2016:val or davis2017:val"
                 )
+
+    @property
+    def layout_root(self) -> Path:
+        """The folder as given: above the split's own folder, where it has one."""
+        return self._given
+
+    def list_files(self) -> Mapping[Path, bytes]:
+        """The split's list, where it has one."""
+        if self.list_file is None:
+            return {}
+        return {self.list_file.relative_to(self._given): kept_lines(self.list_file.read_text(), self.videos)}
 
     def _all_videos(self) -> Sequence[str]:
         if self.list_file is not None:

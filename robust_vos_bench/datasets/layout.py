@@ -115,6 +115,16 @@ class FolderDataset(Dataset):
             frames = self.frame_paths(name)
         return file_fingerprint(self._identity(name), [*frames, *self.mask_paths(name).values()])
 
+    @property
+    def layout_root(self) -> Path:
+        """The folder that a copy in the same layout replaces: what was given as the data root."""
+        return self.root
+
+    def list_files(self) -> Mapping[Path, bytes]:
+        """The files beside frames and annotations that the split needs (lists, meta.json): path under `layout_root`
+        -> contents, cut to the videos that are open."""
+        return {}
+
     def appearances(self, name: str) -> dict[int, str]:
         """Object id -> stem of the frame whose annotation first shows it, in order of appearance; cached."""
         cache: dict[str, dict[int, str]] = self.__dict__.setdefault("_appearances", {})
@@ -220,3 +230,10 @@ def existing_root(data_root: Path) -> Path:
     if not data_root.is_dir():
         raise DataError(f"{data_root}: no such folder; give the data set's folder with --data-root")
     return data_root
+
+
+def kept_lines(text: str, videos: Sequence[str]) -> bytes:
+    """The lines of a list file that name one of the videos, as they are (a name, or paths with it as a folder)."""
+    wanted = set(videos)
+    lines = [line for line in text.splitlines() if wanted & set(line.replace("/", " ").split())]
+    return ("\n".join(lines) + "\n").encode()

@@ -60,6 +60,11 @@ class YouTubeVOS(FolderDataset):
         stems = {stem for entry in self._objects(name).values() for stem in entry.get("frames", ())}
         return tuple(sorted(stems))
 
+    def list_files(self) -> Mapping[Path, bytes]:
+        """meta.json with the open videos."""
+        entries = {name: self._meta[name] for name in self.videos}
+        return {self.meta_file.relative_to(self.root): json.dumps({"videos": entries}).encode()}
+
     @cached_property
     def _meta(self) -> Mapping[str, Any]:
         return _read_meta(self.meta_file)
