@@ -14,7 +14,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 def image_tensor(frame: NDArray[np.uint8], device: str | torch.device) -> Tensor:
     """RGB uint8 H x W x 3 -> float32 1 x 3 x H x W in 0..1."""
-    return torch.from_numpy(np.ascontiguousarray(frame)).to(device).permute(2, 0, 1)[None].float() / 255
+    return torch.from_numpy(np.array(frame)).to(device).permute(2, 0, 1)[None].float() / 255
 
 
 def normalise(image: Tensor, mean: tuple[float, ...] = IMAGENET_MEAN, std: tuple[float, ...] = IMAGENET_STD) -> Tensor:
