@@ -1,0 +1,75 @@
+"""Sensor noise with the moments that physics gives, and dirt and drops that stay in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from robust_vos_bench.corruptions.camera import READ_NOISE, STOPS_LOST, WHITE_ELECTRONS
+
+from robust_vos_bench.conditions import Draw, find_corruption
+
+MakeDraw = Callable[..., Draw]
+NAMES = ("low_light", "lens_dirt", "lens_drops")
+
+
+def linear(code: np.ndarray) -> np.ndarray:
+    share = code / 255.0
+    return np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+
+
+@pytest.mark.parametrize("severity", [1, 3, 5])
+@pytest.mark.parametrize("code", [90, 140, 200])
+def test_low_light_has_the_moments_of_shot_and_read_noise(severity: int, code: int, make_draw: MakeDraw) -> None:
+    frame = np.full((120, 120, 3), code, np.uint8)
+    result = find_corruption("low_light").function(frame, float(severity), make_draw("low_light", severity))
+    stops = STOPS_LOST[severity - 1]
+    white = WHITE_ELECTRONS / 2.0**stops
+    electrons = linear(np.array(float(code))) * white
+    if electrons < 4.0 * np.hypot(np.sqrt(electrons), READ_NOISE):
+        pytest.skip("negative electrons are clipped here, so the moments are not those of the electrons")
+    light = linear(result.astype(float)) * white * 2.0 ** (stops / 2.0)
+    assert light.mean() == pytest.approx(electrons, rel=0.03)
+    # Codes are whole numbers: their own error adds a little to the variance of dark pixels.
+    assert light.var() == pytest.approx(electrons + READ_NOISE**2, rel=0.08)
+
+
+def test_low_light_is_fresh_on_every_frame_or_fixed(photo: np.ndarray, make_draw: MakeDraw) -> None:
+    low_light = find_corruption("low_light").function
+    frame = photo[:64, :64]
+    fresh = [low_light(frame, 3.0, make_draw("low_light", frame=t)) for t in (0, 1)]
+    fixed = [low_light(frame, 3.0, make_draw("low_light", frame=t, temporal="video")) for t in (0, 1)]
+    assert not np.array_equal(*fresh) and np.array_equal(*fixed)
+    noise = fresh[0].astype(int) - fresh[1]
+    assert abs(np.corrcoef(noise[:, :-1].ravel(), noise[:, 1:].ravel())[0, 1]) < 0.03
+
+
+@pytest.mark.parametrize("name", ["lens_dirt", "lens_drops"])
+def test_lens_faults_stay_in_place_and_grow(name: str, photo: np.ndarray, make_draw: MakeDraw) -> None:
+    spoil = find_corruption(name).function
+    hit = []
+    for severity in (1, 2, 3, 4, 5):
+        first, second = (spoil(photo, float(severity), make_draw(name, severity, frame=t)) for t in (0, 13))
+        assert np.array_equal(first, second)
+        hit.append((np.abs(first.astype(int) - photo).max(axis=2) > 12).mean())
+    assert all(low < high for low, high in zip(hit, hit[1:])) and hit[0] > 0.001
+    other = spoil(photo, 3.0, make_draw(name, 3, video="another"))
+    assert not np.array_equal(other, spoil(photo, 3.0, make_draw(name, 3)))
+
+
+def test_dirt_of_a_lower_severity_is_still_there(photo: np.ndarray, make_draw: MakeDraw) -> None:
+    white = np.full_like(photo, 255)
+    mild, heavy = (find_corruption("lens_dirt").function(white, s, make_draw("lens_dirt", int(s))) for s in (2.0, 5.0))
+    assert (heavy <= mild).all() and (heavy < mild).any()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("size", [(1, 1), (1, 50), (50, 1), (33, 64)])
+def test_any_size(name: str, size: tuple[int, int], make_draw: MakeDraw) -> None:
+    frame = np.random.default_rng(1).integers(0, 256, (*size, 3), dtype=np.uint8)
+    before = frame.copy()
+    for severity in (1.0, 2.5, 5.0):
+        result = find_corruption(name).function(frame, severity, make_draw(name, round(severity)))
+        assert result.shape == frame.shape and result.dtype == np.uint8
+    assert np.array_equal(frame, before)
