@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from robust_vos_bench.errors import UsageError
+from robust_vos_bench.errors import UsageError, unknown
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -49,18 +49,22 @@ def read_config(ctx: click.Context, param: click.Parameter, value: Path | None) 
         found = tomllib.loads(value.read_text())
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"config {value}: {error}") from error
-    known = {name: p for p in ctx.command.params for name in [p.name or ""]}
+    flags = {
+        name.lstrip("-").replace("-", "_"): parameter
+        for parameter in ctx.command.params
+        for name in (*parameter.opts, *parameter.secondary_opts)
+        if name.startswith("--")
+    }
     defaults: dict[str, Any] = {}
     for key, setting in found.items():
-        name = key.replace("-", "_")
-        if name not in known:
-            raise UsageError(f"config {value}: unknown setting {key!r}; settings are {', '.join(sorted(known))}")
-        multiple = getattr(known[name], "multiple", False)
-        if multiple:
+        parameter = flags.get(key.replace("-", "_"))
+        if parameter is None or parameter.name is None:
+            raise unknown("setting", key, flags, f"In {value}; settings are flags without dashes.")
+        if getattr(parameter, "multiple", False):
             items = setting if isinstance(setting, list) else [setting]
-            defaults[name] = [str(item) for item in items]
+            defaults[parameter.name] = [str(item) for item in items]
         else:
-            defaults[name] = setting
+            defaults[parameter.name] = setting
     ctx.default_map = {**(ctx.default_map or {}), **defaults}
     return value
 

@@ -100,6 +100,7 @@ class Bootstrap:
         self._sums = np.zeros((*values.shape[:2], videos))
         for v in range(videos):
             self._sums[:, :, v] = 100 * values[:, :, of == v].sum(axis=2)
+        self._sums[~matrix.complete] = np.nan
         self._sizes = np.bincount(of, minlength=videos).astype(np.float64)
         rng = np.random.Generator(np.random.PCG64(seed))
         self._counts = rng.multinomial(videos, np.full(videos, 1 / videos), size=draws).astype(np.float64)

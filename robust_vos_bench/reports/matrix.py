@@ -56,7 +56,15 @@ class ScoreMatrix:
     def cell_means(self, measure: str = "J&F") -> NDArray[np.float64]:
         """models x conditions: mean over objects, NaN where any video of the cell is missing."""
         values = {"J": self.j, "F": self.f, "J&F": self.jf}[measure]
-        return values.mean(axis=2) if values.shape[2] else np.full(values.shape[:2], np.nan)
+        means = values.mean(axis=2) if values.shape[2] else np.full(values.shape[:2], np.nan)
+        means[~self.complete] = np.nan
+        return means
+
+    @property
+    def complete(self) -> NDArray[np.bool_]:
+        """models x conditions: whether every video is scored. A video that failed everywhere has no known objects, so
+        this cannot be read off `j` and `f`."""
+        return np.array([[(m, c.label) not in self.missing_videos for c in self.conditions] for m in self.models])
 
     def condition_index(self, **wanted: object) -> list[int]:
         """Indices of the conditions whose fields equal `wanted`."""

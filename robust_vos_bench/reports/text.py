@@ -37,7 +37,7 @@ def print_summary(
     if corrupted:
         console.print(_by_corruption(matrix, summaries))
     console.print(
-        "P clean · mPC mean under corruption · rPC = mPC / P in % · drop = P - mPC, points",
+        "P: clean. mPC: mean under corruption. rPC = mPC / P in %. drop = P - mPC.",
         markup=False,
         soft_wrap=True,
     )

@@ -140,3 +140,15 @@ def test_twenty_models_and_a_hundred_cells_take_less_than_a_second() -> None:
         for model in range(20):
             boot.interval(model, weights)
     assert time.process_time() - start < 2.0  # under one on an idle core; the bound leaves room for a busy machine
+
+
+def test_a_video_that_failed_everywhere_is_still_missed() -> None:
+    values = np.full((1, 4, 2), 0.5)
+    full = matrix(values, 2)
+    missing = {("m0", c.label): ("v02",) for c in CONDITIONS[1:]}
+    absent = ScoreMatrix(
+        full.models, full.conditions, full.objects, full.j, full.f, (*full.videos, "v02"), missing_videos=missing
+    )
+    (row,) = summarise(absent)
+    assert row.p == 50 and np.isnan(row.mpc) and row.cells_done == 1
+    assert np.isnan(Bootstrap(absent, 20).value(0, statistics(absent)["mPC"]))

@@ -1,0 +1,32 @@
+"""`rvos-bench report`: one HTML page that needs nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from robust_vos_bench.cli.options import output_option
+
+
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="\b\nExamples:\n  rvos-bench report rvos-results/my-run\n"
+    "  rvos-bench report run-a run-b --output both.html --video bmx-trees --rerun",
+)
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, file_okay=False))
+@output_option("HTML file. [default: report.html in the first run]")
+@click.option("--video", help="Video whose J and F are drawn over time. [default: the one with the worst drop]")
+@click.option("--strips", type=click.IntRange(min=0), default=10, show_default=True, help="Film strips of worst drops.")
+@click.option("--rerun", is_flag=True, help="Run models again for strips whose masks were not saved (slow).")
+@click.option("--data-root", type=click.Path(path_type=Path), help="Folder of the data, where it has moved.")
+def command(
+    runs: tuple[Path, ...], output: Path | None, video: str | None, strips: int, rerun: bool, data_root: Path | None
+) -> None:
+    """Write one self-contained HTML page of RUNS: tables, plots, film strips, failures, provenance."""
+    from robust_vos_bench.reports.page import write_report
+    from robust_vos_bench.reports.run import load_run
+
+    path = output or runs[0] / "report.html"
+    write_report(path, [load_run(run) for run in runs], video=video, strips=strips, rerun=rerun, data_root=data_root)
+    click.echo(str(path))

@@ -1,0 +1,136 @@
+"""Plots of one run as matplotlib figures: for notebooks, and as SVG for the report."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from robust_vos_bench.errors import MissingExtraError
+from robust_vos_bench.reports.matrix import ScoreMatrix
+from robust_vos_bench.reports.summary import Summary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from matplotlib.figure import Figure
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#888888")
+"""Okabe and Ito's colours, told apart with any colour vision; markers tell them apart without colour."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LINES = ("-", "--", ":", "-.")
+_INK = "#010203"
+"""Stands for "the page's text colour" until the SVG is written."""
+
+
+@contextmanager
+def _style() -> Iterator[Any]:
+    """matplotlib without global side effects: an own figure class, no pyplot, the page's ink for all text."""
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError("plots need matplotlib: pip install 'rvos-bench[report]'") from error
+    settings = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "rvos-bench",
+        "font.family": "sans-serif",
+        "font.size": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "grid.alpha": 0.25,
+        **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), _INK),
+    }
+    with mpl.rc_context(settings):
+        yield Figure
+
+
+def look(i: int) -> dict[str, Any]:
+    """Colour, marker and line of model i; the three together differ for the first 140 models."""
+    n = len(COLOURS)
+    return {"color": COLOURS[i % n], "marker": MARKERS[(i + i // n) % n], "linestyle": LINES[(i // n) % len(LINES)]}
+
+
+def severity_curves(matrix: ScoreMatrix, summaries: Sequence[Summary]) -> Figure:
+    """J&F over severity, one small plot a family, one line a model; severity 0 is clean, missing cells are gaps."""
+    families = list(dict.fromkeys(c.family for c in matrix.conditions if not c.is_clean))
+    columns = min(3, max(1, len(families)))
+    rows = math.ceil(len(families) / columns) or 1
+    with _style() as figure_class:
+        figure = figure_class(figsize=(3.1 * columns, 2.4 * rows + 0.4), layout="constrained")
+        axes = np.atleast_1d(figure.subplots(rows, columns, sharey=True, squeeze=False)).ravel()
+        for axis, family in zip(axes, families):
+            severities = sorted({c.severity for c in matrix.conditions if c.family == family and not c.is_clean})
+            for i, s in enumerate(summaries):
+                values = [s.p]
+                for level in severities:
+                    cells = [s.cells[c.label] for c in matrix.conditions if c.family == family and c.severity == level]
+                    values.append(float(np.mean(cells)))
+                axis.plot([0, *severities], values, label=s.model, markersize=4, linewidth=1.4, **look(i))
+            axis.set_title(family, fontsize=9)
+            axis.set_xticks([0, *severities])
+            axis.set_xlabel("severity")
+            axis.set_ylim(0, 100)
+        for axis in axes[len(families) :]:
+            axis.set_visible(False)
+        if families:
+            axes[0].set_ylabel("J&F")
+            handles, labels = axes[0].get_legend_handles_labels()
+            figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)), frameon=False)
+    return figure
+
+
+def clean_against_corrupted(matrix: ScoreMatrix) -> Figure:
+    """One dot an object: mean J&F under corruption (vertical) against clean (horizontal); below the line is a loss."""
+    clean = [i for i, c in enumerate(matrix.conditions) if c.is_clean]
+    bad = [i for i, c in enumerate(matrix.conditions) if not c.is_clean]
+    with _style() as figure_class:
+        figure = figure_class(figsize=(4.6, 4.6), layout="constrained")
+        axis = figure.subplots()
+        axis.plot([0, 100], [0, 100], color=_INK, linewidth=0.8, alpha=0.5)
+        for i, model in enumerate(matrix.models):
+            if clean and bad:
+                x = 100 * matrix.jf[i, clean[0]]
+                y = 100 * matrix.jf[i, bad].mean(axis=0)
+                style = look(i)
+                axis.scatter(x, y, s=16, alpha=0.75, label=model, color=style["color"], marker=style["marker"])
+        axis.set(xlim=(0, 100), ylim=(0, 100), xlabel="clean J&F of an object", ylabel="mean J&F under corruption")
+        axis.set_aspect("equal")
+        figure.legend(loc="outside lower center", ncols=min(3, len(matrix.models)), frameon=False)
+    return figure
+
+
+def over_time(tracks: Sequence[tuple[str, int, Sequence[float], Sequence[float]]], title: str) -> Figure:
+    """J and F by frame. tracks: (label, index of the first frame, J, F), each value in 0..1."""
+    with _style() as figure_class:
+        figure = figure_class(figsize=(7.2, 3.2), layout="constrained")
+        for axis, name, column in zip(figure.subplots(1, 2, sharey=True), ("J", "F"), (2, 3)):
+            for i, track in enumerate(tracks):
+                values = track[column]
+                x = np.arange(track[1], track[1] + len(values))
+                style = look(i)
+                axis.plot(x, values, label=track[0], linewidth=1.3, color=style["color"], linestyle=style["linestyle"])
+            axis.set(ylim=(0, 1), xlabel="frame", title=name)
+        figure.suptitle(title, fontsize=9)
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+    return figure
+
+
+def svg(figure: Figure, alt: str) -> str:
+    """The figure as inline SVG that takes the page's text colour and carries an alternative text."""
+    from markupsafe import escape
+
+    text = io.StringIO()
+    figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    body = text.getvalue()
+    body = body[body.index("<svg") :].replace(_INK, "currentColor")
+    body = re.sub(r'<svg ([^>]*?)width="[\d.]+pt" height="[\d.]+pt"', r"<svg \1", body, count=1)
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    return body.replace("<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', 1)

@@ -1,0 +1,194 @@
+"""Film strips of the worst drops: frame, corrupted frame, mask and truth, as small embedded pictures."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from robust_vos_bench.conditions import Condition, corrupt_truth, corrupt_video
+from robust_vos_bench.datasets import Dataset, Frame, Mask, open_dataset
+from robust_vos_bench.errors import RvosError
+from robust_vos_bench.models import load_adapter
+from robust_vos_bench.reports.matrix import ScoreMatrix
+from robust_vos_bench.reports.run import Run
+
+WIDTH = 176
+"""Pixels a picture is wide; ten strips of four frames stay well under a megabyte."""
+FRAMES = 4
+
+
+@dataclass(frozen=True)
+class Drop:
+    """One object that lost much: clean minus corrupted J&F, in points."""
+
+    model: str
+    condition: str
+    video: str
+    object: int
+    clean: float
+    corrupted: float
+
+    @property
+    def points(self) -> float:
+        """How much was lost."""
+        return self.clean - self.corrupted
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One frame of a strip: data URLs of the frame, the corrupted frame, the prediction ("" if unknown), the truth."""
+
+    frame: int
+    clean: str
+    corrupted: str
+    mask: str
+    truth: str
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A drop with its pictures, or why there are none."""
+
+    drop: Drop
+    pictures: tuple[Picture, ...]
+    note: str = ""
+
+
+def worst_drops(matrix: ScoreMatrix, count: int = 10) -> list[Drop]:
+    """The largest losses, at most two of one video and model so that one bad clip does not fill the page."""
+    clean = next((i for i, c in enumerate(matrix.conditions) if c.is_clean), None)
+    if clean is None:
+        return []
+    scores = 100 * matrix.jf
+    loss = scores[:, clean : clean + 1] - scores
+    order = np.argsort(np.where(np.isnan(loss), -np.inf, loss), axis=None)[::-1]
+    found: list[Drop] = []
+    used: dict[tuple[str, str], int] = {}
+    for flat in order:
+        m, c, k = np.unravel_index(flat, loss.shape)
+        if len(found) == count or not loss[m, c, k] > 0:
+            break
+        video, i = matrix.objects[k]
+        key = (matrix.models[m], video)
+        if used.get(key, 0) < 2:
+            used[key] = used.get(key, 0) + 1
+            label = matrix.conditions[c].label
+            found.append(Drop(key[0], label, video, i, float(scores[m, clean, k]), float(scores[m, c, k])))
+    return found
+
+
+def make_strips(run: Run, drops: Sequence[Drop], data_root: Path | None, rerun: bool = False) -> list[Strip]:
+    """Pictures of the drops. Masks come from the run where it saved them; rerun: else run the model again for them."""
+    try:
+        root = data_root or (Path(run.manifest.dataset["root"]) if run.manifest.dataset["root"] else None)
+        dataset = open_dataset(run.manifest.dataset["name"], root)
+    except RvosError as error:
+        return [Strip(drop, (), f"no pictures: {error}") for drop in drops]
+    strips = []
+    for drop in drops:
+        try:
+            strips.append(_strip(run, dataset, drop, rerun))
+        except (RvosError, OSError) as error:
+            strips.append(Strip(drop, (), f"no pictures: {error}"))
+    return strips
+
+
+def _strip(run: Run, dataset: Dataset, drop: Drop, rerun: bool) -> Strip:
+    condition = _condition(run, drop.condition)
+    video = dataset.video(drop.video)
+    corrupted = corrupt_video(video, condition)
+    truth = dataset.truth(drop.video)
+    moved = corrupt_truth(truth, condition, video) if truth is not None else None
+    chosen = np.unique(np.linspace(0, len(video) - 1, min(FRAMES + 1, len(video))).round().astype(int))[1:]
+    wanted = {int(t) for t in (chosen if len(chosen) else [0])}
+    masks, note = _masks(run, drop, dataset, condition, wanted, rerun)
+    pictures = []
+    clean_frames = dict(_pick(iter(video.frames), wanted))
+    for t, frame in _pick(iter(corrupted.frames), wanted):
+        true = moved.masks[t] if moved is not None else None
+        pictures.append(
+            Picture(
+                frame=t,
+                clean=_jpeg(clean_frames[t]),
+                corrupted=_jpeg(frame),
+                mask=_jpeg(_overlay(frame, masks[t], drop.object)) if t in masks else "",
+                truth=_jpeg(_overlay(frame, true, drop.object)) if true is not None else "",
+            )
+        )
+    return Strip(drop, tuple(pictures), note)
+
+
+def _condition(run: Run, label: str) -> Condition:
+    fields = next(c for c in run.manifest.conditions if c["label"] == label)
+    names = Condition.__dataclass_fields__
+    return Condition(**{k: v for k, v in fields.items() if k in names})
+
+
+def _masks(
+    run: Run, drop: Drop, dataset: Dataset, condition: Condition, wanted: set[int], rerun: bool
+) -> tuple[dict[int, Mask], str]:
+    video = dataset.video(drop.video)
+    folder = run.store.masks_path(drop.condition, drop.model, drop.video)
+    found: dict[int, Mask] = {}
+    for t in wanted:
+        path = folder / f"{video.frame_names[t]}.png"
+        if path.exists():
+            with Image.open(path) as image:
+                found[t] = np.asarray(image).astype(np.uint8)
+    if found or not rerun:
+        return found, "" if found else "no masks: the run was made without --save-masks (report --rerun makes them)"
+    record = next(m for m in run.manifest.models if m.name == drop.model)
+    if record.checkpoint:
+        return {}, "no masks: run again with --save-masks (weights are not at hand here)"
+    base = drop.model.split("[", 1)[0]
+    adapter = load_adapter(base, device="cpu", **_given_options(drop.model, record.options))
+    segmented = adapter.segment(corrupt_video(video, condition))
+    return dict(_pick(segmented, wanted)), ""
+
+
+def _given_options(name: str, options: dict[str, object]) -> dict[str, object]:
+    """The options that the model's name shows, with the values the manifest recorded."""
+    if "[" not in name:
+        return {}
+    keys = [part.split("=", 1)[0] for part in name.split("[", 1)[1].rstrip("]").split(",") if "=" in part]
+    return {key: options[key] for key in keys if key in options}
+
+
+def _pick(items: Iterator[NDArray[np.uint8]], wanted: set[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    last = max(wanted)
+    for t, item in enumerate(items):
+        if t in wanted:
+            yield t, item.copy()
+        if t >= last:
+            return
+
+
+def _overlay(frame: Frame, mask: Mask, chosen: int) -> Frame:
+    """The object in question in orange, others in blue, with a light outline; the rest darkened a little."""
+    colours = np.zeros((256, 3), np.float32)
+    colours[1:] = (0, 114, 178)
+    colours[chosen] = (230, 159, 0)
+    mixed = frame.astype(np.float32)
+    on = mask > 0
+    mixed[~on] *= 0.6
+    mixed[on] = 0.45 * mixed[on] + 0.55 * colours[mask[on]]
+    edge = np.zeros(mask.shape, bool)
+    edge[:, 1:] |= mask[:, 1:] != mask[:, :-1]
+    edge[1:] |= mask[1:] != mask[:-1]
+    mixed[edge] = 255
+    return mixed.round().astype(np.uint8)
+
+
+def _jpeg(frame: Frame) -> str:
+    image = Image.fromarray(frame)
+    image = image.resize((WIDTH, max(1, round(WIDTH * frame.shape[0] / frame.shape[1]))), Image.Resampling.LANCZOS)
+    data = io.BytesIO()
+    image.save(data, "JPEG", quality=72, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()
