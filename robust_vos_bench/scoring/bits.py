@@ -135,7 +135,8 @@ class ArrayEngine:
             edge = boundary(plane, g.width, top, bottom, left, right)
             wide = dilate(np.pad(edge, ((r, r), (margin, margin))), g.half)[:, margin : margin + right - left]
             mask = plane[top:bottom, left:right]
-            table[k] = used, top, bottom, left, right, bit_count(mask), bit_count(edge), first, last
+            areas = bit_count(mask), bit_count(edge)
+            table[k] = used, top, bottom, left, right, *areas, first, last, max(w0 - 1, 0), w1
             parts += [mask.ravel(), edge.ravel(), wide.ravel()]
             used += 3 * edge.size
         return FrameTruth(table, np.concatenate(parts) if parts else np.empty(0, np.uint64))
@@ -146,7 +147,7 @@ class ArrayEngine:
         r, margin = g.radius, g.margin
         out = np.zeros((self.objects, 7), np.int64)
         for k, (plane, row) in enumerate(zip(self._planes, truth.table.tolist())):
-            offset, t_top, t_bottom, t_left, t_right, area, n_truth, t_first, t_last = row
+            offset, t_top, t_bottom, t_left, t_right, area, n_truth, t_first, t_last, t_start, t_stop = row
             out[k, 1], out[k, 4] = area, n_truth
             if plane is None:
                 continue
@@ -164,12 +165,16 @@ class ArrayEngine:
                 out[k, 2] = bit_count(plane[ya:yb, xa:xb] & crop[0][window])
                 out[k, 5] = bit_count(edge[ya - top : yb - top, xa - left : xb - left] & crop[2][window])
             ya, yb = max(top - r, t_first), min(bottom + r, t_last)
-            xa, xb = max(left - margin, t_left), min(right + margin, t_right)
-            if out[k, 3] and n_truth and ya < yb and xa < xb:
-                source = np.zeros((yb - ya + 2 * r, right - left + 2 * margin), np.uint64)
+            # Dilate only what can reach the truth's boundary, and only where that lies.
+            c0, c1 = max(left, t_start - margin), min(right, t_stop + margin)
+            xa, xb = max(c0 - margin, t_start), min(c1 + margin, t_stop)
+            if out[k, 3] and n_truth and ya < yb and c0 < c1 and xa < xb:
+                source = np.zeros((yb - ya + 2 * r, c1 - c0 + 2 * margin), np.uint64)
                 a, b = max(ya - r, top), min(yb + r, bottom)
-                source[a - ya + r : b - ya + r, margin : margin + right - left] = edge[a - top : b - top]
-                wide = dilate(source, g.half)[:, xa - left + margin : xb - left + margin]
+                source[a - ya + r : b - ya + r, margin : margin + c1 - c0] = edge[
+                    a - top : b - top, c0 - left : c1 - left
+                ]
+                wide = dilate(source, g.half)[:, xa - c0 + margin : xb - c0 + margin]
                 out[k, 6] = bit_count(wide & crop[1, ya - t_top : yb - t_top, xa - t_left : xb - t_left])
         return out
 

@@ -110,9 +110,9 @@ class CompiledEngine:
 
     def load_mask(self, mask: NDArray[np.uint8], table: NDArray[np.uint8]) -> int:
         """Take a dense (H, W) mask, labels mapped by the 256-entry `table`; the largest stray label, 0 if none."""
-        if not mask.flags.c_contiguous:
-            mask = np.ascontiguousarray(mask)
-        return int(self._kernels.paint_dense(mask, table, self._planes, self._boxes))
+        # reshape copies where the mask does not lie in one piece.
+        flat = mask.reshape(-1)
+        return int(self._kernels.paint_dense(flat, self.geometry.width, table, self._planes, self._boxes))
 
     def load_file(self, path: Path, table: NDArray[np.uint8]) -> int:
         """Take a mask file; the largest stray label, 0 if none. Raises DataError, naming the file."""

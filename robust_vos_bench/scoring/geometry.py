@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from robust_vos_bench.scoring.measures import half_widths, radius
 
-OFFSET, TOP, BOTTOM, LEFT, RIGHT, AREA, BOUNDARY, FIRST, LAST = range(9)
+OFFSET, TOP, BOTTOM, LEFT, RIGHT, AREA, BOUNDARY, FIRST, LAST, START, STOP = range(11)
 """Columns of `FrameTruth.table`: where the object's crop starts in `words`; its rows and word columns (ends exclusive);
-pixels of the mask and of its boundary; rows that can hold boundary (end exclusive). All zero for an absent object."""
-COLUMNS = 9
+pixels of the mask and of its boundary; rows and word columns that can hold boundary (ends exclusive). All zero for an absent object."""
+COLUMNS = 11
+STRIP = 48
+"""Rows dilated at once: three buffers of this many rows (and 2r more) stay in the nearest cache."""
 
 
 class FrameTruth(NamedTuple):
@@ -25,7 +27,7 @@ class FrameTruth(NamedTuple):
     """
 
     table: NDArray[np.int64]
-    """(K, 9), see the column names above."""
+    """(K, 11), see the column names above."""
     words: NDArray[np.uint64]
 
     @property
@@ -63,6 +65,6 @@ class Geometry:
 
     @property
     def scratch(self) -> int:
-        """Words of work space that the largest object needs (see `kernels.count` and `kernels.crop_truth`)."""
+        """Words of work space that the largest object needs: its boundary, and the three buffers of one strip."""
         stride = self.words + 2 * self.margin
-        return 2 * ((self.height + 4 * self.radius) * stride + 2) + self.height * stride
+        return self.height * self.words + 2 * ((STRIP + 2 * self.radius) * stride + 2) + STRIP * stride

@@ -9,26 +9,27 @@ from __future__ import annotations
 from numba import int64, uint8, uint64, void
 
 from robust_vos_bench.scoring.compiled import kernel, part
+from robust_vos_bench.scoring.geometry import STRIP
 from robust_vos_bench.scoring.machine import ones
 from robust_vos_bench.scoring.paint import paint_dense, paint_runs, png_runs
 
 
 @part
-def boundary(plane, width, y0, y1, w0, out, column):  # type: ignore[no-untyped-def]
-    """Write the boundary map of rows y0..y1-1 into out[:, column:], from word w0 on; the number of boundary pixels.
+def boundary(plane, width, y0, y1, w0, out):  # type: ignore[no-untyped-def]
+    """Boundary map of rows y0..y1-1, from word w0 on, into `out` (rows, words); the number of boundary pixels.
 
     A pixel is boundary where it differs from its right, lower or lower right neighbour; the last row knows only the
     right one, the last column only the lower one, the last pixel none (the official `seg2bmap`).
     """
     height = plane.shape[0]
-    words = out.shape[1] - 2 * column
+    words = out.shape[1]
     edge = ((width - 1) >> 6) - w0
     bit = uint64(1) << uint64((width - 1) & 63)
     total = uint64(0)
     for y in range(y0, y1):
         a = plane[y, w0 : w0 + words]
         b = plane[y, w0 + 1 : w0 + 1 + words]
-        target = out[y - y0, column : column + words]
+        target = out[y - y0]
         if y + 1 < height:
             c = plane[y + 1, w0 : w0 + words]
             d = plane[y + 1, w0 + 1 : w0 + 1 + words]
@@ -49,18 +50,35 @@ def boundary(plane, width, y0, y1, w0, out, column):  # type: ignore[no-untyped-
 
 
 @part
-def dilate(out, source, spare, rows, stride, first, half):  # type: ignore[no-untyped-def]
-    """out = rows of the dilation of `source` by the disk, as one bit string.
+def dilate(edge, y0, y1, c0, c1, margin, half, scratch):  # type: ignore[no-untyped-def]
+    """Rows y0..y1-1 of the dilation of `edge` (rows, words) by the disk, as an array (y1 - y0, stride).
 
-    `source` and `spare` hold a zero word, `rows + 2 * r` rows of `stride` words, and a zero word; output row y lies at
-    source row y + r. `first` is that leading word's index. Each row has spare words on both sides (`Geometry.margin`),
-    so bits that leave a row never meet another. The disk is the union of 2r + 1 shifted row dilations; those of growing
-    half width are built from one another: reach h grows to h + s by ORing both shifts by s <= 2h + 1.
+    Only words c0..c1-1 of `edge` are taken; outside it nothing is set, and y0, y1 may lie there. Word j of the result is
+    word c0 - margin + j of the same grid: `margin` spare words on both sides (`Geometry.margin`) take what is pushed over
+    the ends, so that all rows can be shifted as one bit string and no two ever meet.
+
+    The disk is the union of 2r + 1 shifted row dilations; those of growing half width are built from one another: reach
+    h grows to h + s by ORing both shifts by s <= 2h + 1.
     """
     r = len(half) - 1
-    n = rows * stride
+    n = c1 - c0
+    stride = n + 2 * margin
+    rows = y1 - y0
     m = (rows + 2 * r) * stride
-    out[:n] = uint64(0)
+    # One word of zeros before and behind each of the two buffers.
+    source = scratch[: m + 2]
+    spare = scratch[m + 2 : 2 * m + 4]
+    out = scratch[2 * m + 4 : 2 * m + 4 + rows * stride]
+    source[:] = uint64(0)
+    spare[0] = uint64(0)
+    spare[m + 1] = uint64(0)
+    for y in range(max(y0 - r, 0), min(y1 + r, edge.shape[0])):
+        at = 1 + (y - y0 + r) * stride + margin
+        line = source[at : at + n]
+        given = edge[y, c0:c1]
+        for i in range(n):
+            line[i] = given[i]
+    out[:] = uint64(0)
     reach = 0
     for dy in range(r, -1, -1):
         while reach < half[dy]:
@@ -68,19 +86,19 @@ def dilate(out, source, spare, rows, stride, first, half):  # type: ignore[no-un
             reach += step
             s = uint64(step)
             t = uint64(64 - step)
-            before = source[first - 1 : first - 1 + m]
-            here = source[first : first + m]
-            after = source[first + 1 : first + 1 + m]
-            target = spare[first : first + m]
+            before = source[:m]
+            here = source[1 : 1 + m]
+            after = source[2 : 2 + m]
+            target = spare[1 : 1 + m]
             for i in range(m):
                 x = here[i]
                 target[i] = x | x << s | before[i] >> t | x >> s | after[i] << t
             source, spare = spare, source
-        upper = source[first + (r - dy) * stride : first + (r - dy) * stride + n]
-        lower = source[first + (r + dy) * stride : first + (r + dy) * stride + n]
-        target = out[:n]
-        for i in range(n):
-            target[i] |= upper[i] | lower[i]
+        upper = source[1 + (r - dy) * stride : 1 + (r - dy + rows) * stride]
+        lower = source[1 + (r + dy) * stride : 1 + (r + dy + rows) * stride]
+        for i in range(rows * stride):
+            out[i] |= upper[i] | lower[i]
+    return out.reshape((rows, stride))
 
 
 @kernel(int64(uint64[:, :, ::1], int64[:, ::1], int64, int64[::1], uint64[::1], int64[:, ::1], uint64[::1]))
@@ -107,6 +125,8 @@ def crop_truth(planes, boxes, width, half, scratch, table, words):  # type: igno
         table[k, 5] = area
         table[k, 7] = max(y0 - 1, 0)
         table[k, 8] = y1
+        table[k, 9] = max(x0 - 1, 0) >> 6
+        table[k, 10] = (x1 + 63) >> 6
         used += 3 * (table[k, 2] - table[k, 1]) * (table[k, 4] - table[k, 3])
     if used > len(words):
         return -used
@@ -117,25 +137,20 @@ def crop_truth(planes, boxes, width, half, scratch, table, words):  # type: igno
         rows = bottom - top
         n = w1 - w0
         crop = words[table[k, 0] : table[k, 0] + 3 * rows * n].reshape((3, rows, n))
-        stride = n + 2 * margin
-        size = (rows + 2 * r) * stride + 2
-        source = scratch[:size]
-        spare = scratch[size : 2 * size]
-        wide = scratch[2 * size : 2 * size + rows * stride]
-        source[:] = uint64(0)
-        spare[0] = uint64(0)
-        spare[size - 1] = uint64(0)
-        inner = source[1 + r * stride : 1 + (r + rows) * stride].reshape((rows, stride))
-        table[k, 6] = boundary(planes[k], width, top, bottom, w0, inner, margin)
         for y in range(rows):
             for i in range(n):
                 crop[0, y, i] = planes[k, top + y, w0 + i]
-                crop[1, y, i] = inner[y, margin + i]
-        dilate(wide, source, spare, rows, stride, int64(1), half)
-        result = wide.reshape((rows, stride))
-        for y in range(rows):
-            for i in range(n):
-                crop[2, y, i] = result[y, margin + i]
+        table[k, 6] = boundary(planes[k], width, top, bottom, w0, crop[1])
+        c0 = table[k, 9] - w0
+        c1 = table[k, 10] - w0
+        for y0 in range(0, rows, STRIP):
+            y1 = min(y0 + STRIP, rows)
+            wide = dilate(crop[1], y0, y1, c0, c1, margin, half, scratch)
+            for y in range(y0, y1):
+                for i in range(n):
+                    # Words farther from the boundary than the margin hold nothing.
+                    j = i - c0 + margin
+                    crop[2, y, i] = wide[y - y0, j] if 0 <= j < c1 - c0 + 2 * margin else uint64(0)
     return used
 
 
@@ -157,27 +172,15 @@ def count(planes, boxes, width, half, scratch, table, words, out):  # type: igno
         bottom = boxes[k, 2]
         w0 = max(boxes[k, 3] - 1, 0) >> 6
         w1 = (boxes[k, 4] + 63) >> 6
-        rows = bottom - top
         n = w1 - w0
-        t_top = table[k, 1]
-        t_bottom = table[k, 2]
-        stride = n + 2 * margin
-        size = (rows + 4 * r) * stride + 2
-        source = scratch[:size]
-        spare = scratch[size : 2 * size]
-        pad = 2 * r * stride + 1
-        source[:pad] = uint64(0)
-        source[pad + rows * stride :] = uint64(0)
-        inner = source[pad : pad + rows * stride].reshape((rows, stride))
-        if margin:
-            inner[:, :margin] = uint64(0)
-            inner[:, stride - margin :] = uint64(0)
-        out[k, 3] = boundary(planes[k], width, top, bottom, w0, inner, margin)
+        edge = scratch[: (bottom - top) * n].reshape((bottom - top, n))
+        rest = scratch[(bottom - top) * n :]
+        out[k, 3] = boundary(planes[k], width, top, bottom, w0, edge)
         if table[k, 5] == 0:
             continue
-        t0, t1 = table[k, 3], table[k, 4]
-        tn = t1 - t0
-        crop = words[table[k, 0] : table[k, 0] + 3 * (t_bottom - t_top) * tn].reshape((3, t_bottom - t_top, tn))
+        t_top, t_bottom, t0, t1 = table[k, 1], table[k, 2], table[k, 3], table[k, 4]
+        crop = words[table[k, 0] : table[k, 0] + 3 * (t_bottom - t_top) * (t1 - t0)]
+        crop = crop.reshape((3, t_bottom - t_top, t1 - t0))
         a0 = max(w0, t0)
         an = min(w1, t1) - a0
         both = uint64(0)
@@ -185,7 +188,7 @@ def count(planes, boxes, width, half, scratch, table, words, out):  # type: igno
         if an > 0:
             for y in range(max(top, t_top), min(bottom, t_bottom)):
                 p = planes[k, y, a0 : a0 + an]
-                b = inner[y - top, a0 - w0 + margin : a0 - w0 + margin + an]
+                b = edge[y - top, a0 - w0 : a0 - w0 + an]
                 t = crop[0, y - t_top, a0 - t0 : a0 - t0 + an]
                 d = crop[2, y - t_top, a0 - t0 : a0 - t0 + an]
                 for i in range(an):
@@ -193,26 +196,27 @@ def count(planes, boxes, width, half, scratch, table, words, out):  # type: igno
                     matched += ones(b[i] & d[i])
         out[k, 2] = int64(both)
         out[k, 5] = int64(matched)
+        if out[k, 3] == 0 or out[k, 4] == 0:
+            continue
+        # Dilate only what can reach the truth's boundary, and only where that lies.
+        e0, e1 = table[k, 9], table[k, 10]
+        c0 = max(w0, e0 - margin)
+        c1 = min(w1, e1 + margin)
         d_top = max(top - r, table[k, 7])
         d_bottom = min(bottom + r, table[k, 8])
-        a0 = max(w0 - margin, t0)
-        an = min(w1 + margin, t1) - a0
-        if out[k, 3] == 0 or out[k, 4] == 0 or d_bottom <= d_top or an <= 0:
+        a0 = max(c0 - margin, e0)
+        an = min(c1 + margin, e1) - a0
+        if c1 <= c0 or an <= 0:
             continue
-        span = d_bottom - d_top
-        wide = scratch[2 * size : 2 * size + span * stride]
-        # Output row 0 is image row d_top; its source row d_top - r lies (d_top - r) - (top - 2r) rows into the buffer.
-        first = 1 + (d_top + r - top) * stride
-        spare[first - 1] = uint64(0)
-        spare[first + (span + 2 * r) * stride] = uint64(0)
-        dilate(wide, source, spare, span, stride, first, half)
-        result = wide.reshape((span, stride))
         hits = uint64(0)
-        for y in range(d_top, d_bottom):
-            b = crop[1, y - t_top, a0 - t0 : a0 - t0 + an]
-            d = result[y - d_top, a0 - w0 + margin : a0 - w0 + margin + an]
-            for i in range(an):
-                hits += ones(b[i] & d[i])
+        for y0 in range(d_top, d_bottom, STRIP):
+            y1 = min(y0 + STRIP, d_bottom)
+            wide = dilate(edge, y0 - top, y1 - top, c0 - w0, c1 - w0, margin, half, rest)
+            for y in range(y0, y1):
+                b = crop[1, y - t_top, a0 - t0 : a0 - t0 + an]
+                d = wide[y - y0, a0 - c0 + margin : a0 - c0 + margin + an]
+                for i in range(an):
+                    hits += ones(b[i] & d[i])
         out[k, 6] = int64(hits)
 
 

@@ -1,4 +1,4 @@
-"""Two machine instructions that Python has no word for, as numba intrinsics."""
+"""Three machine instructions that Python has no word for, as numba intrinsics."""
 
 from __future__ import annotations
 
@@ -20,6 +20,15 @@ def _ones(typing_context: Any, word: Any) -> Any:
     return types.uint64(types.uint64), build
 
 
+def _zeros(typing_context: Any, word: Any) -> Any:
+    """Number of zero bits below the lowest set bit of a uint64, as uint64; 64 for zero."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.uint64(types.uint64), build
+
+
 def _load64(typing_context: Any, data: Any, index: Any) -> Any:
     """The eight bytes of a uint8 array from `index` on as a little-endian uint64; nothing is checked."""
 
@@ -33,4 +42,5 @@ def _load64(typing_context: Any, data: Any, index: Any) -> Any:
 
 
 ones: Any = intrinsic(_ones)
+zeros: Any = intrinsic(_zeros)
 load64: Any = intrinsic(_load64)

@@ -8,11 +8,11 @@ bounding box: (area, y0, y1, x0, x1), ends exclusive.
 from __future__ import annotations
 
 import numpy as np
-from numba import int64, uint8, uint64
+from numba import int64, types, uint8, uint64
 
 from robust_vos_bench.scoring.compiled import kernel, part
 from robust_vos_bench.scoring.inflate import DAMAGED, inflate_runs
-from robust_vos_bench.scoring.machine import load64
+from robust_vos_bench.scoring.machine import load64, zeros
 
 STRAY = 255
 """Entry of a label table: this label belongs to no object of the video."""
@@ -257,34 +257,55 @@ def paint_runs(runs, height, width, rows, table, planes, boxes):  # type: ignore
     return stray
 
 
-@kernel(int64(uint8[:, ::1], uint8[::1], uint64[:, :, ::1], int64[:, ::1]))
-def paint_dense(mask, table, planes, boxes):  # type: ignore[no-untyped-def]
-    """Paint the objects of a dense (H, W) label mask; the largest stray label, 0 if none."""
+@part
+def paint_stretch(start, stop, width, plane, box):  # type: ignore[no-untyped-def]
+    """Paint pixels start..stop-1 of the image read row after row."""
+    y = start // width
+    x = start - y * width
+    left = stop - start
+    while left > 0:
+        take = min(width - x, left)
+        paint_run(plane, box, y, x, x + take)
+        left -= take
+        y += 1
+        x = int64(0)
+
+
+READ_ONLY = types.Array(uint8, 1, "C", readonly=True)
+"""Bytes that are only read: frames from elsewhere may be write-protected."""
+
+
+@kernel(int64(READ_ONLY, int64, uint8[::1], uint64[:, :, ::1], int64[:, ::1]))
+def paint_dense(flat, width, table, planes, boxes):  # type: ignore[no-untyped-def]
+    """Paint the objects of a dense label mask, given row after row; the largest stray label, 0 if none."""
     clear(planes, boxes)
-    height, width = mask.shape
-    stray = 0
-    for y in range(height):
-        row = mask[y]
-        x = 0
-        start = 0
-        value = row[0]
-        while x < width:
-            while x + 32 <= width:
-                block = row[x : x + 32]
-                same = uint8(0)
-                for i in range(32):
-                    same |= block[i] ^ value
-                if same:
-                    break
-                x += 32
-            while x < width and row[x] == value:
+    n = len(flat)
+    stray = int64(0)
+    x = int64(0)
+    while x < n:
+        start = x
+        value = flat[x]
+        pattern = uint64(value) * uint64(0x0101010101010101)
+        while x + 64 <= n:
+            other = uint64(0)
+            for i in range(0, 64, 8):
+                other |= load64(flat, x + i) ^ pattern
+            if other:
+                break
+            x += 64
+        while x + 8 <= n:
+            other = load64(flat, x) ^ pattern
+            if other:
+                # Little-endian: the lowest byte that differs is the first.
+                x += int64(zeros(other) >> uint64(3))
+                break
+            x += 8
+        if x + 8 > n:
+            while x < n and flat[x] == value:
                 x += 1
-            label = table[value]
-            if label == STRAY:
-                stray = max(stray, int64(value))
-            elif label:
-                paint_run(planes[label - 1], boxes[label - 1], y, start, x)
-            start = x
-            if x < width:
-                value = row[x]
+        label = table[value]
+        if label == STRAY:
+            stray = max(stray, int64(value))
+        elif label:
+            paint_stretch(start, x, width, planes[label - 1], boxes[label - 1])
     return stray
