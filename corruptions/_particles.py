@@ -27,6 +27,17 @@ class Layer:
     opacity: float
 
 
+def scale_of(height: int, width: int) -> float:
+    """What a length in pixels at 480 rows is multiplied with: the short side over 480, at least a tenth."""
+    return max(min(height, width) / 480.0, 0.1)
+
+
+def number_of(density: float, height: int, width: int) -> int:
+    """Particles on the tile of a frame, for a density per megapixel at 480 rows; at least one."""
+    area = max(height, SMALLEST) * max(width, SMALLEST)
+    return max(1, round(density * area / 1e6 / scale_of(height, width) ** 2))
+
+
 def seconds(draw: Draw) -> float:
     """The time of a frame; 0 unless things move (mode "drift")."""
     return draw.frame / draw.fps if draw.temporal == "drift" else 0.0
@@ -58,11 +69,10 @@ def streak_tile(
     start = numbers[:, :2] * (columns, rows) + margin
     end = start + np.array(reach) * scale * (0.7 + 0.6 * numbers[:, 2:3])
     bright = 70 + 185 * numbers[:, 3]
-    thickness = max(1, round(sum(layer.size) / 2.0 * min(height, width) / 480.0))
+    thickness = max(1, round(sum(layer.size) / 2.0 * scale_of(height, width)))
     for (x0, y0), (x1, y1), value in zip((start * 16).astype(int), (end * 16).astype(int), bright.tolist()):
         cv2.line(canvas, (int(x0), int(y0)), (int(x1), int(y1)), int(value), thickness, cv2.LINE_AA, 4)
-    tile = _fold(canvas, rows, columns, margin)
-    return np.asarray(cv2.GaussianBlur(tile, (3, 3), 0, borderType=cv2.BORDER_REFLECT_101), np.uint8)
+    return _fold(np.asarray(cv2.GaussianBlur(canvas, (3, 3), 0), np.uint8), rows, columns, margin)
 
 
 @per_video
@@ -77,14 +87,14 @@ def flake_tile(draw: Draw, height: int, width: int, layer: Layer, count: int) ->
     numbers = rng.random((count, 6))
     centres = (numbers[:, :2] * (columns, rows) + margin) * 16
     low, high = layer.size
-    radii = (low + (high - low) * numbers[:, 2]) * min(height, width) / 480.0
+    radii = (low + (high - low) * numbers[:, 2]) * scale_of(height, width)
     flat = 0.65 + 0.35 * numbers[:, 3]
     for (x, y), radius, ratio, turn, bright in zip(
         centres.astype(int), np.maximum(radii, 0.5), flat, numbers[:, 4] * 180.0, 150 + 105 * numbers[:, 5]
     ):
         axes = (int(radius * 16), max(8, int(radius * ratio * 16)))
         cv2.ellipse(canvas, (int(x), int(y)), axes, float(turn), 0.0, 360.0, int(bright), cv2.FILLED, cv2.LINE_AA, 4)
-    softness = max(0.5, 0.3 * float(np.mean(layer.size)) * min(height, width) / 480.0)
+    softness = max(0.5, 0.3 * float(np.mean(layer.size)) * scale_of(height, width))
     canvas = np.asarray(cv2.GaussianBlur(canvas, (0, 0), softness), np.uint8)
     return _fold(canvas, rows, columns, margin)
 

@@ -13,6 +13,8 @@ from robust_vos_bench.corruptions._particles import (
     Layer,
     cloud_density,
     flake_tile,
+    number_of,
+    scale_of,
     seconds,
     shifted,
     streak_tile,
@@ -64,12 +66,12 @@ def covered(picture: NDArray[np.float32], particles: NDArray[np.float32], colour
 
 def rain_opacity(draw: Draw, height: int, width: int, streaks: float, length: float = 1.0) -> NDArray[np.float32]:
     """Opacity of rain streaks, float32 (H, W); `streaks` per megapixel, `length` as a factor of the exposure."""
-    scale = min(height, width) / 480.0
+    scale = scale_of(height, width)
     slant = float(draw.rng("wind").normal(0.0, 0.15))
     time = seconds(draw)
     clear = np.ones((height, width), np.float32)
     for layer in RAIN_LAYERS:
-        count = max(1, round(streaks * layer.share * height * width / 1e6 / scale**2))
+        count = number_of(streaks * layer.share, height, width)
         velocity = np.array((np.sin(slant), np.cos(slant))) * layer.speed * scale
         reach = tuple((velocity * SHUTTER * length).round(1).tolist())
         tile = streak_tile(draw, height, width, layer, count, reach)
@@ -80,13 +82,13 @@ def rain_opacity(draw: Draw, height: int, width: int, streaks: float, length: fl
 
 def snow_opacity(draw: Draw, height: int, width: int, flakes: float, speed: float = 1.0) -> NDArray[np.float32]:
     """Opacity of snowflakes, float32 (H, W); `flakes` per megapixel, `speed` as a factor of that of calm air."""
-    scale = min(height, width) / 480.0
+    scale = scale_of(height, width)
     rng = draw.rng("wind")
     wind, sway, hertz = rng.uniform(-0.6, 0.6), rng.uniform(2.0, 8.0), rng.uniform(0.2, 0.6)
     time = seconds(draw)
     clear = np.ones((height, width), np.float32)
     for number, layer in enumerate(SNOW_LAYERS):
-        count = max(1, round(flakes * layer.share * height * width / 1e6 / scale**2))
+        count = number_of(flakes * layer.share, height, width)
         tile = flake_tile(draw, height, width, layer, count)
         x = layer.speed * speed * wind * time + sway * (number + 1) / 3.0 * np.sin(2.0 * np.pi * hertz * time + number)
         y = layer.speed * speed * time

@@ -172,7 +172,7 @@ def polygon_outline(truth: Region, free: Region, target: float, rng: np.random.G
 
     tolerances = [0.5 * 1.2**step for step in range(48) if 0.5 * 1.2**step < 1.5 * size + 1.0]
     coarse, tolerance = nearest_candidate(part, target, lambda t: drawn(t, 0.0), tolerances or [0.5])
-    amounts = [size * 0.01 * step for step in range(1, 41)]
+    amounts = [size * 0.015 * step for step in range(1, 61)]
     shaken, _ = nearest_candidate(part, target, lambda a: drawn(tolerance / 1.2, a), amounts, start=coarse)
     result = np.zeros_like(truth)
     result[window] = shaken

@@ -214,14 +214,14 @@ def pvos_motion_blur(frame: Frame, severity: float, draw: Draw) -> Frame:
     source=_SOURCE,
 )
 def pvos_rain(frame: Frame, severity: float, draw: Draw) -> Frame:
-    """Streaks: opacity by drop size, length by speed, 1500 per megapixel (at 480 rows) a pass; a thin grey veil."""
+    """Streaks: opacity by drop size, length by speed, 1200 per megapixel (at 480 rows) a pass; a grey veil."""
     size = _now(draw, "drop size", at_severity(DROP_SIZE, severity), 0.4)
     speed = _now(draw, "speed", at_severity(DROP_SPEED, severity), 0.2)
     passes = _now(draw, "passes", at_severity(RAIN_PASSES, severity))
     length = round(0.5 + 10.0 * speed, 1)
-    drops = rain_opacity(pattern(draw), frame.shape[0], frame.shape[1], 1500.0 * passes, length)
+    drops = rain_opacity(pattern(draw), frame.shape[0], frame.shape[1], 1200.0 * passes, length)
     strength = np.float32(size / 0.35)
-    veil = 0.08 * passes * size
+    veil = min(0.9, 0.13 * passes * size)
     return covered(veiled(frame, veil, (158.0, 162.0, 168.0)), np.minimum(drops * strength, 1.0), (208.0, 210.0, 214.0))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -53,7 +54,7 @@ def test_lens_faults_stay_in_place_and_grow(name: str, photo: np.ndarray, make_d
         first, second = (spoil(photo, float(severity), make_draw(name, severity, frame=t)) for t in (0, 13))
         assert np.array_equal(first, second)
         hit.append((np.abs(first.astype(int) - photo).max(axis=2) > 12).mean())
-    assert all(low < high for low, high in zip(hit, hit[1:])) and hit[0] > 0.001
+    assert all(low < high for low, high in pairwise(hit)) and hit[0] > 0.001
     other = spoil(photo, 3.0, make_draw(name, 3, video="another"))
     assert not np.array_equal(other, spoil(photo, 3.0, make_draw(name, 3)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -30,14 +31,14 @@ def test_held_frames_are_past_ones_and_time_catches_up(name: str, make_draw: Mak
         indices = shown(name, severity, make_draw)
         assert len(indices) == 240 and indices[0] == 0
         assert all(index <= t for t, index in enumerate(indices))
-        assert all(b == a or b == t for t, (a, b) in enumerate(zip(indices, indices[1:]), start=1))
+        assert all(b in (a, t) for t, (a, b) in enumerate(pairwise(indices), start=1))
         live.append(sum(index == t for t, index in enumerate(indices)))
     assert live == sorted(live, reverse=True) and live[0] > live[4]
 
 
 def test_frames_lost_at_a_higher_severity_include_those_of_a_lower_one(make_draw: MakeDraw) -> None:
     lost = [{t for t, i in enumerate(shown("dropped_frames", level, make_draw)) if i != t} for level in (1, 2, 3, 4, 5)]
-    assert all(low < high for low, high in zip(lost, lost[1:]))
+    assert all(low < high for low, high in pairwise(lost))
     assert len(lost[4]) / 240 == pytest.approx(0.7, abs=0.09)
 
 
