@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,7 +52,8 @@ class StreamingAdapter(VOSAdapter):
     """Base of models that work frame by frame: write `reset` and `step`, the rest is here.
 
     Frames before the first prompt are background and are not sent to the model. Masks given as prompts are not
-    echoed here: a model that must return the given mask on a prompt frame does so in `step`.
+    echoed here: a model that must return the given mask on a prompt frame does so in `step`. What `reset` and `step`
+    store in `self` is kept apart for every video and dropped at its end; what `__init__` made (the network) is shared.
     """
 
     @abstractmethod
@@ -69,10 +71,12 @@ class StreamingAdapter(VOSAdapter):
     def segment(self, video: Video) -> Iterator[Mask]:
         """Drive `reset` and `step` over the frames in order."""
         first = video.first_prompt
-        self.reset(video)
+        session = copy.copy(self)  # videos may be segmented in turns: each has attributes of its own
+        session.reset(video)
+        self.diagnostics = session.diagnostics  # `reset` may have set a new list
         last = len(video) - 1
         for t, frame in enumerate(video.frames):
             if t < first:
                 yield np.zeros(video.size, np.uint8)
             else:
-                yield self.step(frame, video.prompts.get(t), t == last)
+                yield session.step(frame, video.prompts.get(t), t == last)

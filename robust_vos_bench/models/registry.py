@@ -17,6 +17,7 @@ from robust_vos_bench.models.adapter import VOSAdapter
 from robust_vos_bench.models.card import ModelCard, ModelEntry
 from robust_vos_bench.models.checkpoint import find_checkpoint
 from robust_vos_bench.models.options import REQUIRED, adapter_class, class_options, unknown_option
+from robust_vos_bench.models.random_state import random_state_kept
 
 GROUP = "robust_vos_bench.adapters"
 
@@ -130,7 +131,8 @@ def load_adapter(name: str, checkpoint: str | Path | None = None, device: str = 
         raise UsageError(f"model {entry.name!r} needs the option {required[0]!r}: --option {required[0]}=VALUE")
     merged = {**entry.options, **options}
     try:
-        adapter = made_of(checkpoint=found, device=resolve_device(device), **merged)
+        with random_state_kept():  # networks draw initial weights that the checkpoint then replaces
+            adapter = made_of(checkpoint=found, device=resolve_device(device), **merged)
     except (RvosError, MemoryError):
         raise
     except Exception as error:

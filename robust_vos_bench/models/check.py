@@ -1,0 +1,301 @@
+"""Does a model keep the contract? A few made-up clips, run in the ways that break careless adapters."""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from robust_vos_bench.datasets.video import Frame, FrameSource, Mask, Video
+from robust_vos_bench.errors import ContractError, RvosError
+from robust_vos_bench.models import synthetic
+from robust_vos_bench.models.adapter import VOSAdapter
+from robust_vos_bench.models.contract import segment_checked
+
+LEAK_MIB = 64.0
+"""Memory that a clip of a few small frames may leave behind when it runs again."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One question and its answer: level "ok", "warning" (allowed, but look at it), "broken" or "skipped"."""
+
+    check: str
+    level: str
+    detail: str = ""
+
+
+@dataclass
+class Report:
+    """All findings of one model."""
+
+    model: str
+    findings: list[Finding] = field(default_factory=list)
+    seconds: float = 0.0
+    frames: int = 0
+    peak_mib: float | None = None
+    """Peak resident memory of the process, where the system tells."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is broken."""
+        return all(finding.level != "broken" for finding in self.findings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for `--json`."""
+        return {
+            "model": self.model,
+            "ok": self.ok,
+            "seconds": round(self.seconds, 3),
+            "frames": self.frames,
+            "peak_mib": self.peak_mib,
+            "findings": [vars(finding) for finding in self.findings],
+        }
+
+
+class CountingFrames:
+    """A frame source that hands out copies and counts how far it was read."""
+
+    def __init__(self, frames: FrameSource) -> None:
+        self.originals = [frame.copy() for frame in frames]
+        self.handed: list[Frame] = []
+        self.read = 0
+
+    def __len__(self) -> int:
+        return len(self.originals)
+
+    def __iter__(self) -> Iterator[Frame]:
+        self.handed, self.read = [], 0
+        for frame in self.originals:
+            self.handed.append(frame.copy())
+            self.read += 1
+            yield self.handed[-1]
+
+    def modified(self) -> list[int]:
+        """Indices of frames that are no longer what they were."""
+        return [t for t, (a, b) in enumerate(zip(self.originals, self.handed)) if not np.array_equal(a, b)]
+
+
+def check_adapter(adapter: VOSAdapter) -> Report:
+    """Run every check on a loaded model. Takes about thirty small frames; never raises for what the model does."""
+    report = Report(adapter.card.name)
+    start = time.perf_counter()
+    late, objects = adapter.card.late_objects != "none", min(3, adapter.card.max_objects or 3)
+    clip = synthetic.standard_clip(late=late, objects=objects)
+    runner = _Runner(adapter, report)
+    first = runner.run("masks keep the contract (type, size, number, ids)", clip)
+    if first is not None:
+        _late_objects(report, clip, first, late and objects == 3)
+        _inputs_and_state(adapter, report, clip)
+        again = runner.run("runs a second time", clip)
+        runner.same("same result twice", first, again, adapter.card.stochastic)
+        other = runner.run("runs on a video of another size", synthetic.other_clip())
+        if other is not None:
+            third = runner.run("runs on the first video again", clip)
+            runner.same("nothing left over from another video", first, third, adapter.card.stochastic)
+        _interleaved(runner, adapter, clip, first)
+    runner.run("a video of one frame", synthetic.single_frame_clip())
+    runner.run("first object after frame 0", synthetic.delayed_clip() if late else None)
+    runner.run("an object of a few pixels", synthetic.speck_clip() if objects > 1 else None)
+    if first is not None:
+        _memory(runner, report, clip)
+    report.peak_mib = peak_mib()
+    report.seconds = time.perf_counter() - start
+    return report
+
+
+class _Runner:
+    """Runs clips under the contract and notes what happens."""
+
+    def __init__(self, adapter: VOSAdapter, report: Report) -> None:
+        self.adapter, self.report = adapter, report
+
+    def run(self, check: str, video: Video | None) -> list[Mask] | None:
+        """The masks of a clip (copies), or None where the model broke; a finding either way."""
+        if video is None:
+            self.report.findings.append(Finding(check, "skipped", "the card says that the model cannot"))
+            return None
+        masks: list[Mask] = []
+        copies: list[Mask] = []
+        try:
+            for mask in segment_checked(self.adapter, video):
+                masks.append(mask)
+                copies.append(mask.copy())
+                self.report.frames += 1
+        except RvosError as error:
+            self.report.findings.append(Finding(check, "broken", str(error)))
+            return None
+        changed = [t for t, (a, b) in enumerate(zip(masks, copies)) if not np.array_equal(a, b)]
+        if changed:
+            detail = f"mask {changed[0]} changed after it was yielded: yield a copy, not a buffer that is used again"
+            self.report.findings.append(Finding(check, "broken", detail))
+            return None
+        self.report.findings.append(Finding(check, "ok"))
+        return copies
+
+    def same(self, check: str, first: Sequence[Mask], again: Sequence[Mask] | None, stochastic: bool) -> None:
+        """Compare two results of the same clip."""
+        if again is None:
+            return
+        different = [t for t, (a, b) in enumerate(zip(first, again)) if not np.array_equal(a, b)]
+        if not different:
+            self.report.findings.append(Finding(check, "ok"))
+            return
+        t = different[0]
+        detail = f"frame {t} differs in {int((first[t] != again[t]).sum())} pixels"
+        level = "warning" if stochastic else "broken"
+        hint = " (the card says stochastic)" if stochastic else "; draw from a seeded private state, reset it per video"
+        self.report.findings.append(Finding(check, level, detail + hint))
+
+
+def _late_objects(report: Report, clip: Video, masks: Sequence[Mask], declared: bool) -> None:
+    check = "objects that appear late"
+    if not declared:
+        report.findings.append(Finding(check, "skipped", "the card says that the model cannot"))
+        return
+    for i, t in clip.first_frames.items():
+        if not any((mask == i).any() for mask in masks[t:]):
+            detail = f"object {i}, prompted at frame {t}, is in no mask (untrained weights may do that)"
+            report.findings.append(Finding(check, "warning", detail))
+            return
+    report.findings.append(Finding(check, "ok"))
+
+
+def _inputs_and_state(adapter: VOSAdapter, report: Report, clip: Video) -> None:
+    """Frames, prompts and global random state stay as they were; masks come before the next frame is read."""
+    source = CountingFrames(clip.frames)
+    prompts = {t: mask.copy() for t, mask in clip.prompts.items()}
+    video = clip.with_frames(source).with_prompts(clip.prompts)
+    before = global_state()
+    ahead = 0
+    try:
+        for t, _ in enumerate(segment_checked(adapter, video)):
+            ahead = max(ahead, source.read - t - 1)
+            report.frames += 1
+    except RvosError as error:
+        report.findings.append(Finding("runs on frames from a stream", "broken", str(error)))
+        return
+    after = global_state()
+    changed = source.modified()
+    report.findings.append(
+        Finding("frames are not modified", "broken", f"frame {changed[0]} was changed in place; work on a copy")
+        if changed
+        else Finding("frames are not modified", "ok")
+    )
+    changed = [t for t, mask in prompts.items() if not np.array_equal(mask, clip.prompts[t])]
+    report.findings.append(
+        Finding("prompts are not modified", "broken", f"the prompt of frame {changed[0]} was changed in place")
+        if changed
+        else Finding("prompts are not modified", "ok")
+    )
+    touched = [name for name, value in before.items() if after[name] != value]
+    report.findings.append(
+        Finding("global state is left alone", "broken", f"changed: {', '.join(touched)}; restore what you set")
+        if touched
+        else Finding("global state is left alone", "ok")
+    )
+    if adapter.card.streaming and ahead > 0:
+        detail = f"reads {ahead} frames ahead of its masks, but the card says streaming=True"
+        report.findings.append(Finding("streams", "broken", detail))
+    else:
+        report.findings.append(Finding("streams", "ok" if adapter.card.streaming else "skipped", ""))
+
+
+def _interleaved(runner: _Runner, adapter: VOSAdapter, clip: Video, first: Sequence[Mask]) -> None:
+    check = "two videos in turns"
+    if not adapter.card.interleaves:
+        runner.report.findings.append(Finding(check, "skipped", "the card says that the model cannot"))
+        return
+    one, two = segment_checked(adapter, clip), segment_checked(adapter, synthetic.other_clip())
+    masks: list[Mask] = []
+    try:
+        for mask in one:
+            masks.append(mask.copy())
+            next(two, None)
+    except RvosError as error:
+        runner.report.findings.append(
+            Finding(check, "broken", f"{error}; say interleaves=False in the card where that is meant")
+        )
+        return
+    finally:
+        one.close()  # type: ignore[attr-defined]
+        two.close()  # type: ignore[attr-defined]
+    different = [t for t, (a, b) in enumerate(zip(first, masks)) if not np.array_equal(a, b)]
+    if different and not adapter.card.stochastic:
+        detail = f"frame {different[0]} differs when another video runs between; say interleaves=False in the card"
+        runner.report.findings.append(Finding(check, "broken", detail))
+    else:
+        runner.report.findings.append(Finding(check, "ok"))
+
+
+def _memory(runner: _Runner, report: Report, clip: Video) -> None:
+    before = resident_mib()
+    if before is None or runner.run("runs a fourth time", clip) is None:
+        return
+    after = resident_mib()
+    assert after is not None
+    if after - before > LEAK_MIB:
+        detail = f"{after - before:.0f} MiB more in use after {len(clip)} small frames that had run before"
+        report.findings.append(Finding("memory is given back", "warning", detail))
+    else:
+        report.findings.append(Finding("memory is given back", "ok"))
+
+
+def global_state() -> dict[str, Any]:
+    """Comparable snapshots of process-wide state that a model could disturb; torch and OpenCV only where loaded."""
+    kind, keys, *rest = np.random.get_state()
+    state: dict[str, Any] = {
+        "random": random.getstate(),
+        "numpy.random": (kind, np.asarray(keys).tobytes(), tuple(map(float, rest))),
+        "numpy error handling": tuple(sorted(np.geterr().items())),
+        "working directory": str(Path.cwd()),
+    }
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        state["torch random state"] = torch.get_rng_state().numpy().tobytes()
+        state["torch gradient mode"] = torch.is_grad_enabled()
+        state["torch default dtype"] = str(torch.get_default_dtype())
+        state["torch threads"] = torch.get_num_threads()
+        state["torch deterministic mode"] = torch.are_deterministic_algorithms_enabled()
+        if torch.cuda.is_available() and torch.cuda.is_initialized():
+            state["torch GPU random state"] = torch.cuda.get_rng_state().numpy().tobytes()
+    cv2 = sys.modules.get("cv2")
+    if cv2 is not None:
+        state["OpenCV threads"] = cv2.getNumThreads()
+    return state
+
+
+def resident_mib() -> float | None:
+    """Resident memory of this process now; None where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    import resource
+
+    return pages * resource.getpagesize() / 2**20
+
+
+def peak_mib() -> float | None:
+    """Peak resident memory of this process; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
+
+
+def raise_if_broken(report: Report) -> None:
+    """ContractError (exit code 5) that counts what is broken."""
+    broken = [finding for finding in report.findings if finding.level == "broken"]
+    if broken:
+        raise ContractError(
+            f"model {report.model!r} breaks the contract: {len(broken)} of {len(report.findings)} checks failed"
+        )
