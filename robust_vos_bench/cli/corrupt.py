@@ -34,6 +34,7 @@ _PLAIN_SECONDS = 10.0
 EPILOG = """\b
 Examples:
   rvos-bench corrupt --corruption fog --severity 3 --output perturbed
+  rvos-bench corrupt --corruption fog --preview --output fog.png
   rvos-bench corrupt --preset common --dataset davis2017:val --data-root ~/DAVIS --output ~/DAVIS-C
   rvos-bench score --dataset davis2017:val --data-root ~/DAVIS-C/fog-3-drift --predictions masks/
 
@@ -47,9 +48,13 @@ a small loss, so scores differ slightly from those of `run`.
 @dataset_options
 @condition_options
 @workers_option()
-@output_option("Folder to write to; each condition becomes a folder in it.")
+@output_option("Folder to write to; each condition becomes a folder in it. [--preview: preview]")
 @click.option("--format", "format", type=click.Choice(["png", "jpg"]), default="png", show_default=True)
-@click.option("--preview", is_flag=True, help="Write one sheet of example frames instead of a split.")
+@click.option(
+    "--preview",
+    is_flag=True,
+    help="Instead: a sheet and a film of the first video (--output FILE.png, FILE.mp4 or a folder).",
+)
 @json_option()
 @dry_run_option()
 @config_option()
@@ -142,13 +147,27 @@ def _plan(data: Dataset, conditions: list[Condition], output: Path, format: str,
 
 
 def _preview(data: Dataset, conditions: list[Condition], output: Path | None, as_json: bool) -> None:
-    from robust_vos_bench.reports.preview import write_preview
+    """A sheet (.png), a film (.mp4) or, for a folder, both, of the first video."""
+    from robust_vos_bench.datasets.atomic import write_error
+    from robust_vos_bench.reports import preview
 
-    path = output or Path("preview.png")
-    if path.is_dir():
-        path = path / "preview.png"
-    written = write_preview(data.video(data.videos[0]), conditions, path)
-    click.echo(json.dumps({"preview": str(written)}) if as_json else str(written))
+    video = data.video(data.videos[0])
+    target = output or Path("preview")
+    sheet = target if target.suffix == ".png" else target / f"{video.name}-sheet.png"
+    film = target if target.suffix == ".mp4" else target / f"{video.name}-film.mp4"
+    written = []
+    try:
+        if target.suffix != ".mp4":
+            written.append(preview.save_contact_sheet(sheet, preview.contact_sheet(video, conditions)))
+        if target.suffix != ".png":
+            written.append(preview.save_clip(film, preview.clip_frames(video, conditions), video.fps))
+    except OSError as error:
+        raise write_error(target, error) from error
+    if as_json:
+        click.echo(json.dumps({"video": video.name, "files": [str(path) for path in written]}))
+    else:
+        for path in written:
+            click.echo(path)
 
 
 class _Progress:

@@ -128,12 +128,12 @@ class Davis(FolderDataset):
     def _is_truth(self, name: str, masks: Mapping[str, Path], first: Mapping[int, str], stems: Sequence[str]) -> bool:
         if self.split in _TEST_SPLITS:
             return len(masks) > 1
-        for stem in missing_numbers(stems):
+        for stem in missing_numbers(stems, step=1):
             raise DataError(f"{self.masks_root / name / stem}.png: no such file; annotation of frame {stem} is missing")
         return True
 
     def _check_frames(self, name: str, stems: tuple[str, ...]) -> None:
-        for stem in missing_numbers(stems):
+        for stem in missing_numbers(stems, step=1):
             raise DataError(f"{self.frames_root / name / stem}.jpg: no such file; frame {stem} is missing")
         masks = self.mask_paths(name)
         if masks and self.split not in _TEST_SPLITS:

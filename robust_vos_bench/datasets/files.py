@@ -101,16 +101,19 @@ def list_masks(folder: Path) -> dict[str, Path]:
     return {p.stem: p for p in sorted(folder.iterdir()) if p.suffix in (".png", ".PNG") and not p.name.startswith(".")}
 
 
-def missing_numbers(stems: Sequence[str]) -> list[str]:
+def missing_numbers(stems: Sequence[str], step: int | None = None) -> list[str]:
     """Frame names that a numbering leaves out ("00000", "00002" -> "00001"); empty where names are no numbers.
 
-    The step is the smallest difference of neighbours (1 in DAVIS, 5 in YouTube-VOS). A numbering in which more than
-    a quarter of the steps are larger, or are no multiple of it, is irregular on purpose: nothing is missing then.
+    step: the difference of neighbours, where it is known (1 in DAVIS); by default the smallest one there is. A
+    numbering in which more than a quarter of the steps are larger, or are no multiple of it, is irregular on
+    purpose: nothing is missing then.
     """
-    if len(stems) < 3 or not all(stem.isdigit() for stem in stems):
+    if len(stems) < 2 or not all(stem.isdigit() for stem in stems):
         return []
     numbers = [int(stem) for stem in stems]
     gaps = [b - a for a, b in pairwise(numbers)]
+    if step is not None:
+        return [f"{n:0{len(stems[0])}d}" for a, b in pairwise(numbers) for n in range(a + step, b, step)]
     step = min(gaps)
     wide = [i for i, gap in enumerate(gaps) if gap != step]
     if step <= 0 or any(gap % step for gap in gaps) or len(wide) > max(1, len(gaps) // 4):

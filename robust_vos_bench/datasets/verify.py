@@ -101,7 +101,7 @@ def verify_video(dataset: FolderDataset, name: str) -> VideoReport:
     frames, masks = _list(dataset, name, report)
     report.frames, report.masks = len(frames), len(masks)
     stems = {path.stem for path in frames}
-    for stem in missing_numbers(sorted(stems)):
+    for stem in missing_numbers(sorted(stems), step=1 if isinstance(dataset, Davis) else None):
         place = dataset.frames_root / name / stem
         found = report.problems if isinstance(dataset, Davis) else report.warnings
         found.append(Problem(f"{place}{frames[0].suffix}", f"frame {stem} is missing in an otherwise even numbering"))
