@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from robust_vos_bench.adapters.kit.gct import GCT, GCTASPP, GCTBottleneck, IAGate, scaled_conv
+from robust_vos_bench.adapters.kit.gct import (
+    GCT,
+    GCTASPP,
+    GCTBottleneck,
+    IAGate,
+    channel_squares,
+    scaled_conv,
+    scaled_product,
+)
 from torch import Tensor, nn
 
 
@@ -54,12 +62,12 @@ class _Ensembler(nn.Module):
 
     def _skip(self, low: Tensor, early: Tensor) -> Tensor:
         """conv_sc(GCT_sc(concat(low, early))) without making the copies of `low` that the slots share."""
-        squares = [torch.linalg.vector_norm(x, dim=(2, 3), keepdim=True).square() for x in (low, early)]
+        squares = [channel_squares(x) for x in (low, early)]
         gate = self.GCT_sc.gate_of(torch.cat([squares[0].expand(len(early), -1, -1, -1), squares[1]], 1))
         weight = self.conv_sc.weight.flatten(1) * gate.flatten(1)[:, None]
         split = low.shape[1]
-        shared = torch.matmul(weight[..., :split], low[0].flatten(1))
-        return torch.baddbmm(shared, weight[..., split:], early.flatten(2)).unflatten(2, low.shape[-2:])
+        shared = scaled_product(low.expand(len(early), -1, -1, -1), weight[..., :split])
+        return scaled_product(early, weight[..., split:], shared)
 
 
 def _dynamic(x: Tensor, filters: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from robust_vos_bench.adapters.cfbi import weights
 from robust_vos_bench.adapters.cfbi.network import CFBI, CFBIPlus, MatchingNetwork
@@ -60,6 +61,9 @@ class CFBIAdapter(TorchAdapter):
         self.inputs, self.matching = self.parse_options(preset, rate, min_pixels, half, max_edge, scales, flip)
         super().__init__(checkpoint, device, **options)
         fold_frozen_norms(self.network.feature_extracter)  # type: ignore[arg-type]
+        if device == "cpu":
+            # 1 x 1 convolutions run about twice as fast on rows of channels.
+            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._session: Session | None = None
 
     @staticmethod

@@ -12,6 +12,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+def channel_squares(x: Tensor) -> Tensor:
+    """Sums of squares over H x W: N x C x H x W -> N x C x 1 x 1."""
+    if x.stride(1) == 1 and x.device.type == "cpu":
+        # Channels last: blocks of pixels that stay in the cache; PyTorch's own reduction is seven times slower here.
+        sums = [sum(block.square().sum(0) for block in _pixels(image).split(256)) for image in x]
+        return torch.stack(cast("list[Tensor]", sums))[:, :, None, None]
+    return torch.linalg.vector_norm(x, dim=(2, 3), keepdim=True).square()
+
+
+def _pixels(image: Tensor) -> Tensor:
+    """C x H x W, channels last -> (H W) x C."""
+    return image.permute(1, 2, 0).flatten(0, 1)
+
+
 class GCT(nn.Module):
     """Gated channel transformation (Yang et al. 2020): channels compete through their energies."""
 
@@ -24,7 +38,7 @@ class GCT(nn.Module):
 
     def gate(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
         """N x C x H x W (times `scale`, N x C x 1 x 1, where given) -> the factor of each channel, N x C x 1 x 1."""
-        squares = torch.linalg.vector_norm(x, dim=(2, 3), keepdim=True).square()
+        squares = channel_squares(x)
         return self.gate_of(squares if scale is None else squares * scale.square())
 
     def gate_of(self, squares: Tensor) -> Tensor:
@@ -62,13 +76,31 @@ def scaled_conv(x: Tensor, conv: nn.Conv2d, scale: Tensor) -> Tensor:
     if conv.kernel_size == (1, 1):
         if conv.stride != (1, 1):
             x = x[:, :, :: conv.stride[0], :: conv.stride[1]]
-        weight = conv.weight.flatten(1) * scale.flatten(1)[:, None]
-        return torch.bmm(weight, x.flatten(2)).unflatten(2, x.shape[-2:])
+        return scaled_product(x, conv.weight.flatten(1) * scale.flatten(1)[:, None])
     maps = [
         F.conv2d(x[n : n + 1], conv.weight * scale[n], None, conv.stride, conv.padding, conv.dilation)
         for n in range(len(x))
     ]
     return torch.cat(maps)
+
+
+def scaled_product(x: Tensor, weight: Tensor, plus: Tensor | None = None) -> Tensor:
+    """1 x 1 convolution with weights of its own for every slot, in the memory format of x.
+
+    x: N x C x H x W. weight: N x outputs x C. plus: a summand that this function returned, may be overwritten.
+    """
+    height, width = x.shape[-2:]
+    if x.stride(1) == 1:  # channels last: pixels are rows
+        pixels = x.permute(0, 2, 3, 1).reshape(len(x), height * width, -1)
+        transposed = weight.transpose(1, 2)
+        if plus is None:
+            rows = torch.bmm(pixels, transposed)
+        else:
+            rows = plus.permute(0, 2, 3, 1).flatten(1, 2).baddbmm_(pixels, transposed)
+        return rows.unflatten(1, (height, width)).permute(0, 3, 1, 2)
+    columns = x.flatten(2)
+    rows = torch.bmm(weight, columns) if plus is None else plus.flatten(2).baddbmm_(weight, columns)
+    return rows.unflatten(2, (height, width))
 
 
 class GCTBottleneck(nn.Module):
