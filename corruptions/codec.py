@@ -18,8 +18,8 @@ from robust_vos_bench.datasets.video import Frame
 
 H264_CRF = (28.0, 33.0, 38.0, 43.0, 48.0)
 H265_CRF = (30.0, 35.0, 40.0, 45.0, 50.0)
-H264_KBITS = (800.0, 400.0, 200.0, 120.0, 70.0)
-H265_KBITS = (400.0, 200.0, 120.0, 70.0, 40.0)
+H264_KBITS = (1000.0, 600.0, 350.0, 200.0, 120.0)
+H265_KBITS = (600.0, 350.0, 200.0, 120.0, 70.0)
 PACKET_LOSS = (0.005, 0.01, 0.02, 0.05, 0.1)
 BIT_ERRORS = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4)
 
@@ -100,7 +100,7 @@ def h265_crf(frames: Iterable[Frame], severity: float, draw: Draw) -> Iterator[F
     values=H264_KBITS,
 )
 def h264_bitrate(frames: Iterable[Frame], severity: float, draw: Draw) -> Iterator[Frame]:
-    """H.264 at 800 / 400 / 200 / 120 / 70 kbit/s for 480p at 24 frames/s."""
+    """H.264 at 1000 / 600 / 350 / 200 / 120 kbit/s for 480p at 24 frames/s."""
     return _at_rate(frames, "libx264", "medium", at_severity(H264_KBITS, severity), draw.fps)
 
 
@@ -114,7 +114,7 @@ def h264_bitrate(frames: Iterable[Frame], severity: float, draw: Draw) -> Iterat
     values=H265_KBITS,
 )
 def h265_bitrate(frames: Iterable[Frame], severity: float, draw: Draw) -> Iterator[Frame]:
-    """H.265 at 400 / 200 / 120 / 70 / 40 kbit/s for 480p at 24 frames/s."""
+    """H.265 at 600 / 350 / 200 / 120 / 70 kbit/s for 480p at 24 frames/s."""
     return _at_rate(frames, "libx265", "veryfast", at_severity(H265_KBITS, severity), draw.fps)
 
 
