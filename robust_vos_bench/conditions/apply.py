@@ -241,8 +241,10 @@ def _moved(mask: Mask, frames: CorruptedFrames, t: int, keep_ids: bool = False) 
     moved = _check_mask(frames.spec.move_mask(mask, severity, draw), mask, frames.condition, frames.video.name, t)
     if keep_ids:
         # A prompt that loses an object of a few pixels would silently take it out of the benchmark.
-        for lost in set(np.unique(mask).tolist()) - set(np.unique(moved).tolist()) - {0}:
-            moved = np.where(mask == lost, mask, moved)
+        # Such an object stays where it was; that may cover another one of a few pixels, hence the loop.
+        ids = set(np.unique(mask).tolist()) - {0}
+        while lost := ids - set(np.unique(moved).tolist()):
+            moved = np.where(np.isin(mask, list(lost)), mask, moved)
     return moved
 
 
