@@ -83,12 +83,15 @@ def _blob(rng: np.random.Generator, centre: tuple[float, float], radius: float) 
 
 @per_video
 def _dirt(draw: Draw, height: int, width: int, count: int) -> NDArray[np.float32]:
-    """Opacity of the dirt, float32 (H, W), 0..0.9: specks of 0.4 to 3 %, smudges of 8 to 20 % of the short side."""
+    """Opacity of dark and of light dirt, float32 (2, H, W), 0..0.9.
+
+    Specks have a radius of 0.4 to 3 % of the short side, one dark, the next light; smudges of 8 to 20 % are light.
+    """
     import cv2
 
     rng = draw.video_rng("dirt")
     side = min(height, width)
-    clear = np.ones((height, width), np.float32)
+    clear = np.ones((2, height, width), np.float32)
     for number in range(count):
         smudge = number % 12 == 0
         radius = side * (rng.uniform(0.08, 0.2) if smudge else 0.004 * (0.03 / 0.004) ** rng.random())
@@ -105,7 +108,7 @@ def _dirt(draw: Draw, height: int, width: int, count: int) -> NDArray[np.float32
         spot = np.zeros((high[1] - low[1], high[0] - low[0]), np.float32)
         cv2.fillPoly(spot, [outline - (low * 16).astype(np.int32)], 1.0, cv2.LINE_AA, 4)
         spot = cv2.GaussianBlur(spot, (0, 0), softness)
-        clear[low[1] : high[1], low[0] : high[0]] *= 1.0 - np.float32(opacity) * spot
+        clear[1 - number % 2, low[1] : high[1], low[0] : high[0]] *= 1.0 - np.float32(opacity) * spot
     return np.ascontiguousarray(1.0 - np.clip(clear, 0.1, 1.0))
 
 
@@ -122,11 +125,16 @@ def _per_megapixel(density: float, frame: Frame) -> int:
     values=SPECKS,
 )
 def lens_dirt(frame: Frame, severity: float, draw: Draw) -> Frame:
-    """20 / 45 / 80 / 130 / 200 specks per megapixel (every twelfth a smudge) that hide 15 to 90 % with a dull brown."""
+    """20 / 45 / 80 / 130 / 200 specks per megapixel (every twelfth a smudge) that hide 15 to 90 %.
+
+    Half are dark against the light, half are lit dust, so that they show on bright and on dark scenes.
+    """
     count = _per_megapixel(at_severity(SPECKS, severity), frame)
-    hidden = _dirt(pattern(draw), frame.shape[0], frame.shape[1], count)[..., None]
-    colour = np.array((46.0, 40.0, 32.0), np.float32)
-    return np.rint(frame + hidden * (colour - frame)).astype(np.uint8)
+    picture = frame.astype(np.float32)
+    colours = np.array(((46.0, 40.0, 32.0), (158.0, 152.0, 142.0)), np.float32)
+    for opacity, colour in zip(_dirt(pattern(draw), frame.shape[0], frame.shape[1], count), colours):
+        picture += opacity[..., None] * (colour - picture)
+    return np.rint(picture).astype(np.uint8)
 
 
 @per_video

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from robust_vos_bench.corruptions.camera import READ_NOISE, STOPS_LOST, WHITE_ELECTRONS
+from robust_vos_bench.corruptions.camera import READ_NOISE, STOPS_LOST, WHITE_ELECTRONS, _dirt
 
 from robust_vos_bench.conditions import Draw, find_corruption
 
@@ -59,10 +59,18 @@ def test_lens_faults_stay_in_place_and_grow(name: str, photo: np.ndarray, make_d
     assert not np.array_equal(other, spoil(photo, 3.0, make_draw(name, 3)))
 
 
-def test_dirt_of_a_lower_severity_is_still_there(photo: np.ndarray, make_draw: MakeDraw) -> None:
-    white = np.full_like(photo, 255)
-    mild, heavy = (find_corruption("lens_dirt").function(white, s, make_draw("lens_dirt", int(s))) for s in (2.0, 5.0))
-    assert (heavy <= mild).all() and (heavy < mild).any()
+def test_dirt_of_a_lower_severity_is_still_there(make_draw: MakeDraw) -> None:
+    draw = make_draw("lens_dirt")
+    mild, heavy = (_dirt(draw, 200, 300, count) for count in (5, 40))
+    assert (heavy >= mild - 1e-6).all() and (heavy > mild + 0.1).any()
+    assert (mild > 0.1).any() and heavy.max() <= 0.9
+
+
+def test_dirt_shows_on_bright_and_dark_scenes(make_draw: MakeDraw) -> None:
+    for grey in (5, 100, 250):
+        flat = np.full((200, 200, 3), grey, np.uint8)
+        spoiled = find_corruption("lens_dirt").function(flat, 5.0, make_draw("lens_dirt", 5)).astype(int)
+        assert np.abs(spoiled - grey).max() > 40
 
 
 @pytest.mark.parametrize("name", NAMES)
