@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,20 +56,27 @@ def _displacement(
     size: tuple[int, int], severity: float, draw: Draw
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     from robust_vos_bench.corruptions.kernels.geometry import node_shape, smooth_field
+    from robust_vos_bench.corruptions.kernels.memo import video_layer
+
+    sigma = (0.01 * size[0], 0.01 * size[1])
+
+    def field(stream: str) -> NDArray[np.float32]:
+        nodes = draw.rng(stream).standard_normal(node_shape(size, sigma), dtype=np.float32)
+        return smooth_field(nodes, size, sigma)
 
     # Noise uniform within half a percent of the *height* for both axes, as in the reference.
-    reach = np.float32(0.005 * size[0] / math.sqrt(3.0) * at_severity(_ELASTIC, severity))
-    sigma = (0.01 * size[0], 0.01 * size[1])
-    shape = node_shape(size, sigma)
-    fields = []
-    for axis in ("x", "y"):
-        nodes = draw.rng(axis).standard_normal(shape, dtype=np.float32)
+    reach = 0.005 * size[0] / math.sqrt(3.0) * at_severity(_ELASTIC, severity)
+    turn = 2.0 * math.pi * draw.frame / (4.0 * draw.fps)
+    moves = []
+    for axis in ("y", "x"):
+        move = video_layer(draw, partial(field, axis), axis, size)
         if draw.temporal == "drift":
-            turn = 2.0 * math.pi * draw.frame / (4.0 * draw.fps)
-            other = draw.video_rng(f"{axis} quarter").standard_normal(shape, dtype=np.float32)
-            nodes = np.float32(math.cos(turn)) * nodes + np.float32(math.sin(turn)) * other
-        fields.append(smooth_field(nodes * reach, size, sigma))
-    return fields[1], fields[0]
+            other = video_layer(draw, partial(field, f"{axis} quarter"), f"{axis} quarter", size)
+            move = move * np.float32(reach * math.cos(turn)) + other * np.float32(reach * math.sin(turn))
+        else:
+            move = move * np.float32(reach)
+        moves.append(move)
+    return moves[0], moves[1]
 
 
 def move_elastic(mask: Mask, severity: float, draw: Draw) -> Mask:

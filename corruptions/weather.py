@@ -49,14 +49,15 @@ def _level(table: tuple[tuple[float, ...], ...], severity: float) -> list[float]
 )
 def snow(frame: Frame, severity: float, draw: Draw) -> Frame:
     """Two layers of streaked flakes; in drift they fall along their streaks, half a frame height in a second."""
+    from robust_vos_bench.corruptions.kernels.memo import video_layer
     from robust_vos_bench.corruptions.kernels.weather import add_snow, snow_layer
 
     mean, std, zoom, floor, radius, sigma, keep = _level(_SNOW, severity)
     size = (frame.shape[0], frame.shape[1])
-    rng = draw.rng("flakes")
     angle = draw.rng("angle").uniform(-135.0, -45.0)
     drifts = draw.temporal == "drift"
-    layer = snow_layer(size, mean, std, zoom, floor, round(radius), sigma, angle, rng, periodic=drifts)
+    facts = (size, mean, std, zoom, floor, round(radius), sigma, angle)
+    layer = video_layer(draw, lambda: snow_layer(*facts, draw.rng("flakes"), periodic=drifts), facts)
     turned = np.ascontiguousarray(layer[::-1, ::-1])
     if drifts:
         way = 0.5 * size[0] * draw.frame / draw.fps
@@ -118,11 +119,12 @@ def _bounce(place: float, room: int) -> int:
 )
 def fog(frame: Frame, severity: float, draw: Draw) -> Frame:
     """Diamond-square fog; in drift it moves sideways by 5 to 10 percent of the width in a second."""
+    from robust_vos_bench.corruptions.kernels.memo import video_layer
     from robust_vos_bench.corruptions.kernels.weather import add_fog, plasma, plasma_size
 
     thickness, decay = _level(_FOG, severity)
     side = plasma_size((frame.shape[0], frame.shape[1]))
-    field = plasma(side, decay, draw.rng("fractal"))
+    field = video_layer(draw, lambda: plasma(side, decay, draw.rng("fractal")), side, decay)
     top = left = 0
     if draw.temporal == "drift":
         wind = draw.video_rng("wind")
@@ -143,19 +145,22 @@ def fog(frame: Frame, severity: float, draw: Draw) -> Frame:
 )
 def spatter(frame: Frame, severity: float, draw: Draw) -> Frame:
     """Spatter of the nearest whole level; in drift it runs down by three percent of the height in a second."""
+    from robust_vos_bench.corruptions.kernels.memo import video_layer
     from robust_vos_bench.corruptions.kernels.weather import liquid, mud_spots, tint, unwrap, water_drops
 
     mean, std, sigma, floor, last, kind = _SPATTER[min(max(math.floor(severity + 0.5), 1), 5) - 1]
     size = (frame.shape[0], frame.shape[1])
     drifts = draw.temporal == "drift"
-    field = liquid(size, mean, std, sigma, draw.rng("liquid"), periodic=drifts)
-    if kind == "water":
-        layer, colour = water_drops(field, floor) * np.float32(last), _WATER
-    else:
-        layer, colour = mud_spots(field, floor, last), _MUD
+
+    def make() -> NDArray[np.float32]:
+        field = liquid(size, mean, std, sigma, draw.rng("liquid"), periodic=drifts)
+        layer = water_drops(field, floor) * np.float32(last) if kind == "water" else mud_spots(field, floor, last)
+        return np.ascontiguousarray(unwrap(layer, size)) if drifts else layer
+
+    layer = video_layer(draw, make, size, mean, std, sigma, floor, last)
     if drifts:
-        layer = _roll(unwrap(layer, size), 0.03 * size[0] * draw.frame / draw.fps, 0.0)
-    return tint(frame, layer, colour, covers=kind == "mud")
+        layer = _roll(layer, 0.03 * size[0] * draw.frame / draw.fps, 0.0)
+    return tint(frame, layer, _WATER if kind == "water" else _MUD, covers=kind == "mud")
 
 
 @corruption(
