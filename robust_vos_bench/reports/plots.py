@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
 import re
@@ -133,4 +134,11 @@ def svg(figure: Figure, alt: str) -> str:
     body = body[body.index("<svg") :].replace(_INK, "currentColor")
     body = re.sub(r'<svg ([^>]*?)width="[\d.]+pt" height="[\d.]+pt"', r"<svg \1", body, count=1)
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = _own_ids(body, hashlib.sha256(alt.encode()).hexdigest()[:6])
     return body.replace("<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', 1)
+
+
+def _own_ids(body: str, prefix: str) -> str:
+    """Ids that are the same in every process and differ between the figures of one page."""
+    names = {name: f"{prefix}-{i}" for i, name in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]+)"', body)))}
+    return re.sub(r'(\bid="|href="#|url\(#)([^")]+)', lambda m: m.group(1) + names.get(m.group(2), m.group(2)), body)
