@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from robust_vos_bench.adapters.cfbi.model import CFBIAdapter
@@ -32,8 +33,6 @@ class Golden:
 
 def load(shared: Path, davis: Path, name: str) -> Golden:
     """A golden by file stem, or a skip where it is not there."""
-    import pytest
-
     path = shared / "models" / "cfbi" / "golden" / f"{name}.npz"
     if not path.is_file():
         pytest.skip(f"no golden {path.name}")
@@ -94,9 +93,9 @@ def clip(davis: Path, scene: str, frames: int) -> Video:
     return Video.from_arrays(images, three)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=3)
 def adapter(variant: str) -> CFBIAdapter:
-    """A variant with recipe weights; building one takes seconds, so the last is kept."""
+    """A variant with recipe weights; building one takes seconds, so they are kept."""
     return CFBIAdapter("random", variant=variant)
 
 
