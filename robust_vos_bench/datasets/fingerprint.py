@@ -6,8 +6,9 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -25,27 +26,33 @@ def cache_folder() -> Path:
 def file_fingerprint(identity: str, paths: Sequence[Path]) -> str:
     """Hex sha256 over `identity` and the name, folder name and bytes of every file, in order.
 
-    Files whose size and times of change are as last time are not read again (the digest of the list is kept
-    in the cache folder). Raises DataError, naming the file, where one is missing.
+    Raises DataError, naming the file, where one is missing.
     """
-    stamps = hashlib.sha256(f"{_VERSION}\0{identity}\0".encode())
-    try:
-        for path in paths:
+    return str(remembered("fingerprints", identity, paths, lambda: _digest(identity, paths)))
+
+
+def remembered(kind: str, identity: str, paths: Sequence[Path], make: Callable[[], Any]) -> Any:
+    """What `make` finds out about some files (a JSON value), kept in the cache folder.
+
+    Files whose size and times of change are as last time are not read again. Raises DataError, naming the file,
+    where one is missing.
+    """
+    stamps = hashlib.sha256(f"{_VERSION}\0{kind}\0{identity}\0".encode())
+    for path in paths:
+        try:
             status = path.stat()
-            stamps.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ctime_ns}\n".encode())
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+        stamps.update(f"{path.absolute()}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ctime_ns}\n".encode())
     key = stamps.hexdigest()
-    kept = cache_folder() / "fingerprints" / key[:2] / key[2:]
-    with contextlib.suppress(OSError, ValueError):
-        digest = json.loads(kept.read_text())["sha256"]
-        if len(digest) == 64:
-            return str(digest)
-    digest = _digest(identity, paths)
+    kept = cache_folder() / kind / key[:2] / key[2:]
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return json.loads(kept.read_text())["found"]
+    found = make()
     with contextlib.suppress(OSError, DataError):  # a cache that cannot be written only costs time
         kept.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(kept, json.dumps({"sha256": digest}).encode(), durable=False)
-    return digest
+        write_bytes(kept, json.dumps({"found": found}).encode(), durable=False)
+    return found
 
 
 def file_sha256(path: Path) -> str:

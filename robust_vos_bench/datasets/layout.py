@@ -11,7 +11,7 @@ import numpy as np
 
 from robust_vos_bench.datasets.dataset import Dataset
 from robust_vos_bench.datasets.files import BINARISE, FrameFiles, MaskFiles, list_frames, list_masks
-from robust_vos_bench.datasets.fingerprint import file_fingerprint
+from robust_vos_bench.datasets.fingerprint import file_fingerprint, remembered
 from robust_vos_bench.datasets.images import image_size, read_mask
 from robust_vos_bench.datasets.video import Mask, Truth, Video
 from robust_vos_bench.errors import DataError, UsageError, unknown
@@ -136,15 +136,23 @@ class FolderDataset(Dataset):
         masks = self.mask_paths(name)
         if not masks:
             raise DataError(f"{self.masks_root / name}: no annotations (.png) of video {name!r}")
+        candidates = dict(list(masks.items())[:1]) if self.first_frame_objects else dict(masks)
+        # Long videos hold thousands of masks (LVOS); what their first look found is kept.
+        found = remembered(
+            "appearances", self._identity(name), list(candidates.values()), lambda: self._scan(candidates)
+        )
+        first = {int(i): str(stem) for i, stem in found.items()}
+        if not first:
+            path = next(iter(candidates.values()))
+            raise DataError(f"{path}: holds no object{self._why_empty(path)}; video {name!r} has nothing to segment")
+        return first
+
+    def _scan(self, masks: Mapping[str, Path]) -> dict[int, str]:
         first: dict[int, str] = {}
         size = image_size(next(iter(masks.values())))
-        candidates = list(masks.items())[:1] if self.first_frame_objects else list(masks.items())
-        for stem, path in candidates:
+        for stem, path in masks.items():
             for i in ids_in(self.map_mask(read_mask(path, size))):
                 first.setdefault(i, stem)
-        if not first:
-            path = candidates[0][1]
-            raise DataError(f"{path}: holds no object{self._why_empty(path)}; video {name!r} has nothing to segment")
         return first
 
     def _prompts(self, name: str, stems: tuple[str, ...], size: tuple[int, int]) -> dict[int, Mask]:

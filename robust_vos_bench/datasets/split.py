@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import shutil
@@ -12,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from robust_vos_bench.conditions import Condition, PresetInfo, condition_fingerprint
-from robust_vos_bench.datasets.atomic import WriteError, make_folder, write_bytes
+from robust_vos_bench.datasets.atomic import WriteError, make_folder, write_bytes, write_error
 from robust_vos_bench.datasets.dataset import Dataset
 from robust_vos_bench.datasets.layout import FolderDataset
-from robust_vos_bench.datasets.write import FORMATS, VideoRecord, finished, tool, write_video
-from robust_vos_bench.errors import DataError, RvosError
+from robust_vos_bench.datasets.write import FORMATS, RECORDS, VideoRecord, finished, tool, write_video
+from robust_vos_bench.errors import DataError, RvosError, UsageError
 
 MANIFEST = "rvos-bench.json"
 """In the split's folder: what it is, how far it is, and the hash of every file."""
@@ -79,9 +80,23 @@ def write_splits(
     and undamaged are kept, so the same command goes on where it stopped. A video that fails does not stop the
     others; a full or read-only disk does (WriteError). Raises DataError where a folder holds something else.
     """
+    with contextlib.ExitStack() as locks:
+        for condition in conditions:
+            _check(dataset, condition, output / condition.label, format, preset)
+            locks.enter_context(_locked(output / condition.label))
+            _announce(dataset, condition, output / condition.label, format, preset)
+        yield from _write_all(dataset, conditions, output, format, workers, preset)
+
+
+def _write_all(
+    dataset: Dataset,
+    conditions: Sequence[Condition],
+    output: Path,
+    format: str,
+    workers: int,
+    preset: PresetInfo | None,
+) -> Iterator[Outcome]:
     suffix = FORMATS[format]
-    for condition in conditions:
-        _prepare(dataset, condition, output / condition.label, format, preset)
     left = {condition: len(dataset.videos) for condition in conditions}
     done: dict[Condition, dict[str, VideoRecord]] = {condition: {} for condition in conditions}
     for outcome in _run(dataset, units(dataset, conditions), output, suffix, workers):
@@ -135,8 +150,8 @@ def _unit(dataset: Dataset, unit: Unit, folder: Path, suffix: str) -> Outcome:
         return Outcome(unit, error=error)
 
 
-def _prepare(dataset: Dataset, condition: Condition, folder: Path, format: str, preset: PresetInfo | None) -> None:
-    """Make the folder and say in it what it will be; refuse one that is something else."""
+def _check(dataset: Dataset, condition: Condition, folder: Path, format: str, preset: PresetInfo | None) -> None:
+    """Refuse a folder that is something else."""
     if isinstance(dataset, FolderDataset) and folder.resolve() == dataset.layout_root.resolve():
         raise DataError(f"{folder}: is the folder of the data set itself; choose another --output")
     manifest = folder / MANIFEST
@@ -154,12 +169,38 @@ def _prepare(dataset: Dataset, condition: Condition, folder: Path, format: str, 
                 )
     elif folder.is_dir() and any(folder.iterdir()):
         raise DataError(f"{folder}: is not empty and was not written by rvos-bench; choose another --output")
-    make_folder(folder)
-    _write_manifest(folder, {**facts, "status": "incomplete"})
+
+
+def _announce(dataset: Dataset, condition: Condition, folder: Path, format: str, preset: PresetInfo | None) -> None:
+    """Say in the folder what it will be, and write what lies beside frames and annotations."""
+    _write_manifest(folder, {**_facts(dataset, condition, format, preset), "status": "incomplete"})
     if isinstance(dataset, FolderDataset):
         for path, data in dataset.list_files().items():
             make_folder((folder / path).parent)
             write_bytes(folder / path, data)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Only one process writes a split at a time; the lock goes with the process, however it ends."""
+    make_folder(folder / RECORDS)
+    try:
+        import fcntl
+    except ImportError:  # Windows: two commands in one folder are the user's to avoid
+        yield
+        return
+    try:
+        file = (folder / RECORDS / "lock").open("a")
+    except OSError as error:
+        raise write_error(folder / RECORDS / "lock", error) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(
+                f"{folder} is being written by another command; wait for it or choose another --output"
+            ) from (error)
+        yield
 
 
 def _finish(

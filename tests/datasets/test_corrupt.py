@@ -22,7 +22,7 @@ from robust_vos_bench.conditions import Condition, corrupt_truth, corrupt_video,
 from robust_vos_bench.datasets import Dataset, open_dataset
 from robust_vos_bench.datasets.images import read_frame, write_mask
 from robust_vos_bench.datasets.split import MANIFEST, Outcome, write_splits
-from robust_vos_bench.errors import DataError
+from robust_vos_bench.errors import DataError, UsageError
 
 
 def write(data: Dataset, conditions: list[Condition], output: Path, **options: object) -> list[Outcome]:
@@ -205,6 +205,18 @@ def test_other_folders_are_left_alone(davis2017: Path, tmp_path: Path) -> None:
     write(data, conditions, tmp_path / "c")
     with pytest.raises(DataError, match="holds another split"):
         write(data, conditions, tmp_path / "c", format="jpg")
+
+
+def test_two_commands_in_one_folder(davis2017: Path, tmp_path: Path) -> None:
+    data = open_dataset("davis2017:val", davis2017)
+    conditions = chosen("brightness", "contrast")
+    first = write_splits(data, conditions[:1], tmp_path)
+    next(first)
+    with pytest.raises(UsageError, match="being written by another"):
+        write(data, conditions[:1], tmp_path)
+    assert all(o.record for o in write(data, conditions[1:], tmp_path)), "another condition is another folder"
+    list(first)
+    assert all(o.kept for o in write(data, conditions, tmp_path))
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:

@@ -163,6 +163,7 @@ def test_paths_pass_through_their_keys() -> None:
 def test_opening_data_sets_imports_nothing_heavy() -> None:
     code = (
         "import sys; from robust_vos_bench.datasets import open_dataset; open_dataset('demo').video('cat');"
+        "import robust_vos_bench.cli.data, robust_vos_bench.cli.corrupt;"
         "print([m for m in ('torch', 'cv2', 'pandas', 'numba', 'skimage') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -12,7 +12,7 @@ import pytest
 from dataset_files import boxes, numbers, picture, write_video
 from PIL import Image
 
-from robust_vos_bench.datasets import dataset_names, open_dataset
+from robust_vos_bench.datasets import dataset_names, layout, open_dataset
 from robust_vos_bench.datasets.images import read_mask, write_mask
 from robust_vos_bench.datasets.youtube_vos import YouTubeVOS
 from robust_vos_bench.errors import DataError, UsageError
@@ -289,6 +289,23 @@ def test_fingerprint_of_meta(youtubevos: Path) -> None:
     meta["videos"]["0a1b"]["objects"]["6"]["category"] = "ape"
     path.write_text(json.dumps(meta))
     assert open_dataset("youtubevos2019:valid", youtubevos).fingerprint("0a1b") != before
+
+
+def test_what_was_found_out_is_kept_until_a_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RVOS_BENCH_CACHE", str(tmp_path / "cache"))
+    masks = {s: boxes([1], t) for t, s in enumerate(numbers(5))}
+    write_video(tmp_path / "in", "a", masks, numbers(5))
+    assert open_dataset("folder", tmp_path / "in").video("a").first_frames == {1: 0}
+    reads: list[Path] = []
+    monkeypatch.setattr(layout, "read_mask", lambda path, size=None: (reads.append(path), read_mask(path, size))[1])
+    assert open_dataset("folder", tmp_path / "in").video("a").first_frames == {1: 0}
+    assert [path.name for path in reads] == ["00000.png"], "only the prompt itself is decoded again"
+    write_mask(tmp_path / "in/Annotations/a/00003.png", boxes([1, 2], 3))
+    assert open_dataset("folder", tmp_path / "in").video("a").first_frames == {1: 0, 2: 3}
+    for kept in (tmp_path / "cache").rglob("*"):
+        if kept.is_file():
+            kept.write_text("{")
+    assert open_dataset("folder", tmp_path / "in").video("a").first_frames == {1: 0, 2: 3}
 
 
 def test_data_sets_travel_to_workers(davis2017: Path, youtubevos: Path) -> None:
