@@ -46,7 +46,7 @@ def photograph(name: str) -> NDArray[np.uint8]:
     return pixels
 
 
-_ADVICE = "install scikit-image as constraints.txt pins it: pip install --force-reinstall scikit-image==0.26.0"
+_ADVICE = "install one that has it (0.22 and 0.26 are known to): pip install --force-reinstall scikit-image==0.26.0"
 
 
 def _folder() -> Path:
