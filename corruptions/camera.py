@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 from robust_vos_bench.corruptions._optics import to_linear
+from robust_vos_bench.corruptions._particles import scale_of
 from robust_vos_bench.corruptions._pattern import pattern, per_video
 
 from robust_vos_bench.conditions.corruption import at_severity, corruption
@@ -89,6 +90,11 @@ def _dirt(draw: Draw, height: int, width: int, count: int) -> NDArray[np.float32
     """
     import cv2
 
+    # Dirt is soft: beyond 480 rows it is drawn at 480 and enlarged, where wide blurs would take minutes at 4K.
+    scale = max(1.0, scale_of(height, width))
+    if scale > 1.0:
+        small = _dirt(draw, round(height / scale), round(width / scale), count)
+        return np.stack([cv2.resize(part, (width, height), interpolation=cv2.INTER_LINEAR) for part in small])
     rng = draw.video_rng("dirt")
     side = min(height, width)
     clear = np.ones((2, height, width), np.float32)
@@ -112,8 +118,10 @@ def _dirt(draw: Draw, height: int, width: int, count: int) -> NDArray[np.float32
     return np.ascontiguousarray(1.0 - np.clip(clear, 0.1, 1.0))
 
 
-def _per_megapixel(density: float, frame: Frame) -> int:
-    return max(1, round(density * frame.shape[0] * frame.shape[1] / 1e6))
+def _count(density: float, frame: Frame) -> int:
+    """How many spots a frame has, for a density per megapixel at 480 rows; at least one."""
+    height, width = frame.shape[:2]
+    return max(1, round(density * height * width / 1e6 / scale_of(height, width) ** 2))
 
 
 @corruption(
@@ -121,15 +129,15 @@ def _per_megapixel(density: float, frame: Frame) -> int:
     "camera",
     temporal=("video",),
     summary="Specks and smudges on the lens, out of focus, in one place for the whole video",
-    unit="specks per megapixel",
+    unit="specks per megapixel at 480 rows",
     values=SPECKS,
 )
 def lens_dirt(frame: Frame, severity: float, draw: Draw) -> Frame:
-    """20 / 45 / 80 / 130 / 200 specks per megapixel (every twelfth a smudge) that hide 15 to 90 %.
+    """20 / 45 / 80 / 130 / 200 specks per megapixel at 480 rows (every twelfth a smudge) that hide 15 to 90 %.
 
     Half are dark against the light, half are lit dust, so that they show on bright and on dark scenes.
     """
-    count = _per_megapixel(at_severity(SPECKS, severity), frame)
+    count = _count(at_severity(SPECKS, severity), frame)
     picture = frame.astype(np.float32)
     colours = np.array(((46.0, 40.0, 32.0), (158.0, 152.0, 142.0)), np.float32)
     for opacity, colour in zip(_dirt(pattern(draw), frame.shape[0], frame.shape[1], count), colours):
@@ -174,18 +182,18 @@ def _drops(draw: Draw, height: int, width: int, count: int) -> tuple[NDArray[np.
     "camera",
     temporal=("video",),
     summary="Drops of water on the lens that show the scene small and upside down",
-    unit="drops per megapixel",
+    unit="drops per megapixel at 480 rows",
     values=DROPS,
 )
 def lens_drops(frame: Frame, severity: float, draw: Draw) -> Frame:
-    """40 / 80 / 140 / 220 / 340 drops per megapixel, radius 1.2 to 6 % of the short side, in place for the video.
+    """40 / 80 / 140 / 220 / 340 drops per megapixel at 480 rows, radius 1.2 to 6 % of the short side.
 
     Truth stays where it is: under a drop the object is hidden by a picture of somewhere else.
     """
     import cv2
 
     height, width = frame.shape[:2]
-    count = _per_megapixel(at_severity(DROPS, severity), frame)
+    count = _count(at_severity(DROPS, severity), frame)
     opacity, map_x, map_y, brightness = _drops(pattern(draw), height, width, count)
     soft = cv2.blur(np.ascontiguousarray(frame), (5, 5))
     seen = cv2.remap(soft, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from robust_vos_bench.corruptions.camera import READ_NOISE, STOPS_LOST, WHITE_ELECTRONS, _dirt
 
-from robust_vos_bench.conditions import Draw, find_corruption
+from robust_vos_bench.conditions import Draw, corruptions, find_corruption
 
 MakeDraw = Callable[..., Draw]
 NAMES = ("low_light", "lens_dirt", "lens_drops")
+_OURS = ("camera", "davis_c", "drifting", "robust_pvos", "temporal")
 
 
 def linear(code: np.ndarray) -> np.ndarray:
@@ -82,3 +83,23 @@ def test_any_size(name: str, size: tuple[int, int], make_draw: MakeDraw) -> None
         result = find_corruption(name).function(frame, severity, make_draw(name, round(severity)))
         assert result.shape == frame.shape and result.dtype == np.uint8
     assert np.array_equal(frame, before)
+
+
+@pytest.mark.parametrize("name", ["lens_dirt", "lens_drops"])
+def test_a_larger_frame_is_as_dirty(name: str, make_draw: MakeDraw) -> None:
+    rows, columns = np.mgrid[0:1200, 0:1500]
+    large = np.stack([rows // 5, columns // 6, (rows + columns) // 11], axis=2).astype(np.uint8)
+    hit = []
+    for frame in (large[::3, ::3], large):
+        spoiled = find_corruption(name).function(np.ascontiguousarray(frame), 4.0, make_draw(name, 4)).astype(int)
+        hit.append((np.abs(spoiled - frame).max(axis=2) > 10).mean())
+    assert hit[1] == pytest.approx(hit[0], rel=0.3)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_4k(photo: np.ndarray, make_draw: MakeDraw) -> None:
+    large = np.ascontiguousarray(np.tile(photo, (5, 8, 1))[:2160, :3840])
+    for name, spec in corruptions().items():
+        if spec.scope == "frame" and spec.function.__module__.rpartition(".")[2] in _OURS:
+            assert spec.function(large, float(spec.levels), make_draw(name, spec.levels)).shape == large.shape
