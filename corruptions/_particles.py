@@ -53,7 +53,7 @@ def _fold(canvas: NDArray[np.uint8], height: int, width: int, margin: int) -> ND
     return np.ascontiguousarray(middle[:, margin : width + margin])
 
 
-@per_video
+@per_video(keep=6)
 def streak_tile(
     draw: Draw, height: int, width: int, layer: Layer, count: int, reach: tuple[float, float]
 ) -> NDArray[np.uint8]:
@@ -75,7 +75,7 @@ def streak_tile(
     return _fold(np.asarray(cv2.GaussianBlur(canvas, (3, 3), 0), np.uint8), rows, columns, margin)
 
 
-@per_video
+@per_video(keep=6)
 def flake_tile(draw: Draw, height: int, width: int, layer: Layer, count: int) -> NDArray[np.uint8]:
     """Opacity of `count` soft flakes; uint8, endless both ways."""
     import cv2
@@ -110,7 +110,7 @@ def shifted(tile: NDArray[np.uint8], height: int, width: int, x: float, y: float
     return np.asarray(moved, np.uint8).reshape(height, width)
 
 
-@per_video
+@per_video(keep=4)
 def _cloud(draw: Draw, stream: str) -> NDArray[np.float32]:
     """Endless 256 x 256 noise with a spectrum that falls with frequency; mean 0, standard deviation 1."""
     rng = draw.rng(stream)

@@ -23,28 +23,32 @@ def pattern(draw: Draw) -> Draw:
     return replace(draw, severity=0)
 
 
-def per_video(make: Callable[..., T]) -> Callable[..., T]:
-    """Remember what `make(draw, *args)` gave for the last few videos; args are hashable.
+def per_video(keep: int) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    """Decorator: remember the last `keep` results of `make(draw, *args)` with hashable args.
 
     `make` may use nothing of the draw but its generators `rng` (of the video, or of the frame in mode "frame") and
     `video_rng`, so that a result that is remembered and one that is made again are the same.
     """
-    kept: OrderedDict[Hashable, T] = OrderedDict()
-    lock = Lock()
 
-    @wraps(make)
-    def remembered(draw: Draw, *args: Hashable) -> T:
-        frame = draw.frame if draw.temporal == "frame" else None
-        key = (draw.corruption, draw.version, draw.severity, draw.seed, draw.dataset, draw.video, frame, args)
-        with lock:
-            if key in kept:
-                kept.move_to_end(key)
-                return kept[key]
-        result = make(draw, *args)
-        with lock:
-            kept[key] = result
-            while len(kept) > 6:
-                kept.popitem(last=False)
-        return result
+    def remember(make: Callable[..., T]) -> Callable[..., T]:
+        kept: OrderedDict[Hashable, T] = OrderedDict()
+        lock = Lock()
 
-    return remembered
+        @wraps(make)
+        def remembered(draw: Draw, *args: Hashable) -> T:
+            frame = draw.frame if draw.temporal == "frame" else None
+            key = (draw.corruption, draw.version, draw.severity, draw.seed, draw.dataset, draw.video, frame, args)
+            with lock:
+                if key in kept:
+                    kept.move_to_end(key)
+                    return kept[key]
+            result = make(draw, *args)
+            with lock:
+                kept[key] = result
+                while len(kept) > keep:
+                    kept.popitem(last=False)
+            return result
+
+        return remembered
+
+    return remember

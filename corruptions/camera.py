@@ -26,7 +26,7 @@ DROPS = (40.0, 80.0, 140.0, 220.0, 340.0)
 _QUANTILES = 4096
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def _sensor_table(stops: float) -> NDArray[np.uint8]:
     """Output code, uint8 (256, quantiles), of each input code at each quantile of the sensor's noise.
 
@@ -65,7 +65,8 @@ def low_light(frame: Frame, severity: float, draw: Draw) -> Frame:
 
     Noise is drawn for each pixel and channel by itself, fresh on every frame (mode "video": a fixed pattern).
     """
-    table = _sensor_table(round(at_severity(STOPS_LOST, severity), 3))
+    # Twentieths of a stop: a severity that varies over a video meets the same few tables again.
+    table = _sensor_table(round(20.0 * at_severity(STOPS_LOST, severity)) / 20.0)
     places = draw.rng().integers(0, _QUANTILES, size=frame.shape, dtype=np.uint16).astype(np.int32)
     places += frame.astype(np.int32) * _QUANTILES
     return np.take(table.reshape(-1), places)
@@ -82,7 +83,7 @@ def _blob(rng: np.random.Generator, centre: tuple[float, float], radius: float) 
     return np.rint(points * 16.0).astype(np.int32)
 
 
-@per_video
+@per_video(keep=2)
 def _dirt(draw: Draw, height: int, width: int, count: int) -> NDArray[np.float32]:
     """Opacity of dark and of light dirt, float32 (2, H, W), 0..0.9.
 
@@ -145,7 +146,7 @@ def lens_dirt(frame: Frame, severity: float, draw: Draw) -> Frame:
     return np.rint(picture).astype(np.uint8)
 
 
-@per_video
+@per_video(keep=1)
 def _drops(draw: Draw, height: int, width: int, count: int) -> tuple[NDArray[np.float32], ...]:
     """Of drops of water: opacity (H, W), sampling maps x and y (H, W) in pixels, and brightness (H, W), float32."""
     rng = draw.video_rng("drops")

@@ -41,7 +41,7 @@ RESIZE = _ladder(1.1, 0.1)
 FLAKE_DENSITY, SNOW_LOW, SNOW_HIGH = _ladder(0.01, 0.02), _ladder(0.01, 0.02), _ladder(0.03, 0.02)
 
 
-@per_video
+@per_video(keep=16)
 def _curve(draw: Draw, parameter: str, frames: int) -> NDArray[np.float64]:
     rng = draw.video_rng(f"curve {parameter}")
     weights = rng.dirichlet(np.ones(WAVES))
