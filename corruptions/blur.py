@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from robust_vos_bench.corruptions._pattern import pattern
 
 from robust_vos_bench.conditions.corruption import at_severity, corruption
 from robust_vos_bench.conditions.draw import Draw
@@ -70,7 +71,7 @@ def motion_blur(frame: Frame, severity: float, draw: Draw) -> Frame:
     from robust_vos_bench.corruptions.kernels.filters import motion_blur as trail
 
     radius, sigma = _level(_MOTION, severity)
-    rng = draw.rng("angle")
+    rng = pattern(draw).rng("angle")
     if draw.temporal == "drift":
         middle, phase = rng.uniform(-25.0, 25.0), rng.uniform(0.0, 2.0 * math.pi)
         angle = middle + 20.0 * math.sin(2.0 * math.pi * draw.frame / (5.0 * draw.fps) + phase)

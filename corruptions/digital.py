@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import math
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from robust_vos_bench.corruptions._pattern import pattern, per_video
 
 from robust_vos_bench.conditions.corruption import at_severity, corruption
 from robust_vos_bench.conditions.draw import Draw
@@ -52,31 +51,32 @@ def saturate(frame: Frame, severity: float, draw: Draw) -> Frame:
     return change(frame, gain, offset)
 
 
+@per_video
+def _field(draw: Draw, stream: str, size: tuple[int, int]) -> NDArray[np.float32]:
+    from robust_vos_bench.corruptions.kernels.geometry import node_shape, smooth_field
+
+    sigma = (0.01 * size[0], 0.01 * size[1])
+    nodes = draw.rng(stream).standard_normal(node_shape(size, sigma), dtype=np.float32)
+    return smooth_field(nodes, size, sigma)
+
+
 def _displacement(
     size: tuple[int, int], severity: float, draw: Draw
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    from robust_vos_bench.corruptions.kernels.geometry import node_shape, smooth_field
-    from robust_vos_bench.corruptions.kernels.memo import video_layer
-
-    sigma = (0.01 * size[0], 0.01 * size[1])
-
-    def field(stream: str) -> NDArray[np.float32]:
-        nodes = draw.rng(stream).standard_normal(node_shape(size, sigma), dtype=np.float32)
-        return smooth_field(nodes, size, sigma)
-
+    """How far (y, x) from its place each pixel is looked up, in pixels."""
     # Noise uniform within half a percent of the *height* for both axes, as in the reference.
-    reach = 0.005 * size[0] / math.sqrt(3.0) * at_severity(_ELASTIC, severity)
+    amplitude = at_severity(_ELASTIC, severity) if severity >= 1.0 else severity * _ELASTIC[0]
+    reach = 0.005 * size[0] / math.sqrt(3.0) * amplitude
+    shared = pattern(draw)
+    if draw.temporal != "drift":
+        down, right = (_field(shared, axis, size) * np.float32(reach) for axis in ("y", "x"))
+        return down, right
     turn = 2.0 * math.pi * draw.frame / (4.0 * draw.fps)
-    moves = []
-    for axis in ("y", "x"):
-        move = video_layer(draw, partial(field, axis), axis, size)
-        if draw.temporal == "drift":
-            other = video_layer(draw, partial(field, f"{axis} quarter"), f"{axis} quarter", size)
-            move = move * np.float32(reach * math.cos(turn)) + other * np.float32(reach * math.sin(turn))
-        else:
-            move = move * np.float32(reach)
-        moves.append(move)
-    return moves[0], moves[1]
+    now, then = np.float32(reach * math.cos(turn)), np.float32(reach * math.sin(turn))
+    down, right = (
+        _field(shared, axis, size) * now + _field(shared, f"{axis} quarter", size) * then for axis in ("y", "x")
+    )
+    return down, right
 
 
 def move_elastic(mask: Mask, severity: float, draw: Draw) -> Mask:
@@ -92,7 +92,7 @@ def move_elastic(mask: Mask, severity: float, draw: Draw) -> Mask:
     temporal=("frame", "video", "drift"),
     move_mask=move_elastic,
     summary="A smooth random field shifts pixels by a few; masks move with it",
-    unit="amplitude alpha of the field (12.5 shifts by 0.6 px rms at 854 x 480, 30 by 1.5 px)",
+    unit="amplitude alpha of the field (at 854 x 480, 12.5 shifts by 1.1 px rms, 30 by 2.6)",
     values=_ELASTIC,
     source=_SOURCE,
 )
@@ -131,10 +131,10 @@ def pixelate(frame: Frame, severity: float, draw: Draw) -> Frame:
     source=_SOURCE,
 )
 def jpeg_compression(frame: Frame, severity: float, draw: Draw) -> Frame:
-    """Written and read as JPEG with 4:2:0 colour (Pillow, as in the reference)."""
-    from PIL import Image
+    """Written and read as JPEG with 4:2:0 colour (libjpeg-turbo through OpenCV: the pixels are the reference's)."""
+    import cv2
 
-    buffer = io.BytesIO()
-    image = Image.fromarray(np.ascontiguousarray(frame))
-    image.save(buffer, "JPEG", quality=round(at_severity(_JPEG, severity)))
-    return np.array(Image.open(buffer))
+    quality = round(at_severity(_JPEG, severity))
+    blue_first = cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode(".jpg", blue_first, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), dtype=np.uint8)  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from robust_vos_bench.corruptions._pattern import pattern, per_video
 
 from robust_vos_bench.conditions.corruption import at_severity, corruption
 from robust_vos_bench.conditions.draw import Draw
@@ -49,23 +50,29 @@ def _level(table: tuple[tuple[float, ...], ...], severity: float) -> list[float]
 )
 def snow(frame: Frame, severity: float, draw: Draw) -> Frame:
     """Two layers of streaked flakes; in drift they fall along their streaks, half a frame height in a second."""
-    from robust_vos_bench.corruptions.kernels.memo import video_layer
-    from robust_vos_bench.corruptions.kernels.weather import add_snow, snow_layer
+    from robust_vos_bench.corruptions.kernels.weather import add_snow
 
     mean, std, zoom, floor, radius, sigma, keep = _level(_SNOW, severity)
     size = (frame.shape[0], frame.shape[1])
-    angle = draw.rng("angle").uniform(-135.0, -45.0)
-    drifts = draw.temporal == "drift"
-    facts = (size, mean, std, zoom, floor, round(radius), sigma, angle)
-    layer = video_layer(draw, lambda: snow_layer(*facts, draw.rng("flakes"), periodic=drifts), facts)
+    angle = pattern(draw).rng("angle").uniform(-135.0, -45.0)
+    layer = _flakes(pattern(draw), size, mean, std, zoom, floor, round(radius), sigma, angle, draw.temporal == "drift")
     turned = np.ascontiguousarray(layer[::-1, ::-1])
-    if drifts:
+    if draw.temporal == "drift":
         way = 0.5 * size[0] * draw.frame / draw.fps
         down, right = -math.sin(math.radians(angle)) * way, -math.cos(math.radians(angle)) * way
         layer = _roll(layer, down, right)
         # The further layer moves more slowly.
         turned = _roll(turned, 0.7 * down, 0.7 * right)
     return add_snow(frame, layer, turned, keep)
+
+
+@per_video
+def _flakes(draw: Draw, size: tuple[int, int], *facts: float) -> NDArray[np.uint8]:
+    from robust_vos_bench.corruptions.kernels.weather import snow_layer
+
+    *shape, periodic = facts
+    mean, std, zoom, floor, radius, sigma, angle = shape
+    return snow_layer(size, mean, std, zoom, floor, radius, sigma, angle, draw.rng("flakes"), bool(periodic))
 
 
 _Pixel = TypeVar("_Pixel", bound=np.generic)
@@ -90,7 +97,7 @@ def frost(frame: Frame, severity: float, draw: Draw) -> Frame:
     from robust_vos_bench.corruptions.kernels.weather import frost_picture
 
     scene, ice = _level(_FROST, severity)
-    rng = draw.rng("crop")
+    rng = pattern(draw).rng("crop")
     height, width = frame.shape[:2]
     picture = frost_picture(int(rng.integers(6)), (height, width))
     room = (max(picture.shape[0] - height, 1), max(picture.shape[1] - width, 1))
@@ -119,19 +126,25 @@ def _bounce(place: float, room: int) -> int:
 )
 def fog(frame: Frame, severity: float, draw: Draw) -> Frame:
     """Diamond-square fog; in drift it moves sideways by 5 to 10 percent of the width in a second."""
-    from robust_vos_bench.corruptions.kernels.memo import video_layer
-    from robust_vos_bench.corruptions.kernels.weather import add_fog, plasma, plasma_size
+    from robust_vos_bench.corruptions.kernels.weather import add_fog, plasma_size
 
     thickness, decay = _level(_FOG, severity)
     side = plasma_size((frame.shape[0], frame.shape[1]))
-    field = video_layer(draw, lambda: plasma(side, decay, draw.rng("fractal")), side, decay)
+    field = _fractal(pattern(draw), side, decay)
     top = left = 0
     if draw.temporal == "drift":
-        wind = draw.video_rng("wind")
+        wind = pattern(draw).video_rng("wind")
         way = wind.uniform(0.05, 0.1) * frame.shape[1] * draw.frame / draw.fps
         left = math.floor(way * (1 if wind.integers(2) else -1) + 0.5)
         top = math.floor(way * wind.uniform(-0.2, 0.2) + 0.5)
     return add_fog(frame, field, thickness, top % side, left % side)
+
+
+@per_video
+def _fractal(draw: Draw, side: int, decay: float) -> NDArray[np.float32]:
+    from robust_vos_bench.corruptions.kernels.weather import plasma
+
+    return plasma(side, decay, draw.rng("fractal"))
 
 
 @corruption(
@@ -145,22 +158,25 @@ def fog(frame: Frame, severity: float, draw: Draw) -> Frame:
 )
 def spatter(frame: Frame, severity: float, draw: Draw) -> Frame:
     """Spatter of the nearest whole level; in drift it runs down by three percent of the height in a second."""
-    from robust_vos_bench.corruptions.kernels.memo import video_layer
-    from robust_vos_bench.corruptions.kernels.weather import liquid, mud_spots, tint, unwrap, water_drops
+    from robust_vos_bench.corruptions.kernels.weather import tint
 
-    mean, std, sigma, floor, last, kind = _SPATTER[min(max(math.floor(severity + 0.5), 1), 5) - 1]
+    level = min(max(math.floor(severity + 0.5), 1), 5)
     size = (frame.shape[0], frame.shape[1])
-    drifts = draw.temporal == "drift"
-
-    def make() -> NDArray[np.float32]:
-        field = liquid(size, mean, std, sigma, draw.rng("liquid"), periodic=drifts)
-        layer = water_drops(field, floor) * np.float32(last) if kind == "water" else mud_spots(field, floor, last)
-        return np.ascontiguousarray(unwrap(layer, size)) if drifts else layer
-
-    layer = video_layer(draw, make, size, mean, std, sigma, floor, last)
-    if drifts:
+    layer = _splash(pattern(draw), size, level, draw.temporal == "drift")
+    if draw.temporal == "drift":
         layer = _roll(layer, 0.03 * size[0] * draw.frame / draw.fps, 0.0)
-    return tint(frame, layer, _WATER if kind == "water" else _MUD, covers=kind == "mud")
+    water = _SPATTER[level - 1][-1] == "water"
+    return tint(frame, layer, _WATER if water else _MUD, covers=not water)
+
+
+@per_video
+def _splash(draw: Draw, size: tuple[int, int], level: int, periodic: bool) -> NDArray[np.float32]:
+    from robust_vos_bench.corruptions.kernels.weather import liquid, mud_spots, unwrap, water_drops
+
+    mean, std, sigma, floor, last, kind = _SPATTER[level - 1]
+    field = liquid(size, mean, std, sigma, draw.rng("liquid"), periodic)
+    layer = water_drops(field, floor) * np.float32(last) if kind == "water" else mud_spots(field, floor, last)
+    return np.ascontiguousarray(unwrap(layer, size)) if periodic else layer
 
 
 @corruption(

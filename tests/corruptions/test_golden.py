@@ -1,7 +1,7 @@
 """Golden hashes: the same frames in any process, order and number of threads, and on any machine with these libraries.
 
 The hashes were made with numpy 2.4, OpenCV 5.0 and Pillow 13. Where a corruption runs inside OpenCV (mean_blur, frost,
-spatter) or Pillow (pixelate, jpeg_compression), another version of that library may differ in the last level; all
+spatter, jpeg_compression) or Pillow (pixelate), another version of that library may differ in the last level; all
 others use integers, tables and sums of fixed order only. After a wanted change, raise the corruption's version and run
 `python tests/corruptions/test_golden.py`.
 """
