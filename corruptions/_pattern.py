@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import replace
 from functools import wraps
 from threading import Lock
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 from robust_vos_bench.conditions.draw import Draw
 
@@ -23,7 +23,11 @@ def pattern(draw: Draw) -> Draw:
     return replace(draw, severity=0)
 
 
-def per_video(keep: int) -> Callable[[Callable[..., T]], Callable[..., T]]:
+@overload
+def per_video(make: Callable[..., T]) -> Callable[..., T]: ...
+@overload
+def per_video(*, keep: int) -> Callable[[Callable[..., T]], Callable[..., T]]: ...
+def per_video(make: Callable[..., T] | None = None, *, keep: int = 6) -> Any:
     """Decorator: remember the last `keep` results of `make(draw, *args)` with hashable args.
 
     `make` may use nothing of the draw but its generators `rng` (of the video, or of the frame in mode "frame") and
@@ -51,4 +55,4 @@ def per_video(keep: int) -> Callable[[Callable[..., T]], Callable[..., T]]:
 
         return remembered
 
-    return remember
+    return remember if make is None else remember(make)
