@@ -15,7 +15,7 @@ from robust_vos_bench.datasets.video import Video
 MakeDraw = Callable[..., Draw]
 WEATHER = ("drifting_rain", "drifting_snow", "drifting_fog")
 # Change between neighbours over change from clean, measured on a natural still at all severities: 0.26 to 0.32,
-# 0.19 to 0.27, 0.01. Weather drawn anew on every frame has 1.1 or more (fog of ImageNet-C: 42 over 35).
+# 0.19 to 0.27, 0.01. Fog of ImageNet-C drawn anew on every frame: 0.8.
 FLICKER = {"drifting_rain": 0.5, "drifting_snow": 0.4, "drifting_fog": 0.1}
 
 
