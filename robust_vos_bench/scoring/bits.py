@@ -112,11 +112,11 @@ class ArrayEngine:
             self._planes[k] = plane.view(np.uint64)
         return 0
 
-    def load_file(self, path: Path, table: NDArray[np.uint8]) -> int:
+    def load_file(self, path: str | Path, table: NDArray[np.uint8]) -> int:
         """Take a mask file; the largest stray label, 0 if none. Raises DataError, naming the file."""
         from robust_vos_bench.scoring.png import read_index
 
-        return self.load_mask(read_index(path, (self.geometry.height, self.geometry.width)), table)
+        return self.load_mask(read_index(Path(path), (self.geometry.height, self.geometry.width)), table)
 
     def crop(self) -> FrameTruth:
         """The loaded mask as the truth's side of a frame."""
@@ -141,11 +141,11 @@ class ArrayEngine:
             used += 3 * edge.size
         return FrameTruth(table, np.concatenate(parts) if parts else np.empty(0, np.uint64))
 
-    def count(self, truth: FrameTruth) -> NDArray[np.int64]:
-        """The seven counts of every object, (K, 7), of the loaded mask against a frame's truth."""
+    def count(self, truth: FrameTruth, out: NDArray[np.int64]) -> None:
+        """The seven counts of every object, into `out` (K, 7), of the loaded mask against a frame's truth."""
         g = self.geometry
         r, margin = g.radius, g.margin
-        out = np.zeros((self.objects, 7), np.int64)
+        out[:] = 0
         for k, (plane, row) in enumerate(zip(self._planes, truth.table.tolist())):
             offset, t_top, t_bottom, t_left, t_right, area, n_truth, t_first, t_last, t_start, t_stop = row
             out[k, 1], out[k, 4] = area, n_truth
@@ -176,7 +176,6 @@ class ArrayEngine:
                 ]
                 wide = dilate(source, g.half)[:, xa - c0 + margin : xb - c0 + margin]
                 out[k, 6] = bit_count(wide & crop[1, ya - t_top : yb - t_top, xa - t_left : xb - t_left])
-        return out
 
 
 def _is_identity(table: NDArray[np.uint8], objects: int) -> bool:

@@ -34,14 +34,14 @@ class Engine(Protocol):
     def load_mask(self, mask: NDArray[np.uint8], table: NDArray[np.uint8]) -> int:
         """Take a dense (H, W) mask, labels mapped by the 256-entry `table`; the largest stray label, 0 if none."""
 
-    def load_file(self, path: Path, table: NDArray[np.uint8]) -> int:
+    def load_file(self, path: str | Path, table: NDArray[np.uint8]) -> int:
         """Take a mask file; the largest stray label, 0 if none. Raises DataError, naming the file."""
 
     def crop(self) -> FrameTruth:
         """The loaded mask as the truth's side of a frame."""
 
-    def count(self, truth: FrameTruth) -> NDArray[np.int64]:
-        """The seven counts of every object, (K, 7), of the loaded mask against a frame's truth."""
+    def count(self, truth: FrameTruth, out: NDArray[np.int64]) -> None:
+        """The seven counts of every object, into `out` (K, 7), of the loaded mask against a frame's truth."""
 
 
 def make_engine(backend: str, geometry: Geometry, objects: int) -> Engine:
@@ -114,7 +114,7 @@ class CompiledEngine:
         flat = mask.reshape(-1)
         return int(self._kernels.paint_dense(flat, self.geometry.width, table, self._planes, self._boxes))
 
-    def load_file(self, path: Path, table: NDArray[np.uint8]) -> int:
+    def load_file(self, path: str | Path, table: NDArray[np.uint8]) -> int:
         """Take a mask file; the largest stray label, 0 if none. Raises DataError, naming the file."""
         size = self._read(path)
         status = self._kernels.read_png(
@@ -124,9 +124,9 @@ class CompiledEngine:
             return int(status)
         from robust_vos_bench.scoring.png import read_index
 
-        return self.load_mask(read_index(path, (self.geometry.height, self.geometry.width)), table)
+        return self.load_mask(read_index(Path(path), (self.geometry.height, self.geometry.width)), table)
 
-    def _read(self, path: Path) -> int:
+    def _read(self, path: str | Path) -> int:
         """Bytes of a file into the work space; their number."""
         try:
             file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
@@ -169,9 +169,8 @@ class CompiledEngine:
             used = self._kernels.crop_truth(*arguments, self._words)
         return FrameTruth(table, self._words[:used].copy())
 
-    def count(self, truth: FrameTruth) -> NDArray[np.int64]:
-        """The seven counts of every object, (K, 7), of the loaded mask against a frame's truth."""
-        out = np.empty((self.objects, 7), np.int64)
+    def count(self, truth: FrameTruth, out: NDArray[np.int64]) -> None:
+        """The seven counts of every object, into `out` (K, 7), of the loaded mask against a frame's truth."""
         self._kernels.count(
             self._planes,
             self._boxes,
@@ -182,4 +181,3 @@ class CompiledEngine:
             truth.words,
             out,
         )
-        return out

@@ -69,7 +69,7 @@ class FolderScorer:
         names = truth.truth.frame_names
         try:
             for t in truth.frames:
-                scorer.add_file(t, folder / f"{names[t]}.png", self._lookup)
+                scorer.add_file(t, f"{folder}/{names[t]}.png", self._lookup)
         except DataError as error:
             absent = [p for t in truth.frames if not (p := folder / f"{names[t]}.png").exists()]
             if not absent:

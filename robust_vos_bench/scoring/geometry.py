@@ -13,7 +13,8 @@ from robust_vos_bench.scoring.measures import half_widths, radius
 
 OFFSET, TOP, BOTTOM, LEFT, RIGHT, AREA, BOUNDARY, FIRST, LAST, START, STOP = range(11)
 """Columns of `FrameTruth.table`: where the object's crop starts in `words`; its rows and word columns (ends exclusive);
-pixels of the mask and of its boundary; rows and word columns that can hold boundary (ends exclusive). All zero for an absent object."""
+pixels of the mask and of its boundary; rows and word columns that can hold boundary (ends exclusive). All zero for an
+absent object."""
 COLUMNS = 11
 STRIP = 48
 """Rows dilated at once: three buffers of this many rows (and 2r more) stay in the nearest cache."""

@@ -53,9 +53,9 @@ def boundary(plane, width, y0, y1, w0, out):  # type: ignore[no-untyped-def]
 def dilate(edge, y0, y1, c0, c1, margin, half, scratch):  # type: ignore[no-untyped-def]
     """Rows y0..y1-1 of the dilation of `edge` (rows, words) by the disk, as an array (y1 - y0, stride).
 
-    Only words c0..c1-1 of `edge` are taken; outside it nothing is set, and y0, y1 may lie there. Word j of the result is
-    word c0 - margin + j of the same grid: `margin` spare words on both sides (`Geometry.margin`) take what is pushed over
-    the ends, so that all rows can be shifted as one bit string and no two ever meet.
+    Only words c0..c1-1 of `edge` are taken; outside it nothing is set, and y0, y1 may lie there. Word j of the result
+    is word c0 - margin + j of the same grid: `margin` spare words on both sides (`Geometry.margin`) take what is pushed
+    over the ends, so that all rows can be shifted as one bit string and no two ever meet.
 
     The disk is the union of 2r + 1 shifted row dilations; those of growing half width are built from one another: reach
     h grows to h + s by ORing both shifts by s <= 2h + 1.

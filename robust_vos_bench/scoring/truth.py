@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +38,7 @@ class PackedTruth:
         self._budget = budget
         self._used = 0
         self._cache: dict[int, FrameTruth] = {}
+        self._paths = _png_paths(truth)
 
     @property
     def name(self) -> str:
@@ -80,7 +80,7 @@ class PackedTruth:
         packed = self._cache.get(t)
         if packed is not None:
             return packed
-        path = _path(self.truth, t)
+        path = self._paths[t]
         if path is not None:
             engine.load_file(path, self._file_table)
         else:
@@ -100,12 +100,11 @@ class PackedTruth:
         return packed
 
 
-def _path(truth: Truth, t: int) -> Path | None:
-    """The file of a frame's annotation, where the truth is a sequence of PNG files."""
-    paths = getattr(truth.masks, "paths", None)
-    if paths is None or paths[t] is None or Path(paths[t]).suffix.lower() != ".png":
-        return None
-    return Path(paths[t])
+def _png_paths(truth: Truth) -> list[str | None]:
+    """The file of each frame's annotation, where the truth is a sequence of PNG files."""
+    paths = getattr(truth.masks, "paths", None) or [None] * len(truth)
+    files = [None if path is None else str(path) for path in paths]
+    return [path if path is not None and path.lower().endswith(".png") else None for path in files]
 
 
 def _annotated(truth: Truth) -> list[int]:

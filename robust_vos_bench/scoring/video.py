@@ -70,10 +70,10 @@ class VideoScorer:
         stray = self._engine.load_mask(mask, self._table)
         if stray:
             raise ContractError(f"{self._where(t)}: predicted object id {stray}, {self._known()}")
-        self._counts[place] = self._engine.count(packed)
+        self._engine.count(packed, self._counts[place])
         self._seen[place] = True
 
-    def add_file(self, t: int, path: Path, lookup: NDArray[np.uint8] | None = None) -> None:
+    def add_file(self, t: int, path: str | Path, lookup: NDArray[np.uint8] | None = None) -> None:
         """Score the prediction in a PNG file for frame `t`; `lookup` maps stored values to object ids (256 entries).
 
         Raises DataError, naming the file, where it is missing, damaged, of another size or kind, or holds an id that
@@ -89,7 +89,7 @@ class VideoScorer:
         if stray:
             stray = stray if lookup is None else int(lookup[stray])
             raise DataError(f"{path}: holds object id {stray}, {self._known()}{_hint(stray)}")
-        self._counts[place] = self._engine.count(packed)
+        self._engine.count(packed, self._counts[place])
         self._seen[place] = True
 
     def result(self) -> list[ObjectScore]:
