@@ -142,6 +142,8 @@ def test_nearest_sampling_computes_in_float32() -> None:
     scale = float(np.float32(854) / np.float32(77))
     product_in_float64 = torch.floor(torch.arange(77, dtype=torch.float64) * scale)
     assert not torch.equal(sampled.double(), product_in_float64)
+    all_in_float64 = torch.floor(torch.arange(49, dtype=torch.float64) * (854 / 49))
+    assert not torch.equal(sample(columns[None], (1, 49))[0].double(), all_in_float64)
 
 
 def test_thinning_keeps_lattice_pixels_and_small_objects_whole() -> None:
