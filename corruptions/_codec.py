@@ -34,8 +34,8 @@ class Encoding:
     def options(self) -> dict[str, str]:
         """The options as FFmpeg's wrapper of the encoder takes them."""
         if self.encoder == "libx264":
-            # Macroblock tree and lookahead use floating point in assembly whose result depends on what the process
-            # decoded before: with them the same frames gave different streams within one process.
+            # With macroblock tree and lookahead the same frames have been seen to give different streams in processes
+            # that also decode; without them, every frame is coded as soon as it comes, too.
             params = {"threads": "1", "mbtree": "0", "rc-lookahead": "0"}
         else:
             params = {"pools": "none", "frame-threads": "1", "log-level": "none"}
