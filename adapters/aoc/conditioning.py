@@ -16,10 +16,16 @@ BETA = 0.3
 """Share of the locations that are kept."""
 
 
+def pooled(x: Tensor) -> Tensor:
+    """Mean over H x W, N x C x H x W -> N x C; a product with ones, which is fast in either memory format."""
+    pixels = x.flatten(2)
+    return torch.bmm(pixels, pixels.new_ones(1, 1, 1).expand(len(x), pixels.shape[2], 1))[:, :, 0] / pixels.shape[2]
+
+
 def discrepancy(x: Tensor) -> Tensor:
     """What the other slots look like: the mean embeddings of all but one's own, summed; N x C x H x W -> N x C."""
-    pooled = x.mean((2, 3))
-    return pooled.sum(0, keepdim=True) - pooled
+    means = pooled(x)
+    return means.sum(0, keepdim=True) - means
 
 
 class ConditioningLayer(nn.Module):
@@ -33,10 +39,12 @@ class ConditioningLayer(nn.Module):
     def forward(self, z: Tensor, beta: float = BETA, inclusive: bool = False) -> Tensor:
         """N x D x H x W -> N x D. The mean divides by all H W locations, however many are kept."""
         pixels = z.flatten(2)
-        scores = self.phi_layer(z).flatten(1)
+        weight = self.phi_layer.weight.flatten(1).expand(len(z), 1, -1)
+        assert self.phi_layer.bias is not None
+        scores = torch.bmm(weight, pixels)[:, 0] + self.phi_layer.bias
         kth = scores.topk(max(1, int(beta * scores.shape[1])), dim=1).values[:, -1:]
         keep = scores >= kth if inclusive else scores > kth
-        return self.vector((pixels @ keep[:, :, None].to(z.dtype))[:, :, 0] / scores.shape[1])
+        return self.vector(torch.bmm(pixels, keep[:, :, None].to(z.dtype))[:, :, 0] / scores.shape[1])
 
     def vector(self, z: Tensor) -> Tensor:
         """N x D -> N x D: the layer on a map of one location, which is always kept."""
@@ -63,6 +71,10 @@ class ConditioningBlock(nn.Module):
             others = self.CL_2.vector(discrepancy(x))
         return self.mlp_layer(torch.cat([own, others, self.CL_3.vector(vector)], 1))
 
+    def factor(self, x: Tensor, vector: Tensor) -> Tensor:
+        """1 + tanh(code), the factor of each channel, N x C x 1 x 1."""
+        return (1 + torch.tanh(self.code(x, vector)))[:, :, None, None]
+
     def forward(self, x: Tensor, vector: Tensor) -> Tensor:
         """N x C x H x W, N x V -> N x C x H x W."""
-        return x * (1 + torch.tanh(self.code(x, vector)))[:, :, None, None]
+        return x * self.factor(x, vector)

@@ -7,7 +7,15 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from robust_vos_bench.adapters.aoc.conditioning import ConditioningBlock, discrepancy
-from robust_vos_bench.adapters.kit.gct import GCT, GCTASPP, GCTBottleneck, IAGate
+from robust_vos_bench.adapters.kit.gct import (
+    GCT,
+    GCTASPP,
+    GCTBottleneck,
+    IAGate,
+    channel_squares,
+    scaled_conv,
+    scaled_product,
+)
 from torch import Tensor, nn
 
 VECTOR = 400
@@ -62,17 +70,19 @@ class Decoder(nn.Module):
         self.IA_final_bg = nn.Linear(VECTOR, 129)
 
     def _layer(self, number: int, x: Tensor, vector: Tensor) -> Tensor:
-        calibrated = self.get_submodule(f"CLB{number}" if self.aware else f"IA{number}")(x, vector)
-        result: Tensor = self.get_submodule(f"layer{number}")(calibrated)
-        return result
+        layer: GCTBottleneck = self.get_submodule(f"layer{number}")  # type: ignore[assignment]
+        gate: ConditioningBlock | IAGate = self.get_submodule(  # type: ignore[assignment]
+            f"CLB{number}" if self.aware else f"IA{number}"
+        )
+        return layer(x, gate.factor(x, vector) if isinstance(gate, ConditioningBlock) else gate.factor(vector))
 
     def _condition(self, x: Tensor, vector: Tensor) -> Tensor:
         return torch.cat([vector, discrepancy(x)], 1) if self.aware else vector
 
     def _modulate(self, name: str, x: Tensor, vector: Tensor) -> Tensor:
         for i in (1, 2, 3):
-            x = self.get_submodule(f"{name}_Reweight_Layer_{i}")(x, vector)
-            x = self.get_submodule(f"{name}_Bottleneck_{i}")(x)
+            gate: IAGate = self.get_submodule(f"{name}_Reweight_Layer_{i}")  # type: ignore[assignment]
+            x = self.get_submodule(f"{name}_Bottleneck_{i}")(x, gate.factor(vector))
         return x
 
     def forward(
@@ -83,9 +93,9 @@ class Decoder(nn.Module):
         x: N x 164 x h x w. low: 1 x 256 x h x w. vector: N x 400. memory: of the frame before; where its shape does
         not fit (no memory yet, another number of slots), this frame's own maps stand in.
         """
-        x = self.layer1(self.IA1(x, vector))
-        x = self._layer(2, x, vector)
-        skip = torch.cat([low.expand(len(x), -1, -1, -1), x], 1)
+        if low.stride(1) == 1:
+            x = x.contiguous(memory_format=torch.channels_last)
+        early = x = self._layer(2, self.layer1(x, self.IA1.factor(vector)), vector)
         for number in (3, 4, 5):
             x = self._layer(number, x, vector)
         pooled = self.ASPP(self.IA9(x, self._condition(x, vector)))
@@ -93,19 +103,27 @@ class Decoder(nn.Module):
         x = self._modulate("M1", torch.cat([pooled, pooled if known is None else known.last], 1), vector)
         first = x if known is None else known.first
         x = self._modulate("M2", torch.cat([x, first], 1), vector)
-        return self._decode(x, skip, vector), CrossFrame(pooled, first)
+        return self._decode(x, low, early, vector), CrossFrame(pooled, first)
 
-    def _decode(self, x: Tensor, skip: Tensor, vector: Tensor) -> Tensor:
-        skip_size = (skip.shape[-2], skip.shape[-1])
-        x = F.interpolate(x, skip_size, mode="bicubic", align_corners=True)
-        reduced = F.relu(self.bn_sc(self.conv_sc(self.GCT_sc(skip))), inplace=True)
-        x = torch.cat([x, reduced], 1)
-        x = F.relu(self.bn1(self.conv1(self.IA10(x, self._condition(x, vector)))), inplace=True)
-        x = F.relu(self.bn2(self.conv2(self.IA11(x, self._condition(x, vector)))), inplace=True)
+    def _decode(self, x: Tensor, low: Tensor, early: Tensor, vector: Tensor) -> Tensor:
+        size = (low.shape[-2], low.shape[-1])
+        x = F.interpolate(x, size, mode="bicubic", align_corners=True)
+        x = torch.cat([x, F.relu(self.bn_sc(self._skip(low, early)), inplace=True)], 1)
+        x = F.relu(self.bn1(scaled_conv(x, self.conv1, self.IA10.factor(self._condition(x, vector)))), inplace=True)
+        x = F.relu(self.bn2(scaled_conv(x, self.conv2, self.IA11.factor(self._condition(x, vector)))), inplace=True)
         logits = _classify(x, self.IA_final_fg(vector))
         if len(logits) > 1:
             logits[0] += _classify(x, self.IA_final_bg(vector))[1:].amin(0)
         return logits
+
+    def _skip(self, low: Tensor, early: Tensor) -> Tensor:
+        """conv_sc(GCT_sc(concat(low, early))), with `low` read once for all slots instead of copied to each."""
+        squares = [channel_squares(part) for part in (low, early)]
+        gate = self.GCT_sc.gate_of(torch.cat([squares[0].expand(len(early), -1, -1, -1), squares[1]], 1))
+        weight = self.conv_sc.weight.flatten(1) * gate.flatten(1)[:, None]
+        split = low.shape[1]
+        shared = scaled_product(low.expand(len(early), -1, -1, -1), weight[..., :split])
+        return scaled_product(early, weight[..., split:], shared)
 
 
 def _classify(x: Tensor, filters: Tensor) -> Tensor:

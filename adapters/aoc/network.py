@@ -53,7 +53,7 @@ class AOCNet(nn.Module):
     def embed(self, image: Tensor) -> Embedded:
         """Normalised image 1 x 3 x H x W -> `Embedded`."""
         features = self.feature_extracter(image)
-        return Embedded(self.semantic_embedding(features.decoded)[0], features.low)
+        return Embedded(self.semantic_embedding(features.decoded)[0].float().contiguous(), features.low)
 
     def forward(
         self,
@@ -73,16 +73,18 @@ class AOCNet(nn.Module):
         inside = masked_means(previous, masks)
         referenced = reference.means.means(slots)
         vector = torch.cat([*referenced, *inside], 1)
-        maps = matching_maps(
-            current.embedding,
-            previous,
-            masks,
-            reference.pool.groups(slots),
-            slot_biases(self.bg_bias, self.fg_bias, slots),
-            None if bank is None else bank.proxies(reference.pool, slots),
-            referenced[0],
-            inside[0],
-        )
+        # distances are differences of large squares, which half precision would not survive
+        with torch.autocast(previous.device.type, enabled=False):
+            maps = matching_maps(
+                current.embedding,
+                previous,
+                masks,
+                reference.pool.groups(slots),
+                slot_biases(self.bg_bias, self.fg_bias, slots),
+                None if bank is None else bank.proxies(reference.pool, slots),
+                referenced[0],
+                inside[0],
+            )
         x = torch.cat([current.embedding.expand(slots, -1, -1, -1), self.dynamic_prehead(maps)], 1)
         logits, memory = self.dynamic_seghead(x, current.low, vector, memory)
         return logits, memory
