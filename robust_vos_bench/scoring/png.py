@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from robust_vos_bench.errors import DataError
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_KINDS = {2: "RGB", 4: "grey with alpha", 6: "RGBA"}
+_KINDS = {2: "an RGB", 4: "a grey with alpha", 6: "an RGBA"}
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _ADAM7 = ((0, 8, 0, 8), (0, 8, 4, 8), (4, 8, 0, 4), (0, 4, 2, 4), (2, 4, 0, 2), (0, 2, 1, 2), (1, 2, 0, 1))
 """First row, row step, first column, column step of each pass of an interlaced image."""
-_LARGEST = 1 << 28
+_LARGEST = 1 << 26
 
 
 def read_index(path: Path, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
@@ -43,7 +43,7 @@ def decode_index(data: bytes, name: str, size: tuple[int, int] | None = None) ->
     header, stream = _chunks(data, name)
     width, height, depth, kind, _, _, interlaced = header
     if kind in _KINDS:
-        raise DataError(f"{name}: an {_KINDS[kind]} image; a mask has one channel (palette or grey PNG of object ids)")
+        raise DataError(f"{name}: {_KINDS[kind]} image; a mask has one channel (palette or grey PNG of object ids)")
     if depth == 16:
         raise DataError(f"{name}: a 16-bit image; a mask has 8 bits or fewer a pixel")
     if size is not None and (height, width) != size:
@@ -54,7 +54,7 @@ def decode_index(data: bytes, name: str, size: tuple[int, int] | None = None) ->
         rows = np.frombuffer(raw, np.uint8).reshape(height, width + 1)
         methods = rows[:, 0]
         if methods.max() == 0:
-            return np.ascontiguousarray(rows[:, 1:])
+            return rows[:, 1:].copy()
         if methods.max() <= 2:
             return _unfilter(rows, methods)
     return _pillow(data, name, (height, width))
@@ -127,7 +127,7 @@ def _inflate(stream: bytes, expected: int, name: str) -> bytes:
 
 def _unfilter(rows: NDArray[np.uint8], methods: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Undo the filters none (0), sub (1) and up (2) of 8-bit rows."""
-    out = np.ascontiguousarray(rows[:, 1:])
+    out = rows[:, 1:].copy()
     for y, method in enumerate(methods.tolist()):
         if method == 1:
             np.cumsum(out[y], dtype=np.uint8, out=out[y])
