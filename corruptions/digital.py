@@ -51,7 +51,7 @@ def saturate(frame: Frame, severity: float, draw: Draw) -> Frame:
     return change(frame, gain, offset)
 
 
-@per_video
+@per_video(keep=4)
 def _field(draw: Draw, stream: str, size: tuple[int, int]) -> NDArray[np.float32]:
     from robust_vos_bench.corruptions.kernels.geometry import node_shape, smooth_field
 

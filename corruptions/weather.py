@@ -66,7 +66,7 @@ def snow(frame: Frame, severity: float, draw: Draw) -> Frame:
     return add_snow(frame, layer, turned, keep)
 
 
-@per_video
+@per_video(keep=2)
 def _flakes(draw: Draw, size: tuple[int, int], *facts: float) -> NDArray[np.uint8]:
     from robust_vos_bench.corruptions.kernels.weather import snow_layer
 
@@ -140,7 +140,7 @@ def fog(frame: Frame, severity: float, draw: Draw) -> Frame:
     return add_fog(frame, field, thickness, top % side, left % side)
 
 
-@per_video
+@per_video(keep=2)
 def _fractal(draw: Draw, side: int, decay: float) -> NDArray[np.float32]:
     from robust_vos_bench.corruptions.kernels.weather import plasma
 
@@ -169,7 +169,7 @@ def spatter(frame: Frame, severity: float, draw: Draw) -> Frame:
     return tint(frame, layer, _WATER if water else _MUD, covers=not water)
 
 
-@per_video
+@per_video(keep=2)
 def _splash(draw: Draw, size: tuple[int, int], level: int, periodic: bool) -> NDArray[np.float32]:
     from robust_vos_bench.corruptions.kernels.weather import liquid, mud_spots, unwrap, water_drops
 
