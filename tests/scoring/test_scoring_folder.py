@@ -1,0 +1,228 @@
+"""Scoring folders of masks, and the command line over them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scoring_edges as edges
+from click.testing import CliRunner, Result
+from scoring_clips import make_truth, write_clip
+
+from robust_vos_bench.cli.score import command
+from robust_vos_bench.datasets import open_dataset
+from robust_vos_bench.errors import DataError, RvosError, UsageError
+from robust_vos_bench.scoring import PackedTruth, VideoScorer, compiled, engine
+from robust_vos_bench.scoring.folder import FolderScorer
+
+ANSWERS = json.loads((Path(__file__).parent / "edge_answers.json").read_text())
+NAMES = ("J-Mean", "J-Recall", "J-Decay", "F-Mean", "F-Recall", "F-Decay")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A DAVIS-2017 root of two videos without frames, and good predictions in `results`."""
+    cases = {"alpha": edges.cases()["01_plain"], "beta": edges.cases()["12_pred_missing_top_id"]}
+    for name, case in cases.items():
+        edges.write_case(case, tmp_path / "Annotations" / "480p" / name, tmp_path / "results" / name)
+    (tmp_path / "ImageSets" / "2017").mkdir(parents=True)
+    (tmp_path / "ImageSets" / "2017" / "val.txt").write_text("alpha\nbeta\n")
+    return tmp_path
+
+
+def run(root: Path, *arguments: str) -> Result:
+    words = ["--dataset", "davis2017:val", "--data-root", str(root), "--predictions", str(root / "results"), *arguments]
+    return CliRunner().invoke(command, words)
+
+
+def error(root: Path, *arguments: str) -> RvosError:
+    result = run(root, *arguments)
+    assert isinstance(result.exception, RvosError), result.output
+    return result.exception
+
+
+def test_json_has_the_official_numbers(root: Path) -> None:
+    result = run(root, "--json", "--output", str(root / "out" / "scores.json"))
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found == json.loads((root / "out" / "scores.json").read_text())
+    assert found["protocol"] == "davis"
+    assert [(o["sequence"], o["object"]) for o in found["objects"]] == [("alpha", 1), ("beta", 1), ("beta", 2)]
+    expected = ANSWERS["01_plain"]["objects"] + ANSWERS["12_pred_missing_top_id"]["objects"]
+    assert [[o[name] for name in NAMES] for o in found["objects"]] == expected
+    assert found["global"]["J-Mean"] == np.mean([row[0] for row in expected])
+    assert list(found["global"]) == ["J&F-Mean", *NAMES]
+
+
+def test_text_table(root: Path) -> None:
+    result = run(root)
+    assert result.exit_code == 0
+    assert "alpha_1" in result.stdout
+    assert "mean of 3" in result.stdout
+    assert "official DAVIS numbers" in result.stdout
+    assert "not official" in run(root, "--protocol", "ranges").stdout
+
+
+def test_official_csv(root: Path) -> None:
+    assert run(root, "--official-csv", str(root / "csv")).exit_code == 0
+    rows = (root / "csv" / "per-sequence_results-val.csv").read_text()
+    assert rows == "Sequence,J-Mean,F-Mean\nalpha_1,0.655,0.115\nbeta_1,1.000,1.000\nbeta_2,0.000,0.000\n"
+    head, values = (root / "csv" / "global_results-val.csv").read_text().splitlines()
+    assert head == "J&F-Mean,J-Mean,J-Recall,J-Decay,F-Mean,F-Recall,F-Decay"
+    assert values == "0.462,0.552,0.667,-0.022,0.372,0.333,0.021"
+
+
+def test_null_where_there_is_no_number(tmp_path: Path) -> None:
+    edges.write_case(edges.cases()["25_two_frames"], tmp_path / "Annotations/480p/alpha", tmp_path / "results/alpha")
+    (tmp_path / "ImageSets" / "2017").mkdir(parents=True)
+    (tmp_path / "ImageSets" / "2017" / "val.txt").write_text("alpha\n")
+    found = json.loads(run(tmp_path, "--json").stdout)
+    assert found["objects"][0]["J-Mean"] is None
+    assert found["global"]["J&F-Mean"] is None
+    assert run(tmp_path, "--official-csv", str(tmp_path)).exit_code == 0
+    assert (tmp_path / "per-sequence_results-val.csv").read_text().endswith("\nalpha_1,,\n")
+
+
+def test_limit_and_workers_do_not_change_numbers(root: Path) -> None:
+    whole = json.loads(run(root, "--json", "--workers", "2").stdout)["objects"]
+    assert json.loads(run(root, "--json", "--limit", "1").stdout)["objects"] == whole[:1]
+    for backend in ("numpy", "numba"):
+        assert json.loads(run(root, "--json", "--backend", backend).stdout)["objects"] == whole
+
+
+def test_missing_masks(root: Path) -> None:
+    for name in ("00003", "00005"):
+        (root / "results" / "beta" / f"{name}.png").unlink()
+    message = str(error(root, "--workers", "2"))
+    assert message.startswith(f"{root}/results/beta/00003.png: no such mask and 1 more")
+    assert error(root).exit_code == 4
+
+
+def test_missing_folders(root: Path) -> None:
+    (root / "results" / "beta").rename(root / "gone")
+    assert str(error(root)).startswith(f"{root}/results/beta: no such folder")
+    (root / "results").rename(root / "away")
+    assert "does not exist" in str(error(root))
+    (root / "results").write_text("a file")
+    assert "is a file" in str(error(root))
+    assert error(root).exit_code == 4
+
+
+def test_damaged_masks_name_the_file(root: Path) -> None:
+    path = root / "results" / "alpha" / "00004.png"
+    data = path.read_bytes()
+    for workers in ("1", "2"):
+        path.write_bytes(data[:-20])
+        assert f"{path}: truncated PNG" in str(error(root, "--workers", workers))
+        path.write_bytes(data[:60] + bytes([data[60] ^ 1]) + data[61:])
+        assert f"{path}: damaged PNG" in str(error(root, "--workers", workers))
+    path.write_bytes(data)
+    truth = root / "Annotations" / "480p" / "alpha" / "00002.png"
+    truth.write_bytes(truth.read_bytes()[:-20])
+    assert f"{truth}: truncated PNG" in str(error(root))
+
+
+def test_wrong_words(root: Path) -> None:
+    assert isinstance(error(root, "--protocol", "davies"), UsageError)
+    assert isinstance(error(root, "--range-end", "video"), UsageError)
+    assert isinstance(error(root, "--protocol", "ranges", "--range-end", "frame"), UsageError)
+    assert isinstance(error(root, "--backend", "numbat"), UsageError)
+    assert run(root, "--workers", "0").exit_code == 2
+
+
+def test_binary_masks_by_the_rule_of_the_data_set(root: Path) -> None:
+    (root / "ImageSets" / "2016").mkdir()
+    (root / "ImageSets" / "2016" / "val.txt").write_text("alpha\n")
+    case = edges.cases()["10_binary255_both"]
+    edges.write_case(case, root / "Annotations/480p/alpha", root / "results/alpha")
+    words = ["--dataset", "davis2016:val", "--data-root", str(root), "--predictions", str(root / "results"), "--json"]
+    found = json.loads(CliRunner().invoke(command, words).stdout)
+    assert [found["objects"][0][name] for name in NAMES] == ANSWERS["01_plain"]["objects"][0]
+
+
+def test_kept_truth_gives_the_same_numbers(root: Path) -> None:
+    data = open_dataset("davis2017:val", root)
+    scorer = FolderScorer(data, budget=1 << 24)
+    first = scorer.score(root / "results")
+    for path in (root / "Annotations").rglob("*.png"):
+        path.unlink()
+    assert scorer.score(root / "results") == first
+
+
+def test_video_without_published_truth_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = open_dataset("davis2017:val", root)
+    monkeypatch.setattr(data, "truth", lambda name: None)
+    with pytest.raises(DataError, match="does not publish the truth of video 'alpha'"):
+        FolderScorer(data).score(root / "results")
+
+
+def test_memory_does_not_grow_with_the_video(tmp_path: Path, backend: str) -> None:
+    """Sixteen times the frames, less than twice the memory."""
+    mask = np.zeros((120, 214), np.uint8)
+    mask[20:70, 30:100] = 1
+
+    def peak(frames: int) -> int:
+        paths = write_clip(tmp_path / str(frames), [mask] * 2)
+        packed = PackedTruth(make_truth([mask] * frames), budget=0)
+        scorer = VideoScorer(packed, backend=backend)
+        tracemalloc.start()
+        for t in scorer.frames:
+            scorer.add_file(t, paths[0])
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    peak(10)
+    assert peak(640) < 2 * peak(40)
+
+
+def test_importing_stays_cheap() -> None:
+    code = (
+        "import sys; import robust_vos_bench.scoring, robust_vos_bench.cli.score; "
+        "print([m for m in ('numba', 'cv2', 'torch', 'pandas', 'skimage', 'scipy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_small_jobs_need_no_compiler(root: Path) -> None:
+    code = (
+        "import sys; from robust_vos_bench.cli.score import command\n"
+        "try: command(sys.argv[1:], standalone_mode=False)\n"
+        "finally: print('numba' in sys.modules, file=sys.stderr)"
+    )
+    words = ["--dataset", "davis2017:val", "--data-root", str(root), "--predictions", str(root / "results")]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "False"
+
+
+def test_choice_of_back_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, engine._MODULE, raising=False)
+    for ready, expected in ((False, ["numpy", "numpy", "numba"]), (True, ["numpy", "numba", "numba"])):
+        monkeypatch.setattr(compiled, "ready", lambda ready=ready: ready)
+        found = [engine.choose_backend("auto", frames, (480, 854)) for frames in (70, 1400, 60_000)]
+        assert found == expected
+    monkeypatch.setitem(sys.modules, engine._MODULE, sys)
+    assert engine.choose_backend("auto", 1, (480, 854)) == "numba"
+    assert engine.choose_backend("numpy", 10**6, (480, 854)) == "numpy"
+
+
+def test_kernels_work_where_nothing_can_be_stored(tmp_path: Path) -> None:
+    """The cache folder is a file: compiled for this process alone, without an error."""
+    (tmp_path / "file").write_text("")
+    code = (
+        "from robust_vos_bench.scoring import compiled\n"
+        "import numba\n"
+        "f = compiled.kernel(numba.int64(numba.int64))(lambda x: x + 1)\n"
+        "compiled.mark_ready()\n"
+        "print(f(1), compiled.ready())"
+    )
+    environment = {**os.environ, "RVOS_BENCH_CACHE": str(tmp_path / "file")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.split() == ["2", "False"]
