@@ -17,6 +17,7 @@ from robust_vos_bench.errors import ContractError, RvosError
 from robust_vos_bench.models import synthetic
 from robust_vos_bench.models.adapter import VOSAdapter
 from robust_vos_bench.models.contract import segment_checked
+from robust_vos_bench.models.random_state import random_state_kept
 
 LEAK_MIB = 64.0
 """Memory that a clip of a few small frames may leave behind when it runs again."""
@@ -89,10 +90,14 @@ def check_adapter(adapter: VOSAdapter) -> Report:
     late, objects = adapter.card.late_objects != "none", min(3, adapter.card.max_objects or 3)
     clip = synthetic.standard_clip(late=late, objects=objects)
     runner = _Runner(adapter, report)
+    with random_state_kept():
+        # First of all, and from a state that no fixed seed leads to: a model that disturbs it always in the same way
+        # would look innocent the second time.
+        unusual_random_state()
+        _inputs_and_state(adapter, report, clip)
     first = runner.run("masks keep the contract (type, size, number, ids)", clip)
     if first is not None:
         _late_objects(report, clip, first, late and objects == 3)
-        _inputs_and_state(adapter, report, clip)
         again = runner.run("runs a second time", clip)
         runner.same("same result twice", first, again, adapter.card.stochastic)
         other = runner.run("runs on a video of another size", synthetic.other_clip())
@@ -171,16 +176,15 @@ def _inputs_and_state(adapter: VOSAdapter, report: Report, clip: Video) -> None:
     """Frames, prompts and global random state stay as they were; masks come before the next frame is read."""
     source = CountingFrames(clip.frames)
     prompts = {t: mask.copy() for t, mask in clip.prompts.items()}
-    video = clip.with_frames(source).with_prompts(clip.prompts)
+    video = clip.with_frames(source).with_prompts(prompts)
     before = global_state()
     ahead = 0
     try:
         for t, _ in enumerate(segment_checked(adapter, video)):
             ahead = max(ahead, source.read - t - 1)
             report.frames += 1
-    except RvosError as error:
-        report.findings.append(Finding("runs on frames from a stream", "broken", str(error)))
-        return
+    except RvosError:
+        return  # the next check tells
     after = global_state()
     changed = source.modified()
     report.findings.append(
@@ -269,6 +273,17 @@ def global_state() -> dict[str, Any]:
     if cv2 is not None:
         state["OpenCV threads"] = cv2.getNumThreads()
     return state
+
+
+def unusual_random_state() -> None:
+    """Move the global generators to where no program has them by accident."""
+    fresh = np.random.SeedSequence().entropy
+    assert isinstance(fresh, int)
+    random.seed(fresh)
+    np.random.seed(fresh % 2**32)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.random.default_generator.manual_seed(fresh % 2**63)
 
 
 def resident_mib() -> float | None:
