@@ -8,6 +8,7 @@ from robust_vos_bench.adapters.kit.gct import (
     GCT,
     GCTASPP,
     GCTBottleneck,
+    GroupNorm,
     IAGate,
     channel_squares,
     scaled_conv,
@@ -22,7 +23,7 @@ class PreHead(nn.Module):
     def __init__(self, inputs: int, outputs: int = 64) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, 1)
-        self.bn = nn.GroupNorm(outputs // 4, outputs)
+        self.bn = GroupNorm(outputs // 4, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """slots x inputs x h x w -> slots x outputs x h x w."""
@@ -37,13 +38,13 @@ class _Ensembler(nn.Module):
         self.ASPP = GCTASPP()
         self.GCT_sc = GCT(low + 256)
         self.conv_sc = nn.Conv2d(low + 256, 64, 1, bias=False)
-        self.bn_sc = nn.GroupNorm(16, 64)
+        self.bn_sc = GroupNorm(16, 64)
         self.IA10 = IAGate(vector, 256 + 64)
         self.conv1 = nn.Conv2d(256 + 64, 128, 3, 1, 1, bias=False)
-        self.bn1 = nn.GroupNorm(32, 128)
+        self.bn1 = GroupNorm(32, 128)
         self.IA11 = IAGate(vector, 128)
         self.conv2 = nn.Conv2d(128, 128, 3, 1, 1, bias=False)
-        self.bn2 = nn.GroupNorm(32, 128)
+        self.bn2 = GroupNorm(32, 128)
         self.IA_final_fg = nn.Linear(vector, 129)
         self.IA_final_bg = nn.Linear(vector, 129)
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from robust_vos_bench.adapters.cfbi.ensembler import Ensembler, MultiScaleEnsembler, PreHead
 from robust_vos_bench.adapters.cfbi.references import Embedding, References, Scale
 from robust_vos_bench.adapters.encoders.deeplab import DeepLabV3Plus
+from robust_vos_bench.adapters.kit.gct import GroupNorm
 from robust_vos_bench.adapters.matching.labels import one_hot, sample
 from robust_vos_bench.adapters.matching.maps import background_maps, distance_maps, slot_biases
 from robust_vos_bench.adapters.matching.means import object_vectors
@@ -74,10 +75,10 @@ class CFBI(MatchingNetwork):
         self.feature_extracter = DeepLabV3Plus(backbone)
         self.semantic_embedding = nn.Sequential(
             nn.Conv2d(256, 256, 3, 1, 1, groups=256),
-            nn.GroupNorm(32, 256),
+            GroupNorm(32, 256),
             nn.ReLU(inplace=True),
             nn.Conv2d(256, 100, 1),
-            nn.GroupNorm(25, 100),
+            GroupNorm(25, 100),
             nn.ReLU(inplace=True),
         )
         self.bg_bias = nn.Parameter(torch.zeros(1, 1, 1, 1))
@@ -117,7 +118,7 @@ class FeaturePyramid(nn.Module):
     @staticmethod
     def _layer(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
         conv = nn.Conv2d(inputs, outputs, kernel, 1, kernel // 2, bias=False)
-        return nn.Sequential(conv, nn.GroupNorm(32, outputs))
+        return nn.Sequential(conv, GroupNorm(32, outputs))
 
     def forward(self, decoded: Tensor, mid: Tensor, aspp: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Maps at strides 4, 8, 16 -> embeddings at strides 4, 8, 16."""
