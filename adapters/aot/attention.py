@@ -99,7 +99,7 @@ def window_attention(
     dx from -7 to 7). offset_values: G x 225 x e, added to the values by offset. Returns G x N x e.
     """
     queries = grid.blocks(query * query.shape[-1] ** -0.5)
-    scores = queries @ grid.halos(key).transpose(2, 3)
+    scores = (queries @ grid.halos(key).transpose(2, 3)).contiguous()
     windows = grid.windows(scores)
     logits = windows + grid.blocks(bias).view(windows.shape)
     logits = logits.masked_fill_(grid.outside(scores.device), torch.finfo(logits.dtype).min)
