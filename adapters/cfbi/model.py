@@ -34,8 +34,8 @@ PRESETS = {
 class CFBIAdapter(TorchAdapter):
     """CFBI family.
 
-    variant: "cfbi", "plus" or "mobilenetv2". preset: a name of `PRESETS`; rate, min_pixels and half change one of its
-    values. max_edge: longest edge of the input before `scales` (default 1040, with other scales 800; never enlarged).
+    variant: "cfbi", "plus" or "mobilenetv2". preset: a name of `PRESETS` (by default "davis" for CFBI+, "default" for
+    the others); rate, min_pixels and half change one of its values. max_edge: longest edge of the input before `scales` (default 1040, with other scales 800; never enlarged).
     scales: factors of the input size ("1,1.15" or numbers); flip: the mirrored frame as well; probabilities are
     averaged.
     """
@@ -46,18 +46,19 @@ class CFBIAdapter(TorchAdapter):
         device: str = "cpu",
         *,
         variant: str = "cfbi",
-        preset: str = "default",
+        preset: str | None = None,
         rate: int | None = None,
         min_pixels: int | None = None,
         half: bool | None = None,
         max_edge: float | None = None,
-        scales: float | str | Sequence[float] = (1.0,),
+        scales: tuple[float, ...] = (1.0,),
         flip: bool = False,
         **options: Any,
     ) -> None:
         if variant not in ("cfbi", "plus", "mobilenetv2"):
             raise unknown("CFBI variant", variant, ("cfbi", "plus", "mobilenetv2"))
         self.variant = variant
+        preset = preset or ("davis" if variant == "plus" else "default")
         self.inputs, self.matching = self.parse_options(preset, rate, min_pixels, half, max_edge, scales, flip)
         super().__init__(checkpoint, device, **options)
         fold_frozen_norms(self.network.feature_extracter)  # type: ignore[arg-type]
@@ -73,7 +74,7 @@ class CFBIAdapter(TorchAdapter):
         min_pixels: int | None = None,
         half: bool | None = None,
         max_edge: float | None = None,
-        scales: float | str | Sequence[float] = (1.0,),
+        scales: Sequence[float] | str | float = (1.0,),
         flip: bool = False,
     ) -> tuple[Inputs, MatchingOptions]:
         """The options of the class, checked and with the preset filled in. Raises UsageError."""

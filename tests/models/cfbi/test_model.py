@@ -17,6 +17,7 @@ from robust_vos_bench.adapters.cfbi.protocol import Session
 from robust_vos_bench import load_adapter
 from robust_vos_bench.datasets.video import Mask, Video
 from robust_vos_bench.errors import UsageError, WeightsError
+from robust_vos_bench.models.options import entry_options, parse_options
 from robust_vos_bench.models.registry import find_entry
 
 from . import golden as goldens
@@ -159,7 +160,28 @@ def test_presets_are_the_published_command_lines() -> None:
         "youtube_vos": (2, 0, False),
     }
     assert CFBIAdapter.parse_options("fast", rate=3, half=False)[1].rate == 3
-    assert find_entry("cfbi.plus").options["preset"] == "davis"
+    assert "preset" in entry_options(find_entry("cfbi.plus"))
+
+
+def test_options_from_the_command_line_are_typed() -> None:
+    pairs = ["preset=youtube_vos", "scales=1,1.15", "flip=true", "half=true", "rate=3", "max_edge=432"]
+    assert parse_options(find_entry("cfbi.plus"), pairs) == {
+        "preset": "youtube_vos",
+        "scales": (1.0, 1.15),
+        "flip": True,
+        "half": True,
+        "rate": 3,
+        "max_edge": 432.0,
+    }
+
+
+@pytest.mark.slow
+def test_cfbi_plus_runs_the_davis_preset_unless_told_otherwise() -> None:
+    assert goldens.adapter("plus").matching == PRESETS["davis"]
+    assert goldens.adapter("cfbi").matching == PRESETS["default"]
+    adapter = load_adapter("cfbi.plus", "random", "cpu", preset="youtube_vos")
+    assert isinstance(adapter, CFBIAdapter)
+    assert adapter.matching == PRESETS["youtube_vos"]
 
 
 @pytest.mark.parametrize(
