@@ -36,6 +36,7 @@ class RPCM(TorchAdapter):
     rpa: False is the paper's network without reliable proxy augmentation, which remembers annotated frames only.
     mem_every: remember every n-th frame; -1 only annotated ones. corrected: mend what the official code gets wrong
     but a network trained with it has seen (see docs/models/aoc.md). max_long_edge: longest input side in pixels.
+    max_memory_frames: bound on the remembered frames (annotated ones always stay); None follows the published rule.
     """
 
     network: AOCNet
@@ -49,12 +50,15 @@ class RPCM(TorchAdapter):
         mem_every: int = 5,
         corrected: bool = False,
         max_long_edge: int = MAX_LONG_EDGE,
+        max_memory_frames: int | None = None,
         **options: Any,
     ) -> None:
         if mem_every == 0 or mem_every < -1:
             raise UsageError(f"mem_every is {mem_every}; it must be a number of frames, or -1 for never")
         if max_long_edge < 33:
             raise UsageError(f"max_long_edge is {max_long_edge}; it must be at least 33 pixels")
+        if max_memory_frames is not None and max_memory_frames < 1:
+            raise UsageError(f"max_memory_frames is {max_memory_frames}; it must be at least 1")
         super().__init__(checkpoint, device, **options)
         fold_frozen_norms(self.network.feature_extracter)
         if device == "cpu":
@@ -64,6 +68,7 @@ class RPCM(TorchAdapter):
         self.mem_every = mem_every if rpa else -1
         self.corrected = corrected
         self.max_long_edge = max_long_edge
+        self.max_memory_frames = max_memory_frames
 
     def build(self) -> nn.Module:
         """RPCM's network."""
@@ -100,7 +105,7 @@ class RPCM(TorchAdapter):
         self.time = 0
         self.slots = 1
         self.seen: set[int] = set()
-        self.reference = Reference(self.corrected)
+        self.reference = Reference(self.corrected, self.max_memory_frames)
         self.bank = self.proxy_bank()
         self.cross_frame: CrossFrame | None = None
         self.previous: tuple[Tensor, Tensor] | None = None
@@ -119,7 +124,7 @@ class RPCM(TorchAdapter):
                 found = given.unique().tolist()
                 self.seen.update(found)
                 self.slots = max(self.slots, found[-1] + 1)
-            self._remember(current.embedding, labels, remembered, last)
+            self._remember(current.embedding, labels, None if last else remembered, given is not None)
         return self.ids.to_original(labels.to(torch.uint8).cpu().numpy())
 
     def predict(self, current: Embedded, size: tuple[int, ...]) -> Tensor:
@@ -151,10 +156,10 @@ class RPCM(TorchAdapter):
             doubtful &= given == 0
         return labels, labels.masked_fill(doubtful, UNCERTAIN)
 
-    def _remember(self, embedding: Tensor, labels: Tensor, remembered: Tensor | None, last: bool) -> None:
+    def _remember(self, embedding: Tensor, labels: Tensor, remembered: Tensor | None, annotated: bool) -> None:
         """Keep the frame as the previous one, and as a reference where `remembered` holds its labels."""
-        if remembered is not None and not last:
-            self.reference.add(embedding, remembered, self.slots)
+        if remembered is not None:
+            self.reference.add(embedding, remembered, self.slots, annotated)
         self.previous = (embedding, labels)
         self.time += 1
 

@@ -45,9 +45,13 @@ class ProxyBank:
         self.corrected = corrected
         self.cluster: Clusterer = cluster or (lambda rows, count, slot: kmeans(rows, count, seed))
         self._cached: dict[int, tuple[tuple[int, int], Tensor, Tensor]] = {}
+        self._pool: ReferencePool | None = None
 
     def proxies(self, pool: ReferencePool, slots: int) -> Proxies:
-        """Proxies of slots 0..slots-1 over the pool as it is now. Pixels are only ever added to one bank's pool."""
+        """Proxies of slots 0..slots-1 over the pool as it is now (a pool only grows; another one starts afresh)."""
+        if pool is not self._pool:
+            self._pool = pool
+            self._cached.clear()
         centres, averages = [], []
         count = CLUSTERS
         every: NDArray[np.float32] | None = None

@@ -71,9 +71,9 @@ def test_which_frames_are_remembered(
     remembered = []
     add = Reference.add
 
-    def noted(self: Reference, embedding: torch.Tensor, labels: torch.Tensor, slots: int) -> None:
+    def noted(self: Reference, *arguments: Any) -> None:
         remembered.append(rpcm.time)
-        add(self, embedding, labels, slots)
+        add(self, *arguments)
 
     monkeypatch.setattr(Reference, "add", noted)
     play(rpcm, video(frames=6, late=late))
@@ -125,3 +125,25 @@ def test_too_many_objects(rpcm: RPCM) -> None:
     clip = Video.from_arrays(np.zeros((2, 64, 64, 3), np.uint8), mask)
     with pytest.raises(UsageError, match="124"):
         next(iter(rpcm.segment(clip)))
+
+
+def test_bounded_memory_drops_the_oldest_frame_that_nobody_annotated() -> None:
+    frames = [torch.full((1, 2, 2), float(t)) for t in range(4)]
+    labels = torch.tensor([[0, 1], [1, 1]])
+    bounded, expected = Reference(limit=2), Reference()
+    for t, frame in enumerate(frames):
+        bounded.add(frame, labels, 2, annotated=t == 0)
+    for t in (0, 3):
+        expected.add(frames[t], labels, 2)
+    assert bounded.frames == 2
+    for a, b in zip(bounded.pool.groups(2), expected.pool.groups(2)):
+        torch.testing.assert_close(a, b)
+    for a, b in zip(bounded.means.means(2), expected.means.means(2)):
+        torch.testing.assert_close(a, b)
+
+
+def test_annotated_frames_stay_above_the_bound() -> None:
+    reference = Reference(limit=1)
+    for t in range(3):
+        reference.add(torch.full((1, 2, 2), float(t)), torch.zeros(2, 2, dtype=torch.long), 1, annotated=True)
+    assert reference.frames == 3
