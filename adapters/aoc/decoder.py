@@ -11,6 +11,7 @@ from robust_vos_bench.adapters.kit.gct import (
     GCT,
     GCTASPP,
     GCTBottleneck,
+    GroupNorm,
     IAGate,
     channel_squares,
     scaled_conv,
@@ -59,13 +60,13 @@ class Decoder(nn.Module):
                 self.add_module(f"{modulator}_Bottleneck_{i}", GCTBottleneck(wide, narrow))
         self.GCT_sc = GCT(low + 256)
         self.conv_sc = nn.Conv2d(low + 256, 64, 1, bias=False)
-        self.bn_sc = nn.GroupNorm(16, 64)
+        self.bn_sc = GroupNorm(16, 64)
         self.IA10 = IAGate(VECTOR + extra * 320, 320)
         self.conv1 = nn.Conv2d(320, 128, 3, 1, 1, bias=False)
-        self.bn1 = nn.GroupNorm(32, 128)
+        self.bn1 = GroupNorm(32, 128)
         self.IA11 = IAGate(VECTOR + extra * 128, 128)
         self.conv2 = nn.Conv2d(128, 128, 3, 1, 1, bias=False)
-        self.bn2 = nn.GroupNorm(32, 128)
+        self.bn2 = GroupNorm(32, 128)
         self.IA_final_fg = nn.Linear(VECTOR, 129)
         self.IA_final_bg = nn.Linear(VECTOR, 129)
 

@@ -11,6 +11,7 @@ from robust_vos_bench.adapters.aoc.memory import Reference
 from robust_vos_bench.adapters.aoc.proxies import ProxyBank
 from robust_vos_bench.adapters.cfbi.ensembler import PreHead
 from robust_vos_bench.adapters.encoders.deeplab import DeepLabV3Plus
+from robust_vos_bench.adapters.kit.gct import GroupNorm
 from robust_vos_bench.adapters.matching.labels import one_hot, sample
 from robust_vos_bench.adapters.matching.maps import slot_biases
 from robust_vos_bench.adapters.matching.means import masked_means
@@ -40,9 +41,9 @@ class AOCNet(nn.Module):
         self.feature_extracter = DeepLabV3Plus("resnet101")
         # the official modules are registered twice, so that each tensor has two names in a checkpoint
         self.seperate_conv = nn.Conv2d(256, 256, 3, 1, 1, groups=256)
-        self.bn1 = nn.GroupNorm(32, 256)
+        self.bn1 = GroupNorm(32, 256)
         self.embedding_conv = nn.Conv2d(256, 100, 1)
-        self.bn2 = nn.GroupNorm(25, 100)
+        self.bn2 = GroupNorm(25, 100)
         self.semantic_embedding = nn.Sequential(
             self.seperate_conv, self.bn1, nn.ReLU(inplace=True), self.embedding_conv, self.bn2, nn.ReLU(inplace=True)
         )
