@@ -168,7 +168,7 @@ def measure(root: Path, videos: list[str], scored: int, peer: Path | None, round
     for number in range(rounds):
         for name, job in jobs.items():
             # The quick ones are repeated, so that every figure stands on a stretch of work.
-            times = 5 if name.startswith("num") else 1
+            times = 5 if name.startswith("numba") else 1
             start = time.process_time()
             for _ in range(times):
                 answers[name] = job()
@@ -193,7 +193,15 @@ def cold_start(root: Path, rounds: int) -> dict[str, tuple[float, float, int]]:
     (small / "ImageSets/2017").mkdir(parents=True)
     (small / "ImageSets/2017/val.txt").write_text(video + "\n")
     ours = "from robust_vos_bench.cli import main; main()"
-    arguments = ["score", "--dataset", "davis2017:val", "--data-root", str(small), "--predictions", str(small / "results")]
+    arguments = [
+        "score",
+        "--dataset",
+        "davis2017:val",
+        "--data-root",
+        str(small),
+        "--predictions",
+        str(small / "results"),
+    ]
     theirs = (
         "from vos_benchmark.benchmark import benchmark; "
         f"benchmark([{str(small / 'Annotations/480p')!r}], [{str(small / 'results')!r}], num_processes=1)"
@@ -230,7 +238,9 @@ def table(found: dict[int, dict[str, float]], cold: dict[str, tuple[float, float
     lines = ["| ms of CPU an object and frame | 1 object a frame | 3 objects a frame |", "|---|---|---|"]
     for name in order:
         cells = [f"{found[n][name]:.4f}" if name in found[n] else "-" for n in (1, 3)]
-        label = {"official": "davis2017-evaluation"}.get(name, name if name == "vos-benchmark" else f"rvos-bench, {name}")
+        label = {"official": "davis2017-evaluation"}.get(
+            name, name if name == "vos-benchmark" else f"rvos-bench, {name}"
+        )
         lines.append(f"| {label} | {cells[0]} | {cells[1]} |")
     lines += ["", "| ratio | 1 object a frame | 3 objects a frame | wanted |", "|---|---|---|---|"]
     for (peer, ours), wanted in TARGETS.items():
@@ -256,7 +266,9 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write the table into README-scoring.md")
     arguments = parser.parse_args()
     load_kernels()
-    videos = arguments.videos.split(",") if arguments.videos else sorted(p.name for p in arguments.predictions.iterdir())
+    videos = (
+        arguments.videos.split(",") if arguments.videos else sorted(p.name for p in arguments.predictions.iterdir())
+    )
     found: dict[int, dict[str, float]] = {}
     cold: dict[str, tuple[float, float, int]] = {}
     with tempfile.TemporaryDirectory() as folder:

@@ -77,7 +77,7 @@ def command(
     from robust_vos_bench.datasets.atomic import make_folder, write_bytes
     from robust_vos_bench.datasets.registry import open_dataset
     from robust_vos_bench.scoring import tables
-    from robust_vos_bench.scoring.folder import FolderScorer
+    from robust_vos_bench.scoring.folder import FolderScorer, slow_hint
     from robust_vos_bench.scoring.protocols import Protocol
 
     data = open_dataset(dataset, data_root, limit=limit)
@@ -101,6 +101,8 @@ def command(
         4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
     objects = scorer.score(predictions, threads, progress if sys.stderr.isatty() else None)
+    if backend == "auto" and (hint := slow_hint(scorer, objects)):
+        click.echo(hint, err=True)
     text = json.dumps(tables.as_json(objects, rules, data.seen_categories), indent=2, allow_nan=False)
     if official_csv is not None:
         make_folder(official_csv)

@@ -21,7 +21,7 @@ _UNIT = 480 * 854
 """Pixels of the frame that the two thresholds below are counted in."""
 LOADING = 250
 """Frames from which loading compiled kernels (half a second) is quicker than doing without."""
-COMPILING = 8000
+COMPILING = 6000
 """Frames from which compiling them first (some fifteen seconds, once a machine) is quicker than doing without."""
 _MODULE = "robust_vos_bench.scoring.kernels"
 _RUNS = 1 << 15
@@ -38,7 +38,7 @@ class Engine(Protocol):
         """Take a mask file; the largest stray label, 0 if none. Raises DataError, naming the file."""
 
     def crop(self) -> FrameTruth:
-        """The loaded mask as the truth's side of a frame."""
+        """The loaded mask as the truth's side of a frame; valid until the next crop, copy it to keep it."""
 
     def count(self, truth: FrameTruth, out: NDArray[np.int64]) -> None:
         """The seven counts of every object, into `out` (K, 7), of the loaded mask against a frame's truth."""
@@ -160,14 +160,14 @@ class CompiledEngine:
         return size
 
     def crop(self) -> FrameTruth:
-        """The loaded mask as the truth's side of a frame."""
+        """The loaded mask as the truth's side of a frame; its words are valid until the next crop."""
         table = np.zeros((self.objects, COLUMNS), np.int64)
         arguments = (self._planes, self._boxes, self.geometry.width, self._half, self._scratch, table)
         used = self._kernels.crop_truth(*arguments, self._words)
         if used < 0:
             self._words = np.empty(-used, np.uint64)
             used = self._kernels.crop_truth(*arguments, self._words)
-        return FrameTruth(table, self._words[:used].copy())
+        return FrameTruth(table, self._words[:used])
 
     def count(self, truth: FrameTruth, out: NDArray[np.int64]) -> None:
         """The seven counts of every object, into `out` (K, 7), of the loaded mask against a frame's truth."""

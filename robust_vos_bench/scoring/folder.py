@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from robust_vos_bench.datasets.dataset import Dataset
 from robust_vos_bench.errors import DataError
-from robust_vos_bench.scoring.engine import choose_backend, load_kernels
+from robust_vos_bench.scoring import compiled
+from robust_vos_bench.scoring.engine import LOADING, choose_backend, load_kernels
 from robust_vos_bench.scoring.objects import ObjectScore
 from robust_vos_bench.scoring.protocols import Protocol, make_protocol
 from robust_vos_bench.scoring.truth import PackedTruth
@@ -42,6 +43,8 @@ class FolderScorer:
         self._backend = backend
         self._budget = budget
         self._kept: dict[str, PackedTruth] = {}
+        self.used = ""
+        """The back end of the last folder: "numpy" or "numba"."""
         lookup = dataset.map_mask(np.arange(256, dtype=np.uint8)[None])[0].astype(np.uint8)
         self._lookup: NDArray[np.uint8] | None = None if (lookup == np.arange(256)).all() else lookup
 
@@ -52,7 +55,7 @@ class FolderScorer:
         """
         videos = list(self.dataset.videos)
         check_folders(predictions, videos)
-        backend = self._choose(videos)
+        backend = self.used = self._choose(videos)
         work = partial(self.score_video, predictions, backend=backend)
         scores: dict[str, list[ObjectScore]] = {}
         for name, result in _map(work, videos, workers):
@@ -103,6 +106,13 @@ class FolderScorer:
         if backend == "numba":
             load_kernels()
         return backend
+
+
+def slow_hint(scorer: FolderScorer, objects: list[ObjectScore]) -> str:
+    """One line for people whose machine has no compiled kernels yet and who scored enough to want them; else ""."""
+    if scorer.used != "numpy" or compiled.ready() or sum(score.frames for score in objects) < LOADING:
+        return ""
+    return "Scored with numpy. `--backend numba` compiles faster code, once a machine: scoring is then over 10x faster."
 
 
 def check_folders(predictions: Path, videos: list[str]) -> None:

@@ -138,19 +138,26 @@ def crop_truth(planes, boxes, width, half, scratch, table, words):  # type: igno
         n = w1 - w0
         crop = words[table[k, 0] : table[k, 0] + 3 * rows * n].reshape((3, rows, n))
         for y in range(rows):
+            target = crop[0, y]
+            given = planes[k, top + y, w0:w1]
             for i in range(n):
-                crop[0, y, i] = planes[k, top + y, w0 + i]
+                target[i] = given[i]
         table[k, 6] = boundary(planes[k], width, top, bottom, w0, crop[1])
         c0 = table[k, 9] - w0
         c1 = table[k, 10] - w0
+        # Words farther from the boundary than the margin hold nothing.
+        a0 = max(c0 - margin, 0)
+        an = min(c1 + margin, n) - a0
+        if an < n:
+            crop[2] = uint64(0)
         for y0 in range(0, rows, STRIP):
             y1 = min(y0 + STRIP, rows)
             wide = dilate(crop[1], y0, y1, c0, c1, margin, half, scratch)
             for y in range(y0, y1):
-                for i in range(n):
-                    # Words farther from the boundary than the margin hold nothing.
-                    j = i - c0 + margin
-                    crop[2, y, i] = wide[y - y0, j] if 0 <= j < c1 - c0 + 2 * margin else uint64(0)
+                target = crop[2, y, a0 : a0 + an]
+                given = wide[y - y0, a0 - c0 + margin : a0 - c0 + margin + an]
+                for i in range(an):
+                    target[i] = given[i]
     return used
 
 

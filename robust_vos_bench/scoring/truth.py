@@ -96,6 +96,7 @@ class PackedTruth:
         packed = engine.crop()
         if self._used + packed.nbytes <= self._budget:
             self._used += packed.nbytes
+            packed = FrameTruth(packed.table, packed.words.copy())
             self._cache[t] = packed
         return packed
 
