@@ -15,6 +15,7 @@ from robust_vos_bench.adapters.kit.ids import IdMap
 from robust_vos_bench.adapters.kit.opencv import one_opencv_thread
 from robust_vos_bench.adapters.kit.torch_adapter import TorchAdapter
 from robust_vos_bench.adapters.labelprop import CARD
+from robust_vos_bench.adapters.labelprop.components import without_strays
 from robust_vos_bench.adapters.labelprop.features import Embedding
 from robust_vos_bench.adapters.labelprop.guided import sharpen_edges
 from robust_vos_bench.adapters.labelprop.refine import Source, read_labels
@@ -28,7 +29,11 @@ from robust_vos_bench.models.checkpoint import load_strict, read_state
 
 COARSE, FINE = (4, 10), (0, 2, 4)
 """Encoder blocks behind the search (strides 8, 16) and behind the labels (strides 2, 4, 8)."""
-COARSE_DIMS, FINE_DIMS = 63, 48
+COARSE_DIMS, FINE_DIMS = 60, 48
+RELUCTANCE = 0.03
+"""Similarity that a match at the search radius must have above one on the spot: things move little and smoothly."""
+STRAY = 0.05
+"""How far a part of an object may be from where the object was a frame ago, as a share of the short side."""
 BLANK = 1e-3
 """Share of an object in a cell below which it is none."""
 BAND = 0.02
@@ -43,6 +48,7 @@ class Remembered:
     coarse: Tensor
     """k x h8 x w8, share of each object in the cell, 0..1."""
     fine: Source
+    time: int
     permanent: bool
     """Holds a prompt: kept for the whole video."""
 
@@ -116,32 +122,43 @@ class LabelPropagation(TorchAdapter):
         self._geometry = Geometry.of(video.size, self.size)
         self._ids = IdMap()
         self._remembered: list[Remembered] = []
+        self._time = 0
+        self._labels = np.zeros(self._geometry.scaled, np.uint8)
+        self._native = self._geometry.scaled == self._geometry.size
         self._search, self._detail = Embedding(COARSE_DIMS), Embedding(FINE_DIMS)
         self._reach = max(2, round(self.radius * min(self._geometry.grid(8))))
 
     def step(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
         """Propagate the labels to this frame, then let the prompt's pixels have their say."""
+        self._time += 1
         small = self._scaled(frame)
         with self.precision():
             cells, detail = self._encode(small)
             soft = self._propagate(small, cells, detail) if self._remembered else np.zeros((0, *small.shape[:2]))
         labels = strongest(soft)  # at working size, dense
-        if soft.shape[1:] == self._geometry.size:
-            mask = self._ids.to_original(labels)
-        else:
-            height, width = self._geometry.size
-            whole = [cv2.resize(one, (width, height), interpolation=cv2.INTER_LINEAR) for one in soft]
-            mask = self._ids.to_original(strongest(np.asarray(whole).reshape(-1, height, width)))
+        with one_opencv_thread():
+            labels = without_strays(labels, self._labels, max(1, round(STRAY * min(labels.shape))))
+            mask = self._ids.to_original(labels if self._native else self._enlarged(soft, labels))
         if prompt is not None:
             self._ids.add(prompt)
             mask = np.where(prompt > 0, prompt, mask)
             labels = self._ids.to_dense(mask)
-            if labels.shape != self._geometry.scaled:
+            if not self._native:
                 rows, columns = self._geometry.scaled
                 labels = np.asarray(cv2.resize(labels, (columns, rows), interpolation=cv2.INTER_NEAREST), np.uint8)
         if not last:
             self._remember(labels, cells, detail, prompt is not None)
+        self._labels = labels
         return mask
+
+    def _enlarged(self, soft: NDArray[np.floating], labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Dense labels at input size from soft masks at working size, of which `labels` tells the strays."""
+        height, width = self._geometry.size
+        # A stray lost its label but has its soft value: where the label is background, that gets at least one half.
+        share = soft.sum(0)
+        kept = soft * np.where((labels == 0) & (share > 0.5), 0.5 / np.maximum(share, 0.5), 1)
+        whole = [cv2.resize(one, (width, height), interpolation=cv2.INTER_LINEAR) for one in kept]
+        return strongest(np.asarray(whole).reshape(-1, height, width))
 
     def _scaled(self, frame: Frame) -> NDArray[np.uint8]:
         height, width = self._geometry.scaled
@@ -172,7 +189,8 @@ class LabelPropagation(TorchAdapter):
         past = torch.stack([r.coarse for r in self._remembered])
         seen = past.sum(1).amax(0)
         near = F.max_pool2d(seen[None, None], 2 * self._reach + 1, 1, self._reach)[0, 0] > BLANK
-        similar, at = best_matches(cells, [r.key for r in self._remembered], near, self._reach)
+        reluctance = [self._reluctance(self._time - r.time) for r in self._remembered]
+        similar, at = best_matches(cells, [r.key for r in self._remembered], near, self._reach, reluctance)
         weights = torch.softmax(similar / self.temperature, 0)[:, None]
         found = past.flatten(2).gather(2, at.flatten(1)[:, None].expand(-1, k, -1)).reshape(-1, k, h8, w8)
         coarse = (weights * found).sum(0) * near
@@ -194,6 +212,10 @@ class LabelPropagation(TorchAdapter):
         with one_opencv_thread():
             return sharpen_edges(small, soft[:, :height, :width].cpu().numpy(), max(1, round(min(height, width) / 120)))
 
+    def _reluctance(self, lag: int) -> float:
+        """Loss of similarity with distance: RELUCTANCE at the radius, sooner for the frames just before."""
+        return RELUCTANCE / (self._reach * min(1.0, 0.25 * (1 + lag))) ** 2
+
     def _remember(self, labels: NDArray[np.uint8], cells: Tensor, detail: Tensor, permanent: bool) -> None:
         """Store this frame; `labels` dense at working size. Hard labels, for soft ones would blur with every step."""
         k = len(self._ids)
@@ -205,7 +227,9 @@ class LabelPropagation(TorchAdapter):
             past.coarse = F.pad(past.coarse, (0, 0, 0, 0, 0, new))
             past.fine.labels = F.pad(past.fine.labels, (0, new))
         key = with_border(cells, self._reach)
-        self._remembered.append(Remembered(key, coarse, Source(detail, fine.reshape(k, -1).T.contiguous()), permanent))
+        self._remembered.append(
+            Remembered(key, coarse, Source(detail, fine.reshape(k, -1).T.contiguous()), self._time, permanent)
+        )
         recent = [r for r in self._remembered if not r.permanent]
         if len(recent) > self.memory:
             self._remembered.remove(recent[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import inspect
@@ -78,12 +79,14 @@ def find_entry(name: str) -> ModelEntry:
     """The entry of a name, an alias, or `path/to/file.py:Class`. Raises UsageError with the nearest names."""
     if ".py:" in name:
         return _entry_from_file(name)
-    every = entries()
-    if name in every:
-        return every[name]
-    for entry in every.values():
-        if name in entry.aliases:
-            return entry
+    # Built-in names first: a broken plug-in must not stop them.
+    for known in (builtin_entries, entries):
+        every = known()
+        if name in every:
+            return every[name]
+        for entry in every.values():
+            if name in entry.aliases:
+                return entry
     names = [*every, *(alias for entry in every.values() for alias in entry.aliases)]
     raise unknown("model", name, names, "See `rvos-bench list models`.")
 
@@ -93,7 +96,10 @@ def _entry_from_file(spec: str) -> ModelEntry:
     path = Path(path_text).expanduser()
     if not path.is_file():
         raise UsageError(f"model file {str(path)!r} does not exist (expected path/to/file.py:Class)")
-    module_name = f"rvos_bench_file_{path.stem}"
+    folder = str(path.resolve().parent)
+    module_name = f"rvos_bench_file_{path.stem}_{hashlib.sha256(folder.encode()).hexdigest()[:8]}"
+    if folder not in sys.path:
+        sys.path.append(folder)  # modules beside the file can be imported, last of all
     module_spec = importlib.util.spec_from_file_location(module_name, path)
     if module_spec is None or module_spec.loader is None:
         raise UsageError(f"{str(path)!r} is not a Python file")

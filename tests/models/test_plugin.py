@@ -1,0 +1,121 @@
+"""The example package under tests/plugin, installed and used as a stranger would; and the page that explains it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve()
+PLUGIN = HERE.parents[1] / "plugin"
+PAGE = HERE.parents[2] / "docs" / "adapters.md"
+
+
+def cli(*words: str, cwd: Path, path: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    if path is not None:
+        environment["PYTHONPATH"] = str(path)
+    return subprocess.run(
+        [sys.executable, "-m", "robust_vos_bench.cli", *words],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the example package installed into it."""
+    pytest.importorskip("setuptools")
+    source = tmp_path_factory.mktemp("source") / "plugin"
+    shutil.copytree(PLUGIN, source)
+    target = tmp_path_factory.mktemp("target")
+    words = ["install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(target)]
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", *words, str(source)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return target
+
+
+def test_an_installed_package_is_listed_and_checked(installed: Path, tmp_path: Path) -> None:
+    done = cli("list", "models", "--json", cwd=tmp_path, path=installed)
+    rows = {row["name"]: row for row in json.loads(done.stdout)}
+    assert rows["example.shift"]["ready"] and rows["example.shift"]["aliases"] == ["example"]
+    assert not rows["example.trained"]["ready"]
+
+    done = cli("check", "example", "--option", "gain=0.9", "--device", "cpu", cwd=tmp_path, path=installed)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "BROKEN" not in done.stdout and "example.shift" in done.stdout
+
+    done = cli("check", "example.trained", cwd=tmp_path, path=installed)
+    assert done.returncode == 4 and "https://example.org/example.pth" in done.stderr
+
+
+def test_a_broken_package_is_named(installed: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(installed, broken)
+    (broken / "rvos_example" / "__init__.py").write_text("import no_such_module\n")
+    done = cli("list", "models", cwd=tmp_path, path=broken)
+    assert done.returncode == 5 and "rvos-example" in done.stderr and "no_such_module" in done.stderr
+    assert cli("check", "static", cwd=tmp_path, path=broken).returncode == 0
+
+
+def test_a_package_cannot_take_a_built_in_name(installed: Path, tmp_path: Path) -> None:
+    thief = tmp_path / "thief"
+    shutil.copytree(installed, thief)
+    init = thief / "rvos_example" / "__init__.py"
+    init.write_text(init.read_text().replace('"example.shift"', '"static"'))
+    done = cli("list", "models", cwd=tmp_path, path=thief)
+    assert done.returncode == 5 and "'static'" in done.stderr
+
+
+def blocks(info: str) -> list[tuple[str, str]]:
+    """The fenced code blocks of the page whose info string starts with `info`: (rest of the info string, code)."""
+    found = re.findall(r"^```(\S+)[ ]?(.*?)\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
+    return [(rest, code) for language, rest, code in found if language == info]
+
+
+def test_the_page_runs(tmp_path: Path) -> None:
+    """Every file of docs/adapters.md is written, every class passes `check`, every Python block runs."""
+    files = {rest.removeprefix("file="): code for rest, code in blocks("python") if rest.startswith("file=")}
+    for name, code in files.items():
+        (tmp_path / name).write_text(code)
+    first = files["my_model.py"].splitlines()
+    body = [line for line in first if line.strip() and not line.startswith(("import", "from"))]
+    assert len(body) <= 20, "twenty lines, the page says"
+    done = cli("check", "whole.py:Median", "--device", "cpu", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    commands = [line for _, code in blocks("console") for line in code.splitlines()]
+    checks = [line.split()[1:] for line in commands if line.startswith("rvos-bench check")]
+    assert len(checks) == 2
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for words in checks:
+        words[1] = f"../{words[1]}"  # modules beside the file are found from any folder
+        done = cli(*words, cwd=elsewhere)
+        assert done.returncode == 0, done.stdout + done.stderr
+    scripts = [code for rest, code in blocks("python") if rest == "run"]
+    assert len(scripts) == 1
+    done = subprocess.run([sys.executable, "-c", scripts[0]], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout == "4 (48, 64)\n", done.stderr
+
+
+def test_the_page_names_every_option() -> None:
+    """The table of built-in models lists the options that their constructors have."""
+    from robust_vos_bench.models import find_entry
+    from robust_vos_bench.models.options import entry_options
+
+    page = PAGE.read_text()
+    for name in ("static", "flow", "labelprop", "masks"):
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{name}`"))
+        for option in entry_options(find_entry(name)):
+            assert f"`{option}`" in row, (name, option)
