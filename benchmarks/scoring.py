@@ -182,7 +182,7 @@ def measure(root: Path, videos: list[str], scored: int, peer: Path | None, round
 
 
 def cold_start(root: Path, rounds: int) -> dict[str, tuple[float, float, int]]:
-    """(wall, CPU) seconds of scoring one small folder from a fresh process; kernels absent, and there but not needed."""
+    """(wall, CPU) seconds of scoring one small folder from a fresh process, without compiled kernels."""
     video = sorted(p.name for p in (root / "results").iterdir())[0]
     small = root / "small"
     frames = 0
@@ -280,10 +280,10 @@ def main() -> None:
             if objects == 3 and not arguments.no_cold:
                 cold = cold_start(root, arguments.rounds)
     frames = sum(len(list((arguments.data_root / "Annotations" / "480p" / v).glob("*.png"))) - 2 for v in videos)
-    load = os.getloadavg()[0]
+    versions = f"Python {platform.python_version()}, numpy {np.__version__}, {platform.machine()}"
     facts = (
-        f"{len(videos)} videos, {frames} scored frames, 854 x 480; {arguments.rounds} rounds; Python "
-        f"{platform.python_version()}, numpy {np.__version__}, {platform.machine()}, load average {load:.1f} at the end."
+        f"{len(videos)} videos, {frames} scored frames, 854 x 480; {arguments.rounds} rounds; {versions}, "
+        f"load average {os.getloadavg()[0]:.1f} at the end."
     )
     text = table(found, cold, facts)
     print(text)
