@@ -41,23 +41,24 @@ def read_labels(
     reach = torch.arange(-radius, radius + 1, device=query.device)
     dy, dx = (d.reshape(-1) for d in torch.meshgrid(reach, reach, indexing="ij"))
     asked = query[y * width + x]
-    out = [asked.new_zeros(0, sources[0].labels.shape[1])]
+    table = torch.stack([source.labels for source in sources])
+    out = [asked.new_zeros(0, table.shape[2])]
     for start in range(0, len(y), CHUNK):
         part = slice(start, start + CHUNK)
-        similar, labels = [], []
+        similar, candidates = [], []
         for m, source in enumerate(sources):
             ky = centres[m, part, 0, None] + dy
             kx = centres[m, part, 1, None] + dx
             outside = (ky < 0) | (ky >= height) | (kx < 0) | (kx >= width)
             at = ky.clamp_(0, height - 1) * width + kx.clamp_(0, width - 1)
-            found = torch.bmm(source.features[at], asked[part, :, None])[..., 0]
+            near = source.features.index_select(0, at.reshape(-1)).reshape(*at.shape, -1)
+            found = torch.bmm(near, asked[part, :, None])[..., 0]
             similar.append(found.masked_fill_(outside, -100.0))
-            labels.append(at)
+            candidates.append(at)
         every = torch.cat(similar, 1)
         best, chosen = every.topk(min(topk, every.shape[1]), 1)
         weights = torch.softmax(best / temperature, 1)
-        places = torch.cat(labels, 1).gather(1, chosen)
+        places = torch.cat(candidates, 1).gather(1, chosen)
         frame = chosen // len(dy)
-        table = torch.stack([source.labels for source in sources])
         out.append((weights[..., None] * table[frame, places]).sum(1))
     return torch.cat(out)
