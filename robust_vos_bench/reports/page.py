@@ -167,7 +167,7 @@ def _time_plots(run: Run, video: str | None, drops: Sequence[Drop]) -> list[str]
     shown = ["clean", *dict.fromkeys(d.condition for d in drops if d.video == chosen)][:2]
     drawn = []
     for condition in shown:
-        tracks = []
+        tracks: list[tuple[str, int, Sequence[float], Sequence[float]]] = []
         for model in run.models:
             for track in _tracks(run, condition, model):
                 if track.video == chosen and len(tracks) < TRACKS:

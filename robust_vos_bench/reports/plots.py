@@ -37,7 +37,7 @@ def _style() -> Iterator[Any]:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError("plots need matplotlib: pip install 'rvos-bench[report]'") from error
-    settings = {
+    settings: dict[Any, Any] = {
         "svg.fonttype": "none",
         "svg.hashsalt": "rvos-bench",
         "font.family": "sans-serif",
@@ -111,12 +111,12 @@ def over_time(tracks: Sequence[tuple[str, int, Sequence[float], Sequence[float]]
     """J and F by frame. tracks: (label, index of the first frame, J, F), each value in 0..1."""
     with _style() as figure_class:
         figure = figure_class(figsize=(7.2, 3.2), layout="constrained")
-        for axis, name, column in zip(figure.subplots(1, 2, sharey=True), ("J", "F"), (2, 3)):
-            for i, track in enumerate(tracks):
-                values = track[column]
-                x = np.arange(track[1], track[1] + len(values))
+        for axis, name in zip(figure.subplots(1, 2, sharey=True), ("J", "F")):
+            for i, (label, first, j, f) in enumerate(tracks):
+                values = j if name == "J" else f
+                x = np.arange(first, first + len(values))
                 style = look(i)
-                axis.plot(x, values, label=track[0], linewidth=1.3, color=style["color"], linestyle=style["linestyle"])
+                axis.plot(x, values, label=label, linewidth=1.3, color=style["color"], linestyle=style["linestyle"])
             axis.set(ylim=(0, 1), xlabel="frame", title=name)
         figure.suptitle(title, fontsize=9)
         handles, labels = figure.axes[0].get_legend_handles_labels()

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,7 +154,7 @@ def _masks(
     return dict(_pick(segmented, wanted)), ""
 
 
-def _given_options(name: str, options: dict[str, object]) -> dict[str, object]:
+def _given_options(name: str, options: dict[str, Any]) -> dict[str, Any]:
     """The options that the model's name shows, with the values the manifest recorded."""
     if "[" not in name:
         return {}

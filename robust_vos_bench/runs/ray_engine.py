@@ -91,7 +91,8 @@ class RayEngine:
         )(run_group)
         shared_plan = self.ray.put(plan)
         device = "cuda" if self.gpus else "cpu"
-        queue, flying = deque(groups), {}
+        queue = deque(groups)
+        flying: dict[Any, Group] = {}
         try:
             while flying or (queue and not stop.asked):
                 while queue and not stop.asked and len(flying) < 2 * self._slots():

@@ -203,7 +203,7 @@ def frame_scores(score: ObjectScore) -> FrameScores:
     return FrameScores(
         video=score.video,
         object=score.object,
-        first=score.first_frame,
+        first=score.first_frame or 0,
         j=tuple(round(float(v), 4) for v in score.j),
         f=tuple(round(float(v), 4) for v in score.f),
     )
