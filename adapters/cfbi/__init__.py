@@ -52,7 +52,7 @@ MODELS = [
             ),
             trained_on=_TRAINED,
             input_policy=_POLICY,
-            notes="Preset `davis` by default, as in the authors' DAVIS script; `--option preset=youtube_vos` for their other one.",
+            notes="Preset `davis` unless told otherwise (the authors' DAVIS script); `youtube_vos` is their other one.",
         ),
         "robust_vos_bench.adapters.cfbi.model:CFBIAdapter",
         options={"variant": "plus"},

@@ -35,9 +35,9 @@ class CFBIAdapter(TorchAdapter):
     """CFBI family.
 
     variant: "cfbi", "plus" or "mobilenetv2". preset: a name of `PRESETS` (by default "davis" for CFBI+, "default" for
-    the others); rate, min_pixels and half change one of its values. max_edge: longest edge of the input before `scales` (default 1040, with other scales 800; never enlarged).
-    scales: factors of the input size ("1,1.15" or numbers); flip: the mirrored frame as well; probabilities are
-    averaged.
+    the others); rate, min_pixels and half change one of its values. max_edge: longest edge of the input before
+    `scales` (default 1040, with other scales 800; never enlarged). scales: factors of the input size; flip: the
+    mirrored frame as well; the probabilities of all are averaged.
     """
 
     def __init__(
