@@ -58,7 +58,8 @@ def select(
     if profile is not None:
         check_profile(profile)
     base, chosen, named, clean = _resolve(names, preset)
-    chosen = [_with_severities(entry, severities, preset is not None) for entry in chosen]
+    within = preset is not None or base.name in names
+    chosen = [_with_severities(entry, severities, within) for entry in chosen]
     if severities:
         chosen = [entry for entry in chosen if entry.severities]
         if not chosen and not clean:

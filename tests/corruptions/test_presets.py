@@ -103,6 +103,7 @@ def test_modes_and_profiles_replace_the_choice_of_the_preset() -> None:
         ({"corruption": "fog", "severities": [0]}, r"1\.\.5"),
         ({"preset": "youtube-vos-p", "severities": [5]}, r"additive_noise has severities 1\.\.3"),
         ({"preset": "smoke", "severities": [3]}, "preset smoke has no severity 3"),
+        ({"corruption": "smoke", "severities": [3]}, "preset smoke has no severity 3"),
         ({"preset": "comon"}, "Did you mean 'common'"),
         ({"preset": "smoke", "corruption": "fog"}, "preset smoke has no fog; it has gaussian_noise, gaussian_blur"),
         ({"preset": "smoke", "corruption": "weather"}, "nothing of the family weather"),
