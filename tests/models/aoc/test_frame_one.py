@@ -112,8 +112,14 @@ def test_rpcm_second_frame_runs_free(shared: Path, rpcm: RPCM) -> None:
     check_prediction(replay, golden(shared, "rpcm_multi3"), 2)
 
 
-@pytest.mark.parametrize(("reading", "prefix"), [("inclusive", "incl_"), ("map", "map_")])
-def test_other_readings_of_the_conditioning_block(shared: Path, aoc: AOC, reading: str, prefix: str) -> None:
+@pytest.mark.parametrize(
+    ("reading", "prefix", "tolerance", "pixels"), [("inclusive", "incl_", 1e-2, 120), ("map", "map_", 2e-3, 40)]
+)
+def test_other_readings_of_the_conditioning_block(
+    shared: Path, aoc: AOC, reading: str, prefix: str, tolerance: float, pixels: int
+) -> None:
+    # under "inclusive" two of the selections are near ties (scores apart by 6e-6 and 2e-6): float rounding decides
+    # which location is kept, and one location moves logits by 5e-3 and 80 pixels
     variants = golden(shared, "aoc_multi3_variants")
     blocks = [m for m in aoc.network.modules() if isinstance(m, ConditioningBlock)]
     found, hooks = observed(aoc)
@@ -127,8 +133,10 @@ def test_other_readings_of_the_conditioning_block(shared: Path, aoc: AOC, readin
         for hook in hooks:
             hook.remove()
     assert compare(found, variants, f"{prefix}f1_") == 12
-    np.testing.assert_allclose(predicted.logits.numpy(), variants[f"{prefix}logits_1"], atol=2e-3)
-    assert (predicted.labels != variants[f"{prefix}label_1"]).sum() <= 40
+    expected, strict = variants[f"{prefix}logits_1"], golden(shared, "aoc_multi3")["logits_1"]
+    np.testing.assert_allclose(predicted.logits.numpy(), expected, atol=tolerance)
+    assert np.abs(predicted.logits.numpy() - expected).mean() < np.abs(strict - expected).mean() / 3
+    assert (predicted.labels != variants[f"{prefix}label_1"]).sum() <= pixels
 
 
 @pytest.mark.parametrize("t", [0, 1])
