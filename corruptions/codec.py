@@ -23,7 +23,7 @@ H265_KBITS = (600.0, 350.0, 200.0, 120.0, 70.0)
 PACKET_LOSS = (0.005, 0.01, 0.02, 0.05, 0.1)
 BIT_ERRORS = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4)
 
-_RATE_UNIT = "kbit/s for 854 x 480 at 24 frames/s; in proportion to pixels and frame rate elsewhere"
+_RATE_UNIT = "kbit/s for 854 x 480 at 24 frames/s; elsewhere with the power 0.75 of pixels per second"
 _REFERENCE_RATE = 854 * 480 * 24.0
 
 
@@ -58,7 +58,8 @@ def _with_first(frames: Iterable[Frame]) -> tuple[Frame | None, Iterator[Frame]]
 def _at_rate(frames: Iterable[Frame], encoder: str, preset: str, kbits: float, fps: float) -> Iterator[Frame]:
     first, source = _with_first(frames)
     if first is not None:
-        share = first.shape[0] * first.shape[1] * fps / _REFERENCE_RATE
+        # Fewer pixels need more bits each: rates that look alike grow with the power 0.75 of pixels, a rule of thumb.
+        share = (first.shape[0] * first.shape[1] * fps / _REFERENCE_RATE) ** 0.75
         yield from transcode(source, Encoding(encoder, preset, kbits=kbits * share), fps)
 
 
