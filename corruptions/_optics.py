@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from robust_vos_bench.datasets.video import Frame
 
 
-def to_linear(code: NDArray[np.float64]) -> NDArray[np.float64]:
+def to_linear(code: NDArray[np.floating]) -> NDArray[np.float64]:
     """Linear light 0..1 of sRGB codes 0..1 (IEC 61966-2-1)."""
     return np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4)
 

@@ -49,7 +49,7 @@ _MODES = ("drift", "video", "frame")
 
 
 def veiled(
-    frame: Frame, opacity: NDArray[np.float32] | float, colour: tuple[float, float, float]
+    frame: Frame, opacity: NDArray[np.floating] | float, colour: tuple[float, float, float]
 ) -> NDArray[np.float32]:
     """The frame behind a veil of one colour (RGB, grey levels), float32 (H, W, 3); opacity (H, W) or one number."""
     cover = np.asarray(opacity, np.float32)

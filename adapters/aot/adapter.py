@@ -73,7 +73,7 @@ class AOTAdapter(TorchAdapter):
         self.size_rule = SizeRule.of(max_resolution, self.scales)
         super().__init__(checkpoint, device, **options)
         fold_frozen_norms(self.network.encoder)
-        self.network.to(memory_format=torch.channels_last)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if compile:
             self.network.encoder.compile()
             self.network.decoder.compile()
@@ -148,7 +148,8 @@ class Session:
     def _see(self, frame: Frame) -> None:
         adapter = self.adapter
         for tracker, (scale, flip) in zip(self.trackers, self.views):
-            size = adapter.size_rule.size(*frame.shape[:2], scale, adapter.variant.align_corners)
+            height, width = frame.shape[:2]
+            size = adapter.size_rule.size(height, width, scale, adapter.variant.align_corners)
             image = network_image(frame, size, adapter.device, flip)
             tracker.see(image.contiguous(memory_format=torch.channels_last))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -178,7 +179,8 @@ class Swin(nn.Module):
         """Normalised image 1 x 3 x H x W -> one 1 x C x h x w map a stage (channels-last memory)."""
         x = self.patch_embed(image)
         maps = []
-        for i, stage in enumerate(self.layers):
+        for i, layer in enumerate(self.layers):
+            stage = cast(Stage, layer)
             for block in stage.blocks:
                 x = block(x)
             maps.append(getattr(self, f"norm{i}")(x).permute(2, 0, 1)[None])
