@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -32,6 +33,8 @@ COARSE, FINE = (4, 10), (0, 2, 4)
 COARSE_DIMS, FINE_DIMS = 60, 48
 RELUCTANCE = 0.03
 """Similarity that a match at the search radius must have above one on the spot: things move little and smoothly."""
+LEAST_REACH = 8
+"""Search radius in coarse cells, where the share of the short side gives less: it costs little on small frames."""
 STRAY = 0.05
 """How far a part of an object may be from where the object was a frame ago, as a share of the short side."""
 BLANK = 1e-3
@@ -78,9 +81,10 @@ class LabelPropagation(TorchAdapter):
     """Training-free: labels come from the most similar cells of the first and the last few frames.
 
     size: frames whose short side is longer are scaled down to it. memory: recent frames remembered besides those with
-    a prompt. radius: how far an object may have moved since a remembered frame, as a share of the short side. topk,
-    temperature: of the softmax over candidate cells. The search runs at stride 8; labels are read at stride 4 in small
-    windows about its matches, fitted to the colours of the frame, and remembered as the mask they make.
+    a prompt. radius: how far an object may have moved since a remembered frame, as a share of the short side (64
+    pixels at least). topk, temperature: of the softmax over candidate cells. The search runs at stride 8; labels are
+    read at stride 4 in small windows about its matches, fitted to the colours of the frame, and remembered as the mask
+    they make.
     """
 
     card = CARD
@@ -107,7 +111,8 @@ class LabelPropagation(TorchAdapter):
         super().__init__(checkpoint, device, amp=amp)
         self.size, self.memory, self.radius = size, memory, radius
         self.topk, self.temperature = topk, temperature
-        self.encoder = folded(self.network).to(memory_format=torch.channels_last)
+        self.encoder = folded(cast(EfficientNetLite0, self.network))
+        self.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def build(self) -> EfficientNetLite0:
         """EfficientNet-Lite0 with its ImageNet weights."""
@@ -126,7 +131,7 @@ class LabelPropagation(TorchAdapter):
         self._labels = np.zeros(self._geometry.scaled, np.uint8)
         self._native = self._geometry.scaled == self._geometry.size
         self._search, self._detail = Embedding(COARSE_DIMS), Embedding(FINE_DIMS)
-        self._reach = max(2, round(self.radius * min(self._geometry.grid(8))))
+        self._reach = max(LEAST_REACH, round(self.radius * min(self._geometry.grid(8))))
 
     def step(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
         """Propagate the labels to this frame, then let the prompt's pixels have their say."""
