@@ -105,7 +105,8 @@ def main() -> None:
         head = (
             "# Speed of the ImageNet-C corruptions\n\nMilliseconds a frame of 854 x 480 on one core: reference "
             "(`imagecorruptions-imaug`) / ours = ratio. CPU time; where other work shares the machine both sides rise "
-            f"alike. Interleaved medians of {arguments.repeats}, fresh randomness on every frame; made by `python benchmarks/corruptions.py --write benchmarks/corruptions.md` with "
+            f"alike. Interleaved medians of {arguments.repeats}, fresh randomness on every frame; made "
+            "by `python benchmarks/corruptions.py --write benchmarks/corruptions.md` with "
             f"Python {platform.python_version()}, {packages}, {platform.machine()}.\n\n"
         )
         arguments.write.write_text(head + text + "\n", encoding="utf-8")
