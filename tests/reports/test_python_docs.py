@@ -1,0 +1,31 @@
+"""The blocks of docs/python.md, executed in order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "python.md"
+
+
+def test_the_page_runs(run_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib", reason="needs the extra: pip install 'rvos-bench[report]'")
+    folder = run_folder("rvos-results/example", gap=0.1)
+    rows = ["model,dataset,corruption,severity,condition,video,object,frames,J,F,J&F"]
+    rows += [f"{m},demo,{c},1,{c}-1,a,1,4,0.5,0.7,0.6" for m in ("one", "two") for c in ("fog", "shot_noise")]
+    (folder / "scores.csv").write_text("\n".join(rows) + "\n")
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert len(blocks) == 5
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, str(PAGE), "exec"), names)
+    table = names["table"]
+    assert list(table["model"]) == ["one", "two"] and (table["mPC_low"] < table["mPC_high"]).all()  # type: ignore
+    assert names["by_corruption"].loc["one", "fog"] == pytest.approx(0.6)  # type: ignore[attr-defined]
+    assert names["difference"].value == pytest.approx(10, abs=1.5)  # type: ignore[attr-defined]
+    assert (tmp_path / "curves.png").stat().st_size > 5000
+    assert len(names["masks"]) == 5 and set(names["units"]["status"]) == {"ok"}  # type: ignore[arg-type, index]
