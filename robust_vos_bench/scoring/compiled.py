@@ -19,7 +19,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-SOURCES = ("compiled.py", "geometry.py", "machine.py", "inflate.py", "paint.py", "kernels.py")
+SOURCES = (
+    "compiled.py",
+    "geometry.py",
+    "machine.py",
+    "huffman.py",
+    "inflate.py",
+    "chunks.py",
+    "paint.py",
+    "kernels.py",
+)
 """Files whose text the compiled code depends on; numba itself only looks at the file of the outermost function."""
 READY = "ready"
 _Function = TypeVar("_Function", bound=Callable[..., Any])

@@ -10,9 +10,10 @@ A run is one int64: `end << 8 | value`, where `end` is the position behind its l
 from __future__ import annotations
 
 import numpy as np
-from numba import int64, uint8, uint32, uint64
+from numba import int64, uint8, uint64
 
 from robust_vos_bench.scoring.compiled import part
+from robust_vos_bench.scoring.huffman import FAST_BITS, LENGTH, LITERAL, STOP, build_table, long_code
 from robust_vos_bench.scoring.machine import load64
 
 DAMAGED = -1
@@ -20,107 +21,7 @@ DAMAGED = -1
 TOO_MANY_RUNS = -2
 """Valid so far, but more runs than the work space holds: noise, not a mask."""
 
-FAST_BITS = 10
-_LITERAL, _LENGTH, _STOP, _INVALID = 0, 1, 2, 3
-
-
-def _literal_entries() -> np.ndarray:
-    """What each literal/length symbol means: base << 16 | kind << 12 | extra bits << 8 (code length comes below)."""
-    entries = np.full(288, _INVALID << 12, dtype=np.uint32)
-    entries[:256] = [value << 16 | _LITERAL << 12 for value in range(256)]
-    entries[256] = _STOP << 12
-    base = 3
-    for symbol in range(257, 285):
-        extra = max(0, (symbol - 261) // 4)
-        entries[symbol] = base << 16 | _LENGTH << 12 | extra << 8
-        base += 1 << extra
-    entries[285] = 258 << 16 | _LENGTH << 12
-    return entries
-
-
-def _distance_entries() -> np.ndarray:
-    """What each distance symbol means: base << 16 | kind << 12 | extra bits << 8."""
-    entries = np.full(32, _INVALID << 12, dtype=np.uint32)
-    base = 1
-    for symbol in range(30):
-        extra = max(0, symbol // 2 - 1)
-        entries[symbol] = base << 16 | _LENGTH << 12 | extra << 8
-        base += 1 << extra
-    return entries
-
-
-LITERALS = _literal_entries()
-DISTANCES = _distance_entries()
 ORDER = np.array([16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15], dtype=np.int64)
-
-
-@part
-def build_table(lengths, n, kind, counts, symbols, fast):  # type: ignore[no-untyped-def]
-    """Decoding tables of a canonical Huffman code; False where the code is over-subscribed or incomplete.
-
-    `fast` answers codes of up to FAST_BITS bits at once; `counts` and `symbols` decode the longer ones bit by bit.
-    """
-    for length in range(16):
-        counts[length] = 0
-    for i in range(n):
-        counts[lengths[i]] += 1
-    used = n - counts[0]
-    left = 1
-    for length in range(1, 16):
-        left = (left << 1) - counts[length]
-        if left < 0:
-            return False
-    # A code of one symbol is the one incomplete code that encoders write (a single distance).
-    if left > 0 and not (used <= 1 and counts[1] == used):
-        return False
-    offsets = np.empty(17, np.int64)
-    codes = np.empty(17, np.int64)
-    offsets[1] = 0
-    code = 0
-    counts[0] = 0
-    for length in range(1, 16):
-        code = (code + counts[length - 1]) << 1
-        codes[length] = code
-        offsets[length + 1] = offsets[length] + counts[length]
-    for i in range(1 << FAST_BITS):
-        fast[i] = 0
-    for i in range(n):
-        length = int64(lengths[i])
-        if length == 0:
-            continue
-        symbols[offsets[length]] = i
-        offsets[length] += 1
-        code = codes[length]
-        codes[length] += 1
-        if length <= FAST_BITS:
-            reverse = 0
-            for _ in range(length):
-                reverse = reverse << 1 | (code & 1)
-                code >>= 1
-            entry = uint32((LITERALS[i] if kind == _LITERAL else DISTANCES[i]) | length)
-            while reverse < (1 << FAST_BITS):
-                fast[reverse] = entry
-                reverse += 1 << length
-    return True
-
-
-@part
-def long_code(bits, counts, symbols, kind):  # type: ignore[no-untyped-def]
-    """The entry of a code that the fast table does not hold, with its length; -1 where no code matches."""
-    code = 0
-    first = 0
-    index = 0
-    for length in range(1, 16):
-        code |= int64(bits & uint64(1))
-        bits >>= uint64(1)
-        count = counts[length]
-        if code - count < first:
-            symbol = symbols[index + code - first]
-            return int64(LITERALS[symbol] if kind == _LITERAL else DISTANCES[symbol]) | length
-        index += count
-        first = (first + count) << 1
-        code <<= 1
-    return -1
 
 
 @part
@@ -157,8 +58,8 @@ def inflate_runs(data, start, stop, total, runs):  # type: ignore[no-untyped-def
         return DAMAGED
     capacity = len(runs)
     # Typed, so that the numbers are not compiled in as constants, once for each.
-    literal = int64(_LITERAL)
-    distances = int64(_LENGTH)
+    literal = int64(LITERAL)
+    distances = int64(LENGTH)
     end = stop - 4
     ip = start + 2
     bits = uint64(0)
@@ -303,7 +204,7 @@ def inflate_runs(data, start, stop, total, runs):  # type: ignore[no-untyped-def
             bits >>= uint64(size)
             held -= size
             meaning = (entry >> 12) & 15
-            if meaning == _LITERAL:
+            if meaning == LITERAL:
                 byte = entry >> 16
                 if pos >= total:
                     return DAMAGED
@@ -315,8 +216,8 @@ def inflate_runs(data, start, stop, total, runs):  # type: ignore[no-untyped-def
                 pos += 1
                 runs[last] = uint64(pos << 8 | value)
                 continue
-            if meaning != _LENGTH:
-                if meaning == _STOP:
+            if meaning != LENGTH:
+                if meaning == STOP:
                     break
                 return DAMAGED
             extra = (entry >> 8) & 15
@@ -331,7 +232,7 @@ def inflate_runs(data, start, stop, total, runs):  # type: ignore[no-untyped-def
             size = entry & 255
             bits >>= uint64(size)
             held -= size
-            if (entry >> 12) & 15 != _LENGTH:
+            if (entry >> 12) & 15 != LENGTH:
                 return DAMAGED
             extra = (entry >> 8) & 15
             distance = (entry >> 16) + int64(bits & ((uint64(1) << uint64(extra)) - uint64(1)))
