@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from robust_vos_bench.datasets.atomic import write_bytes
 from robust_vos_bench.errors import MissingExtraError, UsageError
 from robust_vos_bench.reports import plots
 from robust_vos_bench.reports.bootstrap import Bootstrap, Interval, ranks, statistics
@@ -24,7 +25,6 @@ from robust_vos_bench.reports.run import Run
 from robust_vos_bench.reports.strips import Drop, Strip, make_strips, worst_drops
 from robust_vos_bench.reports.summary import Summary
 from robust_vos_bench.reports.text import points
-from robust_vos_bench.runs.store import write_atomic
 
 TRACKS = 6
 """Lines in the plot over time."""
@@ -78,7 +78,7 @@ def build_report(
 
 def write_report(path: Path, runs: Sequence[Run], **options: Any) -> None:
     """Build the page and replace the file."""
-    write_atomic(path, build_report(runs, **options).encode())
+    write_bytes(path, build_report(runs, **options).encode())
 
 
 def _section(run: Run, video: str | None, strips: int, rerun: bool, data_root: Path | None) -> Section:

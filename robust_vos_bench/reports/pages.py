@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from robust_vos_bench.datasets.atomic import write_bytes
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.reports.bootstrap import DRAWS, Interval
 from robust_vos_bench.reports.leaderboard import Page, Row, build_page, collect
 from robust_vos_bench.reports.text import points
-from robust_vos_bench.runs.store import write_atomic
 
 START, END = "<!-- rvos-bench:start -->", "<!-- rvos-bench:end -->"
 
@@ -25,8 +25,8 @@ def build(sources: Sequence[Path], folder: Path) -> list[Page]:
     pages = [build_page(results) for _, results in sorted(collect(sources, folder).items())]
     for page in pages:
         put_between_markers(folder / f"{page.name}.md", f"# {page.dataset} · {page.preset}", markdown(page))
-        write_atomic(folder / f"{page.name}.csv", csv_text(page).encode())
-        write_atomic(folder / f"{page.name}.json", (json.dumps(as_json(page), indent=1) + "\n").encode())
+        write_bytes(folder / f"{page.name}.csv", csv_text(page).encode())
+        write_bytes(folder / f"{page.name}.json", (json.dumps(as_json(page), indent=1) + "\n").encode())
     put_between_markers(folder / "README.md", "# Leaderboards", index(pages, folder))
     return pages
 
@@ -40,7 +40,7 @@ def put_between_markers(path: Path, title: str, body: str) -> None:
     before, rest = text.split(START)
     after = rest.split(END)[1]
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, (before + block + after).encode())
+    write_bytes(path, (before + block + after).encode())
 
 
 def _span(interval: Interval) -> str:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import msgspec
 
+from robust_vos_bench.datasets.atomic import write_bytes
 from robust_vos_bench.errors import DataError, UsageError
 from robust_vos_bench.reports.matrix import ScoreMatrix, conditions_of, matrix_from_records
 from robust_vos_bench.runs.records import CellCounts, Manifest, UnitRecord
-from robust_vos_bench.runs.store import RunStore, write_atomic
+from robust_vos_bench.runs.store import RunStore
 
 RESULT_SCHEMA = "rvos-bench/result/1"
 
@@ -78,7 +79,7 @@ def checksum(manifest: Manifest, records: list[UnitRecord] | tuple[UnitRecord, .
 def write_result(path: Path, result: Result) -> None:
     """Write a `.json.gz`; the same result gives the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, gzip.compress(msgspec.json.encode(result), compresslevel=9, mtime=0))
+    write_bytes(path, gzip.compress(msgspec.json.encode(result), compresslevel=9, mtime=0))
 
 
 def read_result(path: Path) -> Result:

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from robust_vos_bench.datasets.atomic import make_folder, write_bytes, write_error
 from robust_vos_bench.errors import DataError, UsageError
 from robust_vos_bench.runs.records import FrameScores, Manifest, UnitRecord, read_manifest
 
@@ -29,23 +30,6 @@ SCORE_COLUMNS = (
 def safe_name(name: str) -> str:
     """A file name for any model name: letters, digits, `.`, `_`, `-`; other characters become `_`."""
     return re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "_"
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Replace a file as a whole: written beside it, fsynced, renamed."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise DataError(
-            f"cannot write {path}: {error.strerror or error}. Free space or choose another --output."
-        ) from error
 
 
 class RunStore:
@@ -72,16 +56,16 @@ class RunStore:
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Replace `run.json`."""
-        write_atomic(self.manifest_path, msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+        write_bytes(self.manifest_path, msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the directory for writing. A second run is told who holds it and leaves (UsageError)."""
+        make_folder(self.folder)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
             lock = (self.folder / ".lock").open("a+")
         except OSError as error:
-            raise DataError(f"cannot write to {self.folder}: {error.strerror}. Choose another --output.") from error
+            raise write_error(self.folder, error) from error
         with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -137,10 +121,7 @@ class RunStore:
             finally:
                 os.close(handle)
         except OSError as error:
-            raise DataError(
-                f"cannot write {path}: {error.strerror or error}. What was finished before is kept; "
-                "free space and run the same command again."
-            ) from error
+            raise write_error(path, error) from error
 
     def records(self, condition: str, model: str) -> dict[str, UnitRecord]:
         """Video -> the newest record of one cell; a torn last line (a killed run) is passed over."""
@@ -175,7 +156,7 @@ class RunStore:
         writer.writeheader()
         for row in rows:
             writer.writerow({k: repr(v) if isinstance(v, float) else v for k, v in row.items()})
-        write_atomic(self.folder / "scores.csv", text.getvalue().encode())
+        write_bytes(self.folder / "scores.csv", text.getvalue().encode())
 
 
 def _whole_lines(path: Path) -> Iterator[bytes]:

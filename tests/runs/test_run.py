@@ -173,7 +173,7 @@ def test_a_read_only_output_folder(clips: Path, tmp_path: Path, rvos: Rvos) -> N
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     done = rvos(*words(clips, blocked / "out", "Repeat", "--workers", 1))
-    assert done.returncode == 4 and "--output" in done.stderr
+    assert done.returncode == 4 and "is a file, not a folder" in done.stderr
 
 
 def test_a_full_disk_keeps_what_was_finished(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
