@@ -33,6 +33,7 @@ from robust_vos_bench.scoring import PackedTruth, VideoScorer
 from robust_vos_bench.scoring.engine import load_kernels
 from robust_vos_bench.scoring.folder import FolderScorer
 
+PEERS = {"official": "davis2017-evaluation", "vos-benchmark": "vos-benchmark"}
 HERE = Path(__file__).resolve().parent
 TARGETS = {
     ("official", "numba, truth cached"): {1: 250, 3: 300},
@@ -238,15 +239,12 @@ def table(found: dict[int, dict[str, float]], cold: dict[str, tuple[float, float
     lines = ["| ms of CPU an object and frame | 1 object a frame | 3 objects a frame |", "|---|---|---|"]
     for name in order:
         cells = [f"{found[n][name]:.4f}" if name in found[n] else "-" for n in (1, 3)]
-        label = {"official": "davis2017-evaluation"}.get(
-            name, name if name == "vos-benchmark" else f"rvos-bench, {name}"
-        )
+        label = PEERS.get(name, f"rvos-bench, {name}")
         lines.append(f"| {label} | {cells[0]} | {cells[1]} |")
     lines += ["", "| ratio | 1 object a frame | 3 objects a frame | wanted |", "|---|---|---|---|"]
     for (peer, ours), wanted in TARGETS.items():
         cells = [f"{found[n][peer] / found[n][ours]:.0f}x" if peer in found[n] else "-" for n in (1, 3)]
-        name = {"official": "davis2017-evaluation"}.get(peer, peer)
-        lines.append(f"| {name} / {ours} | {cells[0]} | {cells[1]} | {wanted[1]}x, {wanted[3]}x |")
+        lines.append(f"| {PEERS[peer]} / {ours} | {cells[0]} | {cells[1]} | {wanted[1]}x, {wanted[3]}x |")
     if cold:
         frames = next(iter(cold.values()))[2]
         lines += ["", f"| cold start: one video of {frames} frames, 3 objects | wall s | CPU s |", "|---|---|---|"]

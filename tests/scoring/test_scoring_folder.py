@@ -226,3 +226,18 @@ def test_kernels_work_where_nothing_can_be_stored(tmp_path: Path) -> None:
     environment = {**os.environ, "RVOS_BENCH_CACHE": str(tmp_path / "file")}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.split() == ["2", "False"]
+
+
+@pytest.mark.slow
+def test_kernels_are_stored_once_and_loaded_after(tmp_path: Path) -> None:
+    code = (
+        "from robust_vos_bench.scoring import compiled, engine\n"
+        "before = compiled.ready()\n"
+        "k = engine.load_kernels()\n"
+        "hits = [sum(f.stats.cache_hits.values()) for f in (k.read_png, k.paint_dense, k.crop_truth, k.count)]\n"
+        "print(before, compiled.ready(), hits)"
+    )
+    environment = {**os.environ, "RVOS_BENCH_CACHE": str(tmp_path)}
+    for expected in ("False True [0, 0, 0, 0]", "True True [1, 1, 1, 1]"):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+        assert done.stdout.strip() == expected
