@@ -138,7 +138,9 @@ class LabelPropagation(TorchAdapter):
         self._time += 1
         small = self._scaled(frame)
         with self.precision():
-            cells, detail = self._encode(small)
+            maps = self._encode(small)
+        with torch.no_grad():  # full precision: distances and close similarities do not survive half
+            cells, detail = self._embed(maps)
             soft = self._propagate(small, cells, detail) if self._remembered else np.zeros((0, *small.shape[:2]))
         labels = strongest(soft)  # at working size, dense
         with one_opencv_thread():
@@ -176,16 +178,19 @@ class LabelPropagation(TorchAdapter):
         rows, columns = (p - s for p, s in zip(self._geometry.padded, self._geometry.scaled))
         return F.pad(maps, (0, columns, 0, rows), mode="replicate")
 
-    def _encode(self, small: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
-        """Search vectors C x h8 x w8 and detail vectors (h4 * w4) x C'."""
+    def _encode(self, small: NDArray[np.uint8]) -> dict[int, Tensor]:
+        """Encoder block -> its map, 1 x C x h x w."""
         image = torch.from_numpy(small.astype(np.float32)).to(self.device).permute(2, 0, 1)[None]
         image = self._pad(image.mul_(1 / (255 * STD)).sub_(MEAN / STD))
-        image = image.contiguous(memory_format=torch.channels_last)
         blocks = sorted({*COARSE, *FINE})
-        maps = {b: m.float() for b, m in zip(blocks, self.encoder.features(image, blocks))}
-        maps[0] = F.avg_pool2d(maps[0], 3, 2, 1, count_include_pad=False)  # stride 2 -> 4, same corners
-        detail = self._detail([maps[b] for b in FINE])
-        return self._search([maps[b] for b in COARSE]), detail.reshape(detail.shape[0], -1).T.contiguous()
+        maps = self.encoder.features(image.contiguous(memory_format=torch.channels_last), blocks)
+        return {block: each.float() for block, each in zip(blocks, maps)}
+
+    def _embed(self, maps: dict[int, Tensor]) -> tuple[Tensor, Tensor]:
+        """Search vectors C x h8 x w8 and detail vectors (h4 * w4) x C'."""
+        halved = F.avg_pool2d(maps[0], 3, 2, 1, count_include_pad=False)  # stride 2 -> 4, same corners
+        detail = self._detail([halved if block == 0 else maps[block] for block in FINE])
+        return self._search([maps[block] for block in COARSE]), detail.reshape(detail.shape[0], -1).T.contiguous()
 
     def _propagate(self, small: NDArray[np.uint8], cells: Tensor, detail: Tensor) -> NDArray[np.float32]:
         """Soft masks k x h x w at working size."""
