@@ -56,6 +56,7 @@ def _show(found: Any) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from robust_vos_bench.reports.bootstrap import caution
     from robust_vos_bench.reports.text import WIDTH, points
 
     console = Console(highlight=False, width=WIDTH, markup=False)
@@ -79,3 +80,5 @@ def _show(found: Any) -> None:
             if len(known) > SHOWN:
                 console.print(f"{title}, best for A: " + ", ".join(f"{n} {v:+.1f}" for n, v in best))
     console.print("Videos are resampled; p is two-sided, Holm-corrected over families.")
+    if caution(found.videos):
+        console.print(caution(found.videos))

@@ -271,6 +271,7 @@ def show_result(folder: Path, manifest: Manifest, as_json: bool) -> None:
     """The table on stdout; where the rest is, on stderr."""
     from rich.console import Console
 
+    from robust_vos_bench.reports.leaderboard import whole_preset
     from robust_vos_bench.reports.matrix import read_matrix
     from robust_vos_bench.reports.summary import summarise
     from robust_vos_bench.reports.text import WIDTH, print_summary
@@ -285,7 +286,10 @@ def show_result(folder: Path, manifest: Manifest, as_json: bool) -> None:
     if any(m.is_recipe for m in manifest.models):
         console.print("Untrained recipe weights: a smoke test, not a result.", style="bold red")
     if matrix.objects:
-        preset = f"{manifest.preset['name']} v{manifest.preset['version']}"
+        name = manifest.preset["name"]
+        preset = f"{name} v{manifest.preset['version']}" if name != "custom" else "chosen by hand"
+        if name != "custom" and not whole_preset(manifest):
+            preset = f"part of {preset}"
         print_summary(console, matrix, summaries, manifest.dataset["name"], preset)
     else:
         console.print("No video has been scored.")

@@ -17,6 +17,8 @@ from robust_vos_bench.reports.matrix import ScoreMatrix
 
 DRAWS = 10_000
 LEVEL = 0.95
+FEW = 10
+"""With fewer videos than this an interval is shown, but said to be rough."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,11 @@ class Interval:
     def excludes_zero(self) -> bool:
         """Whether the whole interval lies on one side of zero."""
         return bool(self.low > 0 or self.high < 0)
+
+
+def caution(videos: int) -> str:
+    """What to say of intervals over so few videos; "" where there are enough."""
+    return f"Only {videos} videos: intervals and p values are rough, too narrow rather than too wide." * (videos < FEW)
 
 
 def interval(value: float, draws: NDArray[np.float64], level: float = LEVEL) -> Interval:

@@ -12,6 +12,7 @@ from robust_vos_bench.errors import DataError, UsageError
 from robust_vos_bench.reports.bootstrap import Bootstrap, Interval, Rank, ranks, statistics
 from robust_vos_bench.reports.result import Result, joint_matrix, read_result, refuse_recipe, results_of, write_result
 from robust_vos_bench.reports.summary import Summary, summarise
+from robust_vos_bench.runs.records import Manifest
 from robust_vos_bench.runs.store import safe_name
 
 
@@ -64,17 +65,22 @@ def page_name(result: Result) -> str:
 
 def _partial(result: Result) -> str:
     """ "" for the whole preset on the whole split, else a digest of what was chosen."""
+    manifest = result.manifest
+    if whole_preset(manifest) and manifest.dataset["videos"] == manifest.dataset["videos_in_split"]:
+        return ""
+    labels = sorted(c["label"] for c in manifest.conditions)
+    return "part-" + hashlib.sha256(repr((labels, sorted(manifest.videos))).encode()).hexdigest()[:8]
+
+
+def whole_preset(manifest: Manifest) -> bool:
+    """Whether a run's conditions are exactly those of the preset it names."""
     from robust_vos_bench.conditions.presets import load_preset, preset_names
 
-    manifest = result.manifest
     labels = sorted(c["label"] for c in manifest.conditions)
     name, seed = manifest.preset["name"], max((int(c["seed"]) for c in manifest.conditions), default=0)
-    whole = name in preset_names() and labels == sorted(
-        ["clean", *(c.label for c in load_preset(name).conditions(seed))]
-    )
-    if whole and manifest.dataset["videos"] == manifest.dataset["videos_in_split"]:
-        return ""
-    return "part-" + hashlib.sha256(repr((labels, sorted(manifest.videos))).encode()).hexdigest()[:8]
+    if name not in preset_names():
+        return False
+    return labels == sorted(["clean", *(c.label for c in load_preset(name).conditions(seed))])
 
 
 def check_same(results: Sequence[Result]) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from robust_vos_bench.datasets.atomic import write_bytes
 from robust_vos_bench.errors import MissingExtraError, UsageError
 from robust_vos_bench.reports import plots
-from robust_vos_bench.reports.bootstrap import Bootstrap, Interval, ranks, statistics
+from robust_vos_bench.reports.bootstrap import Bootstrap, Interval, caution, ranks, statistics
 from robust_vos_bench.reports.metrics import order_consistency, severity_area, share_lost, worst_corruption
 from robust_vos_bench.reports.run import Run
 from robust_vos_bench.reports.strips import Drop, Strip, make_strips, worst_drops
@@ -45,6 +45,7 @@ class Section:
     failures: list[dict[str, Any]]
     costs: list[dict[str, Any]]
     order: str
+    caution: str
     scores: str
     """gzipped CSV of the tidy scores, base64."""
 
@@ -99,6 +100,7 @@ def _section(run: Run, video: str | None, strips: int, rerun: bool, data_root: P
         failures=_failures(run),
         costs=_costs(run),
         order="" if math.isnan(order.tau.value) else f"{order.tau.value:.2f} ({_span(order.tau, 2)})",
+        caution=caution(len(matrix.videos)),
         scores=base64.b64encode(gzip.compress(_tidy(run).encode(), mtime=0)).decode(),
     )
 

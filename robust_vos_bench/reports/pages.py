@@ -13,7 +13,7 @@ from typing import Any
 
 from robust_vos_bench.datasets.atomic import write_bytes
 from robust_vos_bench.errors import DataError
-from robust_vos_bench.reports.bootstrap import DRAWS, Interval
+from robust_vos_bench.reports.bootstrap import DRAWS, Interval, caution
 from robust_vos_bench.reports.leaderboard import Page, Row, build_page, collect
 from robust_vos_bench.reports.text import points
 
@@ -70,6 +70,8 @@ def markdown(page: Page) -> str:
         f"CI: {DRAWS:,} bootstrap draws of videos, seed 0, paired between models; models whose paired interval with "
         "the leader of their group includes zero share a rank. n/a: missing videos; such rows are not ranked.",
     ]
+    if caution(page.videos):
+        lines.append(caution(page.videos))
     if any(row.overlap for row in page.rows):
         lines.append("† trained on the data it is tested on.")
     lines += ["", "| model | weights sha256 | adapter | rvos-bench | command |", "|:--|:--|:--|:--|:--|"]
