@@ -43,6 +43,8 @@ class FolderScorer:
         self._backend = backend
         self._budget = budget
         self._kept: dict[str, PackedTruth] = {}
+        # The first video, so that it is not opened twice: once to choose the back end and once to be scored.
+        self._opened: dict[str, PackedTruth] = {}
         self.used = ""
         """The back end of the last folder: "numpy" or "numba"."""
         lookup = dataset.map_mask(np.arange(256, dtype=np.uint8)[None])[0].astype(np.uint8)
@@ -88,6 +90,8 @@ class FolderScorer:
         """The packed truth of one video. Raises DataError where the data set does not publish it."""
         if name in self._kept:
             return self._kept[name]
+        if (opened := self._opened.pop(name, None)) is not None:
+            return opened
         truth = self.dataset.truth(name)
         if truth is None:
             raise DataError(
@@ -102,6 +106,8 @@ class FolderScorer:
     def _choose(self, videos: list[str]) -> str:
         """The back end for this data set; its size is taken from the first video, whose truth is opened anyway."""
         truth = self.truth(videos[0])
+        if not self._budget:
+            self._opened[videos[0]] = truth
         backend = choose_backend(self._backend, len(videos) * len(truth.frames), truth.truth.size)
         if backend == "numba":
             load_kernels()
