@@ -1,0 +1,55 @@
+"""The size rule of the STM line: short side to 480, sides padded to multiples of 16."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from robust_vos_bench.adapters.kit.tensors import normalise, pad_to_multiple, unpad
+from torch import Tensor
+
+
+class Sizes:
+    """Sizes of one video: `frame` of its frames, `inner` of the network's image before padding.
+
+    size: the short side of the network's image, or None for the frames' own size. mode: "bicubic" or "bilinear". The
+    interpolation is that of torchvision's `Resize` on tensors up to 0.16, with which the published scores were made:
+    no antialias.
+    """
+
+    def __init__(self, frame: tuple[int, int], size: int | None, mode: str = "bicubic") -> None:
+        self.frame, self.mode = frame, mode
+        short, long = min(frame), max(frame)
+        self.inner = frame
+        if size is not None and short != size:
+            other = int(size * long / short)
+            self.inner = (size, other) if frame[0] <= frame[1] else (other, size)
+        self._pads = pad_to_multiple(torch.empty(1, *self.inner, device="meta"), 16)[1]
+
+    def image(self, image: Tensor, normalised: bool) -> Tensor:
+        """1 x 3 x H x W in 0..1 -> the network's image, padded; normalised before the padding or not at all."""
+        if self.inner != self.frame:
+            image = F.interpolate(image, self.inner, mode=self.mode, align_corners=False, antialias=False)
+        return self.pad(normalise(image) if normalised else image)
+
+    def masks(self, mask: Tensor, ids: Sequence[int]) -> Tensor:
+        """uint8 H x W -> one mask an id, k x H' x W' in 0..1, padded."""
+        if self.inner != self.frame:
+            mask = F.interpolate(mask[None, None].float(), self.inner, mode="nearest")[0, 0]
+        return self.pad(torch.stack([(mask == i).float() for i in ids]))
+
+    def pad(self, tensor: Tensor) -> Tensor:
+        """Zeros around."""
+        left, right, top, bottom = self._pads
+        return F.pad(tensor, (left, right, top, bottom))
+
+    def unpad(self, tensor: Tensor) -> Tensor:
+        """Undo `pad`."""
+        return unpad(tensor, self._pads)
+
+    def labels(self, probabilities: Tensor) -> Tensor:
+        """(1 + k) x H' x W' without padding -> the best channel of each of the frame's pixels, int64 H x W."""
+        if self.inner != self.frame:
+            probabilities = F.interpolate(probabilities[None], self.frame, mode="bilinear", align_corners=False)[0]
+        return probabilities.argmax(0)
