@@ -1,0 +1,86 @@
+"""Recorded runs of the official code, and the same runs through the adapters."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from robust_vos_bench.datasets.video import Video
+from robust_vos_bench.models import load_adapter
+
+FRAMES = 8
+
+
+@dataclass
+class Recorded:
+    """One golden file."""
+
+    arrays: dict[str, np.ndarray]
+    meta: dict[str, Any]
+
+
+@dataclass
+class Played:
+    """What an adapter made of the clip: labels T x H x W and, by frame, probabilities (1 + k) x H x W."""
+
+    labels: np.ndarray
+    probabilities: dict[int, np.ndarray]
+    diagnostics: list[str]
+    session: Any = None
+
+
+def recorded(shared: Path, system: str, run: str) -> Recorded:
+    """The arrays and settings of one run."""
+    with np.load(shared / "models" / "family" / "golden" / system / f"{run}.npz") as file:
+        arrays = {key: file[key] for key in file.files}
+    return Recorded(arrays, json.loads(str(arrays.pop("meta"))))
+
+
+def clip(shared: Path, scene: str, frames: int = FRAMES) -> Video:
+    """The recorded clip with the masks of a scene (single, multi3, late3), 238 x 427."""
+    with np.load(shared / "models" / "family" / "golden" / "inputs.npz") as file:
+        arrays = {key: file[key] for key in file.files}
+    if scene == "late3":
+        prompts = {0: arrays["mask_late_t0"], 4: arrays["mask_late_t4"]}
+    else:
+        prompts = {0: arrays[f"mask_{scene}"]}
+    masks = {t: np.asarray(mask).astype(np.uint8) for t, mask in prompts.items() if t < frames}
+    return Video.from_arrays(list(arrays["frames"][:frames]), masks, name=scene)
+
+
+def keys(shared: Path, system: str) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the official state_dict."""
+    found = json.loads((shared / "models" / "family" / "keys" / f"{system}.json").read_text())
+    return {name: tuple(shape) for name, shape in found.items()}
+
+
+def play(model: str, video: Video, **options: Any) -> Played:
+    """Segment a video with recipe weights at its own size, and keep every frame's probabilities."""
+    adapter: Any = load_adapter(model, "random", "cpu", size=None, **options)
+    adapter.reset(video)
+    labels, probabilities = [], {}
+    for t, frame in enumerate(video.frames):
+        labels.append(adapter.step(frame, video.prompts.get(t), t == len(video) - 1))
+        probabilities[t] = adapter.session.probabilities.numpy()
+    return Played(np.stack(labels), probabilities, adapter.diagnostics, adapter.session)
+
+
+def compare(played: Played, golden: Recorded) -> dict[str, float]:
+    """Largest differences: frame 1, whole clip's means, the last frame; and the rate of differing labels."""
+    arrays = golden.arrays
+    count = len(arrays["labels"])
+    first = np.abs(played.probabilities[1][:, ::2, ::2] - arrays["prob_s2_f16_1"][: len(played.probabilities[1])]).max()
+    means = 0.0
+    for t in range(1, count):
+        ours = played.probabilities[t].mean((1, 2))
+        means = max(means, float(np.abs(ours - arrays["prob_mean"][t, : len(ours)]).max()))
+    return {
+        "first": float(first),
+        "means": means,
+        "last": float(np.abs(played.probabilities[count - 1] - arrays["prob_f32_7"]).max()),
+        "labels": float((played.labels != arrays["labels"]).mean()),
+    }

@@ -1,0 +1,54 @@
+"""Names and shapes are the official ones; checkpoints load strictly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from robust_vos_bench.adapters.stcn.adapter import STCNAdapter
+from torch import nn
+
+from robust_vos_bench.errors import WeightsError
+from robust_vos_bench.models import find_entry
+from robust_vos_bench.models.checkpoint import describe_diff
+from robust_vos_bench.models.options import adapter_class
+
+from .golden import keys
+
+FAMILIES = {"stcn": "STCN", "stm": "STM", "mivos": "MiVOS", "rde": "RDE", "gsfm": "GSFM"}
+
+
+def bare(model: str) -> nn.Module:
+    """The family's network without values."""
+    adapter: Any = adapter_class(find_entry(model))
+    with torch.device("meta"):
+        network: nn.Module = adapter.build(adapter.__new__(adapter))
+    return network
+
+
+@pytest.mark.parametrize("model", FAMILIES)
+def test_inventory(shared: Path, model: str) -> None:
+    """Every entry of the official state_dict, and nothing else."""
+    ours = {name: tuple(tensor.shape) for name, tensor in bare(model).state_dict().items()}
+    assert describe_diff(keys(shared, FAMILIES[model]), ours) == []
+
+
+def test_a_missing_tensor_is_named(tmp_path: Path) -> None:
+    """No layer stays random in silence."""
+    state = {n: torch.zeros(t.shape) for n, t in bare("stcn").state_dict().items()}
+    del state["decoder.pred.weight"]
+    torch.save(state, tmp_path / "stcn.pth")
+    with pytest.raises(WeightsError, match=r"missing: decoder\.pred\.weight"):
+        STCNAdapter(tmp_path / "stcn.pth")
+
+
+def test_static_stage_gets_zeros_for_other_objects(tmp_path: Path) -> None:
+    """A file whose first convolution sees four channels loads into the network of five."""
+    state = {n: torch.zeros(t.shape) for n, t in bare("stcn").state_dict().items()}
+    name = "value_encoder.conv1.weight"
+    state[name] = torch.ones(64, 4, 7, 7)
+    torch.save(state, tmp_path / "stcn.pth")
+    loaded = STCNAdapter(tmp_path / "stcn.pth").network.state_dict()[name]
+    assert bool((loaded[:, :4] == 1).all()) and bool((loaded[:, 4] == 0).all())
