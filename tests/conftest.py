@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+# Tests run in one process a core: one thread each, also in the processes that they start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 SHARED = Path(os.environ.get("RVOS_BENCH_SHARED", Path(__file__).resolve().parents[2] / "shared"))
