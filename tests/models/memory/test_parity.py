@@ -21,6 +21,7 @@ RUNS: list[tuple[str, str, str, dict[str, Any]]] = [
     ("rde", "RDE", "late3_B", {}),
     ("gsfm", "GSFM", "multi3_B", {}),
     ("gsfm", "GSFM", "late3_B", {}),
+    ("qdmn", "QDMN", "multi3_B", {}),
 ]
 FIRST = {"gsfm": 1e-2}
 """Bound of the first predicted frame where it is not 1e-3: GSFM's Fourier transforms amplify rounding."""

@@ -17,7 +17,7 @@ from robust_vos_bench.models.options import adapter_class
 
 from .golden import keys
 
-FAMILIES = {"stcn": "STCN", "stm": "STM", "mivos": "MiVOS", "rde": "RDE", "gsfm": "GSFM"}
+FAMILIES = {"stcn": "STCN", "stm": "STM", "mivos": "MiVOS", "rde": "RDE", "gsfm": "GSFM", "qdmn": "QDMN"}
 
 
 def bare(model: str) -> nn.Module:
