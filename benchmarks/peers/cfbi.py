@@ -75,7 +75,8 @@ def official_network(checkout: Path, model: str) -> torch.nn.Module:
     with _importing(checkout):
         config = importlib.import_module(CONFIGS[model]).cfg
         config.TEST_GLOBAL_ATROUS_RATE, config.TEST_GLOBAL_MATCHING_MIN_PIXEL = RATES[model]
-        config.MODEL_FLOAT16_MATCHING = False
+        # What the official command line sets besides; not every configuration file has it.
+        config.MODEL_FLOAT16_MATCHING, config.TEST_LOCAL_PARALLEL, config.TEST_GLOBAL_CHUNKS = False, True, 4
         if model == "cfbi.plus":
             config.TEST_GLOBAL_ATROUS_RATE = [config.TEST_GLOBAL_ATROUS_RATE, 1, 1]
         deeplab = importlib.import_module("networks.deeplab.deeplab").DeepLab
