@@ -66,7 +66,7 @@ class MemoryAdapter(TorchAdapter):
 
     def reset(self, video: Video) -> None:
         """Start a video."""
-        self.diagnostics = []
+        self.diagnostics: list[str] = []
         self.session = self.new_session(video)
 
     def new_session(self, video: Video) -> Session:

@@ -52,7 +52,7 @@ class Session:
         """Of the last frame, (1 + k) x H x W at the network's size, with padding."""
         self.probabilities = torch.empty(0)
         """Of the last frame, (1 + k) x H' x W' at the network's size, without padding."""
-        self._since = 0
+        self._since: int = 0
 
     def step(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
         """Labels of the next frame; the first one must have a prompt."""
