@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import torch
 from robust_vos_bench.adapters.stcn.adapter import STCNAdapter
+from robust_vos_bench.adapters.xmem.adapter import XMemAdapter
+from robust_vos_bench.adapters.xmem.network import Widths, XMem
 from torch import nn
 
 from robust_vos_bench.errors import WeightsError
@@ -17,14 +19,25 @@ from robust_vos_bench.models.options import adapter_class
 
 from .golden import keys
 
-FAMILIES = {"stcn": "STCN", "stm": "STM", "mivos": "MiVOS", "rde": "RDE", "gsfm": "GSFM", "qdmn": "QDMN"}
+FAMILIES = {
+    "stcn": "STCN",
+    "stm": "STM",
+    "mivos": "MiVOS",
+    "rde": "RDE",
+    "gsfm": "GSFM",
+    "qdmn": "QDMN",
+    "xmem": "XMem",
+    "tbd": "TBD",
+}
 
 
 def bare(model: str) -> nn.Module:
     """The family's network without values."""
     adapter: Any = adapter_class(find_entry(model))
     with torch.device("meta"):
-        network: nn.Module = adapter.build(adapter.__new__(adapter))
+        unbuilt = adapter.__new__(adapter)
+        unbuilt.checkpoint = None
+        network: nn.Module = adapter.build(unbuilt)
     return network
 
 
@@ -52,3 +65,11 @@ def test_static_stage_gets_zeros_for_other_objects(tmp_path: Path) -> None:
     torch.save(state, tmp_path / "stcn.pth")
     loaded = STCNAdapter(tmp_path / "stcn.pth").network.state_dict()[name]
     assert bool((loaded[:, :4] == 1).all()) and bool((loaded[:, 4] == 0).all())
+
+
+def test_xmem_is_as_wide_as_its_checkpoint(tmp_path: Path) -> None:
+    """A file without sensory state (XMem-no-sensory.pth) makes a network without one."""
+    with torch.device("meta"):
+        shapes = XMem(Widths(32, 128, 0)).state_dict()
+    torch.save({n: torch.zeros(t.shape) for n, t in shapes.items()}, tmp_path / "XMem.pth")
+    assert XMemAdapter(tmp_path / "XMem.pth").network.widths == Widths(32, 128, 0)
