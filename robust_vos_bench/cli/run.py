@@ -241,11 +241,15 @@ def _all_gpus() -> list[str]:
 
 def show_plan(plan: Plan, store: Any, devices: Sequence[str], overwrite: str, as_json: bool) -> None:
     """What would be run: cells, what is done already, frames."""
+    from robust_vos_bench.runs.estimate import estimate
     from robust_vos_bench.runs.run import inspect
 
     state = inspect(plan, store, overwrite)
-    lengths = {v: len(plan.dataset.video(v)) for v in plan.videos}
-    frames = sum(lengths[v] for _, _, v in state.pending)
+    cost = estimate(plan, state.pending, store.folder, len(devices))
+    if cost.seconds is None:
+        hours = f"unknown: no finished video of {', '.join(cost.unmeasured)} on this data here yet"
+    else:
+        hours = f"{cost.seconds / 3600:.2f} (at the rates of earlier runs here)"
     facts = {
         "output": str(store.folder),
         "models": [m.record.name for m in plan.models],
@@ -257,7 +261,9 @@ def show_plan(plan: Plan, store: Any, devices: Sequence[str], overwrite: str, as
         "units": state.total,
         "done": state.done,
         "to_do": len(state.pending),
-        "frames_to_segment": frames,
+        "frames_to_segment": cost.frames,
+        "estimated_hours": hours,
+        "estimated_disk_mib": round(cost.disk_mib, 1),
         "workers": list(devices),
     }
     if as_json:

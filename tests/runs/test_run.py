@@ -47,6 +47,9 @@ def test_the_same_command_again_runs_nothing(clips: Path, tmp_path: Path, rvos: 
     assert cell.read_bytes() == before and (tmp_path / "out" / "scores.csv").read_bytes() == scores
     dry = rvos(*command, "--dry-run", "--json")
     assert json.loads(dry.stdout)["to_do"] == 0
+    more = json.loads(rvos(*command[:-3], tmp_path / "more", "--workers", 1, "--dry-run", "--json").stdout)
+    assert more["frames_to_segment"] == 3 * (6 + 5 + 7)
+    assert "earlier runs" in more["estimated_hours"]  # the neighbour has measured this model on this data
 
 
 def test_any_number_of_workers_gives_the_same_bytes(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
