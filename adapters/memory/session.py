@@ -37,6 +37,9 @@ class Session:
     prediction yields to it, and the frame is remembered for all. The last frame is not remembered.
     """
 
+    _since: int
+    """Frames since the last one that was remembered for good."""
+
     def __init__(
         self,
         network: MemoryNetwork,
@@ -52,7 +55,7 @@ class Session:
         """Of the last frame, (1 + k) x H x W at the network's size, with padding."""
         self.probabilities = torch.empty(0)
         """Of the last frame, (1 + k) x H' x W' at the network's size, without padding."""
-        self._since: int = 0
+        self._since = 0
 
     def step(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
         """Labels of the next frame; the first one must have a prompt."""
