@@ -24,6 +24,7 @@ class QualitySession(Session):
     """The loop of the official DAVIS code; late objects get banks of their own, which is ours."""
 
     network: QDMN
+    _since: int
     _given_score = math.nan
 
     def look(self, image: Tensor) -> Query:

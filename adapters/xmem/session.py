@@ -14,6 +14,7 @@ class SensorySession(Session):
     """Predicted frames update the sensory state through the decoder, remembered ones through the value encoder."""
 
     network: XMem
+    _since: int
     _hidden: Tensor | None = None
     _after: Tensor | None = None
 
