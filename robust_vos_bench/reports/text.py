@@ -13,6 +13,8 @@ from robust_vos_bench.reports.matrix import ScoreMatrix
 from robust_vos_bench.reports.summary import Summary
 
 WIDTH = 80
+FAMILIES = 5
+"""Families side by side."""
 
 
 def points(value: float) -> str:
@@ -33,9 +35,13 @@ def print_summary(
     facts = [plural(len(matrix.videos), "video"), plural(len(matrix.objects), "object"), preset]
     console.print(" · ".join(fact for fact in facts if fact), markup=False, soft_wrap=True)
     console.print(_headline(summaries))
+    families = list(dict.fromkeys(f for s in summaries for f in s.families))
+    for start in range(0, len(families) if len(families) > 1 else 0, FAMILIES):
+        console.print(_by_family(summaries, families[start : start + FAMILIES]))
     corrupted = [c for c in matrix.conditions if not c.is_clean]
     if corrupted:
-        console.print(_by_corruption(matrix, summaries))
+        for s in _ordered(summaries):
+            console.print(_by_corruption(matrix, s))
     console.print(
         "P: clean. mPC: mean under corruption. rPC = mPC / P in %. drop = P - mPC.",
         markup=False,
@@ -47,42 +53,41 @@ def print_summary(
 
 
 def _headline(summaries: Sequence[Summary]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, width=None)
-    table.add_column("model", no_wrap=True, overflow="ellipsis", max_width=22)
-    families = list(dict.fromkeys(f for s in summaries for f in s.families))
-    shown = families if 1 < len(families) <= 5 else []
-    for name in ("P", *shown, "mPC", "rPC", "drop", "worst", "cells"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for s in sorted(summaries, key=lambda s: (math.isnan(s.mpc), -s.mpc if not math.isnan(s.mpc) else 0.0)):
-        table.add_row(
-            s.model,
-            points(s.p),
-            *(points(s.families.get(f, math.nan)) for f in shown),
-            points(s.mpc),
-            points(s.rpc),
-            points(s.drop),
-            points(s.worst),
-            f"{s.cells_done}/{s.cells_planned}",
-        )
+    table = _table("P", "mPC", "rPC", "drop", "worst", "cells")
+    for s in _ordered(summaries):
+        numbers = (s.p, s.mpc, s.rpc, s.drop, s.worst)
+        table.add_row(s.model, *(points(v) for v in numbers), f"{s.cells_done}/{s.cells_planned}")
     return table
 
 
-def _by_corruption(matrix: ScoreMatrix, summaries: Sequence[Summary]) -> Table:
-    """Rows: model and corruption; columns: severities and their mean."""
+def _by_family(summaries: Sequence[Summary], families: Sequence[str]) -> Table:
+    table = _table(*families)
+    for s in _ordered(summaries):
+        table.add_row(s.model, *(points(s.families.get(f, math.nan)) for f in families))
+    return table
+
+
+def _table(*columns: str) -> Table:
+    """Model names give way before numbers do: a cut name can be looked up, a cut number cannot."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("model", no_wrap=True, overflow="ellipsis", max_width=28)
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True, min_width=max(5, len(name)))
+    return table
+
+
+def _ordered(summaries: Sequence[Summary]) -> list[Summary]:
+    return sorted(summaries, key=lambda s: (math.isnan(s.mpc), 0.0 if math.isnan(s.mpc) else -s.mpc))
+
+
+def _by_corruption(matrix: ScoreMatrix, summary: Summary) -> Table:
+    """Rows: corruptions of one model; columns: severities and their mean."""
     severities = sorted({c.severity for c in matrix.conditions if not c.is_clean})
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    several = len(summaries) > 1
-    if several:
-        table.add_column("model", no_wrap=True, max_width=22)
-    table.add_column("corruption", no_wrap=True, max_width=24)
-    for severity in severities:
-        table.add_column(f"s{severity}", justify="right")
-    table.add_column("mean", justify="right")
-    for s in summaries:
-        for name, value in s.corruptions.items():
-            by_severity = {
-                c.severity: s.cells[c.label] for c in matrix.conditions if c.corruption == name and not c.is_clean
-            }
-            cells = [points(by_severity[v]) if v in by_severity else "" for v in severities]
-            table.add_row(*([s.model] if several else []), name, *cells, points(value))
+    table.add_column(summary.model, no_wrap=True, overflow="ellipsis", max_width=28)
+    for name in (*(f"s{severity}" for severity in severities), "mean"):
+        table.add_column(name, justify="right", no_wrap=True, min_width=5)
+    for name, value in summary.corruptions.items():
+        of = {c.severity: summary.cells[c.label] for c in matrix.conditions if c.corruption == name}
+        table.add_row(name, *(points(of[v]) if v in of else "" for v in severities), points(value))
     return table

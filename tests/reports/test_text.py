@@ -1,0 +1,36 @@
+"""The closing table fits a terminal of 80 columns and never cuts a number."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from robust_vos_bench.reports.matrix import ConditionInfo, ScoreMatrix
+from robust_vos_bench.reports.summary import summarise
+from robust_vos_bench.reports.text import WIDTH, print_summary
+
+
+@pytest.mark.parametrize("families", [1, 4, 8])
+def test_it_fits_and_cuts_no_number(families: int) -> None:
+    conditions = [ConditionInfo("clean", "", 0, "")]
+    for f in range(families):
+        conditions += [ConditionInfo(f"corruption_{f}-{s}", f"corruption_{f}", s, f"family{f}") for s in range(1, 6)]
+    models = ("static", "deaot.swinb_l", "a_model_with_a_very_long_name[size=480,memory=5,radius=0.3]")
+    values = np.random.default_rng(0).random((3, len(conditions), 4))
+    objects = tuple((f"v{i}", 1) for i in range(4))
+    matrix = ScoreMatrix(models, tuple(conditions), objects, values, values, tuple(v for v, _ in objects), {})
+    text = io.StringIO()
+    rows = summarise(matrix)
+    print_summary(Console(file=text, width=WIDTH, color_system=None), matrix, rows, "davis2017:val", "common v1")
+    lines = text.getvalue().splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    for line in lines:
+        assert "…" not in line or line.lstrip().startswith("a_model_with"), line
+    for s in rows:
+        head = next(line for line in lines if line.split()[:1] == [s.model] or line.strip().startswith(s.model[:12]))
+        assert f"{s.mpc:.1f}" in head
+    for f in range(families if families > 1 else 0):
+        assert any(f"family{f}" in line for line in lines)
