@@ -35,7 +35,7 @@ class Slow(Repeat):
 
     def segment(self, video: Video) -> Iterator[Mask]:
         for mask in super().segment(video):
-            time.sleep(0.01)
+            time.sleep(0.03)
             yield mask
 
 

@@ -158,12 +158,11 @@ def test_kill_minus_nine_at_twenty_moments(clips: Path, tmp_path: Path, rvos: Rv
 
 def test_a_second_run_in_the_same_folder_is_told_who_holds_it(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
     out = tmp_path / "out"
-    running = start(clips, out, tmp_path, 1)
-    wait_for_record(out, running)
-    second = rvos(*words(clips, out, "Slow", "--workers", 1))
-    running.communicate(timeout=60)
-    assert second.returncode == 2 and f"pid {running.pid}" in second.stderr
-    assert running.returncode == 0
+    with RunStore(out).locked():
+        second = rvos(*words(clips, out, "Repeat", "--workers", 1))
+    assert second.returncode == 2 and f"pid {os.getpid()}" in second.stderr
+    assert not (out / "scores.csv").exists()
+    assert rvos(*words(clips, out, "Repeat", "--workers", 1)).returncode == 0
 
 
 def test_another_plan_is_refused_in_the_same_folder(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
