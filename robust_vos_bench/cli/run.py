@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -70,13 +71,24 @@ The same command again resumes: finished videos are not run twice.
 @click.option(
     "--producers",
     type=click.IntRange(min=0),
-    help="Processes a device that decode and corrupt ahead of the model. [default: CPU 0, GPU workers / devices]",
+    help="Processes a device (with Ray: a task) that decode and corrupt ahead. [default: CPU 0, GPU a share of cores]",
 )
 @click.option(
     "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="ray: a Ray cluster."
 )
 @click.option("--ray-address", help="Address of a running Ray cluster, or auto. [default: start one here]")
-@click.option("--ray-gpus", type=float, default=0.0, show_default=True, help="GPUs a Ray task needs; 0.5 shares one.")
+@click.option(
+    "--ray-gpus",
+    type=click.FloatRange(min=0),
+    help="GPUs a Ray task needs; 0.5 shares one. [default: by the models' cards where the cluster has GPUs]",
+)
+@click.option(
+    "--ship-data",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Send videos to Ray nodes that lack them (auto), or also to those that have other data (always).",
+)
 @click.option("--profile", is_flag=True, help="Write trace.json (Perfetto) and say where the time went.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failed video.")
 @json_option()
@@ -107,7 +119,8 @@ def command(
     producers: int | None,
     engine: str,
     ray_address: str | None,
-    ray_gpus: float,
+    ray_gpus: float | None,
+    ship_data: str,
     profile: bool,
     fail_fast: bool,
     as_json: bool,
@@ -122,7 +135,7 @@ def command(
     from robust_vos_bench.conditions import select
     from robust_vos_bench.datasets import open_dataset
     from robust_vos_bench.runs.build import build_plan
-    from robust_vos_bench.runs.execute import execute
+    from robust_vos_bench.runs.execute import Engine, LocalEngine
     from robust_vos_bench.runs.run import default_folder, run_plan
     from robust_vos_bench.runs.store import RunStore
 
@@ -141,23 +154,24 @@ def command(
         return
     settings = {k: v for k, v in ctx.params.items() if isinstance(v, (str, int, float, bool, tuple, list))}
     listener = ProgressListener(quiet)
-    carry_out: Any = execute
-    if engine == "ray":
-        from robust_vos_bench.runs.ray_engine import RayEngine
+    with contextlib.ExitStack() as stack:
+        carry_out: Engine = LocalEngine(devices, producers_for(devices, producers, workers))
+        if engine == "ray":
+            from robust_vos_bench.runs.ray_engine import RayEngine
 
-        carry_out = RayEngine(ray_address, ray_gpus)
-    manifest = run_plan(
-        plan,
-        folder,
-        devices,
-        listener,
-        overwrite,
-        fail_fast,
-        command=["rvos-bench", *sys.argv[1:]],
-        settings={k: list(v) if isinstance(v, tuple) else v for k, v in settings.items()},
-        engine=carry_out,
-        producers=producers_for(devices, producers, workers),
-    )
+            gpus = 0.0 if ray_gpus is None and device == "cpu" else ray_gpus
+            carry_out = stack.enter_context(contextlib.closing(RayEngine(ray_address, gpus, producers, ship_data)))
+        manifest = run_plan(
+            plan,
+            folder,
+            devices,
+            listener,
+            overwrite,
+            fail_fast,
+            command=["rvos-bench", *sys.argv[1:]],
+            settings={k: list(v) if isinstance(v, tuple) else v for k, v in settings.items()},
+            engine=carry_out,
+        )
     if profile:
         show_profile(folder)
     show_result(folder, manifest, as_json)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from robust_vos_bench.datasets.video import Mask, Video
+from robust_vos_bench.evaluation.beside import Beside
 from robust_vos_bench.evaluation.clock import TimedFrames
 from robust_vos_bench.evaluation.memory import peaks, reset_peaks
 from robust_vos_bench.models.adapter import VOSAdapter
@@ -25,7 +28,9 @@ class Outcome:
     frames: int
     seconds_model: float
     seconds_frames: float
+    """Time the model waited for frames."""
     seconds_score: float
+    """Time the model waited for scoring (and saving)."""
     peak_rss_mib: float
     peak_gpu_mib: float
     warnings: tuple[str, ...] = field(default=())
@@ -39,32 +44,47 @@ def evaluate(
     truth: PackedTruth | None,
     protocol: str,
     sink: MaskSink | None = None,
+    beside: bool = False,
 ) -> Outcome:
     """Segment `video` and score it against `truth` (None: nothing is scored, masks only go to the sink).
 
+    beside: score in a thread of its own, for models that wait for a device anyway; the numbers are the same.
     Raises ContractError where the adapter breaks the contract and RvosError where it fails otherwise: a video is
     scored as a whole or not at all.
     """
     frames = TimedFrames(video.frames)
     scorer = VideoScorer(truth, protocol) if truth is not None else None
     adapter.diagnostics.clear()
-    reset_peaks()
+    reset_peaks(adapter.device)
     scores: list[tuple[float, float]] = []
-    start = time.perf_counter()
-    for t, mask in enumerate(segment_checked(adapter, video.with_frames(frames))):
-        before = time.perf_counter()
+
+    def receive(t: int, mask: Mask) -> None:
         if scorer is not None:
             scorer.add(t, mask)
         if sink is not None:
             sink(t, mask)
+
+    def timed(work: Callable[[], None]) -> None:
+        before = time.perf_counter()
+        work()
         scores.append((before, time.perf_counter() - before))
+
+    start = time.perf_counter()
+    count = 0
+    with contextlib.ExitStack() as stack:
+        taker = stack.enter_context(Beside(receive)) if beside else None
+        for t, mask in enumerate(segment_checked(adapter, video.with_frames(frames))):
+            timed(partial(taker or receive, t, mask))
+            count += 1
+        if taker is not None:
+            timed(taker.close)
     total = time.perf_counter() - start
     objects = tuple(scorer.result()) if scorer is not None else ()
-    resident, gpu = peaks()
+    resident, gpu = peaks(adapter.device)
     scoring = sum(seconds for _, seconds in scores)
     return Outcome(
         objects=objects,
-        frames=len(scores),
+        frames=count,
         seconds_model=max(total - frames.seconds - scoring, 0.0),
         seconds_frames=frames.seconds,
         seconds_score=scoring,

@@ -2,97 +2,53 @@
 
 from __future__ import annotations
 
-import signal
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import msgspec
 
-from robust_vos_bench.runs.lanes import Lane, limit_threads, start_lane
+from robust_vos_bench.runs.lanes import PRODUCER_DIED, Lane, limit_threads, start_lane
+from robust_vos_bench.runs.ledger import ATTEMPTS, Ledger, Result
 from robust_vos_bench.runs.plan import Group, Plan
-from robust_vos_bench.runs.records import UnitRecord
-from robust_vos_bench.runs.store import RunStore
-from robust_vos_bench.runs.work import Result, Worker, failed_record
+from robust_vos_bench.runs.stop import Stop
+from robust_vos_bench.runs.work import Worker, failed_record
 
-ATTEMPTS = 3
-"""A unit whose process dies this often is a failed unit."""
-
-
-@dataclass
-class Stop:
-    """Set by the first Ctrl-C: finish what is in flight, then leave."""
-
-    asked: bool = False
+Engine = Callable[[Plan, Sequence[Group], Ledger], None]
+"""Carries out groups and enters every result; returns when all is done, or when `ledger.stop.asked` and nothing is in
+flight."""
 
 
-@contextmanager
-def ctrl_c(on_first: Callable[[], None]) -> Iterator[Stop]:
-    """Within this block the first SIGINT sets `asked`, the second raises KeyboardInterrupt."""
-    stop = Stop()
+@dataclass(frozen=True)
+class LocalEngine:
+    """The engine of one machine."""
 
-    def handle(number: int, frame: FrameType | None) -> None:
-        if stop.asked:
-            raise KeyboardInterrupt
-        stop.asked = True
-        on_first()
+    devices: Sequence[str] = ("cpu",)
+    """One lane each; a single CPU lane without producers works in this process."""
+    producers: int = 0
+    """Processes a lane that make frames ahead of the model."""
 
-    try:
-        before: Any = signal.signal(signal.SIGINT, handle)
-    except ValueError:  # not in the main thread: a notebook's own business
-        yield stop
-        return
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def execute(
-    plan: Plan,
-    groups: Sequence[Group],
-    store: RunStore,
-    devices: Sequence[str],
-    on_unit: Callable[[UnitRecord], None],
-    stop: Stop,
-    fail_fast: bool = False,
-    producers: int = 0,
-) -> None:
-    """Run `groups`; every finished unit is on disk before `on_unit` hears of it.
-
-    devices: one lane each; a single CPU lane without producers works in this process. producers: processes a lane
-    that make frames ahead. Returns when all is done or `stop.asked`.
-    """
-
-    def finish(result: Result) -> None:
-        record, frames = result
-        store.add(record, frames)
-        if not record.ok:
-            store.log("failed", model=record.model, condition=record.condition, video=record.video, error=record.error)
-            stop.asked = stop.asked or fail_fast
-        on_unit(record)
-
-    if list(devices) == ["cpu"] and not producers:
-        _inline(plan, groups, store.folder, finish, stop)
-    else:
-        _Lanes(plan, groups, store.folder, producers, finish).run(devices, stop)
+    def __call__(self, plan: Plan, groups: Sequence[Group], ledger: Ledger) -> None:
+        """Run `groups`."""
+        if list(self.devices) == ["cpu"] and not self.producers:
+            _inline(plan, groups, ledger.store.folder, ledger, ledger.stop)
+        else:
+            _Lanes(plan, groups, ledger.store.folder, self.producers, ledger).run(self.devices, ledger.stop)
 
 
 def _inline(plan: Plan, groups: Sequence[Group], folder: Path, finish: Callable[[Result], None], stop: Stop) -> None:
     limit_threads(1)
     worker = Worker(plan, "cpu", folder)
-    for group in groups:
-        for result in worker.run(group):
-            finish(result)
-            if stop.asked:
-                worker.close()
-                return
-    worker.close()
+    try:
+        for group in groups:
+            for result in worker.run(group):
+                finish(result)
+                if stop.asked:
+                    return
+    finally:
+        worker.close()
 
 
 class _Lanes:
@@ -148,10 +104,15 @@ class _Lanes:
             key = (model, group.condition.label, group.video)
             self.attempts[key] += 1
             if self.attempts[key] >= ATTEMPTS:
-                code = lane.process.exitcode
-                reason = f"its process died {ATTEMPTS} times (exit status {code}; -9 often means out of memory)"
+                reason = f"{_cause(lane.process.exitcode)}, {ATTEMPTS} times"
                 failed = failed_record(self.plan, model, group, reason, 1)
                 lane.reported(model)
                 self.finish((msgspec.structs.replace(failed, attempts=ATTEMPTS), ()))
         self.queue.extendleft(reversed(lane.groups))
         return start_lane(self.plan, lane.device, self.folder, self.producers)
+
+
+def _cause(code: int | None) -> str:
+    if code == PRODUCER_DIED:
+        return "a process that makes its frames died (was it killed for its memory?)"
+    return f"its process died (exit status {code}; -9 often means out of memory)"

@@ -2,12 +2,12 @@
 
 A clip lives in one scratch file: a byte a frame that says "ready", then the frames. Producers write into it, the model
 process reads from it, so that no frame is ever pickled; several models of a run read the same file. How many frames are
-made ahead of the reader is bounded, whatever the length of the video.
+made ahead of the reader is bounded, whatever the length of the video. Plain reads and writes, not a memory map: on a
+full disk a write fails with a reason, where a page of a map that cannot be stored kills the process.
 """
 
 from __future__ import annotations
 
-import mmap
 import multiprocessing
 import os
 import tempfile
@@ -21,6 +21,7 @@ import numpy as np
 
 from robust_vos_bench.conditions import Condition, corrupt_video
 from robust_vos_bench.datasets import Dataset, Frame, Video
+from robust_vos_bench.datasets.atomic import write_error
 from robust_vos_bench.runs.plan import Group
 
 CHUNK = 4
@@ -32,47 +33,58 @@ _dataset: Dataset | None = None
 
 
 class ClipFile:
-    """The scratch file of one clip: `ready` flags and frames, mapped into memory."""
+    """The scratch file of one clip: `ready` flags, then frames. Every process opens it for itself."""
 
     def __init__(self, path: Path, length: int, size: tuple[int, int], create: bool = False) -> None:
         self.path, self.length, self.shape = path, length, (*size, 3)
         self._stride = int(np.prod(self.shape))
-        total = length + length * self._stride
-        with path.open("w+b" if create else "r+b") as file:
-            if create:
-                file.truncate(total)
-            self._map = mmap.mmap(file.fileno(), total)
+        self._file = path.open("w+b" if create else "r+b", buffering=0)
+        if create:
+            self._file.truncate(length + length * self._stride)
 
     def write(self, t: int, frame: Frame) -> None:
-        """Store frame t, then flag it."""
-        start = self.length + t * self._stride
-        self._map[start : start + self._stride] = np.ascontiguousarray(frame).tobytes()
-        self._map[t] = 1
+        """Store frame t, then flag it. Raises WriteError where the disk is full."""
+        try:
+            self._put(self.length + t * self._stride, memoryview(np.ascontiguousarray(frame).reshape(-1).data))
+            self._put(t, memoryview(b"\1"))
+        except OSError as error:
+            raise write_error(self.path, error) from error
+
+    def _put(self, start: int, data: memoryview) -> None:
+        self._file.seek(start)
+        while len(data):
+            data = data[self._file.write(data) :]
 
     def ready(self, t: int) -> bool:
         """Whether frame t can be read."""
-        return self._map[t] == 1
+        self._file.seek(t)
+        return self._file.read(1) == b"\1"
 
     def read(self, t: int) -> Frame:
-        """A copy of frame t."""
-        start = self.length + t * self._stride
-        return np.frombuffer(self._map[start : start + self._stride], np.uint8).reshape(self.shape)
+        """Frame t, in an array of its own."""
+        frame = np.empty(self.shape, np.uint8)
+        view = memoryview(frame.reshape(-1).data)
+        self._file.seek(self.length + t * self._stride)
+        while len(view):
+            view = view[self._file.readinto(view) :]
+        return frame
 
     def close(self, remove: bool = False) -> None:
-        """Unmap; remove gives the space back."""
-        self._map.close()
+        """Close; remove gives the space back."""
+        self._file.close()
         if remove:
             self.path.unlink(missing_ok=True)
 
 
-def _begin(dataset: Dataset) -> None:
+def _begin(dataset: Dataset, scratch: Path | None) -> None:
     import signal
 
-    from robust_vos_bench.runs.lanes import limit_threads
+    from robust_vos_bench.runs.lanes import leave_with_parent, limit_threads
 
     global _dataset
     _dataset = dataset
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_with_parent(scratch)
     limit_threads(1)
 
 
@@ -152,12 +164,15 @@ class FedFrames:
 
 
 class Feed:
-    """Producers of one lane. `expect` groups as soon as they are known; they are made in that order."""
+    """Producers of one lane. `expect` groups as soon as they are known; they are made in that order.
+
+    folder: where clips are kept; it is this lane's own, and removed when the lane is gone without having closed.
+    """
 
     def __init__(self, dataset: Dataset, producers: int, folder: Path | None = None, ahead: int = AHEAD) -> None:
         self.dataset, self.folder, self.ahead = dataset, folder, ahead
         self.pool = ProcessPoolExecutor(
-            producers, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(dataset,)
+            producers, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(dataset, folder)
         )
         self._clips: deque[tuple[Group, FedFrames]] = deque()
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -19,6 +22,8 @@ from typing import Any
 
 from robust_vos_bench.runs.plan import Group, Plan
 
+PRODUCER_DIED = 75
+"""Exit status of a lane whose producer died."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -31,6 +36,8 @@ class Lane:
     device: str
     depth: int
     """How many groups it is given at a time: more than one where frames are made ahead."""
+    scratch: Path
+    """Its folder for clips; gone when it has left."""
     groups: deque[Group] = field(default_factory=deque)
     """What it was given and has not finished; of the first, only the models that have not reported yet."""
 
@@ -65,29 +72,31 @@ class Lane:
             self.process.kill()
             self.process.join()
         self.pipe.close()
+        shutil.rmtree(self.scratch, ignore_errors=True)
 
 
 def start_lane(plan: Plan, device: str, folder: Path, producers: int = 0) -> Lane:
     """Start one worker process; each library in it uses one thread, so that processes times threads = cores."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    with _environment(dict.fromkeys(THREAD_VARIABLES, "1")), _plain_main():
-        # A process that makes frames ahead has children of its own, which daemons may not have.
-        process = context.Process(target=_work, args=(theirs, plan, device, folder, producers), daemon=not producers)
+    scratch = Path(tempfile.mkdtemp(prefix="rvos-lane-"))
+    with environment(dict.fromkeys(THREAD_VARIABLES, "1")), _plain_main():
+        process = context.Process(target=_work, args=(theirs, plan, device, folder, producers, scratch))
+        process.daemon = not producers  # one that makes frames ahead has children of its own, which daemons may not
         process.start()
     theirs.close()
-    return Lane(process, ours, device, depth=3 if producers else 1)
+    return Lane(process, ours, device, 3 if producers else 1, scratch)
 
 
-def _work(pipe: Connection, plan: Plan, device: str, folder: Path, producers: int) -> None:
+def _work(pipe: Connection, plan: Plan, device: str, folder: Path, producers: int, scratch: Path) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    threading.Thread(target=_leave_with_parent, args=(os.getppid(),), daemon=True).start()
+    leave_with_parent(scratch)
     limit_threads(1)
     from robust_vos_bench.runs.work import Worker
 
-    worker = Worker(plan, device, folder, producers)
+    worker = Worker(plan, device, folder, producers, scratch)
     queue: deque[Group | None] = deque()
-    with contextlib.suppress(EOFError, BrokenPipeError):
+    with contextlib.suppress(EOFError, BrokenPipeError), _leaving_without_producers():
         while True:
             while not queue or pipe.poll():
                 group = pipe.recv()
@@ -111,14 +120,32 @@ def limit_threads(threads: int) -> None:
         torch.set_num_threads(threads)
 
 
-def _leave_with_parent(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1.0)
-    os._exit(1)
+def leave_with_parent(scratch: Path | None = None) -> None:
+    """Watch the parent process from a thread: when it is gone, remove `scratch` and leave at once."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextlib.contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
+def _leaving_without_producers() -> Iterator[None]:
+    """Where a producer died (killed for memory, say) this process leaves too: the parent starts both anew."""
+    try:
+        yield
+    except BrokenProcessPool:
+        os._exit(PRODUCER_DIED)
+
+
+@contextlib.contextmanager
+def environment(values: dict[str, str]) -> Iterator[None]:
+    """Environment variables for processes that start within this block; afterwards they are as before."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

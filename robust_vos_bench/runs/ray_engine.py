@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import platform
+import tempfile
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,102 +19,125 @@ from typing import Any
 import msgspec
 
 from robust_vos_bench import __version__
-from robust_vos_bench.errors import DataError, MissingExtraError, RvosError
-from robust_vos_bench.runs.execute import ATTEMPTS, Stop
+from robust_vos_bench.errors import DataError, MissingExtraError
+from robust_vos_bench.runs.lanes import PRODUCER_DIED, environment, limit_threads
+from robust_vos_bench.runs.ledger import ATTEMPTS, Ledger, Result
+from robust_vos_bench.runs.nodes import Need, inspect_node, slots, task_need
 from robust_vos_bench.runs.plan import Group, Plan
-from robust_vos_bench.runs.records import UnitRecord
-from robust_vos_bench.runs.store import RunStore
-from robust_vos_bench.runs.work import Result, Worker, failed_record
+from robust_vos_bench.runs.ship import FileNote, Shelf, ShippedDataset, can_ship
+from robust_vos_bench.runs.work import Worker, failed_record
+
+SHIPPING = ("auto", "always", "never")
+"""When nodes get their data from the driver: where they lack it, where theirs differs as well, or not at all."""
 
 _workers: dict[str, Worker] = {}
 """Plan identity -> the worker of this process: Ray reuses processes, so models stay loaded between tasks."""
 
 
-def run_group(plan: Plan, group: Group, device: str, folder: str) -> list[Result]:
-    """The body of a task: all models of one corrupted video, in a process that keeps its models."""
-    from robust_vos_bench.runs.lanes import limit_threads
+def run_group(plan: Plan, group: Group, need: Need, folder: str, shelf: Any) -> list[Result]:
+    """The body of a task: all models of one corrupted video, in a process that keeps its models.
 
+    shelf: the actor that has the data, where nodes may lack it.
+    """
     if plan.identity not in _workers:
         limit_threads(1)
         _workers.clear()
-        _workers[plan.identity] = Worker(plan, device, Path(folder))
-    return list(_workers[plan.identity].run(group))
-
-
-def inspect_node(plan: Plan, version: str) -> str:
-    """What is wrong with the node this runs on, or "": another version of the package, or other data."""
-    if __version__ != version:
-        return f"has rvos-bench {__version__}, the driver {version}"
-    video = plan.videos[0]
+        if shelf is not None:
+            plan = replace(plan, dataset=ShippedDataset(plan.dataset, plan.fingerprints, RemoteShelf(shelf)))
+        scratch = Path(tempfile.mkdtemp(prefix="rvos-ray-")) if need.producers else None
+        device = "cuda" if need.gpus else "cpu"
+        _workers[plan.identity] = Worker(plan, device, Path(folder), need.producers, scratch)
     try:
-        found = plan.dataset.fingerprint(video)
-    except (RvosError, OSError) as error:
-        return f"cannot read the data: {error}"
-    return "" if found == plan.fingerprints[video] else f"has other data for video {video!r} under {plan.dataset.root}"
+        return list(_workers[plan.identity].run(group))
+    except BrokenProcessPool:
+        os._exit(PRODUCER_DIED)  # Ray starts the task again in another process
+
+
+class RemoteShelf:
+    """A `Shelf` in another process."""
+
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+
+    def contents(self, video: str) -> list[FileNote]:
+        """The files of one video."""
+        return list(self._get(self._actor.contents.remote(video)))
+
+    def read(self, video: str, paths: Sequence[str]) -> list[bytes]:
+        """Some of these files."""
+        return list(self._get(self._actor.read.remote(video, list(paths))))
+
+    def _get(self, reference: Any) -> Any:
+        import ray
+
+        try:
+            return ray.get(reference)
+        except ray.exceptions.RayError as error:
+            raise DataError(f"the data could not be fetched from the driver's node: {_first_line(error)}") from error
 
 
 class RayEngine:
-    """Carries out groups on a Ray cluster; called like `execute`.
+    """Carries out groups on a Ray cluster.
 
     address: of a running cluster ("auto" finds it), None starts one on this machine. gpus: GPUs a task needs (a
-    fraction lets tasks share one); 0 runs on CPUs.
+    fraction lets tasks share one, 0 runs on CPUs), producers: processes a task that make frames ahead; None chooses
+    by the cluster and the models' cards. ship: one of `SHIPPING`. Close it when done.
     """
 
-    def __init__(self, address: str | None = None, gpus: float = 0.0) -> None:
+    def __init__(
+        self,
+        address: str | None = None,
+        gpus: float | None = None,
+        producers: int | None = None,
+        ship: str = "auto",
+    ) -> None:
         try:
             import ray
         except ImportError as error:
             raise MissingExtraError("--engine ray needs Ray: pip install 'rvos-bench[ray]'") from error
         self.ray: Any = ray
-        self.gpus = gpus
+        self.gpus, self.producers, self.ship = gpus, producers, ship
         self._own = not ray.is_initialized()
         if self._own:
-            os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-            try:
-                ray.init(address=address, log_to_driver=False, configure_logging=False, include_dashboard=False)
-            except (ConnectionError, ValueError, RuntimeError) as error:
-                raise DataError(f"no Ray cluster at {address!r}: {error}") from error
+            # Tasks without a GPU keep the devices they see; Ray's future default, and silent about it.
+            with environment({"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}):
+                try:
+                    ray.init(address=address, log_to_driver=False, configure_logging=False, include_dashboard=False)
+                except (ConnectionError, ValueError, RuntimeError) as error:
+                    raise DataError(f"no Ray cluster at {address!r}: {error}") from error
 
-    def __call__(
-        self,
-        plan: Plan,
-        groups: Sequence[Group],
-        store: RunStore,
-        devices: Sequence[str],
-        on_unit: Callable[[UnitRecord], None],
-        stop: Stop,
-        fail_fast: bool = False,
-        producers: int = 0,
-    ) -> None:
-        """Run `groups` wherever there is room; returns when all is done or `stop.asked` and nothing is in flight."""
-        self._refuse_bad_nodes(plan)
-        remote = self.ray.remote(
-            num_cpus=1, num_gpus=self.gpus, max_retries=ATTEMPTS - 1, retry_exceptions=False, max_calls=0
-        )(run_group)
+    def __call__(self, plan: Plan, groups: Sequence[Group], ledger: Ledger) -> None:
+        """Run `groups` wherever there is room.
+
+        Raises DataError where a node cannot be used, UsageError where none has what a task needs.
+        """
+        stop = ledger.stop
         shared_plan = self.ray.put(plan)
-        device = "cuda" if self.gpus else "cpu"
+        folder = str(ledger.store.folder.resolve())
+        need, shelf = self._prepare(plan, shared_plan, folder)
+        remote = self.ray.remote(
+            num_cpus=need.cpus, num_gpus=need.gpus, max_retries=ATTEMPTS - 1, retry_exceptions=False, max_calls=0
+        )(run_group)
         queue = deque(groups)
         flying: dict[Any, Group] = {}
+
+        def submit() -> None:
+            room = slots(need, [node["Resources"] for node in self._nodes()])
+            # A few more than there is room for, so that no slot waits for us; not many, for Ctrl-C waits for them.
+            while queue and not stop.asked and len(flying) < room + max(room // 4, 1):
+                group = queue.popleft()
+                flying[remote.remote(shared_plan, group, need, folder, shelf)] = group
+
         try:
-            while flying or (queue and not stop.asked):
-                while queue and not stop.asked and len(flying) < 2 * self._slots():
-                    group = queue.popleft()
-                    flying[remote.remote(shared_plan, group, device, str(store.folder.resolve()))] = group
+            submit()
+            while flying:
                 done, _ = self.ray.wait(list(flying), num_returns=1, timeout=1.0)
-                for task in done:
-                    group = flying.pop(task)
-                    for record, frames in self._results(task, plan, group, queue):
-                        store.add(record, frames)
-                        if not record.ok:
-                            store.log(
-                                "failed",
-                                model=record.model,
-                                condition=record.condition,
-                                video=record.video,
-                                error=record.error,
-                            )
-                            stop.asked = stop.asked or fail_fast
-                        on_unit(record)
+                finished = [(flying.pop(task), task) for task in done]
+                results = [r for group, task in finished for r in self._results(task, plan, group, queue)]
+                submit()  # before writing, which takes milliseconds
+                for result in results:
+                    ledger(result)
+                submit()
         except BaseException:
             for task in flying:
                 self.ray.cancel(task, force=True)
@@ -121,13 +146,11 @@ class RayEngine:
     def close(self) -> None:
         """Leave the cluster, if this engine joined it."""
         if self._own:
+            self._own = False
             self.ray.shutdown()
 
-    def _slots(self) -> int:
-        found = self.ray.cluster_resources()
-        if self.gpus:
-            return max(1, int(found.get("GPU", 0) / self.gpus))
-        return max(1, int(found.get("CPU", 1)))
+    def _nodes(self) -> list[dict[str, Any]]:
+        return [n for n in self.ray.nodes() if n["Alive"] and n["Resources"].get("CPU", 0) >= 1]
 
     def _results(self, task: Any, plan: Plan, group: Group, queue: deque[Group]) -> list[Result]:
         """Results of a finished task; a lost group of several models is split so that only the culprit fails."""
@@ -138,30 +161,59 @@ class RayEngine:
             if len(group.models) > 1:
                 queue.extendleft(replace(group, models=(m,)) for m in reversed(group.models))
                 return []
-            text = str(error).strip().splitlines()
-            reason = f"lost {ATTEMPTS} times on the cluster ({type(error).__name__}: {text[0] if text else ''})"
+            lost = not isinstance(error, self.ray.exceptions.RayTaskError)  # else it raised: no other node will help
+            reason = f"{f'lost {ATTEMPTS} times' if lost else 'failed'} on the cluster ({_first_line(error)})"
             record = failed_record(plan, group.models[0], group, reason, 1)
-            return [(msgspec.structs.replace(record, attempts=ATTEMPTS), ())]
+            return [(msgspec.structs.replace(record, attempts=ATTEMPTS if lost else 1), ())]
 
-    def _refuse_bad_nodes(self, plan: Plan) -> None:
-        """Ask every node for its version and data before anything is spent."""
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        nodes = [n for n in self.ray.nodes() if n["Alive"] and n["Resources"].get("CPU", 0) >= 1]
-        shared_plan = self.ray.put(plan)
-        probes = {}
-        for node in nodes:
-            strategy = NodeAffinitySchedulingStrategy(node_id=node["NodeID"], soft=False)
-            probe = self.ray.remote(num_cpus=1, max_retries=1)(inspect_node).options(scheduling_strategy=strategy)
-            probes[probe.remote(shared_plan, __version__)] = node
+    def _prepare(self, plan: Plan, shared_plan: Any, folder: str) -> tuple[Need, Any]:
+        """Ask every node for its version, data and GPUs before anything is spent; (need of a task, shelf or None)."""
+        nodes = self._nodes()
+        reports = {node["NodeID"]: self._ask(node, shared_plan, folder) for node in nodes}
+        lacking = False
         problems = []
-        for probe, node in probes.items():
-            name = node.get("NodeManagerHostname") or node.get("NodeName") or platform.node()
+        for node in nodes:
             try:
-                wrong = self.ray.get(probe)
+                report = self.ray.get(reports[node["NodeID"]])
             except self.ray.exceptions.RayError as error:
-                wrong = f"could not be asked ({type(error).__name__})"
-            if wrong:
-                problems.append(f"node {name} ({node['NodeID'][:8]}) {wrong}")
+                report = {"wrong": f"could not be asked ({_first_line(error)})", "data": "", "gpu_gib": None}
+            reports[node["NodeID"]] = report
+            wrong, lacks = report["wrong"], report["data"]
+            if "other data" in wrong and self.ship == "always":
+                wrong, lacks = "", wrong
+            shippable = self.ship != "never" and can_ship(plan.dataset)
+            lacking |= bool(lacks)
+            if wrong or (lacks and not shippable):
+                name = node.get("NodeManagerHostname") or node.get("NodeName") or platform.node()
+                problems.append(f"node {name} ({node['NodeID'][:8]}) {wrong or lacks}")
         if problems:
             raise DataError("the cluster cannot be used as it is:\n  " + "\n  ".join(problems))
+        sizes = [report["gpu_gib"] for report in reports.values() if report["gpu_gib"]]
+        resources = [node["Resources"] for node in nodes]
+        need = task_need(plan, resources, min(sizes, default=None), self.gpus, self.producers)
+        return need, self._shelf(plan) if lacking else None
+
+    def _ask(self, node: dict[str, Any], shared_plan: Any, folder: str) -> Any:
+        gpus = 0.01 if node["Resources"].get("GPU", 0) else 0
+        ask = self.ray.remote(num_cpus=1, num_gpus=gpus, max_retries=1)(inspect_node)
+        return ask.options(scheduling_strategy=self._on(node["NodeID"])).remote(shared_plan, __version__, folder)
+
+    def _shelf(self, plan: Plan) -> Any:
+        """The actor that reads the data, on the node that this process runs on."""
+        here = self.ray.get_runtime_context().get_node_id()
+        actor = self.ray.remote(num_cpus=0)(Shelf).options(scheduling_strategy=self._on(here))
+        return actor.remote(plan.dataset)
+
+    def _on(self, node_id: str) -> Any:
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        return NodeAffinitySchedulingStrategy(node_id=node_id, soft=False)
+
+
+def _first_line(error: BaseException) -> str:
+    """What a Ray error says first; of an error raised in a task, the error itself and not its traceback."""
+    cause = getattr(error, "cause", None)
+    if isinstance(cause, BaseException):
+        return f"{type(cause).__name__}: {cause}"
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ from typing import Any
 from robust_vos_bench.conditions import Condition
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.runs.environment import environment, tool
-from robust_vos_bench.runs.execute import Stop, ctrl_c, execute
+from robust_vos_bench.runs.execute import Engine, LocalEngine
+from robust_vos_bench.runs.ledger import Ledger
 from robust_vos_bench.runs.plan import Group, Plan
 from robust_vos_bench.runs.records import CellCounts, Manifest, UnitRecord
+from robust_vos_bench.runs.stop import Stop, ctrl_c
 from robust_vos_bench.runs.store import RunStore
 
 Pending = tuple[int, Condition, str]
@@ -90,13 +92,12 @@ def run_plan(
     fail_fast: bool = False,
     command: Sequence[str] = (),
     settings: dict[str, Any] | None = None,
-    engine: Callable[..., None] = execute,
-    producers: int = 0,
+    engine: Engine | None = None,
 ) -> Manifest:
     """Run what is not done yet and return the final manifest, which tells how it ended (`status`).
 
-    devices: one worker process each ("cpu", "cpu", ...; "cuda:0", ...). engine: what carries out the groups.
-    producers: processes a device that make frames ahead of the model.
+    devices: one worker process each ("cpu", "cpu", ...; "cuda:0", ...). engine: what carries out the groups, by
+    default this machine with one lane a device.
     """
     listener = listener or Listener()
     store = RunStore(folder)
@@ -116,13 +117,13 @@ def run_plan(
         try:
             groups: list[Group] = list(plan.groups(state.pending))
             if groups:
-                with ctrl_c(listener.interrupted) as stop:
-                    engine(plan, groups, store, devices, listener.unit, stop, fail_fast, producers)
+                with ctrl_c(stop, listener.interrupted):
+                    (engine or LocalEngine(devices))(plan, groups, Ledger(store, listener.unit, stop, fail_fast))
         except KeyboardInterrupt:
-            stop.asked = True
+            stop.by_user = True
         finally:
             listener.finished()
-            manifest = _close(plan, store, manifest, stop.asked and not fail_fast)
+            manifest = _close(plan, store, manifest, stop.by_user)
     return manifest
 
 

@@ -7,24 +7,26 @@ import math
 import traceback
 from collections import OrderedDict
 from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+
+import msgspec
 
 from robust_vos_bench.conditions import Condition, corrupt_truth, corrupt_video
 from robust_vos_bench.datasets import Video
 from robust_vos_bench.errors import RvosError
-from robust_vos_bench.evaluation import Outcome, evaluate
+from robust_vos_bench.evaluation import Outcome, evaluate, memory
 from robust_vos_bench.evaluation.segment import MaskSink
 from robust_vos_bench.models import VOSAdapter, load_adapter
 from robust_vos_bench.runs.feed import Feed
 from robust_vos_bench.runs.lanes import limit_threads
+from robust_vos_bench.runs.ledger import Result
 from robust_vos_bench.runs.plan import Group, Plan
 from robust_vos_bench.runs.profile import TraceWriter
 from robust_vos_bench.runs.records import FrameScores, ObjectRecord, UnitRecord
 from robust_vos_bench.runs.spool import SpooledFrames
 from robust_vos_bench.runs.store import RunStore
 from robust_vos_bench.scoring import ObjectScore, PackedTruth, prepare
-
-Result = tuple[UnitRecord, tuple[FrameScores, ...]]
 
 TRUTHS_KEPT = 64
 """Packed truths are small (bits); conditions revisit the same videos, so a split's worth is kept."""
@@ -33,11 +35,13 @@ TRUTHS_KEPT = 64
 class Worker:
     """Loads models when they are first needed, keeps them, and works through groups."""
 
-    def __init__(self, plan: Plan, device: str, folder: Path, producers: int = 0) -> None:
+    def __init__(self, plan: Plan, device: str, folder: Path, producers: int = 0, scratch: Path | None = None) -> None:
         self.plan = plan
         self.device = device
         self.store = RunStore(folder)
-        self.feed = Feed(plan.dataset, producers) if producers else None
+        self.scratch = scratch
+        self.feed = Feed(plan.dataset, producers, scratch) if producers else None
+        self._beside = bool(producers) or device != "cpu"  # a lone CPU process has no core to score on beside
         self._trace = TraceWriter(folder, f"{device} lane") if plan.profile else None
         self._adapters: dict[int, VOSAdapter] = {}
         self._load_errors: dict[int, RvosError] = {}
@@ -77,21 +81,38 @@ class Worker:
         if len(group.models) == 1:
             yield self._unit(group.models[0], group, video, truth)
             return
-        with SpooledFrames(video.frames, video.size) as frames:
+        with SpooledFrames(video.frames, video.size, self.scratch) as frames:
             for model in group.models:
                 yield self._unit(model, group, video.with_frames(frames), truth)
 
     def _unit(self, model: int, group: Group, video: Video, truth: PackedTruth | None) -> Result:
+        found = self._attempt(model, group, video, truth)
+        return (self._out_of_memory(model, group, found), ()) if isinstance(found, str) else found
+
+    def _attempt(self, model: int, group: Group, video: Video, truth: PackedTruth | None) -> Result | str:
+        """The result, or what to say where memory ran out: freeing it has to wait until nothing here holds it."""
         try:
             adapter = self._adapter(model)
             adapter.begin(group.condition.label, self.plan.dataset.name)
-            outcome = evaluate(adapter, video, truth, self.plan.protocol, self._sink(model, group, video))
+            sink = self._sink(model, group, video)
+            outcome = evaluate(adapter, video, truth, self.plan.protocol, sink, self._beside)
         except Exception as error:  # a model may raise anything; its video fails, the run goes on
+            if isinstance(error, BrokenProcessPool) or isinstance(error.__cause__, BrokenProcessPool):
+                raise BrokenProcessPool(str(error)) from error  # no fault of the model: the whole process starts anew
+            if memory.ran_out(error):
+                return memory.told(error, self.device)
             return self._failed(model, group, error), ()
         if self._trace is not None:
             name = self.plan.models[model].record.name
             self._trace.spans(outcome.spans, model=name, condition=group.condition.label, video=group.video)
         return self._done(model, group, outcome), tuple(frame_scores(o) for o in outcome.objects)
+
+    def _out_of_memory(self, model: int, group: Group, message: str) -> UnitRecord:
+        resident, gpu = memory.peaks(self.device)
+        self._adapters.clear()  # what it kept of the video goes with it; models are loaded again when needed
+        memory.release()
+        record = failed_record(self.plan, model, group, message, 1)
+        return msgspec.structs.replace(record, peak_rss_mib=round(resident, 1), peak_gpu_mib=round(gpu, 1))
 
     def _adapter(self, model: int) -> VOSAdapter:
         if model in self._load_errors:
@@ -101,7 +122,8 @@ class Worker:
             try:
                 self._adapters[model] = load_adapter(spec.name, spec.checkpoint, self.device, **spec.options)
             except RvosError as error:
-                self._load_errors[model] = error
+                if not memory.ran_out(error):  # there may be room the next time
+                    self._load_errors[model] = error
                 raise
             limit_threads(1)  # the model may just have brought torch in
         return self._adapters[model]
