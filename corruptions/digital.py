@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,9 @@ from robust_vos_bench.conditions.corruption import at_severity, corruption
 from robust_vos_bench.conditions.draw import Draw
 from robust_vos_bench.datasets.video import Frame, Mask
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 _SOURCE = "ImageNet-C (Hendrycks and Dietterich, ICLR 2019)"
 _CONTRAST = (0.4, 0.3, 0.2, 0.1, 0.05)
 _SATURATE = ((0.3, 0.0), (0.1, 0.0), (2.0, 0.0), (5.0, 0.1), (20.0, 0.2))
@@ -20,9 +25,16 @@ _PIXELATE = (0.6, 0.5, 0.4, 0.3, 0.25)
 _JPEG = (25, 18, 15, 10, 7)
 
 
+def _contrast_batch(frames: Tensor, severity: float, draws: Sequence[Draw]) -> Tensor:
+    from robust_vos_bench.corruptions.kernels.batched.colour import contrast as scale
+
+    return scale(frames, at_severity(_CONTRAST, severity))
+
+
 @corruption(
     "contrast",
     "digital",
+    batch=_contrast_batch,
     summary="Contrast lowered around each channel's mean",
     unit="factor",
     values=_CONTRAST,
@@ -35,9 +47,20 @@ def contrast(frame: Frame, severity: float, draw: Draw) -> Frame:
     return scale(frame, at_severity(_CONTRAST, severity))
 
 
+def _saturate_batch(frames: Tensor, severity: float, draws: Sequence[Draw]) -> Tensor:
+    from robust_vos_bench.corruptions.kernels.batched.colour import saturate as change
+
+    return change(frames, *_saturation(severity))
+
+
+def _saturation(severity: float) -> tuple[float, float]:
+    return _SATURATE[min(max(math.floor(severity + 0.5), 1), 5) - 1]
+
+
 @corruption(
     "saturate",
     "digital",
+    batch=_saturate_batch,
     summary="Colours faded (1, 2) or oversaturated (3 to 5)",
     unit="gain and offset of HSV saturation",
     values=_SATURATE,
@@ -47,8 +70,7 @@ def saturate(frame: Frame, severity: float, draw: Draw) -> Frame:
     """HSV saturation scaled and shifted; between levels the nearest one counts, as 2 and 3 act in opposite ways."""
     from robust_vos_bench.corruptions.kernels.colour import saturate as change
 
-    gain, offset = _SATURATE[min(max(math.floor(severity + 0.5), 1), 5) - 1]
-    return change(frame, gain, offset)
+    return change(frame, *_saturation(severity))
 
 
 @per_video(keep=4)

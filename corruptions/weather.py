@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from robust_vos_bench.corruptions._pattern import pattern, per_video
 from robust_vos_bench.conditions.corruption import at_severity, corruption
 from robust_vos_bench.conditions.draw import Draw
 from robust_vos_bench.datasets.video import Frame
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _SOURCE = "ImageNet-C (Hendrycks and Dietterich, ICLR 2019)"
 _MODES = ("frame", "video", "drift")
@@ -179,9 +183,16 @@ def _splash(draw: Draw, size: tuple[int, int], level: int, periodic: bool) -> ND
     return np.ascontiguousarray(unwrap(layer, size)) if periodic else layer
 
 
+def _brightness_batch(frames: Tensor, severity: float, draws: Sequence[Draw]) -> Tensor:
+    from robust_vos_bench.corruptions.kernels.batched.colour import brighten
+
+    return brighten(frames, at_severity(_BRIGHTNESS, severity))
+
+
 @corruption(
     "brightness",
     "weather",
+    batch=_brightness_batch,
     summary="Brighter by a constant",
     unit="added to HSV value, of 1",
     values=_BRIGHTNESS,

@@ -15,7 +15,7 @@ _TINY = 1e-9
 
 
 @lru_cache(maxsize=16)
-def _brightness_table(amount: float) -> NDArray[np.uint8]:
+def brightness_table(amount: float) -> NDArray[np.uint8]:
     """New level of a channel, by (largest channel, channel)."""
     value = np.arange(256) / 255.0
     raised = np.minimum(value + amount, 1.0)
@@ -42,12 +42,12 @@ def brighten(frame: Frame, amount: float) -> Frame:
     """
     flat = np.ascontiguousarray(frame).reshape(-1, 3)
     out = np.empty_like(flat)
-    _by_largest(flat, out, _brightness_table(float(amount)))
+    _by_largest(flat, out, brightness_table(float(amount)))
     return out.reshape(frame.shape)
 
 
 @lru_cache(maxsize=16)
-def _saturation_tables(gain: float, offset: float) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+def saturation_tables(gain: float, offset: float) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """(new over old saturation by (value, value - smallest channel), grey levels of saturated greys)."""
     value = np.arange(256)[:, None]
     old = np.arange(256)[None, :] / np.maximum(value, 1)
@@ -84,8 +84,14 @@ def saturate(frame: Frame, gain: float, offset: float) -> Frame:
     """
     flat = np.ascontiguousarray(frame).reshape(-1, 3)
     out = np.empty_like(flat)
-    _saturate(flat, out, *_saturation_tables(float(gain), float(offset)))
+    _saturate(flat, out, *saturation_tables(float(gain), float(offset)))
     return out.reshape(frame.shape)
+
+
+def contrast_table(means: NDArray[np.float64], factor: float) -> NDArray[np.uint8]:
+    """New level, uint8 (256, 3), of each level and channel whose distance from the channel's mean is scaled."""
+    levels = np.clip((np.arange(256)[:, None] - means) * factor + means, 0.0, 255.0)
+    return np.floor(levels + _TINY).astype(np.uint8)
 
 
 def contrast(frame: Frame, factor: float) -> Frame:
@@ -94,9 +100,7 @@ def contrast(frame: Frame, factor: float) -> Frame:
 
     frame = np.ascontiguousarray(frame)
     means = np.array(cv2.sumElems(frame)[:3]) / (frame.shape[0] * frame.shape[1])
-    levels = np.clip((np.arange(256)[:, None] - means) * factor + means, 0.0, 255.0)
-    table = np.floor(levels + _TINY).astype(np.uint8)
-    return np.asarray(cv2.LUT(frame, table.reshape(256, 1, 3)), dtype=np.uint8)
+    return np.asarray(cv2.LUT(frame, contrast_table(means, factor).reshape(256, 1, 3)), dtype=np.uint8)
 
 
 @jit

@@ -183,7 +183,7 @@ def _column_sums(padded, sums):  # type: ignore[no-untyped-def]
 
 
 @lru_cache(maxsize=32)
-def _disk_parts(radius: int, alias: float) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+def disk_parts(radius: int, alias: float) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
     """A disk as (reach up and down at each dx, halves of the small Gaussian down and across, the rest).
 
     The reference builds disk and Gaussian in an array of side 2 max(8, radius) + 1, mirrored at its border, so that
@@ -219,7 +219,7 @@ def disk_blur(frame: Frame, radius: int, alias: float) -> Frame:
     """Mean over a disk of `radius` pixels softened by a Gaussian of `alias` pixels, border mirrored; truncated."""
     import cv2
 
-    reach, half, extra = _disk_parts(int(radius), float(alias))
+    reach, half, extra = disk_parts(int(radius), float(alias))
     blur = half.shape[1] - 1
     margin = radius + blur
     padded = cv2.copyMakeBorder(np.ascontiguousarray(frame), *(margin,) * 4, cv2.BORDER_REFLECT_101)

@@ -15,7 +15,7 @@ from robust_vos_bench.corruptions.kernels.jit import jit
 
 from robust_vos_bench.datasets.video import Frame
 
-_EXTRA = 1 << 15
+EXTRA = 1 << 15
 
 
 def words16(rng: np.random.Generator, n: int) -> NDArray[np.uint16]:
@@ -39,7 +39,7 @@ def _phi(x: float) -> float:
 
 
 @lru_cache(maxsize=16)
-def _normal_table(std: float) -> tuple[int, NDArray[np.uint32], NDArray[np.uint16]]:
+def normal_table(std: float) -> tuple[int, NDArray[np.uint32], NDArray[np.uint16]]:
     """(lowest value, P(floor(std n) <= value) in 2**-32, first value that a 16-bit bin can mean)."""
     low, high = math.floor(-6.4 * std), math.floor(6.4 * std)
     cdf = np.array([_phi((value + 1) / std) for value in range(low, high)] + [1.0])
@@ -67,10 +67,10 @@ def _add_shift(flat, out, words, extra, low, table, first):  # type: ignore[no-u
 
 def add_normal(frame: Frame, std: float, rng: np.random.Generator) -> Frame:
     """floor(frame + std x standard normal), clipped to 0..255; std in grey levels."""
-    low, table, first = _normal_table(float(std))
+    low, table, first = normal_table(float(std))
     flat = np.ascontiguousarray(frame).reshape(-1)
     out = np.empty_like(flat)
-    _add_shift(flat, out, words16(rng, flat.size), words16(rng, _EXTRA), low, table, first)
+    _add_shift(flat, out, words16(rng, flat.size), words16(rng, EXTRA), low, table, first)
     return out.reshape(frame.shape)
 
 
@@ -82,7 +82,7 @@ def _rows(cdf: NDArray[np.float64]) -> tuple[NDArray[np.uint32], NDArray[np.uint
 
 
 @lru_cache(maxsize=16)
-def _poisson_rows(photons: float) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+def poisson_rows(photons: float) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
     counts = np.arange(math.ceil(photons) + 1)
     levels = np.floor(np.minimum(counts / photons, 1.0) * 255.0).astype(int)
     cdf = np.zeros((256, 256))
@@ -98,7 +98,7 @@ def _poisson_rows(photons: float) -> tuple[NDArray[np.uint32], NDArray[np.uint8]
 
 
 @lru_cache(maxsize=16)
-def _speckle_rows(std: float) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+def speckle_rows(std: float) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
     cdf = np.ones((256, 256))
     cdf[0] = 1.0
     for v in range(1, 256):
@@ -125,12 +125,12 @@ def _by_rows(frame: Frame, tables: tuple[NDArray[np.uint32], NDArray[np.uint8]],
 
 def poisson(frame: Frame, photons: float, rng: np.random.Generator) -> Frame:
     """Counts of a Poisson process whose mean at white is `photons`, scaled back, clipped and truncated to uint8."""
-    return _by_rows(frame, _poisson_rows(float(photons)), rng)
+    return _by_rows(frame, poisson_rows(float(photons)), rng)
 
 
 def speckle(frame: Frame, std: float, rng: np.random.Generator) -> Frame:
     """floor(frame x (1 + std x standard normal)), clipped to 0..255."""
-    return _by_rows(frame, _speckle_rows(float(std)), rng)
+    return _by_rows(frame, speckle_rows(float(std)), rng)
 
 
 @jit
@@ -154,5 +154,5 @@ def impulses(frame: Frame, amount: float, rng: np.random.Generator) -> Frame:
     out = np.empty_like(flat)
     both = np.uint32(round(amount * 2.0**32))
     pepper = np.uint32(round(amount * 2.0**31))
-    _impulses(flat, out, words16(rng, flat.size), words16(rng, _EXTRA), pepper, both)
+    _impulses(flat, out, words16(rng, flat.size), words16(rng, EXTRA), pepper, both)
     return out.reshape(frame.shape)

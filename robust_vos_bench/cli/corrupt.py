@@ -15,6 +15,7 @@ import click
 from robust_vos_bench.cli.options import (
     condition_options,
     config_option,
+    corrupt_device_option,
     dataset_options,
     dry_run_option,
     json_option,
@@ -47,6 +48,7 @@ a small loss, so scores differ slightly from those of `run`.
 @click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @dataset_options
 @condition_options
+@corrupt_device_option()
 @workers_option()
 @output_option("Folder to write to; each condition becomes a folder in it. [--preview: preview]")
 @click.option("--format", "format", type=click.Choice(["png", "jpg"]), default="png", show_default=True)
@@ -70,6 +72,7 @@ def command(
     severity_profile: str | None,
     clean_reference: bool | None,
     seed: int,
+    corrupt_device: str,
     workers: int | None,
     output: Path | None,
     format: str,
@@ -85,7 +88,9 @@ def command(
 
     if not corruptions and preset is None:
         raise UsageError("say what to do to the frames: --corruption NAME or --preset NAME (`rvos-bench list presets`)")
-    conditions, info = select(corruptions, severities, preset, temporal, severity_profile, seed, clean_reference)
+    conditions, info = select(
+        corruptions, severities, preset, temporal, severity_profile, seed, clean_reference, corrupt_device
+    )
     data = open_dataset(dataset, data_root, limit=limit)
     if preview:
         _preview(data, conditions, output, as_json)

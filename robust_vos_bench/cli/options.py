@@ -158,6 +158,16 @@ def device_option() -> Callable[[F], F]:
     )
 
 
+def corrupt_device_option() -> Callable[[F], F]:
+    """--corrupt-device"""
+    return _option(
+        "--corrupt-device",
+        default="cpu",
+        show_default=True,
+        help="cuda or cuda:1: blurs, noise and changes of colour are made there in batches; all else on the CPU.",
+    )
+
+
 def output_option(help: str) -> Callable[[F], F]:
     """--output"""
     return _option("-o", "--output", type=click.Path(path_type=Path), help=help)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, overload
 
 import numpy as np
 
+from robust_vos_bench.conditions.batch import batch_size, corrupt_batch
 from robust_vos_bench.conditions.condition import Condition
 from robust_vos_bench.conditions.corruption import Corruption, find_corruption
 from robust_vos_bench.conditions.draw import Draw
@@ -21,10 +23,11 @@ from robust_vos_bench.errors import ContractError, UsageError
 def corrupt_video(video: Video, condition: Condition) -> Video:
     """The video under a condition: the same names, sizes and prompts over frames that are corrupted when asked for.
 
-    `frames` can be iterated again and holds one frame (scope "clip": what the corruption needs) in memory; for
-    scope "frame" it is indexable as well where the source is, and frame t is the same in whatever order and process
-    it is made. Scope "prompt" changes prompts instead of frames. Corruptions that move pixels move the prompts too.
-    With `clean_reference`, frames that carry a prompt stay clean. Clean returns the video itself.
+    `frames` can be iterated again and holds one frame (scope "clip": what the corruption needs; with a device: one
+    batch) in memory; for scope "frame" it is indexable as well where the source is, and frame t is the same in
+    whatever order, batch and process it is made. Scope "prompt" changes prompts instead of frames. Corruptions that
+    move pixels move the prompts too. With `clean_reference`, frames that carry a prompt stay clean. Clean returns the
+    video itself.
     Raises UsageError for what the corruption does not offer; ContractError where it returns a wrong frame.
     """
     if condition.is_clean:
@@ -82,6 +85,8 @@ def check_condition(condition: Condition) -> Corruption:
         raise UsageError(f"{spec.name} does not offer the temporal mode {condition.temporal!r} (offered: {offered})")
     if condition.profile != "constant" and not offers_profile(spec):
         raise UsageError(f"the severity of {spec.name} cannot vary over time (profile {condition.profile!r})")
+    if condition.device and spec.batch is None:
+        raise UsageError(f"{spec.name} cannot be made on a device ({condition.device}): it has no batch implementation")
     return spec
 
 
@@ -138,8 +143,7 @@ class CorruptedFrames(_Corrupted, Sequence[Frame]):
     """Frames of a video under a condition of scope "frame": made when asked for, in any order."""
 
     def __iter__(self) -> Iterator[Frame]:
-        for t, frame in enumerate(self.video.frames):
-            yield self.corrupt(frame, t)
+        yield from self._in_batches(enumerate(self.video.frames))
 
     @overload
     def __getitem__(self, index: int) -> Frame: ...
@@ -147,7 +151,8 @@ class CorruptedFrames(_Corrupted, Sequence[Frame]):
     def __getitem__(self, index: slice) -> Sequence[Frame]: ...
     def __getitem__(self, index: int | slice) -> Frame | Sequence[Frame]:
         if isinstance(index, slice):
-            return [self[t] for t in range(*index.indices(len(self)))]
+            chosen = range(*index.indices(len(self)))
+            return list(self._in_batches((t, source_frame(self.video.frames, t)) for t in chosen))
         t = index + len(self) if index < 0 else index
         if not 0 <= t < len(self):
             raise IndexError(f"frame {index} of {len(self)}")
@@ -159,14 +164,36 @@ class CorruptedFrames(_Corrupted, Sequence[Frame]):
         Fractional severities below 1 (from profiles) mix level 1 with the clean frame, so that the effect vanishes
         continuously; corruptions that move pixels scale their motion instead.
         """
-        severity = self.severity(t)
-        if severity <= 0.0:
-            return self.check(frame, t)
-        if severity >= 1.0 or self.spec.move_mask is not None:
-            return self.check(self.spec.function(frame, severity, self.draw(t)), t)
-        full = self.check(self.spec.function(frame, 1.0, self.draw(t)), t)
-        mixed = frame * np.float32(1.0 - severity) + full * np.float32(severity)
-        return np.rint(mixed).astype(np.uint8)
+        return self._corrupt([(t, frame)])[0]
+
+    def _in_batches(self, frames: Iterator[tuple[int, Frame]]) -> Iterator[Frame]:
+        size = batch_size(self.video.size) if self.condition.device else 1
+        while batch := list(islice(frames, size)):
+            yield from self._corrupt(batch)
+
+    def _corrupt(self, frames: Sequence[tuple[int, Frame]]) -> list[Frame]:
+        """The given (t, clean frame) as the condition shows them."""
+        severities = {t: self.severity(t) for t, _ in frames}
+        least = 0.0 if self.spec.move_mask is not None else 1.0
+        hit = [(t, frame) for t, frame in frames if severities[t] > 0.0]
+        made = dict(zip((t for t, _ in hit), self._made(hit, [max(severities[t], least) for t, _ in hit])))
+        result = []
+        for t, frame in frames:
+            shown = self.check(made.get(t, frame), t)
+            if 0.0 < severities[t] < least:
+                mixed = frame * np.float32(1.0 - severities[t]) + shown * np.float32(severities[t])
+                shown = np.rint(mixed).astype(np.uint8)
+            result.append(shown)
+        return result
+
+    def _made(self, frames: Sequence[tuple[int, Frame]], severities: Sequence[float]) -> Iterator[Frame]:
+        draws = [self.draw(t) for t, _ in frames]
+        if self.condition.device and self.spec.batch is not None:
+            pictures = [frame for _, frame in frames]
+            yield from corrupt_batch(self.spec.batch, pictures, severities, draws, self.condition.device)
+            return
+        for (_, frame), severity, draw in zip(frames, severities, draws):
+            yield self.spec.function(frame, severity, draw)
 
 
 class CorruptedClip(_Corrupted):

@@ -20,6 +20,10 @@ class Condition:
     seed: int = 0
     clean_reference: bool = False
     """Keep the frames that carry a prompt clean."""
+    device: str = ""
+    """Torch device that makes the frames in batches ("cuda", "cuda:1", "cpu"); "" is our own code on the CPU.
+
+    No part of the label, but of keys: frames of two devices may differ in a bit."""
 
     @property
     def is_clean(self) -> bool:
@@ -43,8 +47,10 @@ class Condition:
         return "-".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain fields, for records and keys."""
-        return asdict(self)
+        """Plain fields, for records and keys; the kind of device ("cuda") only where one is asked for."""
+        fields = asdict(self)
+        device = fields.pop("device").split(":")[0]
+        return {**fields, "device": device} if device else fields
 
 
 CLEAN = Condition()

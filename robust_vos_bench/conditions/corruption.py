@@ -7,11 +7,14 @@ import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from robust_vos_bench.conditions.draw import Draw
 from robust_vos_bench.datasets.video import Frame, Mask
 from robust_vos_bench.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FrameFunction = Callable[[Frame, float, Draw], Frame]
 """scope "frame": (RGB uint8 H x W x 3, severity, draw) -> a new frame of the same size. Never writes to its input."""
@@ -19,6 +22,9 @@ ClipFunction = Callable[[Iterable[Frame], float, Draw], Iterator[Frame]]
 """scope "clip": (frames, severity, draw of frame 0) -> exactly as many frames, streamed with bounded memory."""
 PromptFunction = Callable[[Mask, float, Draw], Mask]
 """scope "prompt": (first-frame mask, severity, draw) -> a damaged mask of the same size, ids and objects."""
+
+BatchFunction = Callable[["Tensor", float, Sequence[Draw]], "Tensor"]
+"""`Corruption.batch`: (RGB uint8 N x H x W x 3 on a torch device, severity, a draw a frame) -> the same shape there."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,8 @@ class Corruption:
     """Modes it offers, default first: "frame", "video", "drift"; empty where it draws nothing."""
     profiles: bool = True
     """Whether severity may vary over the video (needs a function that takes fractional severities)."""
+    batch: BatchFunction | None = None
+    """The same for a batch of frames on a torch device (scope "frame"), where one is offered."""
     move_mask: PromptFunction | None = None
     """Where pixels move: the same motion for a mask (draw tells the frame)."""
     summary: str = ""

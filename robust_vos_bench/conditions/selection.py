@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from robust_vos_bench.conditions.batch import find_device
 from robust_vos_bench.conditions.condition import CLEAN, Condition
 from robust_vos_bench.conditions.corruption import Corruption, corruptions
 from robust_vos_bench.conditions.presets import (
@@ -40,6 +41,7 @@ def select(
     profile: str | None = None,
     seed: int = 0,
     clean_reference: bool | None = None,
+    device: str = "",
 ) -> tuple[list[Condition], PresetInfo]:
     """The conditions that a choice means, in order and without repetition, and the preset they belong to.
 
@@ -49,6 +51,8 @@ def select(
     severities: whole levels; by default those of the preset, or 1..levels. temporal, profile, clean_reference: what
     replaces the preset's choice. Where a *named* corruption does not offer the mode that is an error; members of a
     family or preset that do not offer it keep their own (a Condition says which it has).
+    device: torch device ("cuda") that makes the frames of those corruptions that have a batch implementation; ""
+    and "cpu" are our own code on the CPU.
     PresetInfo: the preset with its selected entries only; name "custom" and version 0 where corruptions lie outside.
     Raises UsageError for unknown names and for what is not offered.
     """
@@ -75,7 +79,12 @@ def select(
     info = replace(base, entries=tuple(chosen))
     if clean_reference is not None:
         info = replace(info, clean_reference=clean_reference)
-    return ([CLEAN] if clean else []) + info.conditions(seed), info
+    conditions = info.conditions(seed)
+    if device not in ("", "cpu"):
+        find_device(device)
+        table = corruptions()
+        conditions = [replace(c, device=device) if table[c.corruption].batch is not None else c for c in conditions]
+    return ([CLEAN] if clean else []) + conditions, info
 
 
 def _resolve(names: list[str], preset: str | None) -> tuple[PresetInfo, list[PresetEntry], set[str], bool]:
