@@ -27,6 +27,7 @@ from robust_vos_bench.cli.options import (
 from robust_vos_bench.errors import UsageError
 
 if TYPE_CHECKING:
+    from robust_vos_bench.runs.estimate import Workers
     from robust_vos_bench.runs.plan import ModelSpec, Plan
     from robust_vos_bench.runs.records import Manifest
 
@@ -93,6 +94,12 @@ The same command again resumes: finished videos are not run twice.
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failed video.")
 @json_option()
 @dry_run_option()
+@click.option(
+    "--probe/--no-probe",
+    "may_probe",
+    default=True,
+    help="With --dry-run: measure this machine for up to 20 s where no earlier run tells. [default: probe]",
+)
 @config_option()
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 @click.pass_context
@@ -125,6 +132,7 @@ def command(
     fail_fast: bool,
     as_json: bool,
     dry_run: bool,
+    may_probe: bool,
     quiet: bool,
 ) -> None:
     """Corrupt videos, run models on them, score the masks, print how much each model loses.
@@ -135,11 +143,12 @@ def command(
     from robust_vos_bench.conditions import select
     from robust_vos_bench.datasets import open_dataset
     from robust_vos_bench.runs.build import build_plan
+    from robust_vos_bench.runs.estimate import Workers, cores
     from robust_vos_bench.runs.execute import Engine, LocalEngine
     from robust_vos_bench.runs.run import default_folder, run_plan
     from robust_vos_bench.runs.store import RunStore
 
-    specs = resolve_models(models, checkpoints, options)
+    specs = resolve_models(models, checkpoints, options, to_plan=dry_run)
     if not corruptions and preset is None:
         preset = "smoke" if dataset.split(":")[0] == "demo" else "common"
     chosen, info = select(corruptions, severities, preset, temporal, severity_profile, seed, clean_reference)
@@ -150,7 +159,8 @@ def command(
     folder = output or default_folder(plan)
     devices = lane_devices(device, workers, len(plan.conditions) * len(plan.videos))
     if dry_run:
-        show_plan(plan, RunStore(folder), devices, overwrite, as_json)
+        crew = Workers(len(devices), producers_for(devices, producers, workers), devices[0], cores())
+        show_plan(plan, RunStore(folder), devices, crew, overwrite, as_json, may_probe)
         return
     settings = {k: v for k, v in ctx.params.items() if isinstance(v, (str, int, float, bool, tuple, list))}
     listener = ProgressListener(quiet)
@@ -178,8 +188,10 @@ def command(
     ctx.exit(exit_code(manifest, [f.error_code for f in listener.failures]))
 
 
-def resolve_models(names: Sequence[str], checkpoints: Sequence[str], options: Sequence[str]) -> list[ModelSpec]:
-    """One spec a name, with the checkpoint and options that are meant for it."""
+def resolve_models(
+    names: Sequence[str], checkpoints: Sequence[str], options: Sequence[str], to_plan: bool = False
+) -> list[ModelSpec]:
+    """One spec a name, with the checkpoint and options that are meant for it; to_plan: weights may be absent."""
     from robust_vos_bench.models import find_entry, parse_options
     from robust_vos_bench.runs.build import build_model
 
@@ -206,7 +218,7 @@ def resolve_models(names: Sequence[str], checkpoints: Sequence[str], options: Se
                 own.append(option)
             else:
                 raise UsageError(f"--option {option!r}: with several models write MODEL:NAME=VALUE")
-        specs.append(build_model(name, files.get(name), parse_options(find_entry(name), own)))
+        specs.append(build_model(name, files.get(name), parse_options(find_entry(name), own), to_plan))
     return specs
 
 
@@ -216,8 +228,9 @@ def lane_devices(device: str, workers: int | None, groups: int) -> list[str]:
     if names == ["auto"]:
         names = _all_gpus() or ["cpu"]
     if names == ["cpu"]:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return ["cpu"] * max(1, min(workers or cores, groups))
+        from robust_vos_bench.runs.estimate import cores
+
+        return ["cpu"] * max(1, min(workers or cores(), groups))
     for name in names:
         if not name.startswith(("cuda", "mps")):
             raise UsageError(f"unknown device {name!r}; use auto, cpu, cuda, cuda:0 or cuda:0,cuda:1")
@@ -253,17 +266,15 @@ def _all_gpus() -> list[str]:
     return [f"cuda:{i}" for i in range(torch.cuda.device_count())]
 
 
-def show_plan(plan: Plan, store: Any, devices: Sequence[str], overwrite: str, as_json: bool) -> None:
-    """What would be run: cells, what is done already, frames."""
+def show_plan(
+    plan: Plan, store: Any, devices: Sequence[str], crew: Workers, overwrite: str, as_json: bool, may_probe: bool
+) -> None:
+    """What would be run and what it will cost: cells, what is done already, frames, hours, disk, memory."""
     from robust_vos_bench.runs.estimate import estimate
     from robust_vos_bench.runs.run import inspect
 
     state = inspect(plan, store, overwrite)
-    cost = estimate(plan, state.pending, store.folder, len(devices))
-    if cost.seconds is None:
-        hours = f"unknown: no finished video of {', '.join(cost.unmeasured)} on this data here yet"
-    else:
-        hours = f"{cost.seconds / 3600:.2f} (at the rates of earlier runs here)"
+    cost = estimate(plan, state.pending, store.folder, crew, may_probe)
     facts = {
         "output": str(store.folder),
         "models": [m.record.name for m in plan.models],
@@ -275,16 +286,41 @@ def show_plan(plan: Plan, store: Any, devices: Sequence[str], overwrite: str, as
         "units": state.total,
         "done": state.done,
         "to_do": len(state.pending),
-        "frames_to_segment": cost.frames,
-        "estimated_hours": hours,
-        "estimated_disk_mib": round(cost.disk_mib, 1),
         "workers": list(devices),
+        "producers": crew.producers,
+        "frames_to_segment": cost.frames,
+        "device_hours": cost.device_hours,
+        "wall_hours": cost.wall_hours,
+        "bottleneck": cost.bottleneck,
+        "disk_mib": cost.disk_mib,
+        "scratch_mib": cost.scratch_mib,
+        "memory_mib": cost.memory_mib,
+        "gpu_memory_mib": cost.gpu_mib,
+        "not_measured": list(cost.unmeasured),
+        "measured": dict(cost.sources),
     }
     if as_json:
         click.echo(json.dumps(facts, indent=2))
         return
     for name, value in facts.items():
-        click.echo(f"{name.replace('_', ' '):18} {', '.join(map(str, value)) if isinstance(value, list) else value}")
+        if value or name in ("done", "to_do"):
+            for line in _plan_lines(name, value):
+                click.echo(line)
+
+
+def _plan_lines(name: str, value: Any) -> list[str]:
+    label = {"not_measured": "not counted"}.get(name, name.replace("_", " "))
+    if name == "measured":
+        return [f"{'measured' if i == 0 else '':18} {k}: {v}" for i, (k, v) in enumerate(value.items())]
+    if name == "not_measured":
+        return [f"{label if i == 0 else '':18} {v}" for i, v in enumerate(value)]
+    if isinstance(value, list):
+        value = ", ".join(map(str, value))
+    elif name.endswith("_hours"):
+        value = f"{value:.2f}" if value >= 0.1 else f"{value:.4f}"
+    elif isinstance(value, float):
+        value = f"{value:.0f}"
+    return [f"{label:18} {value}"]
 
 
 def show_result(folder: Path, manifest: Manifest, as_json: bool) -> None:

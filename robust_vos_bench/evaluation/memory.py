@@ -22,12 +22,20 @@ def reset_peaks(device: str = "cpu") -> None:
 
 def peaks(device: str = "cpu") -> tuple[float, float]:
     """(resident, GPU) peak in MiB since `reset_peaks`; 0 where it cannot be known."""
-    resident = 0.0
+    peak = 0.0
     with contextlib.suppress(OSError):
         match = re.search(r"VmHWM:\s+(\d+) kB", _STATUS.read_text())
-        resident = int(match.group(1)) / 1024 if match else 0.0
+        peak = int(match.group(1)) / 1024 if match else 0.0
     cuda = _cuda(device)
-    return resident, cuda.max_memory_allocated(device) / 2**20 if cuda is not None else 0.0
+    return peak, cuda.max_memory_allocated(device) / 2**20 if cuda is not None else 0.0
+
+
+def resident() -> float:
+    """MiB that this process holds now; 0 where it cannot be known."""
+    with contextlib.suppress(OSError):
+        match = re.search(r"VmRSS:\s+(\d+) kB", _STATUS.read_text())
+        return int(match.group(1)) / 1024 if match else 0.0
+    return 0.0
 
 
 def _cuda(device: str) -> Any:
@@ -52,7 +60,7 @@ def ran_out(error: BaseException) -> bool:
 
 def told(error: BaseException, device: str) -> str:
     """The error of a unit that ran out of memory: where, how much was in use, and what to do."""
-    resident, gpu = peaks(device)
+    peak, gpu = peaks(device)
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     if device.startswith("cuda"):
         cuda = _cuda(device)
@@ -60,7 +68,7 @@ def told(error: BaseException, device: str) -> str:
         used = f"{gpu / 1024:.1f} GiB at the peak" + (f" of {total:.1f} GiB" if total else "")
         advice = "fewer models at a time, a smaller size or another device may fit"
     else:
-        used, advice = f"{resident / 1024:.1f} GiB at the peak", "fewer --workers may fit"
+        used, advice = f"{peak / 1024:.1f} GiB at the peak", "fewer --workers may fit"
     return f"out of memory on {device} ({used}); {advice}; the same command tries it again: {first[:300]}"
 
 

@@ -10,7 +10,7 @@ from robust_vos_bench.conditions import CLEAN, Condition, condition_fingerprint
 from robust_vos_bench.conditions.corruption import find_corruption
 from robust_vos_bench.conditions.presets import PresetInfo
 from robust_vos_bench.datasets import Dataset
-from robust_vos_bench.errors import UsageError
+from robust_vos_bench.errors import UsageError, WeightsError
 from robust_vos_bench.models import find_entry
 from robust_vos_bench.models.checkpoint import RANDOM, find_checkpoint, sha256_of
 from robust_vos_bench.runs.plan import ModelSpec, Plan
@@ -18,16 +18,25 @@ from robust_vos_bench.runs.records import ModelRecord
 from robust_vos_bench.scoring import PROTOCOL_VERSION
 
 
-def build_model(name: str, checkpoint: str | None = None, options: Mapping[str, Any] | None = None) -> ModelSpec:
+def build_model(
+    name: str, checkpoint: str | None = None, options: Mapping[str, Any] | None = None, to_plan: bool = False
+) -> ModelSpec:
     """Resolve one model: its entry, its weights (found and hashed) and its options.
 
-    Raises UsageError for an unknown name and WeightsError where weights are needed and absent.
+    Raises UsageError for an unknown name and WeightsError where weights are needed and absent; to_plan: a model whose
+    official weights are absent is returned all the same and says so in `absent`.
     """
     entry = find_entry(name)
     given = dict(options or {})
     if checkpoint == RANDOM and not entry.card.weights:
         checkpoint = None  # a model without weights has none to make up
-    found = find_checkpoint(entry.card, checkpoint)
+    absent = ""
+    try:
+        found = find_checkpoint(entry.card, checkpoint)
+    except WeightsError as error:
+        if not to_plan or checkpoint is not None:
+            raise
+        found, absent = None, str(error).splitlines()[0]
     if isinstance(found, Path):
         kept, sha = found.name, sha256_of(found)
     else:
@@ -47,7 +56,7 @@ def build_model(name: str, checkpoint: str | None = None, options: Mapping[str, 
         input_policy=card.input_policy,
     )
     load_name = name if ".py:" in name else entry.name
-    return ModelSpec(load_name, str(found) if found is not None else None, given, record)
+    return ModelSpec(load_name, str(found) if found is not None else None, given, record, absent)
 
 
 def _plain(value: Any) -> Any:

@@ -24,7 +24,8 @@ from robust_vos_bench.runs.plan import Group, Plan
 
 PRODUCER_DIED = 75
 """Exit status of a lane whose producer died."""
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+"""Environment of a worker process: processes times threads = cores."""
 
 
 @dataclass
@@ -80,7 +81,7 @@ def start_lane(plan: Plan, device: str, folder: Path, producers: int = 0) -> Lan
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     scratch = Path(tempfile.mkdtemp(prefix="rvos-lane-"))
-    with environment(dict.fromkeys(THREAD_VARIABLES, "1")), _plain_main():
+    with environment(ONE_THREAD), plain_main():
         process = context.Process(target=_work, args=(theirs, plan, device, folder, producers, scratch))
         process.daemon = not producers  # one that makes frames ahead has children of its own, which daemons may not
         process.start()
@@ -159,7 +160,7 @@ def environment(values: dict[str, str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _plain_main() -> Iterator[None]:
+def plain_main() -> Iterator[None]:
     """Spawned processes must not run the caller's script again: hide its `__main__` file while they start."""
     main: Any = sys.modules.get("__main__")
     spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)

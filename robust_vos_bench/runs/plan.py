@@ -20,6 +20,8 @@ class ModelSpec:
     checkpoint: str | None
     options: Mapping[str, Any]
     record: ModelRecord
+    absent: str = ""
+    """Why it cannot be loaded here (no weights); such a model can be planned but not run."""
 
 
 @dataclass(frozen=True)
