@@ -83,3 +83,39 @@ class WrongSize(VOSAdapter):
     def segment(self, video: Video) -> Iterator[Mask]:
         for _ in video.frames:
             yield np.zeros((3, 3), np.uint8)
+
+
+class OutOfMemory(Repeat):
+    """Runs out of GPU memory on one video, unless a file in the working folder says that there is enough now."""
+
+    card = ModelCard("out_of_memory")
+    loaded = 0
+
+    def __init__(self, checkpoint: str | None = None, device: str = "cpu") -> None:
+        super().__init__(checkpoint, device)
+        type(self).loaded += 1
+        self.kept: list[np.ndarray] = []
+
+    def segment(self, video: Video) -> Iterator[Mask]:
+        import torch
+
+        for t, mask in enumerate(super().segment(video)):
+            self.kept.append(np.zeros(1_000_000, np.uint8))
+            if video.name == "b" and t == 2 and not Path("enough").exists():
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+            yield mask
+
+
+class Sleeps(Repeat):
+    """Waits as for a GPU of so many frames a second; the processor is free meanwhile."""
+
+    card = ModelCard("sleeps")
+
+    def __init__(self, checkpoint: str | None = None, device: str = "cpu", fps: float = 20.0) -> None:
+        super().__init__(checkpoint, device)
+        self.fps = fps
+
+    def segment(self, video: Video) -> Iterator[Mask]:
+        for mask in super().segment(video):
+            time.sleep(1 / self.fps)
+            yield mask

@@ -19,7 +19,7 @@ from robust_vos_bench.runs.profile import shares
 from robust_vos_bench.runs.spool import SpooledFrames
 
 MODELS = Path(__file__).with_name("models.py")
-NOISE = Condition("gaussian_noise", 3, "frame")
+NOISE = Condition("salt_and_pepper", 3, "frame")
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_producers_do_not_change_the_scores(
     clips: Path, tmp_path: Path, rvos: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     base = ["run", "--model", f"{MODELS}:Repeat,static", "--dataset", "folder", "--data-root", clips]
-    base += ["--corruption", "gaussian_noise,contrast", "--severity", 3]
+    base += ["--corruption", "gaussian_noise", "--severity", 3]
     assert rvos(*base, "--output", tmp_path / "plain", "--workers", 1).returncode == 0
     fed = rvos(*base, "--output", tmp_path / "fed", "--workers", 1, "--producers", 2, "--profile")
     assert fed.returncode == 0, fed.stderr

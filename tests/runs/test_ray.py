@@ -34,7 +34,7 @@ if lose:
 from robust_vos_bench.cli import main
 try:
     main(["run", "--model", sys.argv[4], "--dataset", "folder", "--data-root", clips, "--corruption",
-          "gaussian_noise,contrast", "--severity", "3", "--output", str(out), "--engine", "ray"])
+          "salt_and_pepper,pixelate", "--severity", "3", "--output", str(out), "--engine", "ray"])
 finally:
     ray.shutdown()
     cluster.shutdown()
@@ -47,7 +47,7 @@ def on_cluster(clips: Path, out: Path, cwd: Path, model: str, lose: str = "keep"
 
 
 def test_four_nodes_give_the_bytes_of_one_process(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
-    grid = ["--dataset", "folder", "--data-root", clips, "--corruption", "gaussian_noise,contrast", "--severity", 3]
+    grid = ["--dataset", "folder", "--data-root", clips, "--corruption", "salt_and_pepper,pixelate", "--severity", 3]
     alone = rvos("run", "--model", f"{MODELS}:Slow", *grid, "--output", tmp_path / "alone", "--workers", 1)
     assert alone.returncode == 0
     for lose in ("keep", "lose"):

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,19 +16,20 @@ from robust_vos_bench.runs.store import RunStore
 
 MODELS = Path(__file__).with_name("models.py")
 Rvos = Callable[..., subprocess.CompletedProcess[str]]
+Launch = Callable[..., subprocess.Popen[str]]
 
 
 def words(clips: Path, out: Path, model: str = "Repeat", *more: object) -> list[object]:
     """The command of a small grid: 3 videos x (clean + 2 corruptions x 1 severity)."""
     data = ("--dataset", "folder", "--data-root", clips)
-    grid = ("--corruption", "gaussian_noise,contrast", "--severity", 3)
+    grid = ("--corruption", "salt_and_pepper,pixelate", "--severity", 3)  # quick to load: no compiled kernels
     return ["run", "--model", f"{MODELS}:{model}", *data, *grid, "--output", out, *more]
 
 
 def test_a_run_writes_records_scores_and_a_table(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
     done = rvos(*words(clips, tmp_path / "out", "Repeat", "--workers", 1))
     assert done.returncode == 0, done.stderr
-    assert "mPC" in done.stdout and "contrast" in done.stdout
+    assert "mPC" in done.stdout and "pixelate" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
     lines = (tmp_path / "out" / "scores.csv").read_text().splitlines()
     assert len(lines) == 1 + 3 * 4  # three conditions x four objects
@@ -45,18 +45,13 @@ def test_the_same_command_again_runs_nothing(clips: Path, tmp_path: Path, rvos: 
     again = rvos(*command)
     assert again.returncode == 0 and "9 done, 0 to do" in again.stderr
     assert cell.read_bytes() == before and (tmp_path / "out" / "scores.csv").read_bytes() == scores
-    dry = rvos(*command, "--dry-run", "--json")
-    assert json.loads(dry.stdout)["to_do"] == 0
-    more = json.loads(rvos(*command[:-3], tmp_path / "more", "--workers", 1, "--dry-run", "--json").stdout)
-    assert more["frames_to_segment"] == 3 * (6 + 5 + 7)
-    assert "earlier runs" in more["estimated_hours"]  # the neighbour has measured this model on this data
 
 
 def test_any_number_of_workers_gives_the_same_bytes(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
-    for workers in (1, 2, 3):
+    for workers in (1, 3):
         assert rvos(*words(clips, tmp_path / f"w{workers}", "Repeat", "--workers", workers)).returncode == 0
-    one, two, three = ((tmp_path / f"w{n}" / "scores.csv").read_bytes() for n in (1, 2, 3))
-    assert one == two == three
+    one, three = ((tmp_path / f"w{n}" / "scores.csv").read_bytes() for n in (1, 3))
+    assert one == three
 
 
 def test_two_models_share_a_run_and_do_not_disturb_each_other(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
@@ -72,7 +67,7 @@ def test_changed_data_is_run_again(clips: Path, tmp_path: Path, rvos: Rvos) -> N
     assert rvos(*command).returncode == 0
     frame = clips / "JPEGImages" / "a" / "00002.png"
     frame.write_bytes((clips / "JPEGImages" / "a" / "00003.png").read_bytes())
-    assert json.loads(rvos(*command, "--dry-run", "--json").stdout)["to_do"] == 3
+    assert json.loads(rvos(*command, "--dry-run", "--no-probe", "--json").stdout)["to_do"] == 3
 
 
 def test_a_model_that_raises_fails_its_video_only(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
@@ -104,22 +99,14 @@ def test_a_process_that_dies_once_is_replaced(clips: Path, tmp_path: Path, rvos:
     assert (tmp_path / "died").exists()
 
 
-def start(clips: Path, out: Path, cwd: Path, workers: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "robust_vos_bench.cli", *map(str, words(clips, out, "Slow", "--workers", workers))]
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        command, cwd=cwd, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-    )
-
-
 def wait_for_record(out: Path, running: subprocess.Popen[str]) -> None:
     while running.poll() is None and not list(out.glob("cells/*/*.jsonl")):
         time.sleep(0.02)
 
 
-def test_ctrl_c_leaves_a_directory_that_resumes(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
+def test_ctrl_c_leaves_a_directory_that_resumes(clips: Path, tmp_path: Path, rvos: Rvos, launch: Launch) -> None:
     out = tmp_path / "out"
-    running = start(clips, out, tmp_path, 2)
+    running = launch(*words(clips, out, "Slow", "--workers", 2))
     wait_for_record(out, running)
     running.send_signal(signal.SIGINT)
     _, stderr = running.communicate(timeout=60)
@@ -130,25 +117,41 @@ def test_ctrl_c_leaves_a_directory_that_resumes(clips: Path, tmp_path: Path, rvo
     assert rvos(*words(clips, out, "Slow", "--workers", 2)).returncode == 0
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.15, 0.4])
-def test_kill_minus_nine_then_the_same_command(clips: Path, tmp_path: Path, rvos: Rvos, delay: float) -> None:
+def test_kill_minus_nine_then_the_same_command(clips: Path, tmp_path: Path, rvos: Rvos, launch: Launch) -> None:
     assert rvos(*words(clips, tmp_path / "whole", "Slow", "--workers", 1)).returncode == 0
     out = tmp_path / "killed"
-    running = start(clips, out, tmp_path, 1)
+    running = launch(*words(clips, out, "Slow", "--workers", 1))
     wait_for_record(out, running)
-    time.sleep(delay)
+    time.sleep(0.15)
     os.killpg(running.pid, signal.SIGKILL)
     running.communicate()
     assert rvos(*words(clips, out, "Slow", "--workers", 1)).returncode == 0
     assert (out / "scores.csv").read_bytes() == (tmp_path / "whole" / "scores.csv").read_bytes()
 
 
+def test_ctrl_c_twice_stops_now(clips: Path, tmp_path: Path, launch: Launch) -> None:
+    out = tmp_path / "out"
+    running = launch(*words(clips, out, "Sleeps", "--option", "fps=0.5", "--workers", 2))  # a video takes over 10 s
+    while running.poll() is None and not list(out.glob("run.json")):
+        time.sleep(0.02)
+    time.sleep(1.5)
+    start = time.monotonic()
+    running.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    running.send_signal(signal.SIGINT)
+    _, stderr = running.communicate(timeout=60)
+    assert running.returncode == 130, stderr
+    assert time.monotonic() - start < 8
+    manifest = RunStore(out).manifest()
+    assert manifest is not None and manifest.status == "interrupted" and manifest.units.pending == 9
+
+
 @pytest.mark.slow
-def test_kill_minus_nine_at_twenty_moments(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
+def test_kill_minus_nine_at_twenty_moments(clips: Path, tmp_path: Path, rvos: Rvos, launch: Launch) -> None:
     assert rvos(*words(clips, tmp_path / "whole", "Slow", "--workers", 1)).returncode == 0
     for i in range(20):
         out = tmp_path / f"killed{i}"
-        running = start(clips, out, tmp_path, 1 + i % 2)
+        running = launch(*words(clips, out, "Slow", "--workers", 1 + i % 2))
         time.sleep(0.3 + 0.17 * i)
         os.killpg(running.pid, signal.SIGKILL)
         running.communicate()
@@ -176,27 +179,6 @@ def test_a_read_only_output_folder(clips: Path, tmp_path: Path, rvos: Rvos) -> N
     blocked.write_text("not a folder")
     done = rvos(*words(clips, blocked / "out", "Repeat", "--workers", 1))
     assert done.returncode == 4 and "is a file, not a folder" in done.stderr
-
-
-def test_a_full_disk_keeps_what_was_finished(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
-    small = tmp_path / "small"
-    small.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", small], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("mounting a small tmpfs needs privileges that are not given here")
-    try:
-        (small / "filler").write_bytes(b"x" * 40_000)
-        done = rvos(*words(clips, small / "out", "Repeat", "--workers", 1, "--save-masks"))
-        assert done.returncode in (3, 4), done.stderr
-        assert "space" in done.stderr.lower()
-        (small / "filler").unlink()
-        subprocess.run(["mount", "-o", "remount,size=8m", small], check=True)
-        again = rvos(*words(clips, small / "out", "Repeat", "--workers", 1, "--save-masks"))
-        assert again.returncode == 0, again.stderr
-    finally:
-        subprocess.run(["umount", small], check=False)
 
 
 def test_a_damaged_frame_is_a_failed_video_with_its_file_named(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
