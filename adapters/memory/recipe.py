@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-KEPT = ("mean", "std", "num_batches_tracked")
+KEPT = ("mean", "std", "num_batches_tracked", "inv_freq")
 MASK_STEMS = ("value_encoder.conv1.weight", "mask_encoder.conv1.weight", "mask_rgb_encoder.conv1.weight")
 PREDICTIONS = ("Decoder.pred2.weight", "decoder.pred.weight", "mask_decoder.pred.weight")
 
@@ -28,7 +28,7 @@ def recipe(name: str, shape: tuple[int, ...]) -> NDArray[np.float32] | None:
     elif len(shape) >= 2:
         values = noise / np.sqrt(np.prod(shape[1:], dtype=np.float64))
     else:
-        values = 0.05 * noise if leaf == "bias" else 1 + 0.05 * noise
+        values = 0.05 * noise if leaf.endswith("bias") else 1 + 0.05 * noise
     if name.endswith(("conv1_m.weight", "conv1_o.weight")):
         values = values * 16
     elif name in MASK_STEMS:

@@ -1,0 +1,179 @@
+"""The adapter of Cutie."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from cutie.inference.inference_core import InferenceCore
+from numpy.typing import NDArray
+from omegaconf import DictConfig
+from robust_vos_bench.adapters.cutie import build
+from robust_vos_bench.adapters.kit.ids import IdMap
+from robust_vos_bench.adapters.kit.tensors import image_tensor
+from robust_vos_bench.adapters.kit.torch_adapter import TorchAdapter
+from robust_vos_bench.adapters.memory.recipe import recipe
+from torch import nn
+
+from robust_vos_bench.datasets.video import Frame, Mask, Video
+from robust_vos_bench.errors import UsageError
+from robust_vos_bench.models.adapter import Checkpoint
+
+
+class CutieAdapter(TorchAdapter):
+    """Cutie with the official settings of DAVIS 2017 and YouTube-VOS, around the package's own inference.
+
+    mem_every: frames between remembered frames. top_k: how many memory cells count for a pixel. size: short side to
+    which larger frames are reduced, None for the frames' own. max_memory_frames: remembered frames, the first of each
+    object and the newest others (not with long_term). long_term: consolidate instead of forgetting, off for DAVIS and
+    YouTube-VOS; its limits are named as XMem's. amp: autocast on a GPU.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint = None,
+        device: str = "cpu",
+        *,
+        variant: Literal["base", "small"] = "base",
+        mem_every: int = 5,
+        top_k: int = 30,
+        size: int | None = 480,
+        max_memory_frames: int = 5,
+        long_term: bool = False,
+        max_mid_term_frames: int = 10,
+        min_mid_term_frames: int = 5,
+        max_long_term_elements: int = 10000,
+        num_prototypes: int = 128,
+        **options: Any,
+    ) -> None:
+        for option, value, least in (
+            ("mem_every", mem_every, 1),
+            ("top_k", top_k, 1),
+            ("size", size, 16),
+            ("max_memory_frames", max_memory_frames, 2),
+            ("num_prototypes", num_prototypes, 1),
+        ):
+            if value is not None and value < least:
+                raise UsageError(f"{option} {value}: must be at least {least}")
+        if not 2 <= min_mid_term_frames < max_mid_term_frames:
+            raise UsageError(
+                f"min_mid_term_frames {min_mid_term_frames}, max_mid_term_frames {max_mid_term_frames}: "
+                "the first must be at least 2 and less than the second"
+            )
+        self.size = size
+        self.settings = build.settings(variant)
+        self.settings.update(
+            mem_every=mem_every, top_k=top_k, max_mem_frames=max_memory_frames, use_long_term=long_term
+        )
+        if num_prototypes + self.settings.long_term.buffer_tokens >= max_long_term_elements:
+            raise UsageError(
+                f"max_long_term_elements {max_long_term_elements}: must exceed num_prototypes by more than "
+                f"{self.settings.long_term.buffer_tokens}, the elements that go at once when it is full"
+            )
+        self.settings.long_term.update(
+            max_mem_frames=max_mid_term_frames,
+            min_mem_frames=min_mid_term_frames,
+            max_num_tokens=max_long_term_elements,
+            num_prototypes=num_prototypes,
+        )
+        super().__init__(checkpoint, device, **options)
+        self.session: Session | None = None
+
+    def build(self) -> nn.Module:
+        """The package's network, without weights from anywhere."""
+        return build.network(self.settings)
+
+    def recipe(self, name: str, shape: tuple[int, ...]) -> NDArray[np.floating] | None:
+        """The weights of the shared parity values."""
+        return recipe(name, shape)
+
+    def reset(self, video: Video) -> None:
+        """Start a video."""
+        self.diagnostics: list[str] = []
+        self.session = Session(self, video)
+
+    def step(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
+        """Segment the next frame of the video started last."""
+        if self.session is None:
+            raise UsageError("call reset(video) before step()")
+        with self.precision(), warnings.catch_warnings():
+            # The package switches autocast off in torch's old spelling, at every frame.
+            warnings.filterwarnings("ignore", r".*torch\.cuda\.amp\.autocast", FutureWarning)
+            return self.session.step(frame, prompt, last)
+
+    def warn(self, text: str) -> None:
+        """Add a diagnostic of the video in hand, once."""
+        if text not in self.diagnostics:
+            self.diagnostics.append(text)
+
+
+class Session:
+    """One video. The package's core is made anew for each: its `clear_memory` keeps the objects of the last one."""
+
+    def __init__(self, adapter: CutieAdapter, video: Video) -> None:
+        self.frame, self.device, self.warn = video.size, adapter.device, adapter.warn
+        self.inner = inner_size(video.size, adapter.size)
+        self.core = InferenceCore(adapter.network, cfg=self.fitting(adapter.settings))
+        self.ids = IdMap()
+        self.probabilities = torch.empty(0)
+        """Of the last frame, (1 + k) x H' x W' at the network's size, without padding."""
+
+    def fitting(self, settings: DictConfig) -> DictConfig:
+        """The settings with no more memory cells asked for than small frames have; the package would fail there."""
+        cells = -(-self.inner[0] // 16) * -(-self.inner[1] // 16)
+        fitting = copy.deepcopy(settings)
+        if settings.top_k > cells:
+            self.warn(f"top_k {settings.top_k} exceeds the {cells} cells of a frame; only {cells} are read")
+            fitting.top_k = cells
+        between = cells * (settings.long_term.max_mem_frames - settings.long_term.min_mem_frames)
+        if settings.use_long_term and settings.long_term.num_prototypes > between:
+            self.warn(f"num_prototypes {settings.long_term.num_prototypes} exceeds the {between} cells to choose from")
+            fitting.long_term.num_prototypes = between
+        return fitting
+
+    def step(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
+        """Labels of the next frame; the first one must have a prompt."""
+        image = image_tensor(frame, self.device)
+        if self.inner != self.frame:
+            image = F.interpolate(image, self.inner, mode="bilinear", align_corners=False, antialias=True)
+        new = [] if prompt is None else self.ids.add(prompt)
+        if not len(self.ids):
+            raise UsageError("the first frame sent to the model has no prompt")
+        if prompt is not None and new:
+            given = self.given(prompt, new)
+            self.probabilities = self.core.step(image[0], given, new, end=last)
+            labels = self.labels()
+            return np.where(np.isin(prompt, new), prompt, labels)
+        self.probabilities = self.core.step(image[0], end=last)
+        return self.labels()
+
+    def given(self, prompt: Mask, new: list[int]) -> torch.Tensor:
+        """Original ids of new objects at the network's size, int64 H' x W'."""
+        mask = torch.from_numpy(np.where(np.isin(prompt, new), prompt, 0)).to(self.device).long()
+        if self.inner != self.frame:
+            # Pillow's nearest, which the official reader applies to masks, takes the pixel under the centre.
+            mask = F.interpolate(mask[None, None].float(), self.inner, mode="nearest-exact")[0, 0].long()
+        for i in new:
+            if not bool((mask == i).any()):
+                self.warn(f"object {i} has no pixel at the network's size of {self.inner[0]} x {self.inner[1]}")
+        return mask
+
+    def labels(self) -> Mask:
+        """The best channel of each of the frame's pixels as original ids; channels are in order of arrival."""
+        probabilities = self.probabilities
+        if self.inner != self.frame:
+            probabilities = F.interpolate(probabilities[None], self.frame, mode="bilinear", align_corners=False)[0]
+        return self.ids.to_original(probabilities.argmax(0).cpu().numpy())
+
+
+def inner_size(frame: tuple[int, int], size: int | None) -> tuple[int, int]:
+    """(H, W) of the network's image before padding: the short side reduced to `size`, never enlarged."""
+    short = min(frame)
+    if size is None or short <= size:
+        return frame
+    other = int(size * max(frame) / short)
+    return (size, other) if frame[0] <= frame[1] else (other, size)
