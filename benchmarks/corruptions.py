@@ -117,9 +117,10 @@ def on_device(arguments: argparse.Namespace) -> None:
     if arguments.write:
         what = torch.cuda.get_device_name(place) if place.type == "cuda" else f"{platform.machine()} CPU, one thread"
         head = (
-            f"# Corruptions in batches on a device\n\nMilliseconds a frame of {WIDTH} x {HEIGHT}: our code on one core / "
-            f"batches of {size} on {what}, transfer and random words included = ratio. Medians of {arguments.repeats}; "
-            f"made by `python benchmarks/corruptions.py --device {arguments.device}` with torch {torch.__version__}.\n\n"
+            f"# Corruptions in batches on a device\n\nMilliseconds a frame of {WIDTH} x {HEIGHT}: our code on one core "
+            f"/ batches of {size} on {what}, transfer and random words included = ratio. Medians of "
+            f"{arguments.repeats}; made by `python benchmarks/corruptions.py --device {arguments.device}` with torch "
+            f"{torch.__version__}.\n\n"
         )
         arguments.write.write_text(head + text + "\n", encoding="utf-8")
 

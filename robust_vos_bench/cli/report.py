@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
 
-from robust_vos_bench.cli.options import output_option
+from robust_vos_bench.cli.options import json_option, output_option
 
 
 @click.command(
@@ -20,13 +21,24 @@ from robust_vos_bench.cli.options import output_option
 @click.option("--strips", type=click.IntRange(min=0), default=10, show_default=True, help="Film strips of worst drops.")
 @click.option("--rerun", is_flag=True, help="Run models again for strips whose masks were not saved (slow).")
 @click.option("--data-root", type=click.Path(path_type=Path), help="Folder of the data, where it has moved.")
+@json_option()
 def command(
-    runs: tuple[Path, ...], output: Path | None, video: str | None, strips: int, rerun: bool, data_root: Path | None
+    runs: tuple[Path, ...],
+    output: Path | None,
+    video: str | None,
+    strips: int,
+    rerun: bool,
+    data_root: Path | None,
+    as_json: bool,
 ) -> None:
     """Write one self-contained HTML page of RUNS: tables, plots, film strips, failures, provenance."""
-    from robust_vos_bench.reports.page import write_report
+    from robust_vos_bench.reports.page import numbers, write_report
     from robust_vos_bench.reports.run import load_run
 
     path = output or runs[0] / "report.html"
-    write_report(path, [load_run(run) for run in runs], video=video, strips=strips, rerun=rerun, data_root=data_root)
-    click.echo(str(path))
+    loaded = [load_run(run) for run in runs]
+    write_report(path, loaded, video=video, strips=strips, rerun=rerun, data_root=data_root)
+    if as_json:
+        click.echo(json.dumps({"report": str(path), "runs": [numbers(run) for run in loaded]}, indent=2))
+    else:
+        click.echo(str(path))

@@ -1,6 +1,6 @@
 """Conditions: what is done to a video before a model sees it."""
 
-from robust_vos_bench.conditions.apply import condition_fingerprint, corrupt_truth, corrupt_video
+from robust_vos_bench.conditions.apply import condition_fingerprint, corrupt_truth, corrupt_video, hit_frames
 from robust_vos_bench.conditions.condition import CLEAN, Condition
 from robust_vos_bench.conditions.corruption import Corruption, corruptions, find_corruption
 from robust_vos_bench.conditions.draw import Draw
@@ -20,6 +20,7 @@ __all__ = [
     "corruptions",
     "families",
     "find_corruption",
+    "hit_frames",
     "load_preset",
     "preset_names",
     "select",

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robust_vos_bench.conditions.batch import batch_size, corrupt_batch
 from robust_vos_bench.conditions.condition import Condition
@@ -90,6 +91,32 @@ def check_condition(condition: Condition) -> Corruption:
     return spec
 
 
+def draw_of(condition: Condition, dataset: str, video: str, num_frames: int, fps: float, frame: int) -> Draw:
+    """What frame `frame` of a video draws from under a condition."""
+    spec = find_corruption(condition.corruption)
+    return Draw(
+        corruption=spec.name,
+        version=spec.version,
+        severity=condition.severity,
+        seed=condition.seed,
+        dataset=dataset,
+        video=video,
+        frame=frame,
+        num_frames=num_frames,
+        fps=fps,
+        temporal=condition.temporal or (spec.temporal[0] if spec.temporal else "frame"),
+    )
+
+
+def hit_frames(condition: Condition, dataset: str, video: str, num_frames: int) -> NDArray[np.intp]:
+    """Indices of the frames that a burst reaches (severity above 0), found without opening the video.
+
+    For the profile "burst", whose place depends on the frame rate as little as on the frames. dataset, video: names.
+    """
+    draw = draw_of(condition, dataset, video, num_frames, 24.0, 0)
+    return np.flatnonzero(severity_over_time(condition.profile, float(condition.severity), draw) > 0.0)
+
+
 class _Corrupted:
     """What frames, clips and masks under one condition share: draws, severities and checks."""
 
@@ -110,19 +137,7 @@ class _Corrupted:
         return len(self.video)
 
     def draw(self, frame: int) -> Draw:
-        spec = self.spec
-        return Draw(
-            corruption=spec.name,
-            version=spec.version,
-            severity=self.condition.severity,
-            seed=self.condition.seed,
-            dataset=self.video.dataset,
-            video=self.video.name,
-            frame=frame,
-            num_frames=len(self.video),
-            fps=self.video.fps,
-            temporal=self.condition.temporal or (spec.temporal[0] if spec.temporal else "frame"),
-        )
+        return draw_of(self.condition, self.video.dataset, self.video.name, len(self.video), self.video.fps, frame)
 
     def severity(self, frame: int) -> float:
         """Severity at a frame; 0 is clean."""

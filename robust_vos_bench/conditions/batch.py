@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import device as Device
 
 BATCH_PIXELS = 4_000_000
-"""A batch is as many frames as hold this many pixels: 9 at 854 x 480, one at 4K (some 500 MB on the device)."""
+"""A batch is as many frames as hold this many pixels: 9 at 854 x 480, one at 4K."""
 MOST_FRAMES = 32
 
 

@@ -152,6 +152,10 @@ class Rank:
     high: int
     """95 % interval of the rank over draws."""
 
+    def __str__(self) -> str:
+        span = "" if self.low == self.high == self.rank else f" ({self.low} to {self.high})"
+        return f"{self.rank}{span}"
+
 
 def ranks(bootstrap: Bootstrap, weights: NDArray[np.float64]) -> Mapping[int, Rank]:
     """Model index -> rank by a statistic (higher is better); models with missing cells have none."""

@@ -52,7 +52,7 @@ def find_results(source: str) -> list[Result]:
         path = Path(head)
     if not path.exists():
         raise UsageError(f"{source!r} is neither a run directory nor a packed result (nor PATH:MODEL of one)")
-    results = results_of(path) if path.is_dir() else [read_result(path)]
+    results = results_of(path, facts=False) if path.is_dir() else [read_result(path)]
     if model:
         chosen = [r for r in results if r.model == model]
         if not chosen:

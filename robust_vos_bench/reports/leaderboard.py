@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from robust_vos_bench.errors import DataError, UsageError
+from robust_vos_bench.reports.beyond import Beyond, beyond
 from robust_vos_bench.reports.bootstrap import Bootstrap, Interval, Rank, ranks, statistics
+from robust_vos_bench.reports.metrics import OrderConsistency, order_consistency
 from robust_vos_bench.reports.result import Result, joint_matrix, read_result, refuse_recipe, results_of, write_result
 from robust_vos_bench.reports.summary import Summary, summarise
 from robust_vos_bench.runs.records import Manifest
@@ -27,6 +29,8 @@ class Row:
     p: Interval
     mpc: Interval
     rpc: Interval
+    families: dict[str, Interval]
+    beyond: Beyond
     overlap: tuple[str, ...]
     """Training sets of the model that are the test set."""
 
@@ -45,6 +49,8 @@ class Page:
     conditions: int
     families: tuple[str, ...]
     rows: tuple[Row, ...]
+    order: OrderConsistency
+    """Of the models without missing cells."""
 
 
 def page_name(result: Result) -> str:
@@ -81,6 +87,23 @@ def whole_preset(manifest: Manifest) -> bool:
     if name not in preset_names():
         return False
     return labels == sorted(["clean", *(c.label for c in load_preset(name).conditions(seed))])
+
+
+def preset_words(manifest: Manifest) -> str:
+    """What a run's conditions are, for a reader: a preset, a part of it, or something made from it."""
+    from robust_vos_bench.conditions.presets import load_preset, preset_names
+
+    name = manifest.preset["name"]
+    profiles = {c.get("profile", "constant") for c in manifest.conditions if c["corruption"]}
+    bursts = f", severity profile {', '.join(sorted(profiles))}" if profiles - {"constant"} else ""
+    if name not in preset_names():
+        return f"chosen by hand{bursts}" if name == "custom" else f"{name} v{manifest.preset['version']}{bursts}"
+    if whole_preset(manifest):
+        return f"{name} v{manifest.preset['version']}"
+    seed = max((int(c["seed"]) for c in manifest.conditions), default=0)
+    known = {c.label for c in load_preset(name).conditions(seed)}
+    part = all(c["label"] in known for c in manifest.conditions if c["corruption"])
+    return f"{'part of' if part else 'altered from'} {name} v{manifest.preset['version']}{bursts}"
 
 
 def check_same(results: Sequence[Result]) -> None:
@@ -122,6 +145,8 @@ def build_page(results: Sequence[Result]) -> Page:
             p=boot.interval(i, stats["P"]),
             mpc=boot.interval(i, stats["mPC"]),
             rpc=boot.ratio(i, stats["mPC"], stats["P"]),
+            families={f: boot.interval(i, stats[f"family:{f}"]) for f in summary.families},
+            beyond=beyond(matrix, summary, result.facts, result.manifest.conditions),
             overlap=overlap(result),
         )
         for i, (result, summary) in enumerate(zip(results, summarise(matrix)))
@@ -131,7 +156,7 @@ def build_page(results: Sequence[Result]) -> Page:
     return Page(
         name=page_name(results[0]),
         dataset=manifest.dataset["name"],
-        preset=f"{manifest.preset['name']} v{manifest.preset['version']}",
+        preset=preset_words(manifest),
         seed=max((int(c["seed"]) for c in manifest.conditions), default=0),
         protocol=f"{manifest.protocol['name']} v{manifest.protocol['version']}",
         videos=len(matrix.videos),
@@ -139,6 +164,7 @@ def build_page(results: Sequence[Result]) -> Page:
         conditions=len(matrix.conditions) - 1,
         families=tuple(dict.fromkeys(c.family for c in matrix.conditions if not c.is_clean)),
         rows=tuple(rows),
+        order=order_consistency(boot),
     )
 
 

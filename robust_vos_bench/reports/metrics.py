@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from robust_vos_bench.reports.summary import Summary, mean
 LOST = 0.1
 """An object is lost from the frame on after which its J never reaches this again."""
 RECOVERED = 0.9
-"""An object has recovered when its J is back at this share of what it was before the burst."""
+"""An object has recovered when its J is back at this share of the clean run's J in the same frame."""
 
 
 def severity_area(summary: Summary, severities: Sequence[tuple[str, int, str]]) -> float:
@@ -67,56 +67,67 @@ def share_lost(tracks: Iterable[Sequence[float]]) -> float:
 
 @dataclass(frozen=True)
 class Recovery:
-    """What a burst of corruption leaves behind, for one object."""
+    """What a burst of corruption leaves behind, for one object; mean J in 0..1."""
 
     before: float
-    """Mean J before the burst."""
+    """Before the burst."""
     during: float
     after: float
-    """Mean J after the burst."""
+    """After the burst, to the end."""
+    clean: float
+    """Of the clean run over the same frames as `after`: what the object would have had without a burst."""
     frames: int | None
-    """Frames after the burst until J is back at 90 % of `before`; None where it never is."""
+    """Frames after the burst until J is at 90 % of the clean run's; None where it never is."""
 
     @property
     def ratio(self) -> float:
-        """after / before: 1 is a full recovery."""
-        return self.after / self.before if self.before else math.nan
+        """after / clean: 1 is a full recovery; NaN where the clean run has lost the object as well."""
+        return self.after / self.clean if self.clean else math.nan
 
 
-def recovery(j: Sequence[float], start: int, end: int) -> Recovery:
+def recovery(j: Sequence[float], clean: Sequence[float], start: int, end: int) -> Recovery:
     """Recovery of one object from a burst in frames start..end-1 (indices into `j`).
 
-    Raises ValueError unless frames are left on both sides.
+    clean: J of the same object and frames in the clean run. Against its J before the burst an object would seem hurt
+    by whatever it loses in the course of a clean video. Raises ValueError unless frames are left on both sides.
     """
-    values = np.asarray(j, float)
+    values, unharmed = np.asarray(j, float), np.asarray(clean, float)
     if not 0 < start < end < values.size:
         raise ValueError(f"a burst of frames {start}..{end - 1} leaves nothing before or after it in {values.size}")
-    before, during, after = values[:start].mean(), values[start:end].mean(), values[end:]
-    back = np.flatnonzero(after >= RECOVERED * before)
-    return Recovery(float(before), float(during), float(after.mean()), int(back[0]) if back.size else None)
+    if unharmed.size != values.size:
+        raise ValueError(f"{values.size} frames under corruption, but {unharmed.size} clean ones")
+    after, meant = values[end:], unharmed[end:]
+    back = np.flatnonzero(after >= RECOVERED * meant)
+    return Recovery(
+        before=float(values[:start].mean()),
+        during=float(values[start:end].mean()),
+        after=float(after.mean()),
+        clean=float(meant.mean()),
+        frames=int(back[0]) if back.size else None,
+    )
 
 
-def stability(masks: Iterable[tuple[NDArray[np.uint8], NDArray[np.uint8]]]) -> dict[int, float]:
+def stability(
+    masks: Iterable[tuple[int, NDArray[np.uint8], NDArray[np.uint8]]], scored: Mapping[int, range]
+) -> dict[int, float]:
     """Object id -> mean IoU between the mask under corruption and the clean run's mask of the same frame.
 
-    masks: (corrupted-run mask, clean-run mask) of every frame. Frames where both are empty count as 1. High stability
-    with a low J means that the model is wrong in the same way on both.
+    masks: (frame, corrupted-run mask, clean-run mask). scored: the frames that count for each object, its scored ones.
+    Frames where both are empty count as 1. High stability with a low J means that the model is wrong in the same way
+    on both. NaN for an object with no such frame.
     """
-    sums: dict[int, float] = {}
-    frames = 0
-    first_seen: dict[int, int] = {}
-    for corrupted, clean in masks:
-        pair = clean.astype(np.int64).ravel() * 256 + corrupted.ravel()
-        table = np.bincount(pair, minlength=65536).reshape(256, 256)
-        rows, columns = table.sum(1), table.sum(0)
-        for i in (int(i) for i in np.flatnonzero(rows + columns) if i):
-            first_seen.setdefault(i, frames)
-            sums[i] = sums.get(i, 0.0)
-        for i in sums:
-            union = rows[i] + columns[i] - table[i, i]
-            sums[i] += float(table[i, i] / union) if union else 1.0
-        frames += 1
-    return {i: (total + first_seen[i]) / frames for i, total in sorted(sums.items())}
+    values: dict[int, list[float]] = {i: [] for i in scored}
+    for t, corrupted, clean in masks:
+        wanted = [i for i, frames in scored.items() if t in frames]
+        if np.array_equal(corrupted, clean):
+            for i in wanted:
+                values[i].append(1.0)
+            continue
+        for i in wanted:
+            here, there = corrupted == i, clean == i
+            union = np.count_nonzero(here | there)
+            values[i].append(np.count_nonzero(here & there) / union if union else 1.0)
+    return {i: float(np.mean(found)) if found else math.nan for i, found in values.items()}
 
 
 @dataclass(frozen=True)

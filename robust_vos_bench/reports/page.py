@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import dataclasses
 import gzip
 import importlib.resources
 import io
@@ -15,12 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robust_vos_bench.datasets.atomic import write_bytes
 from robust_vos_bench.errors import MissingExtraError, UsageError
 from robust_vos_bench.reports import plots
+from robust_vos_bench.reports.beyond import plain
 from robust_vos_bench.reports.bootstrap import Bootstrap, Interval, caution, ranks, statistics
-from robust_vos_bench.reports.metrics import order_consistency, severity_area, share_lost, worst_corruption
+from robust_vos_bench.reports.facts import burst_frames, burst_of
+from robust_vos_bench.reports.leaderboard import preset_words
+from robust_vos_bench.reports.metrics import order_consistency
 from robust_vos_bench.reports.run import Run
 from robust_vos_bench.reports.strips import Drop, Strip, make_strips, worst_drops
 from robust_vos_bench.reports.summary import Summary
@@ -46,6 +51,10 @@ class Section:
     costs: list[dict[str, Any]]
     order: str
     caution: str
+    about: str
+    """Which preset, or what was made of it."""
+    bursts: bool
+    """Whether any condition is a burst."""
     scores: str
     """gzipped CSV of the tidy scores, base64."""
 
@@ -53,7 +62,8 @@ class Section:
 def build_report(
     runs: Sequence[Run], video: str | None = None, strips: int = 10, rerun: bool = False, data_root: Path | None = None
 ) -> str:
-    """The page as text. video: whose J and F are drawn over time (default: the one with the worst drop).
+    """The page as text. video: whose J and F are drawn over time (where a run lacks it, and by default: the one with
+    the worst drop).
 
     Raises MissingExtraError where the extra `report` is not installed, UsageError for an unknown video.
     """
@@ -61,6 +71,9 @@ def build_report(
         import jinja2
     except ImportError as error:
         raise MissingExtraError("reports need jinja2 and matplotlib: pip install 'rvos-bench[report]'") from error
+    videos = list(dict.fromkeys(name for run in runs for name in run.manifest.videos))
+    if video is not None and video not in videos:
+        raise UsageError(f"no run has a video {video!r}; there are {', '.join(videos)}")
     folder = importlib.resources.files("robust_vos_bench.reports").joinpath("templates")
     # Everything a run says (names, errors, commands) is escaped by the environment; only our own SVG is not.
     environment = jinja2.Environment(
@@ -82,6 +95,36 @@ def write_report(path: Path, runs: Sequence[Run], **options: Any) -> None:
     write_bytes(path, build_report(runs, **options).encode())
 
 
+def numbers(run: Run) -> dict[str, Any]:
+    """The tables of the page as plain data, in points and percent; missing is null."""
+    boot = Bootstrap(run.matrix)
+    stats = statistics(run.matrix)
+    placed = ranks(boot, stats["mPC"]) if "mPC" in stats else {}
+    order = order_consistency(boot)
+    models = []
+    for i, s in enumerate(run.summaries):
+        spans = {name: boot.interval(i, weights) for name, weights in stats.items()}
+        if "P" in stats and "mPC" in stats:
+            spans["rPC"] = boot.ratio(i, stats["mPC"], stats["P"])
+        models.append(
+            {
+                **dataclasses.asdict(s),
+                "rank": placed[i].rank if i in placed else None,
+                "rank_interval": [placed[i].low, placed[i].high] if i in placed else None,
+                "intervals": {name.removeprefix("family:"): [v.low, v.high] for name, v in spans.items()},
+                "beyond": dataclasses.asdict(run.beyond[i]),
+            }
+        )
+    found = {
+        "run": run.manifest.run_id,
+        "dataset": run.manifest.dataset["name"],
+        "preset": preset_words(run.manifest),
+        "models": models,
+        "order_consistency": {"tau": order.tau.value, "interval": [order.tau.low, order.tau.high]},
+    }
+    return plain(found)  # type: ignore[no-any-return]
+
+
 def _section(run: Run, video: str | None, strips: int, rerun: bool, data_root: Path | None) -> Section:
     matrix = run.matrix
     boot = Bootstrap(matrix)
@@ -101,6 +144,8 @@ def _section(run: Run, video: str | None, strips: int, rerun: bool, data_root: P
         costs=_costs(run),
         order="" if math.isnan(order.tau.value) else f"{order.tau.value:.2f} ({_span(order.tau, 2)})",
         caution=caution(len(matrix.videos)),
+        about=preset_words(run.manifest),
+        bursts=any(found.burst is not None for found in run.beyond),
         scores=base64.b64encode(gzip.compress(_tidy(run).encode(), mtime=0)).decode(),
     )
 
@@ -111,19 +156,18 @@ def _span(value: Interval, digits: int = 1) -> str:
 
 def _rows(run: Run, boot: Bootstrap, stats: dict[str, Any]) -> list[dict[str, Any]]:
     placed = ranks(boot, stats["mPC"]) if "mPC" in stats else {}
-    levels = [(c.corruption, c.severity, c.label) for c in run.matrix.conditions if not c.is_clean]
     none = Interval(math.nan, math.nan, math.nan)
     rows = []
     for i, s in enumerate(run.summaries):
-        tracks = [t.j for c in run.matrix.conditions if not c.is_clean for t in _tracks(run, c.label, s.model)]
+        spans = {name.removeprefix("family:"): boot.interval(i, weights) for name, weights in stats.items()}
         rows.append(
             {
                 "s": s,
-                "rank": placed[i].rank if i in placed else "–",
-                "mpc": boot.interval(i, stats["mPC"]) if "mPC" in stats else none,
-                "area": severity_area(s, levels) if levels else math.nan,
-                "lost": 100 * share_lost(tracks),
-                "worst_corruption": worst_corruption(s),
+                "rank": str(placed[i]) if i in placed else "–",
+                "mpc": spans.get("mPC", none),
+                "rpc": boot.ratio(i, stats["mPC"], stats["P"]) if {"P", "mPC"} <= stats.keys() else none,
+                "spans": spans,
+                "beyond": run.beyond[i],
                 "recipe": run.manifest.models[i].is_recipe,
             }
         )
@@ -147,37 +191,59 @@ def _heat(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
 _CIVIDIS = np.array([(0, 34, 78), (53, 69, 108), (102, 105, 112), (148, 142, 119), (200, 184, 102), (254, 232, 56)])
 
 
-def _shade(value: float) -> str:
+def _colour(value: float) -> NDArray[np.float64]:
     """Cividis from 0 to 100 points: dark blue to yellow, even to any colour vision and in print."""
-    if math.isnan(value):
-        return "transparent"
     x = np.clip(value, 0, 100) / 100 * (len(_CIVIDIS) - 1)
     low = int(min(x, len(_CIVIDIS) - 2))
-    r, g, b = (_CIVIDIS[low] + (_CIVIDIS[low + 1] - _CIVIDIS[low]) * (x - low)).round().astype(int)
-    return f"rgb({r},{g},{b})"
+    return np.asarray((_CIVIDIS[low] + (_CIVIDIS[low + 1] - _CIVIDIS[low]) * (x - low)).round())
+
+
+def _shade(value: float) -> str:
+    return "transparent" if math.isnan(value) else "rgb({:.0f},{:.0f},{:.0f})".format(*_colour(value))
 
 
 def _ink(value: float) -> str:
-    return "inherit" if math.isnan(value) else "#000" if value > 55 else "#fff"
+    """Black or white, whichever stands out more (contrast of relative luminance, WCAG 2)."""
+    if math.isnan(value):
+        return "inherit"
+    code = _colour(value) / 255
+    light = np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4) @ (0.2126, 0.7152, 0.0722)
+    return "#000" if (light + 0.05) / 0.05 > 1.05 / (light + 0.05) else "#fff"
 
 
 def _time_plots(run: Run, video: str | None, drops: Sequence[Drop]) -> list[str]:
     names = run.manifest.videos
-    if video is not None and video not in names:
-        raise UsageError(f"the run has no video {video!r}; it has {', '.join(names)}")
-    chosen = video or (drops[0].video if drops else names[0])
-    shown = ["clean", *dict.fromkeys(d.condition for d in drops if d.video == chosen)][:2]
+    chosen = video if video in names else (drops[0].video if drops else names[0])
+    shown = ["clean", *_hardest(run, chosen)]
     drawn = []
     for condition in shown:
-        tracks: list[tuple[str, int, Sequence[float], Sequence[float]]] = []
-        for model in run.models:
-            for track in _tracks(run, condition, model):
-                if track.video == chosen and len(tracks) < TRACKS:
-                    tracks.append((f"{model} · object {track.object}", track.first, track.j, track.f))
+        found = [(t.object, model, t) for model in run.models for t in _tracks(run, condition, model)]
+        # Every model's first object before anybody's second.
+        mine = sorted((f for f in found if f[2].video == chosen), key=lambda f: (f[0], run.models.index(f[1])))
+        tracks = [(f"{model} · object {i}", t.first, t.j, t.f) for i, model, t in mine[:TRACKS]]
         if tracks:
             title = f"{chosen} · {condition}"
-            drawn.append(plots.svg(plots.over_time(tracks, title), f"J and F by frame of {title}"))
+            if len(mine) > TRACKS:
+                title += f" · {TRACKS} of {len(mine)} tracks"
+            figure = plots.over_time(tracks, title, _burst(run, condition, chosen))
+            drawn.append(plots.svg(figure, f"J and F by frame of {title}"))
     return drawn
+
+
+def _hardest(run: Run, video: str) -> list[str]:
+    """The condition under which all models together lose most on a video; none where nothing corrupted is scored."""
+    m = run.matrix
+    mine = [k for k, (name, _) in enumerate(m.objects) if name == video]
+    means = {c.label: m.jf[:, i, mine].mean() for i, c in enumerate(m.conditions) if not c.is_clean and mine}
+    known = {label: value for label, value in means.items() if not math.isnan(value)}
+    return [min(known, key=lambda label: known[label])] if known else []
+
+
+def _burst(run: Run, condition: str, video: str) -> range:
+    """Frames of a burst; empty where there is none or its place is not known."""
+    burst = burst_of(next(c for c in run.manifest.conditions if c["label"] == condition))
+    frames = next((r[video].frames for m in run.models if video in (r := run.records(m, condition))), 0)
+    return burst_frames(burst, run.manifest, video, frames) if burst is not None and frames else range(0)
 
 
 def _failures(run: Run) -> list[dict[str, Any]]:

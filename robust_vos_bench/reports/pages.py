@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import math
@@ -13,6 +14,7 @@ from typing import Any
 
 from robust_vos_bench.datasets.atomic import write_bytes
 from robust_vos_bench.errors import DataError
+from robust_vos_bench.reports.beyond import plain
 from robust_vos_bench.reports.bootstrap import DRAWS, Interval, caution
 from robust_vos_bench.reports.leaderboard import Page, Row, build_page, collect
 from robust_vos_bench.reports.text import points
@@ -68,12 +70,14 @@ def markdown(page: Page) -> str:
         "",
         "P: clean. mPC: mean over severities, then over corruptions. rPC = mPC / P in percent. drop = P - mPC. "
         f"CI: {DRAWS:,} bootstrap draws of videos, seed 0, paired between models; models whose paired interval with "
-        "the leader of their group includes zero share a rank. n/a: missing videos; such rows are not ranked.",
+        "the leader of their group includes zero share a rank; in brackets the rank's interval. n/a: missing videos; "
+        "such rows are not ranked.",
     ]
     if caution(page.videos):
         lines.append(caution(page.videos))
     if any(row.overlap for row in page.rows):
         lines.append("† trained on the data it is tested on.")
+    lines += ["", *_beyond(page)]
     lines += ["", "| model | weights sha256 | adapter | rvos-bench | command |", "|:--|:--|:--|:--|:--|"]
     for row in page.rows:
         manifest, model = row.result.manifest, row.result.manifest.models[0]
@@ -88,7 +92,7 @@ def markdown(page: Page) -> str:
 
 def _markdown_row(page: Page, row: Row) -> str:
     s = row.summary
-    rank = "–" if row.rank is None else f"{row.rank.rank}"
+    rank = "–" if row.rank is None else str(row.rank)
     mark = " †" if row.overlap else ""
     return (
         f"| {rank} | {escape(row.result.model)}{mark} | {points(s.p)} | **{points(s.mpc)}** | {_span(row.mpc)} "
@@ -96,6 +100,47 @@ def _markdown_row(page: Page, row: Row) -> str:
         + "".join(f"{points(s.families.get(f, math.nan))} | " for f in page.families)
         + f"{points(s.worst)} {escape(s.worst_label)} | {row.result.manifest.run_id} |"
     )
+
+
+def _beyond(page: Page) -> list[str]:
+    """The table beyond the mean, and the one of recovery where a burst was run."""
+    lines = [
+        "| model | area | worst corruption | worst severity | lost clean % | lost % | stability |",
+        "|:--|--:|:--|:--|--:|--:|--:|",
+    ]
+    for row in page.rows:
+        b = row.beyond
+        worst = "n/a" if not b.worst_corruption else f"{points(b.worst_corruption_score)} {escape(b.worst_corruption)}"
+        level = "n/a" if not b.worst_severity else f"{points(b.worst_severity_score)} at {b.worst_severity}"
+        cells = [points(b.area), worst, level, points(b.lost_clean), points(b.lost), points(b.stability)]
+        lines.append(f"| {escape(row.result.model)} | {' | '.join(cells)} |")
+    lines += [
+        "",
+        "area: under the severity curve. lost: share of objects whose J stays below 0.1 to the end. stability: mean "
+        "IoU with the clean run's masks, where they were saved. Definitions: [metrics](../docs/metrics.md).",
+    ]
+    if not math.isnan(page.order.tau.value):
+        tau = page.order.tau
+        lines.append(
+            f"Order of the {page.order.models} complete models, clean against corrupted: Kendall's tau "
+            f"{tau.value:.2f} ({tau.low:.2f} to {tau.high:.2f})."
+        )
+    bursts = {row.result.model: row.beyond.burst for row in page.rows if row.beyond.burst is not None}
+    if bursts:
+        lines += [
+            "",
+            "| model | objects | J before | in the burst | after | clean run after | recovery % | back % | frames |",
+            "|:--|--:|--:|--:|--:|--:|--:|--:|--:|",
+        ]
+        for model, burst in bursts.items():
+            values = (burst.before, burst.during, burst.after, burst.clean, burst.ratio, burst.back, burst.frames)
+            lines.append(f"| {escape(model)} | {burst.objects} | {' | '.join(points(v) for v in values)} |")
+        lines += [
+            "",
+            "Recovery from bursts: J after them as a share of the clean run's J in the same frames; back: share of "
+            "objects that come back to 90 % of it, and the median number of frames that they take.",
+        ]
+    return lines
 
 
 def as_json(page: Page) -> dict[str, Any]:
@@ -125,8 +170,10 @@ def as_json(page: Page) -> dict[str, Any]:
                 "worst": number(s.worst),
                 "worst_condition": s.worst_label,
                 "families": {k: number(v) for k, v in s.families.items()},
+                "families_interval": {k: span(v) for k, v in row.families.items()},
                 "corruptions": {k: number(v) for k, v in s.corruptions.items()},
                 "severities": {str(k): number(v) for k, v in s.severities.items()},
+                "beyond": plain(dataclasses.asdict(row.beyond)),
                 "cells_done": s.cells_done,
                 "cells_planned": s.cells_planned,
                 "trained_on": list(model.trained_on),
@@ -149,6 +196,7 @@ def as_json(page: Page) -> dict[str, Any]:
         "videos": page.videos,
         "objects": page.objects,
         "conditions": page.conditions,
+        "order_consistency": {"tau": number(page.order.tau.value), "interval": span(page.order.tau)},
         "rows": rows,
     }
 
@@ -166,6 +214,11 @@ def csv_text(page: Page) -> str:
         "rPC",
         "drop",
         *page.families,
+        "area",
+        "lost",
+        "stability",
+        "worst_corruption",
+        "worst_severity",
         "worst_condition",
         "run",
     ]
@@ -180,12 +233,17 @@ def csv_text(page: Page) -> str:
             "mPC_high": row.mpc.high,
             "rPC": s.rpc,
             "drop": s.drop,
+            "area": row.beyond.area,
+            "lost": row.beyond.lost,
+            "stability": row.beyond.stability,
         }
         numbers |= {f: s.families.get(f, math.nan) for f in page.families}
         writer.writerow(
             {
                 "rank": row.rank.rank if row.rank else "",
                 "model": row.result.model,
+                "worst_corruption": row.beyond.worst_corruption,
+                "worst_severity": row.beyond.worst_severity or "",
                 "worst_condition": s.worst_label,
                 "run": row.result.manifest.run_id,
                 **{k: "" if math.isnan(v) else f"{v:.4f}" for k, v in numbers.items()},

@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import hashlib
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from robust_vos_bench.datasets.atomic import write_bytes
 from robust_vos_bench.errors import DataError, UsageError
+from robust_vos_bench.reports.facts import ObjectFacts, facts_of, verify_facts
 from robust_vos_bench.reports.matrix import ScoreMatrix, conditions_of, matrix_from_records
 from robust_vos_bench.runs.records import CellCounts, Manifest, UnitRecord
 from robust_vos_bench.runs.store import RunStore
@@ -25,8 +27,10 @@ class Result(msgspec.Struct, frozen=True):
     """The run's manifest, narrowed to this model."""
     records: tuple[UnitRecord, ...]
     checksum: str
-    """sha256 of manifest and records; detects edited or damaged files, not malice."""
+    """sha256 of manifest, records and facts; detects edited or damaged files, not malice."""
     schema: str = RESULT_SCHEMA
+    facts: tuple[ObjectFacts, ...] = ()
+    """What frames and masks told beyond the means; absent in results of older versions."""
 
     @property
     def model(self) -> str:
@@ -46,8 +50,11 @@ class Result(msgspec.Struct, frozen=True):
         return found
 
 
-def results_of(folder: Path) -> list[Result]:
-    """The results of a run directory, one a model. Failed and missing units are simply not in them."""
+def results_of(folder: Path, facts: bool = True) -> list[Result]:
+    """The results of a run directory, one a model. Failed and missing units are simply not in them.
+
+    facts: with what frames and saved masks tell (see `reports.facts`); without it only the scores are read.
+    """
     store = RunStore(folder)
     manifest = store.manifest()
     if manifest is None:
@@ -66,13 +73,15 @@ def results_of(folder: Path) -> list[Result]:
             dataset={**manifest.dataset, "root": ""},  # a path of somebody's machine is nobody's business
             settings={},
         )
-        found.append(Result(narrowed, tuple(records), checksum(narrowed, records)))
+        known = facts_of(store, manifest, model.name) if facts else ()
+        found.append(Result(narrowed, tuple(records), checksum(narrowed, records, known), facts=known))
     return found
 
 
-def checksum(manifest: Manifest, records: list[UnitRecord] | tuple[UnitRecord, ...]) -> str:
+def checksum(manifest: Manifest, records: Sequence[UnitRecord], facts: Sequence[ObjectFacts] = ()) -> str:
     """Hex sha256 over what a result says."""
-    payload = msgspec.json.encode([manifest, list(records)], order="sorted")
+    said = [manifest, list(records), list(facts)] if facts else [manifest, list(records)]
+    payload = msgspec.json.encode(said, order="sorted")
     return hashlib.sha256(payload).hexdigest()
 
 
@@ -96,7 +105,7 @@ def verify(result: Result, where: str) -> None:
     """Refuse what cannot be a true result: other schema, wrong checksum, strange units, impossible scores."""
     if result.schema != RESULT_SCHEMA:
         raise DataError(f"{where}: schema {result.schema!r}, this version reads {RESULT_SCHEMA!r}")
-    if result.checksum != checksum(result.manifest, result.records):
+    if result.checksum != checksum(result.manifest, result.records, result.facts):
         raise DataError(f"{where}: the checksum does not fit: the file was edited or damaged")
     if len(result.manifest.models) != 1:
         raise DataError(f"{where}: a packed result holds one model, this one {len(result.manifest.models)}")
@@ -117,6 +126,9 @@ def verify(result: Result, where: str) -> None:
                 value = score.value(name)
                 if not math.isnan(value) and not 0 <= value <= 1:
                     raise DataError(f"{where}: unit {unit}, object {score.object}: {name} is {value}")
+    wrong = verify_facts(result.facts, seen)
+    if wrong:
+        raise DataError(f"{where}: {wrong}")
 
 
 def refuse_recipe(result: Result) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from robust_vos_bench.errors import DataError
+from robust_vos_bench.reports.beyond import Beyond, beyond
 from robust_vos_bench.reports.bootstrap import Bootstrap, statistics
+from robust_vos_bench.reports.facts import facts_of
 from robust_vos_bench.reports.matrix import ScoreMatrix, read_matrix
 from robust_vos_bench.reports.summary import Summary, summarise
 from robust_vos_bench.runs.records import Manifest, UnitRecord
@@ -81,7 +84,7 @@ class Run:
         return pd.DataFrame(rows)
 
     def table(self, intervals: bool = True) -> pd.DataFrame:
-        """The robustness table: P, mPC, rPC, drop, worst, families; with bootstrap intervals of mPC and rPC."""
+        """The robustness table: P, mPC, rPC, drop, worst, families; bootstrap intervals as `<column>_low`, `_high`."""
         import pandas as pd
 
         boot = Bootstrap(self.matrix) if intervals else None
@@ -89,11 +92,34 @@ class Run:
         rows = []
         for i, s in enumerate(self.summaries):
             row: dict[str, object] = {"model": s.model, "P": s.p, "mPC": s.mpc, "rPC": s.rpc, "drop": s.drop}
-            if boot is not None and "mPC" in stats:
-                span = boot.interval(i, stats["mPC"])
-                row |= {"mPC_low": span.low, "mPC_high": span.high}
+            if boot is not None:
+                spans = {name.removeprefix("family:"): boot.interval(i, weights) for name, weights in stats.items()}
+                if "P" in stats and "mPC" in stats:
+                    spans["rPC"] = boot.ratio(i, stats["mPC"], stats["P"])
+                for name, span in spans.items():
+                    row |= {f"{name}_low": span.low, f"{name}_high": span.high}
             row |= {"worst": s.worst, "worst_condition": s.worst_label, **s.families}
             rows.append(row)
+        return pd.DataFrame(rows)
+
+    @cached_property
+    def beyond(self) -> list[Beyond]:
+        """Robustness beyond the mean, one entry a model: area, worst, lost, recovery, stability (docs/metrics.md).
+
+        Reads J by frame, and where the run kept its masks compares them with the clean run's (slow the first time).
+        """
+        facts = [facts_of(self.store, self.manifest, model) for model in self.models]
+        return [beyond(self.matrix, s, f, self.manifest.conditions) for s, f in zip(self.summaries, facts)]
+
+    def beyond_table(self) -> pd.DataFrame:
+        """`beyond` as a table, a row a model; columns of the recovery from bursts start with `burst_`."""
+        import pandas as pd
+
+        rows = []
+        for model, found in zip(self.models, self.beyond):
+            fields = dataclasses.asdict(found)
+            burst = fields.pop("burst") or {}
+            rows.append({"model": model, **fields, **{f"burst_{k}": v for k, v in burst.items()}})
         return pd.DataFrame(rows)
 
     def frames(self, model: str, condition: str = "clean") -> pd.DataFrame:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from msgspec.json import encode
 
+from robust_vos_bench.conditions import Condition, condition_fingerprint
 from robust_vos_bench.runs.records import CellCounts, FrameScores, Manifest, ModelRecord, ObjectRecord, UnitRecord
 from robust_vos_bench.runs.store import RunStore
 
@@ -26,10 +27,15 @@ def make_run(
     conditions: Sequence[tuple[str, int, str]] = CONDITIONS,
     seed: int = 0,
     error: str = "it broke",
+    profile: str = "constant",
+    frames: int = 6,
 ) -> Path:
     """Write a run directory; the first model is `gap` better everywhere, severity 5 costs 0.3."""
     rng = np.random.default_rng(7)
+    made = [Condition(c, s, profile=profile if c else "constant", seed=seed if c else 0) for c, s, _ in conditions]
     labels = [f"{c}-{s}" if c else "clean" for c, s, _ in conditions]
+    if profile != "constant":
+        labels = [condition.label for condition in made]
     records = [
         ModelRecord(m, "1", {}, checkpoint, "ab" * 32 if checkpoint else "", trained_on=("davis2017-train",))
         for m in models
@@ -39,14 +45,14 @@ def make_run(
             "corruption": c,
             "severity": s,
             "temporal": "",
-            "profile": "constant",
+            "profile": condition.profile,
             "seed": seed if c else 0,
             "clean_reference": False,
             "label": label,
             "family": f,
-            "fingerprint": f"{label}/1",
+            "fingerprint": condition_fingerprint(condition) if profile != "constant" else f"{label}/1",
         }
-        for (c, s, f), label in zip(conditions, labels)
+        for (c, s, f), label, condition in zip(conditions, labels, made)
     ]
     dataset = {"name": "demo", "index_sha256": "00" * 32, "root": "", "videos": len(videos)}
     store = RunStore(folder)
@@ -82,9 +88,11 @@ def make_run(
                     continue
                 value = 0.8 - 0.06 * severity + (gap if k == 0 else 0.0) + float(rng.normal(0, 0.01))
                 score = ObjectRecord(1, 4, value, 1.0, 0.0, value, 1.0, 0.0)
-                frames = FrameScores(video, 1, 1, (value,) * 4, (value,) * 4)
-                units.append(encode(UnitRecord("k", model, label, video, "ok", (score,), 6, 0.5, 0.1, 0.01, 100.0)))
-                tracks.append(encode(frames))
+                track = FrameScores(video, 1, 1, (value,) * (frames - 2), (value,) * (frames - 2))
+                units.append(
+                    encode(UnitRecord("k", model, label, video, "ok", (score,), frames, 0.5, 0.1, 0.01, 100.0))
+                )
+                tracks.append(encode(track))
             for path, rows in lines.items():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(b"".join(row + b"\n" for row in rows))

@@ -66,12 +66,25 @@ def test_share_of_objects_lost() -> None:
 
 
 def test_recovery_from_a_burst() -> None:
-    back = recovery([0.8, 0.8, 0.1, 0.1, 0.5, 0.75, 0.75], start=2, end=4)
+    clean = [0.8, 0.8, 0.8, 0.8, 0.5, 0.5, 0.5]
+    back = recovery([0.8, 0.8, 0.1, 0.1, 0.3, 0.45, 0.5], clean, start=2, end=4)
     assert back.before == pytest.approx(0.8) and back.during == pytest.approx(0.1)
-    assert back.frames == 1 and back.ratio == pytest.approx((0.5 + 0.75 + 0.75) / 3 / 0.8)
-    assert recovery([0.8, 0.1, 0.1, 0.2], start=1, end=3).frames is None
+    # Measured against the clean run, which loses 0.3 at the same time: 0.45 is 90 % of its 0.5.
+    assert back.frames == 1 and back.ratio == pytest.approx((0.3 + 0.45 + 0.5) / 1.5)
+    assert recovery([0.8, 0.1, 0.1, 0.2], [0.8] * 4, start=1, end=3).frames is None
+    assert recovery([0.8, 0.1, 0.8, 0.8], [0.8] * 4, start=1, end=2).frames == 0
     with pytest.raises(ValueError, match="leaves nothing"):
-        recovery([0.8, 0.1], start=1, end=2)
+        recovery([0.8, 0.1], [0.8, 0.8], start=1, end=2)
+    with pytest.raises(ValueError, match="3 clean ones"):
+        recovery([0.8, 0.1, 0.1, 0.8], [0.8] * 3, start=1, end=2)
+
+
+def test_a_model_that_a_burst_does_not_touch_recovers_fully() -> None:
+    """A drift that happens on clean frames as well is not the burst's doing."""
+    fading = [0.9, 0.7, 0.5, 0.3, 0.1]
+    found = recovery(fading, fading, start=1, end=3)
+    assert found.ratio == pytest.approx(1) and found.frames == 0
+    assert math.isnan(recovery(fading, [0.9, 0.7, 0.0, 0.0, 0.0], start=1, end=3).ratio)
 
 
 def test_stability_against_the_clean_run() -> None:
@@ -79,9 +92,12 @@ def test_stability_against_the_clean_run() -> None:
     clean[:2], clean[2:, :2] = 1, 2
     half = clean.copy()
     half[:2, 2:] = 0  # object 1 loses half
-    late = np.zeros((4, 4), np.uint8)
-    found = stability([(clean, clean), (half, clean), (late, late)])
-    assert found == pytest.approx({1: (1 + 0.5 + 1) / 3, 2: 1.0})
+    empty = np.zeros((4, 4), np.uint8)
+    masks = [(0, half, clean), (1, clean, clean), (2, half, clean), (3, empty, empty), (4, clean, empty)]
+    scored = {1: range(1, 4), 2: range(1, 5), 3: range(9, 9)}
+    found = stability(masks, scored)
+    assert found[1] == pytest.approx((1 + 0.5 + 1) / 3)  # frame 0 is the prompt, both empty counts as 1
+    assert found[2] == pytest.approx((1 + 1 + 1 + 0) / 4) and math.isnan(found[3])
 
 
 def test_order_of_models() -> None:

@@ -56,7 +56,7 @@ def test_missing_cells_and_failures_are_told(run_folder: Make) -> None:
 def test_a_chosen_video_must_exist(run_folder: Make) -> None:
     run = load_run(run_folder())
     assert "b · clean" in build_report([run], video="b")
-    with pytest.raises(UsageError, match="no video 'z'"):
+    with pytest.raises(UsageError, match="no run has a video 'z'"):
         build_report([run], video="z")
 
 

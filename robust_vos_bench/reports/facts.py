@@ -1,0 +1,119 @@
+"""What one object's frames tell beyond its mean: whether it was lost, how it recovered, how stable its mask is.
+
+J by frame and saved masks stay in the run directory; these few numbers an object travel with a packed result.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from robust_vos_bench.conditions import Condition, condition_fingerprint, hit_frames
+from robust_vos_bench.errors import UsageError
+from robust_vos_bench.reports.metrics import Recovery, lost_at, recovery
+from robust_vos_bench.reports.stability import StabilityCache
+from robust_vos_bench.runs.records import FrameScores, Manifest, UnitRecord
+from robust_vos_bench.runs.store import RunStore
+
+
+class ObjectFacts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One object of one video under one condition."""
+
+    condition: str
+    video: str
+    object: int
+    lost: bool = False
+    """J stays below 0.1 from some frame to the end."""
+    recovery: Recovery | None = None
+    """Under a burst that has scored frames before and after it, where the clean run is there to compare with."""
+    stability: float | None = None
+    """Mean IoU with the clean run's mask, where both runs' masks were saved and pixels did not move."""
+
+
+def facts_of(store: RunStore, manifest: Manifest, model: str, stability: bool = True) -> tuple[ObjectFacts, ...]:
+    """Facts of every scored object of one model. stability: compare saved masks (slow once, then remembered)."""
+    labels = [c["label"] for c in manifest.conditions]
+    clean_label = next((c["label"] for c in manifest.conditions if not c["corruption"]), "")
+    clean = store.frame_scores(clean_label, model) if clean_label else {}
+    records = {label: store.records(label, model) for label in labels}
+    cache = StabilityCache(store, manifest, model) if stability else None
+    found: list[ObjectFacts] = []
+    for label, fields in zip(labels, manifest.conditions):
+        tracks = clean if label == clean_label else store.frame_scores(label, model)
+        burst = burst_of(fields)
+        for video in manifest.videos:
+            record = records[label].get(video)
+            if record is None or not record.ok:
+                continue
+            own = {o.object: tracks[video, o.object] for o in record.objects if (video, o.object) in tracks}
+            stable = cache.values(label, video, record, records[clean_label].get(video), own) if cache else {}
+            for i, track in sorted(own.items()):
+                found.append(
+                    ObjectFacts(
+                        condition=label,
+                        video=video,
+                        object=i,
+                        lost=lost_at(track.j) is not None,
+                        recovery=_recovery(track, clean.get((video, i)), burst, manifest, record),
+                        stability=stable.get(i),
+                    )
+                )
+    if cache is not None:
+        cache.save()
+    return tuple(found)
+
+
+def condition_of(fields: Mapping[str, Any]) -> Condition:
+    """The condition that a manifest's entry describes."""
+    names = Condition.__dataclass_fields__
+    return Condition(**{k: v for k, v in fields.items() if k in names})
+
+
+def burst_of(fields: Mapping[str, Any]) -> Condition | None:
+    """The condition where its severity is a burst whose place is known here, else None.
+
+    Another version of the corruption, or one that is not installed, would have put the burst elsewhere.
+    """
+    if fields.get("profile") != "burst":
+        return None
+    condition = condition_of(fields)
+    try:
+        return condition if condition_fingerprint(condition) == fields.get("fingerprint") else None
+    except UsageError:
+        return None
+
+
+def burst_frames(condition: Condition, manifest: Manifest, video: str, frames: int) -> range:
+    """The frames of a video of so many frames that the burst reaches."""
+    hit = hit_frames(condition, manifest.dataset["name"], video, frames)
+    return range(int(hit[0]), int(hit[-1]) + 1) if hit.size else range(0)
+
+
+def _recovery(
+    track: FrameScores, clean: FrameScores | None, burst: Condition | None, manifest: Manifest, record: UnitRecord
+) -> Recovery | None:
+    if burst is None:
+        return None
+    hit = burst_frames(burst, manifest, track.video, record.frames)
+    start, end = hit.start - track.first, hit.stop - track.first
+    if clean is None or (clean.first, len(clean.j)) != (track.first, len(track.j)):
+        return None
+    if not hit or not 0 < start < end < len(track.j):
+        return None
+    return recovery(track.j, clean.j, start, end)
+
+
+def verify_facts(facts: Sequence[ObjectFacts], units: set[tuple[str, str]]) -> str:
+    """What is impossible about the facts of a result whose scored units are given, or ""."""
+    for fact in facts:
+        where = f"{fact.condition} · {fact.video}, object {fact.object}"
+        if (fact.condition, fact.video) not in units:
+            return f"facts of {where}, which is not scored"
+        r = fact.recovery
+        values = [fact.stability, *((r.before, r.during, r.after, r.clean) if r else ())]
+        if any(v is not None and not (math.isfinite(v) and 0 <= v <= 1) for v in values):
+            return f"facts of {where} outside 0..1"
+    return ""

@@ -1,0 +1,194 @@
+"""Recovery, stability and lost objects: from frames and masks of a run to every table, and missing where they are."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from robust_vos_bench import load_run
+from robust_vos_bench.cli.report import command as report
+from robust_vos_bench.conditions import Condition, corrupt_video
+from robust_vos_bench.datasets import Video
+from robust_vos_bench.datasets.images import write_mask
+from robust_vos_bench.errors import DataError
+from robust_vos_bench.reports.facts import ObjectFacts, burst_frames, burst_of, facts_of
+from robust_vos_bench.reports.page import build_report
+from robust_vos_bench.reports.pages import build
+from robust_vos_bench.reports.result import checksum, read_result, results_of, write_result
+from robust_vos_bench.runs.records import FrameScores
+from robust_vos_bench.runs.store import RunStore
+
+Make = Callable[..., Path]
+BURST = [("", 0, ""), ("gaussian_noise", 3, "noise"), ("contrast", 5, "digital")]
+FRAMES = 30
+
+
+def rewrite(folder: Path, label: str, j: Callable[[FrameScores], list[float]]) -> None:
+    """Replace J by frame of the first model's cell."""
+    path = RunStore(folder).frames_path(label, "one")
+    tracks = [msgspec.json.decode(line, type=FrameScores) for line in path.read_bytes().splitlines()]
+    lines = [msgspec.json.encode(msgspec.structs.replace(t, j=tuple(j(t)))) for t in tracks]
+    path.write_bytes(b"".join(line + b"\n" for line in lines))
+
+
+@pytest.fixture
+def burst_run(run_folder: Make) -> Path:
+    """Two models, three videos of 30 frames; under the burst model `one` has J 0.8 before, 0.2 in it, 0.4 after."""
+    folder = run_folder("burst", conditions=BURST, profile="burst", frames=FRAMES)
+    run = load_run(folder)
+    rewrite(folder, "clean", lambda track: [0.8] * (FRAMES - 2))
+    for fields in run.manifest.conditions[1:]:
+        condition = burst_of(fields)
+        assert condition is not None
+
+        def hurt(track: FrameScores, condition: Condition = condition) -> list[float]:
+            hit = burst_frames(condition, run.manifest, track.video, FRAMES)
+            return [0.8 if t < hit.start else 0.2 if t in hit else 0.4 for t in range(1, FRAMES - 1)]
+
+        rewrite(folder, condition.label, hurt)
+    return folder
+
+
+def test_the_burst_is_where_the_frames_say(burst_run: Path) -> None:
+    manifest = load_run(burst_run).manifest
+    rng = np.random.default_rng(0)
+    clip = [rng.integers(0, 255, (16, 16, 3), dtype=np.uint8)] * FRAMES
+    for fields in manifest.conditions[1:]:
+        condition = burst_of(fields)
+        assert condition is not None
+        for name in manifest.videos:
+            video = Video.from_arrays(clip, np.ones((16, 16), np.uint8), name=name)
+            object.__setattr__(video, "dataset", manifest.dataset["name"])
+            changed = [
+                t for t, (a, b) in enumerate(zip(clip, corrupt_video(video, condition).frames)) if (a != b).any()
+            ]
+            hit = burst_frames(condition, manifest, name, FRAMES)
+            assert changed[0] >= hit.start and changed[-1] < hit.stop and len(hit) - len(changed) <= 2
+
+
+def test_recovery_reaches_every_table(burst_run: Path, tmp_path: Path) -> None:
+    found = load_run(burst_run).beyond[0]
+    assert found.burst is not None and found.burst.objects > 0
+    values = (found.burst.before, found.burst.during, found.burst.after, found.burst.clean, found.burst.ratio)
+    assert values == pytest.approx((80, 20, 40, 80, 50))
+    assert found.burst.back == 0 and math.isnan(found.burst.frames)
+    assert load_run(burst_run).beyond_table().set_index("model").loc["one", "burst_ratio"] == pytest.approx(50)
+    assert "Recovery after a burst" in build_report([load_run(burst_run)])
+    (page,) = build([burst_run], tmp_path / "boards")
+    text = (tmp_path / "boards" / f"{page.name}.md").read_text()
+    assert f"| one | {found.burst.objects} | 80.0 | 20.0 | 40.0 | 80.0 | 50.0 | 0.0 | n/a |" in text
+    row = next(
+        r for r in json.loads((tmp_path / "boards" / f"{page.name}.json").read_text())["rows"] if r["model"] == "one"
+    )
+    assert row["beyond"]["burst"]["ratio"] == pytest.approx(50) and row["beyond"]["burst"]["frames"] is None
+    done = CliRunner().invoke(report, [str(burst_run), "--json", "--strips", "0", "-o", str(tmp_path / "r.html")])
+    assert done.exit_code == 0, done.output
+    shown = json.loads(done.stdout)["runs"][0]["models"][0]
+    assert shown["beyond"]["burst"]["ratio"] == pytest.approx(50) and shown["intervals"]["noise"][0] is not None
+
+
+def test_no_burst_no_recovery(run_folder: Make) -> None:
+    run = load_run(run_folder())
+    assert run.beyond[0].burst is None and "Recovery after a burst" not in build_report([run])
+
+
+def test_another_version_of_a_corruption_has_no_known_burst(burst_run: Path) -> None:
+    fields = dict(load_run(burst_run).manifest.conditions[1])
+    assert burst_of(fields) is not None
+    assert burst_of({**fields, "fingerprint": "of another version"}) is None
+    assert burst_of({**fields, "corruption": "somebodys_own"}) is None
+
+
+def test_objects_lost_are_counted_where_cells_are_whole(run_folder: Make) -> None:
+    folder = run_folder(missing=[("two", "fog-5", "b")])
+    rewrite(folder, "fog-5", lambda track: [0.9, 0.05, 0.02, 0.0] if track.video == "a" else [0.9] * 4)
+    run = load_run(folder)
+    # One of three objects in one of fog's two severities, none under noise.
+    assert run.beyond[0].lost == pytest.approx(100 * (1 / 3 / 2 + 0) / 2) and run.beyond[0].lost_clean == 0
+    assert math.isnan(run.beyond[1].lost) and run.beyond[1].lost_clean == 0
+
+
+def save_masks(folder: Path, widths: dict[str, int]) -> None:
+    """Masks of model `one` in every video: the object `widths[label]` columns wide."""
+    store = RunStore(folder)
+    for label, width in widths.items():
+        for video in ("a", "b", "c"):
+            place = store.masks_path(label, "one", video)
+            place.mkdir(parents=True)
+            mask = np.zeros((4, 8), np.uint8)
+            mask[:, :width] = 1
+            for t in range(6):
+                write_mask(place / f"{t:05d}.png", mask)
+
+
+def test_stability_needs_the_masks_of_every_cell(run_folder: Make) -> None:
+    folder = run_folder()
+    assert math.isnan(load_run(folder).beyond[0].stability)
+    save_masks(folder, {"clean": 8, "fog-1": 8, "fog-5": 4})
+    assert math.isnan(load_run(folder).beyond[0].stability)  # noise is missing
+    save_masks(folder, {"shot_noise-3": 2})
+    # fog: mean of 1 and 1/2, noise: 1/4, then over corruptions.
+    assert load_run(folder).beyond[0].stability == pytest.approx(100 * (0.75 + 0.25) / 2)
+    assert math.isnan(load_run(folder).beyond[1].stability)
+
+
+def test_stability_is_remembered_and_damage_is_named(run_folder: Make) -> None:
+    folder = run_folder(models=["one"])
+    save_masks(folder, {"clean": 8, "fog-1": 8, "fog-5": 4, "shot_noise-3": 2})
+    bad = RunStore(folder).masks_path("fog-5", "one", "b") / "00003.png"
+    whole = bad.read_bytes()
+    bad.write_bytes(b"torn")
+    with pytest.raises(DataError, match=r"fog-5/b/00003\.png: damaged"):
+        _ = load_run(folder).beyond
+    bad.write_bytes(whole)
+    first = load_run(folder).beyond[0].stability
+    for path in (folder / "masks").rglob("*.png"):
+        path.write_bytes(b"torn")
+    assert load_run(folder).beyond[0].stability == first
+
+
+def test_moved_masks_have_no_stability(run_folder: Make) -> None:
+    folder = run_folder(
+        models=["one"], conditions=[("", 0, ""), ("elastic_transform", 1, "digital"), ("fog", 1, "weather")]
+    )
+    save_masks(folder, {"clean": 8, "elastic_transform-1": 2, "fog-1": 4})
+    assert load_run(folder).beyond[0].stability == pytest.approx(50)
+
+
+def test_facts_travel_with_a_packed_result(burst_run: Path, tmp_path: Path) -> None:
+    result = results_of(burst_run)[0]
+    path = tmp_path / "one.json.gz"
+    write_result(path, result)
+    back = read_result(path)
+    store = RunStore(burst_run)
+    manifest = load_run(burst_run).manifest
+    assert back.facts == result.facts == facts_of(store, manifest, "one")
+    (page,) = build([path], tmp_path / "boards")
+    assert page.rows[0].beyond.burst is not None and page.rows[0].beyond.burst.ratio == pytest.approx(50)
+    for facts, message in (
+        (back.facts[1:], "checksum"),
+        ((ObjectFacts("fog-9", "a", 1),), "not scored"),
+        ((ObjectFacts("clean", "a", 1, stability=1.5),), r"outside 0\.\.1"),
+    ):
+        forged = msgspec.structs.replace(back, facts=facts)
+        if message != "checksum":
+            forged = msgspec.structs.replace(forged, checksum=checksum(back.manifest, back.records, facts))
+        write_result(path, forged)
+        with pytest.raises(DataError, match=message):
+            read_result(path)
+
+
+def test_results_of_older_versions_have_no_facts(run_folder: Make, tmp_path: Path) -> None:
+    old = results_of(run_folder(), facts=False)[0]
+    assert old.checksum == checksum(old.manifest, old.records)
+    write_result(tmp_path / "old.json.gz", old)
+    (page,) = build([tmp_path / "old.json.gz"], tmp_path / "boards")
+    found = page.rows[0].beyond
+    assert math.isnan(found.lost) and math.isnan(found.stability) and not math.isnan(found.area)
