@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from robust_vos_bench.adapters.kit.slot_head import others, pooled
 from torch import Tensor, nn
 
 READINGS = ("strict", "inclusive", "map")
@@ -16,16 +17,9 @@ BETA = 0.3
 """Share of the locations that are kept."""
 
 
-def pooled(x: Tensor) -> Tensor:
-    """Mean over H x W, N x C x H x W -> N x C; a product with ones, which is fast in either memory format."""
-    pixels = x.flatten(2)
-    return torch.bmm(pixels, pixels.new_ones(1, 1, 1).expand(len(x), pixels.shape[2], 1))[:, :, 0] / pixels.shape[2]
-
-
 def discrepancy(x: Tensor) -> Tensor:
     """What the other slots look like: the mean embeddings of all but one's own, summed; N x C x H x W -> N x C."""
-    means = pooled(x)
-    return means.sum(0, keepdim=True) - means
+    return others(pooled(x))
 
 
 class ConditioningLayer(nn.Module):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from robust_vos_bench.adapters.cfbi.ensembler import Ensembler, MultiScaleEnsembler, PreHead
 from robust_vos_bench.adapters.cfbi.references import Embedding, References, Scale
 from robust_vos_bench.adapters.encoders.deeplab import DeepLabV3Plus
-from robust_vos_bench.adapters.kit.gct import GroupNorm
+from robust_vos_bench.adapters.kit.joined import InsideOutside, Own, join
+from robust_vos_bench.adapters.kit.rows import GroupNorm, pointwise
 from robust_vos_bench.adapters.matching.labels import one_hot, sample
 from robust_vos_bench.adapters.matching.maps import background_maps, distance_maps, slot_biases
 from robust_vos_bench.adapters.matching.means import object_vectors
@@ -53,17 +54,6 @@ class MatchingNetwork(nn.Module):
         return everywhere[:, None], nearby
 
 
-def _joined(parts: Sequence[Tensor], slots: int) -> Tensor:
-    """Concatenation over channels of parts with one or with all slots."""
-    return torch.cat([part.expand(slots, -1, -1, -1) for part in parts], 1)
-
-
-def _masked(previous: Tensor, masks: Tensor) -> list[Tensor]:
-    """The previous embedding inside and outside every mask, slots x C x h x w each."""
-    inside = previous * masks[:, None]
-    return [inside, previous - inside]
-
-
 class CFBI(MatchingNetwork):
     """CFBI. backbone: "resnet101" or "mobilenetv2"."""
 
@@ -100,7 +90,7 @@ class CFBI(MatchingNetwork):
         everywhere, nearby = self.matching(0, now, references, before, masks, slots)
         maps = [everywhere, nearby, masks[:, None].to(now.dtype), background_maps(nearby), background_maps(everywhere)]
         matched = self.dynamic_prehead(torch.cat(maps, 1))
-        joined = _joined([now[None], *_masked(before, masks), matched], slots)
+        joined = join([Own(now[None]), InsideOutside(before, masks), Own(matched)], slots, current.low)
         return self.dynamic_seghead(joined, object_vectors(references.means, before, masks), current.low)
 
 
@@ -122,11 +112,21 @@ class FeaturePyramid(nn.Module):
 
     def forward(self, decoded: Tensor, mid: Tensor, aspp: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Maps at strides 4, 8, 16 -> embeddings at strides 4, 8, 16."""
-        top = self.toplayer(aspp)
-        middle = self.latlayer1(mid) + _enlarge(top, mid)
+        top = _lateral(self.toplayer, aspp)
+        middle = _lateral(self.latlayer1, mid) + _enlarge(top, mid)
         # Stride 4 grows from stride 8 *before* its smoothing.
-        bottom = self.latlayer2(decoded) + _enlarge(middle, decoded)
-        return F.relu(self.smooth2(bottom)), F.relu(self.smooth1(middle)), F.relu(top)
+        bottom = _lateral(self.latlayer2, decoded) + _enlarge(middle, decoded)
+        return _smooth(self.smooth2, bottom), _smooth(self.smooth1, middle), F.relu(top)
+
+
+def _lateral(layer: nn.Sequential, x: Tensor) -> Tensor:
+    conv, norm = layer
+    return norm(pointwise(x, cast(nn.Conv2d, conv)))
+
+
+def _smooth(layer: nn.Sequential, x: Tensor) -> Tensor:
+    conv, norm = layer
+    return cast(GroupNorm, norm).relu(conv(x))
 
 
 def _enlarge(x: Tensor, like: Tensor) -> Tensor:
@@ -170,8 +170,8 @@ class CFBIPlus(MatchingNetwork):
             # Maps first, embeddings last: the opposite of CFBI.
             maps = [everywhere, nearby, masks[:, None].to(now.dtype)]
             maps += [background_maps(nearby), background_maps(everywhere)]
-            inputs.append(_joined([*maps, now[None], *_masked(before, masks)], slots))
+            inputs.append([Own(torch.cat(maps, 1)), Own(now[None]), InsideOutside(before, masks)])
             if vector is None:
                 # Only stride 4 makes an attention vector that is read, though training computed three.
                 vector = object_vectors(references.means, before, masks)
-        return self.dynamic_seghead((inputs[0], inputs[1], inputs[2]), vector, current.low)
+        return self.dynamic_seghead(inputs, vector, current.low)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from robust_vos_bench.adapters.encoders.mobilenetv2 import MobileNetV2
 from robust_vos_bench.adapters.encoders.resnet import Bottleneck, FrozenBatchNorm, stage
+from robust_vos_bench.adapters.kit.enlarged import enlarged_conv
 from torch import Tensor, nn
 
 
@@ -112,8 +113,10 @@ class Decoder(nn.Module):
     def forward(self, x: Tensor, low: Tensor) -> Tensor:
         """x: N x 256 at stride 16; low: the backbone's stride 4 map -> N x 256 at stride 4."""
         reduced = F.relu(self.bn1(self.conv1(low)), inplace=True)
-        x = F.interpolate(x, size=low.shape[-2:], mode="bilinear", align_corners=True)
-        return self.last_conv(torch.cat([x, reduced], 1))
+        conv, wide = cast(nn.Conv2d, self.last_conv[0]), x.shape[1]
+        y = F.conv2d(reduced, conv.weight[:, wide:], conv.bias, padding=1)
+        y = enlarged_conv(x, conv.weight[:, :wide], (low.shape[-2], low.shape[-1]), "bilinear", y)
+        return self.last_conv[1:](y)
 
 
 class DeepLabV3Plus(nn.Module):

@@ -9,47 +9,16 @@ from typing import cast
 
 import torch
 import torch.nn.functional as F
+from robust_vos_bench.adapters.kit.joined import Joined
+from robust_vos_bench.adapters.kit.rows import (
+    GroupNorm,
+    affine_relu_,
+    channel_squares,
+    is_rows,
+    pointwise,
+    scaled_conv,
+)
 from torch import Tensor, nn
-
-
-def channel_squares(x: Tensor) -> Tensor:
-    """Sums of squares over H x W: N x C x H x W -> N x C x 1 x 1."""
-    if _is_rows(x):
-        return torch.stack([_block_sums(image)[1] for image in x]).float()[:, :, None, None]
-    return torch.linalg.vector_norm(x, dim=(2, 3), keepdim=True).square()
-
-
-def _is_rows(x: Tensor) -> bool:
-    """Whether x is channels last on a CPU, where PyTorch's own reductions over H x W are slow or inexact."""
-    return x.stride(1) == 1 and x.device.type == "cpu"
-
-
-def _block_sums(image: Tensor) -> tuple[Tensor, Tensor]:
-    """Sums and sums of squares of C x H x W, channels last, over H x W: float64 (C,); blocks stay in the cache."""
-    sums, squares = torch.zeros(2, len(image), dtype=torch.float64)
-    for block in image.permute(1, 2, 0).flatten(0, 1).split(256):
-        sums += block.sum(0)
-        squares += block.square().sum(0)
-    return sums, squares
-
-
-class GroupNorm(nn.GroupNorm):
-    """Group norm that is as exact with channels last as without.
-
-    PyTorch's channels-last kernel sums squares naively in float32: at 480p its result is off by up to 1e-4, and a
-    decoder of fifty such norms by 2e-3.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """N x C x H x W -> the same shape and memory format."""
-        if not _is_rows(x):
-            return super().forward(x)
-        groups, each = self.num_groups, x.shape[1] // self.num_groups
-        moments = torch.stack([torch.stack(_block_sums(image)) for image in x], 1)
-        mean, square = moments.unflatten(2, (groups, each)).sum(3) / (each * x.shape[2] * x.shape[3])
-        slope = (square - mean.square() + self.eps).rsqrt().repeat_interleave(each, 1) * self.weight
-        offset = self.bias - mean.repeat_interleave(each, 1) * slope
-        return torch.addcmul(offset.float()[:, :, None, None], x, slope.float()[:, :, None, None])
 
 
 class GCT(nn.Module):
@@ -62,9 +31,9 @@ class GCT(nn.Module):
         self.beta = nn.Parameter(torch.zeros(1, channels, 1, 1))
         self.eps = eps
 
-    def gate(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
+    def gate(self, x: Tensor | Joined, scale: Tensor | None = None) -> Tensor:
         """N x C x H x W (times `scale`, N x C x 1 x 1, where given) -> the factor of each channel, N x C x 1 x 1."""
-        squares = channel_squares(x)
+        squares = x.squares() if isinstance(x, Joined) else channel_squares(x)
         return self.gate_of(squares if scale is None else squares * scale.square())
 
     def gate_of(self, squares: Tensor) -> Tensor:
@@ -94,75 +63,75 @@ class IAGate(nn.Module):
         return x * self.factor(vector)
 
 
-def scaled_conv(x: Tensor, conv: nn.Conv2d, scale: Tensor) -> Tensor:
-    """`conv(x * scale)` with scale N x C x 1 x 1: the channels' factors go into the weights, not into the map.
-
-    conv: without bias; 1 x 1 of any stride, or any other without groups.
-    """
-    if conv.kernel_size == (1, 1):
-        if conv.stride != (1, 1):
-            x = x[:, :, :: conv.stride[0], :: conv.stride[1]]
-        return scaled_product(x, conv.weight.flatten(1) * scale.flatten(1)[:, None])
-    maps = [
-        F.conv2d(x[n : n + 1], conv.weight * scale[n], None, conv.stride, conv.padding, conv.dilation)
-        for n in range(len(x))
-    ]
-    return torch.cat(maps)
-
-
-def scaled_product(x: Tensor, weight: Tensor, plus: Tensor | None = None) -> Tensor:
-    """1 x 1 convolution with weights of its own for every slot, in the memory format of x.
-
-    x: N x C x H x W. weight: N x outputs x C. plus: a summand that this function returned, may be overwritten.
-    """
-    height, width = x.shape[-2:]
-    if x.stride(1) == 1:  # channels last: pixels are rows
-        pixels = x.permute(0, 2, 3, 1).reshape(len(x), height * width, -1)
-        transposed = weight.transpose(1, 2)
-        if plus is None:
-            rows = torch.bmm(pixels, transposed)
-        else:
-            rows = plus.permute(0, 2, 3, 1).flatten(1, 2).baddbmm_(pixels, transposed)
-        return rows.unflatten(1, (height, width)).permute(0, 3, 1, 2)
-    columns = x.flatten(2)
-    rows = torch.bmm(weight, columns) if plus is None else plus.flatten(2).baddbmm_(weight, columns)
-    return rows.unflatten(2, (height, width))
-
-
 class GCTBottleneck(nn.Module):
-    """Residual bottleneck with group norm (32 groups) behind a GCT; the shortcut leaves from before the GCT."""
+    """Residual bottleneck with group norm (officially 32 groups) behind a GCT; the shortcut starts before the GCT."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int = 1, dilation: int = 1, groups: int = 32) -> None:
         super().__init__()
         width = outputs // 4
         self.GCT1 = GCT(inputs)
         self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
-        self.bn1 = GroupNorm(32, width)
+        self.bn1 = GroupNorm(groups, width)
         self.conv2 = nn.Conv2d(width, width, 3, stride, dilation, dilation, bias=False)
-        self.bn2 = GroupNorm(32, width)
+        self.bn2 = GroupNorm(groups, width)
         self.conv3 = nn.Conv2d(width, outputs, 1, bias=False)
-        self.bn3 = GroupNorm(32, outputs)
+        self.bn3 = GroupNorm(groups, outputs)
         self.downsample: nn.Sequential | None = None
         if stride != 1 or inputs != outputs:
-            self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), GroupNorm(32, outputs))
+            self.downsample = nn.Sequential(
+                nn.Conv2d(inputs, outputs, 1, stride, bias=False), GroupNorm(groups, outputs)
+            )
 
-    def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor | Joined, scale: Tensor | None = None) -> Tensor:
         """N x inputs x H x W -> N x outputs x H/stride x W/stride.
 
-        scale: N x inputs x 1 x 1 that multiplies x, without a pass over it (the factor of an `IAGate`).
+        scale: N x inputs x 1 x 1 that multiplies x, without a pass over it (the factor of an `IAGate`). A `Joined`
+        needs a scale, and a layer of stride 1 that changes the number of channels.
         """
         gate = self.GCT1.gate(x, scale)
-        y = scaled_conv(x, self.conv1, gate if scale is None else gate * scale)
-        y = F.relu(self.bn1(y), inplace=True)
-        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
-        y = self.bn3(self.conv3(y))
-        if self.downsample is not None:
-            conv, norm = self.downsample
-            y += norm(conv(x) if scale is None else scaled_conv(x, cast(nn.Conv2d, conv), scale))
-        elif scale is not None:
+        inner = gate if scale is None else gate * scale
+        if isinstance(x, Joined):
+            return self._from_parts(x, inner, scale)
+        y = self.bn2.relu(self.conv2(self.bn1.relu(scaled_conv(x, self.conv1, inner))))
+        y = pointwise(y, self.conv3)
+        if self.downsample is None:
+            return self._add(y, x, scale)
+        conv = cast(nn.Conv2d, self.downsample[0])
+        return self._add_projected(y, conv(x) if scale is None else scaled_conv(x, conv, scale))
+
+    def _from_parts(self, x: Joined, inner: Tensor, scale: Tensor | None) -> Tensor:
+        if self.downsample is None or scale is None:
+            raise ValueError("a joined input needs a scale and a projecting shortcut")
+        # One product makes the first convolution and the shortcut.
+        weights = [
+            conv.weight.flatten(1) * factor.flatten(1)[:, None]
+            for conv, factor in ((self.conv1, inner), (cast(nn.Conv2d, self.downsample[0]), scale))
+        ]
+        both = x.product(torch.cat(weights, 1))
+        y, shortcut = both.split([self.conv1.out_channels, self.conv3.out_channels], 1)
+        y = self.bn2.relu(self.conv2(self.bn1.relu(y)))
+        return self._add_projected(pointwise(y, self.conv3), shortcut)
+
+    def _add(self, y: Tensor, x: Tensor, scale: Tensor | None) -> Tensor:
+        """relu(bn3(y) + x * scale)."""
+        if is_rows(y) and is_rows(x) and not torch.is_grad_enabled():
+            return affine_relu_(y, *self.bn3.line(y), x, None if scale is None else scale.flatten(1))
+        y = self.bn3(y)
+        if scale is not None:
             y.addcmul_(x, scale)
         else:
             y += x
+        return F.relu(y, inplace=True)
+
+    def _add_projected(self, y: Tensor, shortcut: Tensor) -> Tensor:
+        """relu(bn3(y) + the norm of the shortcut)."""
+        assert self.downsample is not None
+        norm = cast(GroupNorm, self.downsample[1])
+        if is_rows(y) and is_rows(shortcut) and not torch.is_grad_enabled():
+            (slope, offset), (other_slope, other_offset) = self.bn3.line(y), norm.line(shortcut)
+            return affine_relu_(y, slope, offset + other_offset, shortcut, other_slope)
+        y = self.bn3(y)
+        y += norm(shortcut)
         return F.relu(y, inplace=True)
 
 
@@ -179,7 +148,7 @@ class _Branch(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """N x inputs x H x W -> N x outputs x H x W."""
-        return F.relu(self.bn(scaled_conv(x, self.atrous_conv, self.GCT.gate(x))), inplace=True)
+        return self.bn.relu(scaled_conv(x, self.atrous_conv, self.GCT.gate(x)))
 
 
 class GCTASPP(nn.Module):
@@ -202,4 +171,5 @@ class GCTASPP(nn.Module):
         """N x inputs x H x W -> N x outputs x H x W."""
         branches = [self.aspp1(x), self.aspp2(x), self.aspp3(x), self.aspp4(x)]
         branches.append(self.global_avg_pool(x).expand(-1, -1, *x.shape[-2:]))
-        return F.relu(self.bn1(self.conv1(self.GCT(torch.cat(branches, 1)))), inplace=True)
+        x = torch.cat(branches, 1)
+        return self.bn1.relu(scaled_conv(x, self.conv1, self.GCT.gate(x)))

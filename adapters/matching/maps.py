@@ -21,6 +21,8 @@ def background_maps(maps: Tensor) -> Tensor:
     """For every slot the minimum over all other slots, elementwise; slots x ... . With one slot: the map itself."""
     if len(maps) == 1:
         return maps
+    if len(maps) == 2:
+        return maps.flip(0)
     lowest, second = torch.topk(maps, 2, dim=0, largest=False).values
     owner = maps.argmin(0)
     slot = torch.arange(len(maps), device=maps.device).reshape(-1, *[1] * (maps.ndim - 1))

@@ -25,7 +25,7 @@ def nearest_distances(query: Tensor, groups: Sequence[Tensor], half: bool = Fals
     have seen. Memory beyond the result is bounded by the block size, whatever the size of the image or the pool.
     """
     references, queries = (REFERENCES, QUERIES) if query.device.type == "cpu" else (GPU_REFERENCES, GPU_QUERIES)
-    pixels = query.flatten(1)
+    pixels = query.flatten(1).contiguous()
     squares = _squares(pixels, half)
     distances = query.new_full((len(groups), pixels.shape[1]), FAR, dtype=torch.float32)
     for slot, group in enumerate(groups):

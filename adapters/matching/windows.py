@@ -40,6 +40,8 @@ def _nested(query: Tensor, previous: Tensor, masks: Tensor, radii: Sequence[int]
     height, width, _ = query.shape
     reach = radii[-1]
     squares = query.pow(2).sum(2)
+    if not half:
+        query = -2 * query
     # Pixels outside the slot are infinitely far; so is the border, which takes part in the product only.
     theirs = torch.where(masks, previous.pow(2).sum(2), torch.inf)
     theirs = F.pad(theirs, (reach, reach), value=torch.inf)
@@ -61,13 +63,17 @@ def _nested(query: Tensor, previous: Tensor, masks: Tensor, radii: Sequence[int]
             # The windows are nested: each adds only the columns that the one before did not cover.
             for dx in [d for d in range(-radius, radius + 1) if abs(d) > covered]:
                 columns = slice(reach + dx, reach + dx + width)
-                # In half precision the order of the roundings is part of the result: the sum of squares first.
-                distance = squares[rows] + theirs[:, shifted, columns] - 2 * band[reach + dx]
+                if half:
+                    # The order of the roundings is part of the result: the sum of squares first.
+                    distance = squares[rows] + theirs[:, shifted, columns] - 2 * band[reach + dx]
+                else:
+                    # The query's own square is the same for all candidates; it joins the least.
+                    distance = theirs[:, shifted, columns] + band[reach + dx]
                 running = distance if running is None else torch.minimum(running, distance, out=running)
             covered = radius
             if running is not None and abs(dy) <= radius:
                 torch.minimum(nearest[:, rows], running, out=nearest[:, rows])
-    return best
+    return best if half else [nearest.add_(squares) for nearest in best]
 
 
 def _rows_product(query: Tensor, padded: Tensor) -> Tensor:

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
-from robust_vos_bench.adapters.cfbi import ensembler, network, preparation, protocol, references
+from robust_vos_bench.adapters.cfbi import network, preparation, protocol, references
 from robust_vos_bench.adapters.cfbi.preparation import network_size, prepare
+from robust_vos_bench.adapters.kit import slot_head
 from robust_vos_bench.adapters.matching.labels import one_hot, sample, thin
 
 from . import golden as goldens
@@ -57,10 +57,8 @@ def with_all_channels(patch: Patch) -> None:
 
 
 def with_bilinear_decoder(patch: Patch) -> None:
-    def interpolate(x: torch.Tensor, **named: Any) -> torch.Tensor:
-        return F.interpolate(x, **{**named, "mode": "bilinear"})
-
-    patch.setattr(ensembler, "F", type("Patched", (), {"interpolate": staticmethod(interpolate), "relu": F.relu}))
+    conv = slot_head.enlarged_conv
+    patch.setattr(slot_head, "enlarged_conv", lambda x, weight, size, _, plus: conv(x, weight, size, "bilinear", plus))
 
 
 def with_whole_masks_in_attention(patch: Patch) -> None:
@@ -92,14 +90,14 @@ def with_padded_depthwise(patch: Patch) -> None:
 
 
 def without_background_of_objects(patch: Patch) -> None:
-    dynamic = ensembler._dynamic
+    classified = slot_head.classified
     calls: list[int] = []
 
     def first_only(x: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:
         calls.append(0)
-        return dynamic(x, filters) * (len(calls) % 2)
+        return classified(x, filters) * (len(calls) % 2)
 
-    patch.setattr(ensembler, "_dynamic", first_only)
+    patch.setattr(slot_head, "classified", first_only)
 
 
 @pytest.mark.parametrize(
