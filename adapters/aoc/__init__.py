@@ -1,5 +1,7 @@
 """AOC-Net and RPCM: the robust video object segmentation work of Xu et al. (2022) on CFBI's matching."""
 
+from robust_vos_bench.adapters.lite import lite_entries
+
 from robust_vos_bench.models.card import ModelCard, ModelEntry, Weights
 
 _AOC_PAPER = "Xu et al., Towards Robust Video Object Segmentation with Adaptive Object Calibration, ACM MM 2022"
@@ -60,4 +62,5 @@ MODELS = [
     _aoc("aoc.base", "AOC-Net, base", "Remembers annotated frames only.", mem_every=-1),
     _rpcm("rpcm", "RPCM", "Remembers every 5th frame without its uncertain pixels.", rpa=True),
     _rpcm("rpcm.norpa", "RPCM without reliable proxy augmentation", "Remembers annotated frames only.", rpa=False),
+    *lite_entries("aoc", "AOC-Net", _AOC_PAPER),
 ]

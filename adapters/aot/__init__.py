@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from robust_vos_bench.adapters.aot.variants import VARIANTS, Variant
+from robust_vos_bench.adapters.lite import lite_entries
 
 from robust_vos_bench.models.card import ModelCard, ModelEntry, Weights
 
@@ -60,3 +61,4 @@ MODELS = [
     )
     for name, variant in VARIANTS.items()
 ]
+MODELS += lite_entries("aot", "AOT", PAPERS[False])

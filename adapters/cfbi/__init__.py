@@ -1,5 +1,7 @@
 """CFBI, CFBI+ and MobileNetV2-CFBI: matching of foreground and background, globally and in nested windows."""
 
+from robust_vos_bench.adapters.lite import lite_entries
+
 from robust_vos_bench.models.card import ModelCard, ModelEntry, Weights
 
 _URL = "https://github.com/z-x-yang/CFBI"
@@ -75,4 +77,5 @@ MODELS = [
         "robust_vos_bench.adapters.cfbi.model:CFBIAdapter",
         options={"variant": "mobilenetv2"},
     ),
+    *lite_entries("cfbi", "CFBI", _CFBI),
 ]

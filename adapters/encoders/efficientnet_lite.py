@@ -147,6 +147,23 @@ def folded(network: EfficientNetLite0) -> EfficientNetLite0:
     return network
 
 
+def folded_trunk(blocks: int, weights: Path | None | str = "none") -> EfficientNetLite0:
+    """The first `blocks` blocks without the head, batch norms folded, every parameter trainable.
+
+    weights: None for the installed ImageNet weights, a file, or "none" for initial values. The parameters left are
+    `_conv_stem.*` and `_blocks.*`, convolutions with biases; only `features` may be called.
+    """
+    if weights == "none":
+        network = EfficientNetLite0()
+    else:
+        network = pretrained(None if weights is None else Path(weights))
+    network = folded(network.eval())
+    network._blocks = network._blocks[:blocks]
+    for name in ("_conv_head", "_bn1", "_fc"):
+        delattr(network, name)
+    return network.requires_grad_(True)
+
+
 def _fold(convolution: SameConv, norm: nn.BatchNorm2d) -> None:
     mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
     with torch.no_grad():

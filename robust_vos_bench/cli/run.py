@@ -192,7 +192,7 @@ def resolve_models(
     names: Sequence[str], checkpoints: Sequence[str], options: Sequence[str], to_plan: bool = False
 ) -> list[ModelSpec]:
     """One spec a name, with the checkpoint and options that are meant for it; to_plan: weights may be absent."""
-    from robust_vos_bench.models import find_entry, parse_options
+    from robust_vos_bench.models import choose, parse_options
     from robust_vos_bench.runs.build import build_model
 
     files: dict[str, str] = {}
@@ -218,7 +218,11 @@ def resolve_models(
                 own.append(option)
             else:
                 raise UsageError(f"--option {option!r}: with several models write MODEL:NAME=VALUE")
-        specs.append(build_model(name, files.get(name), parse_options(find_entry(name), own), to_plan))
+        choice = choose(name, files.get(name))
+        if choice.instead:
+            click.echo(choice.instead, err=True)
+        chosen = choice.entry.name if choice.instead else name
+        specs.append(build_model(chosen, files.get(name), parse_options(choice.entry, own), to_plan))
     return specs
 
 

@@ -5,7 +5,7 @@ from robust_vos_bench.models.card import ModelCard, ModelEntry, Weights
 from robust_vos_bench.models.contract import check_mask, segment_checked
 from robust_vos_bench.models.describe import describe_models
 from robust_vos_bench.models.options import parse_options
-from robust_vos_bench.models.registry import entries, find_entry, load_adapter
+from robust_vos_bench.models.registry import choose, entries, find_entry, load_adapter
 
 __all__ = [
     "Checkpoint",
@@ -15,6 +15,7 @@ __all__ = [
     "VOSAdapter",
     "Weights",
     "check_mask",
+    "choose",
     "describe_models",
     "entries",
     "find_entry",

@@ -32,8 +32,17 @@ def search_folders(family: str) -> list[Path]:
     return folders
 
 
+def packaged_folder() -> Path:
+    """Where the weights lie that are part of this package: those of the lite reference models."""
+    from robust_vos_bench import adapters
+
+    return Path(adapters.__path__[0]) / "weights"
+
+
 def find_checkpoint(card: ModelCard, given: str | Path | None) -> Path | str | None:
-    """The file to load: the given one, "random", the first official file found, or None where none is needed.
+    """The file to load: the given one, "random", the first file of the card found, or None where none is needed.
+
+    Files that are part of this package come first, then `search_folders`.
 
     Raises WeightsError (exit code 4) that says where the authors publish the file and where to put it.
     """
@@ -47,7 +56,7 @@ def find_checkpoint(card: ModelCard, given: str | Path | None) -> Path | str | N
     if not card.weights:
         return None
     folders = search_folders(card.family)
-    for folder in folders:
+    for folder in (packaged_folder(), *folders):
         for weights in card.weights:
             if (folder / weights.file).is_file():
                 return folder / weights.file
@@ -57,6 +66,15 @@ def find_checkpoint(card: ModelCard, given: str | Path | None) -> Path | str | N
     lines.append("Models that run without weights: `rvos-bench list models --ready`.")
     lines.append("--checkpoint random runs deterministic untrained weights, for smoke tests only.")
     raise WeightsError("\n".join(lines))
+
+
+def have_weights(card: ModelCard) -> bool:
+    """Whether the model would load here without being given a checkpoint."""
+    try:
+        find_checkpoint(card, None)
+    except WeightsError:
+        return False
+    return True
 
 
 def sha256_of(path: Path) -> str:

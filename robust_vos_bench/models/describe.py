@@ -9,7 +9,7 @@ from typing import Any
 from robust_vos_bench.errors import WeightsError
 from robust_vos_bench.models.card import ModelCard, ModelEntry
 from robust_vos_bench.models.checkpoint import find_checkpoint
-from robust_vos_bench.models.registry import entries
+from robust_vos_bench.models.registry import choose, entries
 
 EXTRA_MODULES = {"cutie": "cutie", "sam2": "sam2", "video": "av", "ray": "ray"}
 """The module whose presence shows that an extra is installed."""
@@ -19,7 +19,8 @@ def describe_models() -> list[dict[str, Any]]:
     """One row a model, by name: name, title, license, weights (official files), ready, why_not, aliases, extra.
 
     `ready` is true where the model would load here and now: no weights needed or an official file found, and the
-    extra it needs installed. torch is not imported.
+    extra it needs installed. Where a bare family name runs the lite model instead, `why_not` says so. torch is not
+    imported.
     """
     return [describe(entry) for _, entry in sorted(entries().items())]
 
@@ -28,6 +29,9 @@ def describe(entry: ModelEntry) -> dict[str, Any]:
     """The row of one model."""
     card = entry.card
     reason = _why_not(card)
+    stands_for = choose(entry.name).entry.name
+    if stands_for != entry.name:
+        reason += f"; --model {entry.name} runs {stands_for}"
     return {
         "name": card.name,
         "title": card.title,

@@ -8,6 +8,8 @@ import importlib.util
 import inspect
 import pkgutil
 import sys
+import warnings
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import Any
 from robust_vos_bench.errors import ContractError, RvosError, UsageError, unknown
 from robust_vos_bench.models.adapter import VOSAdapter
 from robust_vos_bench.models.card import ModelCard, ModelEntry
-from robust_vos_bench.models.checkpoint import find_checkpoint
+from robust_vos_bench.models.checkpoint import find_checkpoint, have_weights
 from robust_vos_bench.models.options import REQUIRED, adapter_class, class_options, unknown_option
 from robust_vos_bench.models.random_state import random_state_kept
 
@@ -118,14 +120,46 @@ def _entry_from_file(spec: str) -> ModelEntry:
     return ModelEntry(card_of(found), f"{module_name}:{class_name}")
 
 
+@dataclass(frozen=True)
+class Choice:
+    """The model that a name stands for here and now."""
+
+    entry: ModelEntry
+    instead: str = ""
+    """One line for the user where a bare family name stands for the family's lite model; otherwise empty."""
+
+
+def choose(name: str, checkpoint: str | Path | None = None) -> Choice:
+    """The model of a name: its own, or, for a bare family name, perhaps the family's lite reference model.
+
+    That is so where no checkpoint is given, no weights of the family's default variant are found, and those of the
+    lite model are part of this installation. Raises UsageError for an unknown name.
+    """
+    entry = find_entry(name)
+    if checkpoint is not None or name != entry.card.family or have_weights(entry.card):
+        return Choice(entry)
+    lite = builtin_entries().get(f"{name}.lite")
+    if lite is None or not have_weights(lite.card):
+        return Choice(entry)
+    line = (
+        f"--model {name}: no weights of {entry.card.title or entry.name} found, so this runs {lite.name}, our reduced "
+        "reference model; --checkpoint FILE runs the paper's"
+    )
+    return Choice(lite, line)
+
+
 def load_adapter(name: str, checkpoint: str | Path | None = None, device: str = "auto", **options: Any) -> VOSAdapter:
     """Build a model ready to segment.
 
     name: as `rvos-bench list models` prints it, or `file.py:Class`. checkpoint: a file, "random" for deterministic
     recipe weights, or None to look in the usual places. device: "auto", "cpu", "cuda", "cuda:1".
+    A bare family name may stand for the family's lite model (see `choose`); a UserWarning says so.
     Raises UsageError, WeightsError, MissingExtraError.
     """
-    entry = find_entry(name)
+    choice = choose(name, checkpoint)
+    if choice.instead:
+        warnings.warn(choice.instead, stacklevel=2)
+    entry = choice.entry
     found = find_checkpoint(entry.card, checkpoint)
     made_of = adapter_class(entry)
     known = class_options(made_of)

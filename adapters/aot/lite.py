@@ -1,0 +1,247 @@
+"""AOT at reduced width on a light encoder: ours, not the paper's network, and not loadable from its checkpoints.
+
+Kept from the paper: an identity bank in which all objects share one map, long short-term transformer layers
+(self-attention, attention to the remembered frames, attention to a 15 x 15 window of the frame before, both at stride
+16), decoding of all objects in one pass. Changed: 128 channels instead of 256, two layers, a narrower pyramid.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from robust_vos_bench.adapters.aot.attention import Grid, global_attention, window_attention
+from robust_vos_bench.adapters.aot.memory import Bank, Current, Fused
+from robust_vos_bench.adapters.aot.transformer import HEADS, AOTLayer, sine_positions
+from robust_vos_bench.adapters.lite.cells import one_hot
+from robust_vos_bench.adapters.lite.network import DISTINCT, LiteNetwork
+from robust_vos_bench.adapters.lite.trunk import WIDTHS, Maps, Trunk, enlarged
+from torch import Tensor, nn
+
+CHANNELS, HIDDEN, LAYERS = 128, 384, 2
+IDENTITIES = DISTINCT
+"""Objects one memory can tell apart, background not counted."""
+STRIDE = 16
+
+
+def split(tokens: Tensor) -> Tensor:
+    """B x N x C -> (B heads) x N x C / heads."""
+    return tokens.unflatten(2, (HEADS, -1)).transpose(1, 2).flatten(0, 1)
+
+
+def join(tokens: Tensor) -> Tensor:
+    """(B heads) x N x d -> B x N x (heads d)."""
+    return tokens.unflatten(0, (-1, HEADS)).transpose(1, 2).flatten(2)
+
+
+class Layer(AOTLayer):
+    """The paper's layer over batches."""
+
+    def fuse(self, current: Current, identity: Tensor) -> Fused:
+        """What frames leave in memory once their masks are known; identity: B x N x C."""
+        return Fused(current.key, split(self.linear_V(current.value + identity)))
+
+    def propagate(
+        self, x: Tensor, positions: Tensor, grid: Grid, bank: Bank | None, number: int, identity: Tensor | None
+    ) -> tuple[Tensor, Current]:
+        """Tokens B x N x C -> (tokens, what to remember). bank None: the frame, with its identity, is its own memory.
+
+        number: which layer this is.
+        """
+        own, u = self.self_attn, self.norm1(x)
+        query, key = split(own.linear_Q(u + positions)), split(own.linear_K(u + positions))
+        x = x + own.projection(join(global_attention(query, key, split(own.linear_V(u)))))
+        u = self.norm2(x)
+        query = split(self.linear_Q(u)).contiguous()
+        current = Current(query, u)
+        if bank is None:
+            assert identity is not None
+            long = short = self.fuse(current, identity)
+        else:
+            memory = bank.layers[number]
+            long, short = memory.long, memory.short
+        far = self.long_term_attn.projection(join(global_attention(query, long.key, long.value)))
+        x = x + far + self._window(query, short, grid)
+        y = self.linear1(self.norm3(x)).transpose(1, 2).unflatten(2, (grid.height, grid.width))
+        y = self.activation.conv(F.gelu(self.activation.gn(y.contiguous())))
+        return x + self.linear2(y.flatten(2).transpose(1, 2)), current
+
+    def _window(self, query: Tensor, memory: Fused, grid: Grid) -> Tensor:
+        near = self.short_term_attn
+        clips = len(query) // HEADS
+        weight = near.relative_emb_k.weight.view(HEADS, -1, query.shape[2]).repeat(clips, 1, 1)
+        assert near.relative_emb_k.bias is not None
+        bias = torch.baddbmm(
+            near.relative_emb_k.bias.view(HEADS, 1, -1).repeat(clips, 1, 1), query, weight.transpose(1, 2)
+        )
+        values = near.relative_emb_v.transpose(1, 2).repeat(clips, 1, 1)
+        found: Tensor = near.projection(join(window_attention(query, memory.key, memory.value, bias, grid, values)))
+        return found
+
+
+class Pyramid(nn.Module):
+    """From stride 16 to stride 4 over the encoder's maps."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv_in = _step(inputs, 96, 1)
+        self.conv_16x = _step(96, 96, 3)
+        self.conv_8x = _step(96, 64, 3)
+        self.conv_4x = _step(64, 48, 3)
+        self.conv_last = _step(48, 48, 3)
+        self.adapter_16x = nn.Conv2d(WIDTHS[2], 96, 1)
+        self.adapter_8x = nn.Conv2d(WIDTHS[1], 96, 1)
+        self.adapter_4x = nn.Conv2d(WIDTHS[0], 64, 1)
+        self.conv_out = nn.Conv2d(48, outputs, 1)
+
+    def forward(self, x: Tensor, maps: Maps) -> Tensor:
+        """B x C at stride 16 -> logits of all identities at stride 4."""
+        x = F.relu(self.conv_in(x))
+        x = F.relu(self.conv_16x(self.adapter_16x(maps.s16) + x))
+        x = F.relu(self.conv_8x(self.adapter_8x(maps.s8) + enlarged(x, maps.s8)))
+        x = F.relu(self.conv_4x(self.adapter_4x(maps.s4) + enlarged(x, maps.s4)))
+        return self.conv_out(F.relu(self.conv_last(x) + x))  # type: ignore[no-any-return]
+
+
+def _step(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2), nn.GroupNorm(8, outputs))
+
+
+class Encoded(NamedTuple):
+    """What the network keeps of frames alone."""
+
+    maps: Maps
+    tokens: Tensor
+    """B x N x 128, raster order at stride 16."""
+    grid: Grid
+
+
+@dataclass
+class Remembered:
+    """Memory of one group of at most ten objects."""
+
+    bank: Bank
+    currents: list[Current] = field(default_factory=list)
+    """Of the frame matched last, until its labels are known."""
+
+
+@dataclass
+class Groups:
+    """Memory of a video (or of a batch of clips); group g holds slots 10 g + 1 .. 10 g + 10."""
+
+    limit: int | None
+    identities: Tensor | None = None
+    """For training: the identity of each slot of the only group, so that all of them are learnt."""
+    groups: list[Remembered] = field(default_factory=list)
+
+
+class AOTLite(LiteNetwork):
+    """The network of `aot.lite`."""
+
+    keeps_predictions = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = Trunk()
+        self.encoder_projector = nn.Conv2d(WIDTHS[2], CHANNELS, 1)
+        self.layers = nn.ModuleList(Layer(CHANNELS, HIDDEN) for _ in range(LAYERS))
+        self.decoder_norms = nn.ModuleList(nn.LayerNorm(CHANNELS) for _ in range(LAYERS))
+        self.decoder = Pyramid(CHANNELS * (LAYERS + 1), IDENTITIES + 1)
+        self.patch_wise_id_bank = nn.Conv2d(IDENTITIES + 1, CHANNELS, STRIDE + 1, STRIDE, STRIDE // 2)
+        nn.init.orthogonal_(self.patch_wise_id_bank.weight.view(CHANNELS, -1), gain=STRIDE**-2 * 8)
+
+    def describe(self, maps: Maps) -> Encoded:
+        """See the base class."""
+        projected = self.encoder_projector(maps.s16)
+        tokens = projected.flatten(2).transpose(1, 2).contiguous()
+        return Encoded(Maps(*(m.contiguous() for m in maps)), tokens, Grid(*projected.shape[-2:]))
+
+    def part(self, features: Encoded, chosen: slice) -> Encoded:
+        """See the base class."""
+        return Encoded(Maps(*(m[chosen] for m in features.maps)), features.tokens[chosen], features.grid)
+
+    def memory(self, limit: int | None = None) -> Groups:
+        """See the base class."""
+        return Groups(limit)
+
+    def disguise(self, memory: Groups, identities: Tensor) -> None:
+        """See the base class."""
+        memory.identities = identities
+
+    def segment(self, features: Encoded, memory: Groups, slots: int) -> Tensor:
+        """See the base class."""
+        found = []
+        for group in memory.groups:
+            outputs, group.currents = self._through(features, group.bank, None)
+            height, width = features.grid.height, features.grid.width
+            x = torch.cat(outputs, 2).transpose(1, 2).unflatten(2, (height, width))
+            found.append(self.decoder(x.contiguous(), features.maps))
+        if len(found) == 1:
+            logits: Tensor = found[0]
+            if memory.identities is None:
+                return logits[:, :slots]
+            return logits.gather(1, memory.identities[:, :, None, None].expand(-1, -1, *logits.shape[-2:]))
+        return merged(found, slots)
+
+    def remember(
+        self,
+        features: Encoded,
+        memory: Groups,
+        labels: Tensor,
+        slots: int,
+        reference: bool,
+        given: bool,
+        uncertain: Tensor | None = None,
+    ) -> None:
+        """See the base class."""
+        needed = max(1, -(-(slots - 1) // IDENTITIES))
+        while len(memory.groups) < needed:
+            memory.groups.append(Remembered(Bank(1, 1, memory.limit)))
+        for g, group in enumerate(memory.groups):
+            identity = self._identify(labels, memory, slots, g)
+            if given or not group.currents:
+                # a frame whose masks were given is its own memory, whatever it was matched with before
+                _, group.currents = self._through(features, None, identity)
+            fused = [layer.fuse(current, identity) for layer, current in zip(self.layers, group.currents)]  # type: ignore[operator]
+            if given:
+                group.bank.refer(fused)
+            else:
+                group.bank.gap = 0 if reference else 1 << 30
+                group.bank.update(fused)
+
+    def _identify(self, labels: Tensor, memory: Groups, slots: int, number: int) -> Tensor:
+        """Labels B x H x W -> identity embedding B x N x C of one group; other groups' objects are background."""
+        if memory.identities is not None:
+            hot = one_hot(labels, slots)
+            shaped = hot.new_zeros(len(hot), IDENTITIES + 1, *hot.shape[2:])
+            index = memory.identities[:, :, None, None].expand(-1, -1, *hot.shape[2:])
+            hot = shaped.scatter(1, index, hot)
+        else:
+            first = number * IDENTITIES
+            inside = (labels > first) & (labels <= first + IDENTITIES)
+            known = torch.where(inside | (labels > slots), labels - first, 0)
+            hot = one_hot(known, IDENTITIES + 1)
+        return self.patch_wise_id_bank(hot).flatten(2).transpose(1, 2)  # type: ignore[no-any-return]
+
+    def _through(
+        self, features: Encoded, bank: Bank | None, identity: Tensor | None
+    ) -> tuple[list[Tensor], list[Current]]:
+        grid = features.grid
+        positions = sine_positions(grid.height, grid.width, features.tokens.device, CHANNELS)
+        x = features.tokens
+        outputs, currents = [x], []
+        for number, (layer, norm) in enumerate(zip(self.layers, self.decoder_norms)):
+            x, current = layer.propagate(x, positions, grid, bank, number, identity)  # type: ignore[operator]
+            outputs.append(norm(x))
+            currents.append(current)
+        return outputs, currents
+
+
+def merged(logits: list[Tensor], slots: int) -> Tensor:
+    """Logits of several groups of ten -> logits of all their objects: backgrounds multiplied, foregrounds in a row."""
+    chances = [torch.softmax(each.float(), 1) for each in logits]
+    background = torch.stack([each[:, 0] for each in chances]).prod(0)[:, None]
+    every = torch.cat([background, *[each[:, 1:] for each in chances]], 1)
+    return torch.logit(every[:, :slots].clamp(1e-5, 1 - 1e-5))

@@ -1,0 +1,83 @@
+"""A network over a clip in closed loop: what it predicted for one frame is what it knows at the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from robust_vos_bench.adapters.lite.network import LiteNetwork, full
+from torch import Tensor
+
+from training.clips import Clips
+from training.losses import only_valid
+
+Step = Callable[[Tensor, int], None]
+"""Called with the logits at full size (B x slots x S x S) and the number of every predicted frame."""
+
+
+def roll_out(
+    network: LiteNetwork,
+    clips: Clips,
+    seen: Step,
+    truth_fed: bool = False,
+    reference_at: int | None = None,
+    identities: Tensor | None = None,
+) -> None:
+    """Segment frames 1.. of the clips from the labels of frame 0.
+
+    truth_fed: remember the true labels of every frame instead of the predicted ones (the first steps of training).
+    reference_at: a predicted frame that is also kept as a reference, by networks that do so. identities: B x slots,
+    under which networks that tell objects apart by identities shall know them.
+    """
+    batch, length, _, side, _ = clips.frames.shape
+    together = clips.frames.transpose(0, 1).flatten(0, 1)
+    features = network.encode(together)
+    memory = network.memory()
+    if identities is not None:
+        network.disguise(memory, identities)
+    for t in range(length):
+        current = network.part(features, slice(t * batch, (t + 1) * batch))
+        labels = clips.labels[:, t]
+        if t:
+            logits = only_valid(full(network.segment(current, memory, clips.slots), (side, side)), clips.valid)
+            seen(logits, t)
+            if not truth_fed:
+                labels = logits.detach().argmax(1)
+        if t < length - 1:
+            keep = t == reference_at and network.keeps_predictions
+            network.remember(current, memory, labels, clips.slots, keep, t == 0)
+
+
+@torch.no_grad()
+def closed_loop_jaccard(network: LiteNetwork, clips: Clips) -> list[float]:
+    """J of every object that is asked for, its mean over the frames after the first on which it is to be seen."""
+    sums, counts = torch.zeros(2, *clips.valid.shape)
+
+    def seen(logits: Tensor, t: int) -> None:
+        _add_jaccard(logits.argmax(1), clips.labels[:, t], sums, counts)
+
+    roll_out(network, clips, seen)
+    return _means(sums, counts, clips.valid)
+
+
+def static_jaccard(clips: Clips) -> list[float]:
+    """The same for a model that repeats the first mask."""
+    sums, counts = torch.zeros(2, *clips.valid.shape)
+    for t in range(1, clips.labels.shape[1]):
+        _add_jaccard(clips.labels[:, 0], clips.labels[:, t], sums, counts)
+    return _means(sums, counts, clips.valid)
+
+
+def _add_jaccard(found: Tensor, truth: Tensor, sums: Tensor, counts: Tensor) -> None:
+    for slot in range(1, sums.shape[1]):
+        mine, theirs = found == slot, truth == slot
+        there = theirs.any(-1).any(-1).cpu()
+        both, either = (mine & theirs).sum((1, 2)), (mine | theirs).sum((1, 2))
+        sums[:, slot] += torch.where(there, (both / either.clamp_min(1)).cpu(), 0.0)
+        counts[:, slot] += there
+
+
+def _means(sums: Tensor, counts: Tensor, valid: Tensor) -> list[float]:
+    wanted = valid.cpu() & (counts > 0)
+    wanted[:, 0] = False
+    return [float(v) for v in (sums / counts.clamp_min(1))[wanted]]
