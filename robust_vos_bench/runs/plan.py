@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from robust_vos_bench.conditions import Condition
@@ -71,6 +72,11 @@ class Plan:
             }
         )
 
+    @cached_property
+    def _facts(self) -> dict[str, dict[str, Any]]:
+        """Condition label -> its fields; a key is made for every unit of a run, three times."""
+        return {condition.label: condition.to_dict() for condition in self.conditions}
+
     def key(self, model: int, condition: Condition, video: str) -> str:
         """Digest of everything that the scores of one unit depend on."""
         record = self.models[model].record
@@ -82,7 +88,7 @@ class Plan:
                 "weights": record.weights_sha256,
                 "data": self.fingerprints[video],
                 "dataset": self.dataset.name,
-                "condition": condition.to_dict(),
+                "condition": self._facts[condition.label],
                 "corruption": self.condition_fingerprints[condition.label],
                 "protocol": [self.protocol, self.protocol_version],
             }

@@ -102,7 +102,9 @@ class RayEngine:
             # Tasks without a GPU keep the devices they see; Ray's future default, and silent about it.
             with environment({"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}):
                 try:
-                    ray.init(address=address, log_to_driver=False, configure_logging=False, include_dashboard=False)
+                    # "local" starts one; without an address Ray would join whatever was started here before.
+                    where = address or "local"
+                    ray.init(address=where, log_to_driver=False, configure_logging=False, include_dashboard=False)
                 except (ConnectionError, ValueError, RuntimeError) as error:
                     raise DataError(f"no Ray cluster at {address!r}: {error}") from error
 

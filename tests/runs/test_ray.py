@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
+import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from robust_vos_bench.runs.store import RunStore
 
 MODELS = Path(__file__).with_name("models.py")
 Rvos = Callable[..., subprocess.CompletedProcess[str]]
@@ -62,3 +72,105 @@ def test_a_unit_that_kills_its_process_is_a_failed_cell(clips: Path, tmp_path: P
     done = on_cluster(clips, tmp_path / "out", tmp_path, "Dies")
     assert done.returncode == 3, done.stderr
     assert "lost 3 times" in done.stderr
+
+
+@pytest.fixture
+def blind_cluster(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A head that sees the clips and a node on which an empty folder lies over them; yields its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    ray = [sys.executable, "-m", "ray.scripts.scripts", "start", "--num-cpus=1", "--block", "--disable-usage-stats"]
+    head = [*ray, "--head", f"--port={port}", "--include-dashboard=false"]
+    node = [*ray, f"--address=127.0.0.1:{port}"]
+    blind = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs tmpfs "$0" && exec "$@"', str(clips)]
+    if subprocess.run([*blind, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("hiding a folder from a process needs privileges that are not given here")
+    started = []
+    short = tempfile.mkdtemp(prefix="rv-")  # Ray's sockets lie in it, and their names must be short
+    monkeypatch.setenv("RAY_TMPDIR", short)
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    with (tmp_path / "ray.log").open("wb") as log:
+        try:
+            for number, words in enumerate((head, [*blind, *node])):
+                env = {**os.environ, "RVOS_BENCH_CACHE": str(tmp_path / f"cache{number}"), "OMP_NUM_THREADS": "1"}
+                process = subprocess.Popen(words, env=env, stdout=log, stderr=log, start_new_session=True)
+                started.append(process)
+                wait_for_start(tmp_path / "ray.log", number + 1)
+            yield f"127.0.0.1:{port}"
+        finally:
+            for process in reversed(started):
+                process.terminate()
+            for process in started:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(20)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+            shutil.rmtree(short, ignore_errors=True)
+
+
+def wait_for_start(log: Path, count: int) -> None:
+    for _ in range(900):
+        if log.read_text(errors="replace").count("Ray runtime started") >= count:
+            return
+        time.sleep(0.1)
+    pytest.fail(log.read_text(errors="replace")[-2000:])
+
+
+def test_nodes_that_do_not_see_the_data_get_it(blind_cluster: str, clips: Path, tmp_path: Path, rvos: Rvos) -> None:
+    grid = ["--model", f"{MODELS}:Sleeps", "--option", "fps=8", "--dataset", "folder", "--data-root", clips]
+    grid += ["--corruption", "salt_and_pepper,pixelate", "--severity", 3]
+    alone = rvos("run", *grid, "--output", tmp_path / "alone", "--workers", 2)
+    assert alone.returncode == 0, alone.stderr
+    cluster = ["--engine", "ray", "--ray-address", blind_cluster]
+    refused = rvos("run", *grid, *cluster, "--output", tmp_path / "refused", "--ship-data", "never")
+    assert refused.returncode == 4 and refused.stderr.count("cannot read the data") == 1, refused.stderr
+    done = rvos("run", *grid, *cluster, "--output", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "scores.csv").read_bytes() == (tmp_path / "alone" / "scores.csv").read_bytes()
+    # The blind node worked too, on whole videos under the hash of their bytes.
+    shipped = [p for p in (tmp_path / "cache1" / "shipped").iterdir() if not p.name.startswith(".")]
+    assert shipped and all(len(p.name) == 64 and (p / "JPEGImages").is_dir() for p in shipped)
+    assert not (tmp_path / "cache0" / "shipped").exists()
+    subset = tmp_path / "masks"
+    masks = rvos("run", *grid, *cluster, "--output", subset, "--save-masks")
+    assert masks.returncode == 0, masks.stderr  # all nodes see the run directory here
+    assert len(list(subset.glob("masks/sleeps_fps_8_/*/*/*.png"))) == 3 * 18
+
+
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c(clips: Path, tmp_path: Path, rvos: Rvos, launch: Callable[..., Any], presses: int) -> None:
+    fps = "fps=4" if presses == 1 else "fps=0.1"
+    grid = ["--model", f"{MODELS}:Sleeps", "--option", fps, "--dataset", "folder", "--data-root", clips]
+    grid += ["--corruption", "salt_and_pepper,pixelate", "--severity", 3]
+    out = tmp_path / "out"
+    running = launch("run", *grid, "--output", out, "--engine", "ray")
+    wanted = "cells/*/*.jsonl" if presses == 1 else "log.jsonl"
+    while running.poll() is None and not list(out.glob(wanted)):
+        time.sleep(0.05)
+    time.sleep(0 if presses == 1 else 8)
+    start = time.monotonic()
+    for _ in range(presses):
+        os.killpg(running.pid, signal.SIGINT)  # a terminal sends it to every process
+        time.sleep(0.5)
+    _, stderr = running.communicate(timeout=100)
+    assert running.returncode == 130, stderr
+    manifest = RunStore(out).manifest()
+    assert manifest is not None and manifest.status == "interrupted" and manifest.units.failed == 0
+    if presses == 1:
+        assert 0 < manifest.units.ok < 9
+        assert rvos("run", *grid, "--output", out, "--workers", 2).returncode == 0
+    else:
+        assert time.monotonic() - start < 25, stderr  # a video takes a minute
+        assert manifest.units.ok == 0
+
+
+def test_a_driver_that_leaves_leaves_its_environment(clips: Path, tmp_path: Path) -> None:
+    program = (
+        "import os, sys; from robust_vos_bench.runs.ray_engine import RayEngine; import ray\n"
+        "before = dict(os.environ); engine = RayEngine(); engine.close()\n"
+        "changed = {k for k in before.keys() | os.environ.keys() if before.get(k) != os.environ.get(k)}\n"
+        "assert 'RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO' not in os.environ and not ray.is_initialized(), changed\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,165 @@
+"""How the engine scales: frames a second on 1 and 2 local workers and on 1, 2 and 4 Ray nodes. Prints Markdown rows.
+
+    python benchmarks/scaling.py --fps 20,60,200 [--engine local,ray]
+
+The model sleeps like a GPU of so many frames a second (`benchmarks/sleeping.py`), on clips of 70 frames of 64 x 64: the
+engine is measured, not the cores. Ray nodes are raylets of one CPU each on this machine (`ray.cluster_utils.Cluster`).
+Throughput counts from the moment every worker has done its first unit, to the last unit. Run it on an idle machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+FRAMES, SIDE = 70, 64
+SECONDS = 20.0
+"""Of work for every worker."""
+MODEL = Path(__file__).with_name("sleeping.py")
+
+
+def write_clips(root: Path, videos: int) -> None:
+    """A folder data set of small clips with one moving object."""
+    rng = np.random.default_rng(0)
+    for video in range(videos):
+        images, masks = root / "JPEGImages" / f"v{video:03}", root / "Annotations" / f"v{video:03}"
+        images.mkdir(parents=True)
+        masks.mkdir(parents=True)
+        base = rng.integers(0, 255, (SIDE, SIDE, 3), dtype=np.uint8)
+        for t in range(FRAMES):
+            mask = np.zeros((SIDE, SIDE), np.uint8)
+            mask[10:40, 4 + t // 4 : 30 + t // 4] = 1
+            Image.fromarray(np.roll(base, t, axis=1)).save(images / f"{t:05}.jpg")
+            Image.fromarray(mask).save(masks / f"{t:05}.png")
+
+
+def run(fps: float, engine: str, workers: int) -> dict[str, float]:
+    """One run in this process: throughput, and where the time of a unit went."""
+    from robust_vos_bench.conditions import select
+    from robust_vos_bench.datasets import open_dataset
+    from robust_vos_bench.runs.build import build_model, build_plan
+    from robust_vos_bench.runs.execute import Engine, LocalEngine
+    from robust_vos_bench.runs.ledger import Ledger
+    from robust_vos_bench.runs.records import UnitRecord
+    from robust_vos_bench.runs.run import Listener, run_plan
+
+    class Clock(Listener):
+        """Notes when each unit was on disk."""
+
+        def __init__(self) -> None:
+            self.times: list[float] = []
+            self.records: list[UnitRecord] = []
+
+        def unit(self, record: UnitRecord) -> None:
+            self.times.append(time.perf_counter())
+            self.records.append(record)
+
+    units = workers * max(4, round(SECONDS / (FRAMES / fps)))
+    writing: list[float] = []
+
+    def timed(carry_out: Engine) -> Callable[..., None]:
+        class Timed(Ledger):
+            """Notes how long writing a unit takes."""
+
+            def __call__(self, result: Any) -> None:
+                start = time.perf_counter()
+                super().__call__(result)
+                writing.append(time.perf_counter() - start)
+
+        def call(plan: Any, groups: Any, ledger: Ledger) -> None:
+            carry_out(plan, groups, Timed(ledger.store, ledger._on_unit, ledger.stop))
+
+        return call
+
+    with tempfile.TemporaryDirectory() as folder:
+        clips = Path(folder) / "clips"
+        write_clips(clips, units // 2)
+        conditions, info = select(["pixelate"], [3])
+        data = open_dataset("folder", clips)
+        plan = build_plan([build_model(f"{MODEL}:Sleeping", options={"fps": fps})], data, conditions, info)
+        clock = Clock()
+        busy = time.process_time()
+        if engine == "local":
+            run_plan(plan, Path(folder) / "out", ["cpu"] * workers, clock, engine=timed(LocalEngine(["cpu"] * workers)))
+        else:
+            with_ray(
+                workers,
+                lambda ray_engine: run_plan(plan, Path(folder) / "out", ["cpu"], clock, engine=timed(ray_engine)),
+            )
+        busy = time.process_time() - busy
+    warm = workers if workers > 1 or engine == "ray" else 1
+    after = clock.records[warm:]
+    seconds = clock.times[-1] - clock.times[warm - 1]
+    each = sum(r.seconds_model + r.seconds_frames + r.seconds_score for r in after) / len(after)
+    return {
+        "units": len(clock.records),
+        "frames_a_second": sum(r.frames for r in after) / seconds,
+        "unit_seconds": each,
+        "beside_ms": 1000 * sum(r.seconds_frames + r.seconds_score for r in after) / len(after) / FRAMES,
+        "write_ms": 1000 * sum(writing) / len(writing),
+        "driver_cpu_ms": 1000 * busy / len(clock.records),
+    }
+
+
+def with_ray(nodes: int, work: Callable[[Any], Any]) -> None:
+    """Do something with an engine on a cluster of so many nodes."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    from robust_vos_bench.runs.ray_engine import RayEngine
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    for _ in range(nodes - 1):
+        cluster.add_node(num_cpus=1)
+    ray.init(address=cluster.address, log_to_driver=False)
+    try:
+        work(RayEngine())
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
+def main() -> None:
+    """Every case in a process of its own; a Markdown row each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fps", default="20,60,200")
+    parser.add_argument("--engine", default="local,ray")
+    parser.add_argument("--case", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    if given.case:
+        fps, engine, workers = given.case.split(",")
+        print(json.dumps(run(float(fps), engine, int(workers))))
+        return
+    print("| engine | workers | model, fps | frames / s | efficiency | unit, s | beside it, ms a frame | write, ms |")
+    print("|:--|--:|--:|--:|--:|--:|--:|--:|")
+    for fps in given.fps.split(","):
+        for engine in given.engine.split(","):
+            alone = 0.0
+            for workers in (1, 2) if engine == "local" else (1, 2, 4):
+                words = [sys.executable, __file__, "--case", f"{fps},{engine},{workers}"]
+                done = subprocess.run(words, check=True, capture_output=True, text=True)
+                found = json.loads(done.stdout.splitlines()[-1])
+                alone = alone or found["frames_a_second"]
+                efficiency = found["frames_a_second"] / alone / workers
+                numbers = f"{found['frames_a_second']:.1f} | {efficiency:.2f} | {found['unit_seconds']:.3f}"
+                beside = f"{found['beside_ms']:.2f} | {found['write_ms']:.1f}"
+                print(
+                    f"| {engine} | {workers} | {fps} | {numbers} | {beside} |",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()
