@@ -80,5 +80,7 @@ def _show(found: Any) -> None:
             if len(known) > SHOWN:
                 console.print(f"{title}, best for A: " + ", ".join(f"{n} {v:+.1f}" for n, v in best))
     console.print("Videos are resampled; p is two-sided, Holm-corrected over families.")
+    if found.note:
+        console.print(found.note)
     if caution(found.videos):
         console.print(caution(found.videos))

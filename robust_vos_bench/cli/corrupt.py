@@ -22,7 +22,7 @@ from robust_vos_bench.cli.options import (
     output_option,
     workers_option,
 )
-from robust_vos_bench.errors import DataError, IncompleteError, UsageError
+from robust_vos_bench.errors import DataError, IncompleteError, MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     from robust_vos_bench.conditions import Condition
@@ -125,8 +125,11 @@ def _finish(report: SplitReport, as_json: bool) -> None:
     if report.failed:
         kinds = Counter(type(outcome.error) for outcome in report.failed)
         text = f"{len(report.failed)} videos could not be written (see above); the same command tries them again"
-        if not report.written and not report.kept and len(kinds) == 1 and issubclass(next(iter(kinds)), DataError):
-            raise DataError(text)
+        if not report.written and not report.kept and len(kinds) == 1:
+            if issubclass(next(iter(kinds)), MissingExtraError):
+                raise MissingExtraError(str(report.failed[0].error))
+            if issubclass(next(iter(kinds)), DataError):
+                raise DataError(text)
         raise IncompleteError(text)
 
 

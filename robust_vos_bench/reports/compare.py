@@ -42,6 +42,8 @@ class Comparison:
     """(corruption, A - B), most in favour of B first."""
     by_video: tuple[tuple[str, float], ...] = field(default=())
     """(video, A - B of mPC), most in favour of B first."""
+    note: str = ""
+    """What could not be checked."""
 
 
 def find_results(source: str) -> list[Result]:
@@ -84,7 +86,7 @@ def compare(a: Result, b: Result, draws: int = 10_000, seed: int = 0) -> Compari
 
     Raises UsageError where they share nothing or were made with other data, protocol or corruption versions.
     """
-    check_same([_narrow(a, b), _narrow(b, a)])
+    check_same([_narrow(a, b), _narrow(b, a)], "be compared")
     left, right = _narrow(a, b), _narrow(b, a)
     if left.model == right.model:
         left, right = _renamed(left, "A"), _renamed(right, "B")
@@ -108,6 +110,9 @@ def compare(a: Result, b: Result, draws: int = 10_000, seed: int = 0) -> Compari
         families=tuple(difference(name, p) for name, p in zip(families, corrected)),
         corruptions=_by_corruption(matrix),
         by_video=_by_video(matrix, stats.get("mPC")),
+        note=""
+        if a.manifest.dataset["videos"] == b.manifest.dataset["videos"]
+        else "The runs took other videos: that those in common are the same files could not be checked.",
     )
 
 

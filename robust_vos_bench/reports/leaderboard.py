@@ -106,14 +106,19 @@ def preset_words(manifest: Manifest) -> str:
     return f"{'part of' if part else 'altered from'} {name} v{manifest.preset['version']}{bursts}"
 
 
-def check_same(results: Sequence[Result]) -> None:
-    """Refuse to mix results that only look alike: other data bytes, protocol or corruption versions."""
+def check_same(results: Sequence[Result], purpose: str = "share a page") -> None:
+    """Refuse to mix results that only look alike: other data bytes, protocol or corruption versions.
+
+    purpose: what is refused, for the message. Data is compared where both hold the same videos: the digest of a run
+    is over all of its own.
+    """
     first = results[0].manifest
     for result in results[1:]:
         other = result.manifest
         for what, a, b in (
             ("scoring protocol", first.protocol, other.protocol),
-            ("data", first.dataset["index_sha256"], other.dataset["index_sha256"]),
+            ("data set", first.dataset["name"], other.dataset["name"]),
+            ("data", _data(first, other), _data(other, first)),
             ("preset version", first.preset.get("version"), other.preset.get("version")),
             (
                 "version of corruptions",
@@ -123,9 +128,14 @@ def check_same(results: Sequence[Result]) -> None:
         ):
             if a != b:
                 raise UsageError(
-                    f"{results[0].model!r} and {result.model!r} cannot share a page: they have another {what}. "
+                    f"{results[0].model!r} and {result.model!r} cannot {purpose}: they differ in {what}. "
                     "Run the older one again."
                 )
+
+
+def _data(manifest: Manifest, other: Manifest) -> str:
+    same = manifest.dataset["videos"] == other.dataset["videos"]
+    return str(manifest.dataset["index_sha256"]) if same else ""
 
 
 def build_page(results: Sequence[Result]) -> Page:

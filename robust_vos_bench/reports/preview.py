@@ -29,9 +29,9 @@ _INK = (235, 235, 235)
 def contact_sheet(
     video: Video, conditions: Sequence[Condition], frame: int | None = None, tile_width: int = 240
 ) -> Image:
-    """One picture of a video: a row for each corruption (with its mode in time), a column for each severity.
+    """One picture of a video: a row for each corruption (with its mode in time) with its severities in order.
 
-    The first column is clean. frame: which frame (default the middle one; for conditions that damage prompts, the
+    The first column is clean, every picture is labelled. frame: which frame (default the middle one; for conditions that damage prompts, the
     first prompt with its mask painted on). tile_width: pixels; height follows. Returns an RGB `PIL.Image.Image`.
     """
     from PIL import Image
@@ -43,9 +43,9 @@ def contact_sheet(
     for c in wanted:
         key = (c.corruption, c.temporal, c.profile, c.seed, c.clean_reference)
         rows.setdefault(key, {})[c.severity] = c
-    severities = sorted({c.severity for c in wanted})
+    columns = max(len(levels) for levels in rows.values())
     tile = _tile_size(video.size, tile_width)
-    width = (tile[1] + _GAP) * (1 + len(severities)) + _GAP
+    width = (tile[1] + _GAP) * (1 + columns) + _GAP
     height = (tile[0] + _LABEL + _GAP) * len(rows) + _GAP
     sheet = Image.new("RGB", (width, height), _BACKGROUND)
     for r, (key, levels) in enumerate(rows.items()):
@@ -53,10 +53,8 @@ def contact_sheet(
         scope = find_corruption(key[0]).scope
         t = _frame_to_show(video, frame, scope)
         _paste(sheet, _shown(video, CLEAN, t, scope), tile, top, 0, "clean")
-        for column, severity in enumerate(severities, start=1):
-            if severity in levels:
-                c = levels[severity]
-                _paste(sheet, _shown(video, c, t, scope), tile, top, column, c.label)
+        for column, (_, c) in enumerate(sorted(levels.items()), start=1):
+            _paste(sheet, _shown(video, c, t, scope), tile, top, column, c.label)
     return sheet
 
 

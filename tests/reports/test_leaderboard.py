@@ -118,3 +118,15 @@ def test_compare_across_runs_uses_what_they_share(run_folder: Make) -> None:
     assert found.videos == 2 and {found.a, found.b} == {"one (A)", "one (B)"}
     with pytest.raises(UsageError, match="no model"):
         pick_two([str(small), f"{large}:three"])
+
+
+def test_compare_checks_the_data_where_it_can(run_folder: Make) -> None:
+    one, two = (results_of(run_folder(name, models=["one"], videos=["a", "b"]))[0] for name in ("one", "two"))
+    other = {**two.manifest.dataset, "index_sha256": "11" * 32}
+    changed = msgspec.structs.replace(two, manifest=msgspec.structs.replace(two.manifest, dataset=other))
+    assert compare(one, two, draws=200).note == ""
+    with pytest.raises(UsageError, match=r"cannot be compared: they differ in data\."):
+        compare(one, changed, draws=200)
+    # The digest of a run over fewer videos says nothing about those in common.
+    more = results_of(run_folder("more", models=["one"]))[0]
+    assert "could not be checked" in compare(more, changed, draws=200).note

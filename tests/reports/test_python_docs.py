@@ -25,6 +25,7 @@ def test_the_page_runs(run_folder: Callable[..., Path], tmp_path: Path, monkeypa
         exec(compile(block, str(PAGE), "exec"), names)
     table = names["table"]
     assert list(table["model"]) == ["one", "two"] and (table["mPC_low"] < table["mPC_high"]).all()  # type: ignore
+    assert list(names["beyond"]["lost"]) == [0, 0] and names["beyond"]["area"].notna().all()  # type: ignore[index]
     assert names["by_corruption"].loc["one", "fog"] == pytest.approx(0.6)  # type: ignore[attr-defined]
     assert names["difference"].value == pytest.approx(10, abs=1.5)  # type: ignore[attr-defined]
     assert (tmp_path / "curves.png").stat().st_size > 5000
