@@ -164,15 +164,18 @@ class Trainer:
         with torch.autocast("cuda" if gpu else "cpu", torch.bfloat16, enabled=gpu and torch.cuda.is_bf16_supported()):
             yield
 
-    def validate(self, held_out: Stills, batches: int = VALIDATION) -> tuple[float, float]:
-        """Mean closed-loop J of the averaged weights on held-out clips, and that of repeating the first mask."""
+    def validate(self, held_out: Stills, batches: int = VALIDATION, side: int = 257) -> tuple[float, float]:
+        """Mean closed-loop J of the averaged weights on held-out clips, and that of repeating the first mask.
+
+        The held-out clips are those of the recipe: `corrupted` is validated on damaged ones.
+        """
         network = self._averaged()
         found: list[float] = []
         static: list[float] = []
         stills = held_out.to(self.device)
         for i in range(batches):
             key = ("validation", i)
-            clips: Clips = make_clips(stills, 0, key, 4, 5, 257, 1 + i % 3)
+            clips: Clips = make_clips(stills, 0, key, 4, 5, side, 1 + i % 3)
             static += static_jaccard(clips)
             clips = prepared(self.settings.recipe, clips, 0, key)
             found += closed_loop_jaccard(network, clips)

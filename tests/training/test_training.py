@@ -120,7 +120,7 @@ def test_a_kill_in_the_middle_of_a_save_loses_nothing(tmp_path: Path) -> None:
     )
     file = tmp_path / "state.pt"
     steps = []
-    for wait in (0.0, 0.013, 0.031):
+    for wait in (0.0, 0.019):
         child = subprocess.Popen([sys.executable, "-c", code, str(file), str(ROOT)])
         until = time.monotonic() + 60
         while not file.exists() and time.monotonic() < until:
@@ -148,7 +148,6 @@ def test_sigterm_saves_and_ends(ecssd: Path, tmp_path: Path) -> None:
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert child.stdout is not None
     assert "step 0" in child.stdout.readline()
-    time.sleep(1)
     child.terminate()
     rest = child.communicate(timeout=60)[0]
     assert child.returncode == 0 and "stopped at step" in rest
@@ -156,7 +155,7 @@ def test_sigterm_saves_and_ends(ecssd: Path, tmp_path: Path) -> None:
 
 
 def test_an_unknown_model_is_a_usage_error(stills: Stills) -> None:
-    with pytest.raises(UsageError, match="did you mean"):
+    with pytest.raises(UsageError, match="Did you mean"):
         Trainer(Settings("aoc.light"), stills)
 
 
@@ -199,8 +198,8 @@ def test_an_export_loads_strictly_and_segments(stills: Stills, tmp_path: Path, m
 
 def test_validation_is_repeatable_and_knows_the_static_answer(stills: Stills) -> None:
     trainer = Trainer(Settings("aot.lite", **SMALL), stills)
-    assert trainer.validate(stills, 1) == trainer.validate(stills, 1)
-    found, static = trainer.validate(stills, 1)
+    found, static = trainer.validate(stills, 1, 65)
+    assert trainer.validate(stills, 1, 65) == (found, static)
     assert 0 <= found <= 1 and 0.05 < static < 1
 
 
