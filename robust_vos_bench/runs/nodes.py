@@ -32,6 +32,7 @@ def inspect_node(plan: Plan, version: str, folder: str) -> dict[str, Any]:
     video = plan.videos[0]
     try:
         if plan.dataset.fingerprint(video) != plan.fingerprints[video]:
+            plan.dataset.video(video)  # raises where it is not there at all
             wrong = f"has other data for video {video!r} under {plan.dataset.root} (--ship-data always sends ours)"
     except (RvosError, OSError) as error:
         data = f"cannot read the data: {error}"

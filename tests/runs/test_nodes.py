@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,6 +23,37 @@ def cards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         nodes, "find_entry", lambda name: ModelEntry(ModelCard(name, gpu_gib=GIB[name]), "nowhere:Nothing")
     )
+
+
+def test_a_node_without_the_data_is_told_from_one_with_other_data(clips: Path, tmp_path: Path) -> None:
+    from robust_vos_bench import __version__
+    from robust_vos_bench.datasets import open_dataset
+
+    data = open_dataset("folder", clips)
+    made: Any = SimpleNamespace(
+        dataset=data,
+        videos=data.videos,
+        fingerprints={video: data.fingerprint(video) for video in data.videos},
+        save_masks=False,
+        profile=False,
+    )
+
+    def ask(version: str = __version__) -> tuple[str, str]:
+        report = nodes.inspect_node(made, version, str(tmp_path / "out"))
+        return report["wrong"], report["data"]
+
+    assert ask() == ("", "")
+    assert "the driver 0.0.0" in ask("0.0.0")[0]
+    made.save_masks = True
+    assert "does not see the run directory" in ask()[0]
+    made.save_masks = False
+    frame = clips / "JPEGImages" / "a" / "00002.png"
+    frame.write_bytes((clips / "JPEGImages" / "a" / "00003.png").read_bytes())
+    wrong, lacks = ask()
+    assert "other data for video 'a'" in wrong and not lacks
+    shutil.rmtree(clips)
+    wrong, lacks = ask()
+    assert not wrong and "cannot read the data" in lacks
 
 
 def plan(*names: str) -> Any:

@@ -135,7 +135,7 @@ def test_nodes_that_do_not_see_the_data_get_it(blind_cluster: str, clips: Path, 
     subset = tmp_path / "masks"
     masks = rvos("run", *grid, *cluster, "--output", subset, "--save-masks")
     assert masks.returncode == 0, masks.stderr  # all nodes see the run directory here
-    assert len(list(subset.glob("masks/sleeps_fps_8_/*/*/*.png"))) == 3 * 18
+    assert len(list(subset.glob("masks/*/*/*/*.png"))) == 3 * 18
 
 
 @pytest.mark.parametrize("presses", [1, 2])
