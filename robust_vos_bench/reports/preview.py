@@ -31,8 +31,10 @@ def contact_sheet(
 ) -> Image:
     """One picture of a video: a row for each corruption (with its mode in time) with its severities in order.
 
-    The first column is clean, every picture is labelled. frame: which frame (default the middle one; for conditions that damage prompts, the
-    first prompt with its mask painted on). tile_width: pixels; height follows. Returns an RGB `PIL.Image.Image`.
+    The first column is clean, every picture is labelled. frame: which frame (default the middle one; where a
+    corruption works on the whole clip, the one that its highest severity changes most; for conditions that damage
+    prompts, the first prompt with its mask painted on). tile_width: pixels; height follows. Returns an RGB
+    `PIL.Image.Image`.
     """
     from PIL import Image
 
@@ -51,8 +53,8 @@ def contact_sheet(
     for r, (key, levels) in enumerate(rows.items()):
         top = _GAP + r * (tile[0] + _LABEL + _GAP)
         scope = find_corruption(key[0]).scope
-        t = _frame_to_show(video, frame, scope)
-        _paste(sheet, _shown(video, CLEAN, t, scope), tile, top, 0, "clean")
+        t = _frame_to_show(video, frame, scope, levels[max(levels)])
+        _paste(sheet, _shown(video, CLEAN, t, scope), tile, top, 0, f"clean, frame {t}")
         for column, (_, c) in enumerate(sorted(levels.items()), start=1):
             _paste(sheet, _shown(video, c, t, scope), tile, top, column, c.label)
     return sheet
@@ -140,9 +142,13 @@ def _tile_size(size: tuple[int, int], width: int) -> tuple[int, int]:
     return max(1, round(size[0] * width / size[1])), width
 
 
-def _frame_to_show(video: Video, frame: int | None, scope: str) -> int:
+def _frame_to_show(video: Video, frame: int | None, scope: str, strongest: Condition) -> int:
     if scope == "prompt":
         return video.first_prompt
+    if frame is None and scope == "clip":
+        pairs = zip(video.frames, corrupt_video(video, strongest).frames)
+        changes = [float(np.abs(corrupted.astype(np.int16) - clean).mean()) for clean, corrupted in pairs]
+        return int(np.argmax(changes)) if max(changes) > 0 else len(video) // 2
     t = len(video) // 2 if frame is None else frame
     if not 0 <= t < len(video):
         raise UsageError(f"frame {t} is out of range: {video.name} has frames 0..{len(video) - 1}")

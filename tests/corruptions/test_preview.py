@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from robust_vos_bench.conditions import CLEAN, Condition
+from robust_vos_bench.conditions import CLEAN, Condition, corrupt_video
 from robust_vos_bench.datasets.video import Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.reports.preview import clip_frames, contact_sheet, save_clip, save_contact_sheet
@@ -30,16 +30,26 @@ def tile(sheet: Image.Image, row: int, column: int) -> np.ndarray:
     return array[top : top + 60, left : left + 90]
 
 
-def test_sheet_has_a_row_a_corruption_and_a_column_a_severity(video: Video, tmp_path: Path) -> None:
+def test_sheet_has_a_row_a_corruption_with_its_severities_in_order(video: Video, tmp_path: Path) -> None:
     conditions = [CLEAN, *(Condition(n, s) for n, s in (("contrast", 1), ("contrast", 5), ("gaussian_blur", 5)))]
     sheet = contact_sheet(video, conditions, tile_width=90)
     assert sheet.size == (4 + 3 * 94, 4 + 2 * 80)
     clean = video.frames[2]  # type: ignore[index]
     assert (tile(sheet, 0, 0) == clean).all() and (tile(sheet, 1, 0) == clean).all()
     assert tile(sheet, 0, 2).std() < tile(sheet, 0, 1).std() < clean.std()
-    assert (tile(sheet, 1, 1) == 24).all(), "severity 1 of gaussian_blur was not asked for"
+    assert (tile(sheet, 1, 1) != clean).any(), "gaussian_blur has one severity here: it comes first"
+    assert (tile(sheet, 1, 2) == 24).all()
     path = save_contact_sheet(tmp_path / "new" / "sheet.png", sheet)
     assert Image.open(path).size == sheet.size
+
+
+def test_a_clip_shows_the_frame_that_changes_most(video: Video) -> None:
+    sheet = contact_sheet(video, [Condition("frozen_frames", 1), Condition("frozen_frames", 5)], tile_width=90)
+    frozen = list(corrupt_video(video, Condition("frozen_frames", 5)).frames)
+    changes = [np.abs(a.astype(int) - b).mean() for a, b in zip(frozen, video.frames)]
+    t = int(np.argmax(changes))
+    assert changes[t] > 0 and (tile(sheet, 0, 0) == list(video.frames)[t]).all()
+    assert (tile(sheet, 0, 2) == frozen[t]).all()
 
 
 def test_frame_can_be_chosen(video: Video) -> None:
