@@ -188,7 +188,11 @@ def main() -> None:
             "by `python benchmarks/corruptions.py --write benchmarks/corruptions.md` with "
             f"Python {platform.python_version()}, {packages}, {platform.machine()}.\n\n"
         )
-        arguments.write.write_text(head + text + "\n", encoding="utf-8")
+        tail = (
+            "\n\nBatches on a GPU (`--corrupt-device`) have not been measured; "
+            "`python benchmarks/corruptions.py --device cuda` does it.\n"
+        )
+        arguments.write.write_text(head + text + tail, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from robust_vos_bench.cli.options import (
     checkpoint_option,
     condition_options,
     config_option,
+    corrupt_device_option,
     dataset_options,
     device_option,
     dry_run_option,
@@ -58,6 +59,7 @@ The same command again resumes: finished videos are not run twice.
 )
 @dataset_options
 @condition_options
+@corrupt_device_option()
 @workers_option()
 @device_option()
 @output_option("Run directory. [default: rvos-results/<name of the run>]")
@@ -118,6 +120,7 @@ def command(
     severity_profile: str | None,
     clean_reference: bool | None,
     seed: int,
+    corrupt_device: str,
     workers: int | None,
     device: str,
     output: Path | None,
@@ -151,7 +154,9 @@ def command(
     specs = resolve_models(models, checkpoints, options, to_plan=dry_run)
     if not corruptions and preset is None:
         preset = "smoke" if dataset.split(":")[0] == "demo" else "common"
-    chosen, info = select(corruptions, severities, preset, temporal, severity_profile, seed, clean_reference)
+    chosen, info = select(
+        corruptions, severities, preset, temporal, severity_profile, seed, clean_reference, corrupt_device
+    )
     if limit is None and dataset == "demo":
         limit = info.videos
     data = open_dataset(dataset, data_root, limit=limit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -156,3 +157,24 @@ def test_a_gpu_repeats_itself(photo: np.ndarray, cuda: str, monkeypatch: pytest.
         monkeypatch.setattr("robust_vos_bench.conditions.batch.MOST_FRAMES", 4)
         assert all((a == b).all() for a, b in zip(first, corrupt_video(video, condition).frames)), name
         monkeypatch.undo()
+
+
+def test_flag_and_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The flag wins over the environment, which wins over the default; a device that is missing stops the command."""
+    import torch
+    from click.testing import CliRunner
+
+    from robust_vos_bench.cli.corrupt import command as corrupt
+    from robust_vos_bench.cli.run import command as run
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    words = ["--corruption", "gaussian_blur", "--limit", "1", "--dry-run", "--output", str(tmp_path / "out")]
+    for verb in (corrupt, run):
+        assert CliRunner().invoke(verb, words).exit_code == 0
+        for given, environment in ((["--corrupt-device", "cuda"], {}), ([], {"RVOS_BENCH_CORRUPT_DEVICE": "cuda"})):
+            refused = CliRunner().invoke(verb, words + given, env=environment)
+            assert isinstance(refused.exception, UsageError) and "'cuda'" in str(refused.exception)
+        chosen = CliRunner().invoke(
+            verb, [*words, "--corrupt-device", "cpu"], env={"RVOS_BENCH_CORRUPT_DEVICE": "cuda"}
+        )
+        assert chosen.exit_code == 0, chosen.output
