@@ -283,7 +283,7 @@ def show_plan(
     from robust_vos_bench.runs.run import inspect
 
     state = inspect(plan, store, overwrite)
-    cost = estimate(plan, state.pending, store.folder, crew, may_probe)
+    cost = estimate(plan, state.pending, store.folder, crew, may_probe, lambda text: click.echo(text, err=True))
     facts = {
         "output": str(store.folder),
         "models": [m.record.name for m in plan.models],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,11 +60,18 @@ class Estimate:
     """Part -> how its rate came about."""
 
 
-def estimate(plan: Plan, pending: Sequence[Unit], folder: Path, workers: Workers, may_probe: bool = True) -> Estimate:
+def estimate(
+    plan: Plan,
+    pending: Sequence[Unit],
+    folder: Path,
+    workers: Workers,
+    may_probe: bool = True,
+    say: Callable[[str], None] | None = None,
+) -> Estimate:
     """Cost of the pending units with these workers.
 
     Rates are those of earlier runs beside `folder`, else of the probe of this machine, which is made here for what
-    the cache lacks (`may_probe`).
+    the cache lacks (`may_probe`); `say` is told before that, for it takes its time.
     """
     videos = {name: plan.dataset.video(name) for name in dict.fromkeys(video for _, _, video in pending)}
     lengths = {name: len(video) for name, video in videos.items()}
@@ -78,7 +85,7 @@ def estimate(plan: Plan, pending: Sequence[Unit], folder: Path, workers: Workers
     cache = RateCache(workers.device)
     earlier = earlier_rates(plan, folder, workers.device)
     if may_probe:
-        probe(plan, conditions, typical, workers.device, items, cache, known=tuple(earlier.models))
+        probe(plan, conditions, typical, workers.device, items, cache, known=tuple(earlier.models), say=say)
     return cost(plan, pending, lengths, sizes, assemble(items, cache, earlier), workers)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
@@ -47,6 +47,7 @@ def probe(
     items: Items,
     cache: RateCache,
     known: Sequence[str] = (),
+    say: Callable[[str], None] | None = None,
 ) -> bool:
     """Measure what the cache lacks and store it there; returns whether there was anything to measure.
 
@@ -59,6 +60,8 @@ def probe(
         plan, conditions, items, cache
     ):
         return False
+    if say is not None:
+        say(f"measuring this machine, {SECONDS:g} s at most (--no-probe leaves it out)")
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     with environment(ONE_THREAD), plain_main():
