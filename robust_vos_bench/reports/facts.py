@@ -33,13 +33,19 @@ class ObjectFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     """Mean IoU with the clean run's mask, where both runs' masks were saved and pixels did not move."""
 
 
-def facts_of(store: RunStore, manifest: Manifest, model: str, stability: bool = True) -> tuple[ObjectFacts, ...]:
-    """Facts of every scored object of one model. stability: compare saved masks (slow once, then remembered)."""
+def facts_of(
+    store: RunStore, manifest: Manifest, model: str, records: Mapping[str, Mapping[str, UnitRecord]] | None = None
+) -> tuple[ObjectFacts, ...]:
+    """Facts of every scored object of one model; saved masks are compared (slow once, then remembered).
+
+    records: condition label -> video -> record, where they have been read already.
+    """
     labels = [c["label"] for c in manifest.conditions]
     clean_label = next((c["label"] for c in manifest.conditions if not c["corruption"]), "")
     clean = store.frame_scores(clean_label, model) if clean_label else {}
-    records = {label: store.records(label, model) for label in labels}
-    cache = StabilityCache(store, manifest, model) if stability else None
+    if records is None:
+        records = {label: store.records(label, model) for label in labels}
+    cache = StabilityCache(store, manifest, model)
     found: list[ObjectFacts] = []
     for label, fields in zip(labels, manifest.conditions):
         tracks = clean if label == clean_label else store.frame_scores(label, model)
@@ -49,7 +55,7 @@ def facts_of(store: RunStore, manifest: Manifest, model: str, stability: bool = 
             if record is None or not record.ok:
                 continue
             own = {o.object: tracks[video, o.object] for o in record.objects if (video, o.object) in tracks}
-            stable = cache.values(label, video, record, records[clean_label].get(video), own) if cache else {}
+            stable = cache.values(label, video, record, records[clean_label].get(video), own) if clean_label else {}
             for i, track in sorted(own.items()):
                 found.append(
                     ObjectFacts(
@@ -61,8 +67,7 @@ def facts_of(store: RunStore, manifest: Manifest, model: str, stability: bool = 
                         stability=stable.get(i),
                     )
                 )
-    if cache is not None:
-        cache.save()
+    cache.save()
     return tuple(found)
 
 

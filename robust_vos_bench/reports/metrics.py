@@ -52,9 +52,9 @@ def worst_severity(summary: Summary) -> tuple[int, float]:
 
 def lost_at(j: Sequence[float]) -> int | None:
     """Index of the first scored frame from which J stays below `LOST` to the end; None where it never is lost."""
-    below = np.asarray(j, float) < LOST
-    if not below.size or not below[-1]:
+    if not len(j) or not j[-1] < LOST:
         return None
+    below = np.asarray(j, float) < LOST
     kept = np.flatnonzero(~below)
     return int(kept[-1]) + 1 if kept.size else 0
 

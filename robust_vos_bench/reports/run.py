@@ -14,7 +14,7 @@ from robust_vos_bench.errors import DataError
 from robust_vos_bench.reports.beyond import Beyond, beyond
 from robust_vos_bench.reports.bootstrap import Bootstrap, statistics
 from robust_vos_bench.reports.facts import facts_of
-from robust_vos_bench.reports.matrix import ScoreMatrix, read_matrix
+from robust_vos_bench.reports.matrix import ScoreMatrix, conditions_of, matrix_from_records
 from robust_vos_bench.reports.summary import Summary, summarise
 from robust_vos_bench.runs.records import Manifest, UnitRecord
 from robust_vos_bench.runs.store import RunStore
@@ -30,6 +30,7 @@ class Run:
         self.folder = folder
         self.manifest = manifest
         self.store = RunStore(folder)
+        self._records: dict[tuple[str, str], dict[str, UnitRecord]] = {}
 
     def __repr__(self) -> str:
         m = self.manifest
@@ -48,7 +49,8 @@ class Run:
     @cached_property
     def matrix(self) -> ScoreMatrix:
         """Models x conditions x objects."""
-        return read_matrix(self.store, self.manifest)
+        cells = {(model, label): self.records(model, label) for model in self.models for label in self.conditions}
+        return matrix_from_records(self.models, conditions_of(self.manifest), self.manifest.videos, cells)
 
     @cached_property
     def summaries(self) -> list[Summary]:
@@ -57,7 +59,9 @@ class Run:
 
     def records(self, model: str, condition: str) -> dict[str, UnitRecord]:
         """Video -> record of one cell: scores, time, memory, warnings, errors."""
-        return self.store.records(condition, model)
+        if (model, condition) not in self._records:
+            self._records[model, condition] = self.store.records(condition, model)
+        return self._records[model, condition]
 
     @cached_property
     def scores(self) -> pd.DataFrame:
@@ -108,7 +112,10 @@ class Run:
 
         Reads J by frame, and where the run kept its masks compares them with the clean run's (slow the first time).
         """
-        facts = [facts_of(self.store, self.manifest, model) for model in self.models]
+        facts = [
+            facts_of(self.store, self.manifest, model, {label: self.records(model, label) for label in self.conditions})
+            for model in self.models
+        ]
         return [beyond(self.matrix, s, f, self.manifest.conditions) for s, f in zip(self.summaries, facts)]
 
     def beyond_table(self) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -100,6 +101,7 @@ def read_ids(path: Path) -> NDArray[np.uint8]:
         raise DataError(f"{path}: damaged mask ({error})") from error
 
 
+@lru_cache(maxsize=1024)
 def moves_pixels(corruption: str) -> bool:
     if not corruption:
         return False

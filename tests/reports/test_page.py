@@ -85,7 +85,8 @@ def test_it_works_in_a_browser(run_folder: Make, tmp_path: Path, width: int) -> 
 @pytest.mark.slow
 def test_a_large_study_reports_quickly_and_stays_small(run_folder: Make) -> None:
     conditions = [("", 0, ""), *((f"c{i}", s, f"f{i % 5}") for i in range(15) for s in range(1, 6))]
-    folder = run_folder(models=[f"m{i}" for i in range(20)], videos=[f"v{i}" for i in range(30)], conditions=conditions)
+    videos = [f"v{i}" for i in range(61)]  # as many objects as DAVIS 2017, of its length
+    folder = run_folder(models=[f"m{i}" for i in range(20)], videos=videos, conditions=conditions, frames=70)
     start = time.process_time()
     page = build_report([load_run(folder)])
     assert time.process_time() - start < 10
