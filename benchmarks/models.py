@@ -10,7 +10,8 @@ and copies to and from the device included; the first two frames (reference, fir
 On a CPU the figure to trust is the process's CPU time; wall time is given beside it. Memory is the process's peak
 resident size on a CPU and the peak allocated by torch on a GPU.
 
-A peer needs a driver, `benchmarks/peers/<family>.py`, with `open_peer(path, model, device) -> Peer`.
+A peer needs a driver, `benchmarks/peers/<family>.py` (or one named in `DRIVERS`), with
+`open_peer(path, model, device) -> Peer`.
 """
 
 from __future__ import annotations
@@ -36,10 +37,15 @@ from numpy.typing import NDArray
 
 HEIGHT, WIDTH = 480, 854
 WARM_UP = 2
+DRIVERS = dict.fromkeys(("stcn", "xmem", "stm", "mivos", "rde", "qdmn", "gsfm", "tbd"), "memory")
+"""Families that share a driver; the others have one under their own name."""
 
 
 class Peer(Protocol):
-    """The authors' code behind two methods; frames are RGB uint8 480 x 854 x 3, masks uint8 480 x 854, ids 1..k."""
+    """The authors' code behind two methods; frames are RGB uint8 480 x 854 x 3, masks uint8 480 x 854, ids 1..k.
+
+    One with a `length` is told the number of frames there.
+    """
 
     def start(self, frame: NDArray[np.uint8], mask: NDArray[np.uint8]) -> None:
         """Begin a video."""
@@ -140,6 +146,9 @@ def peer_masks(setup: dict[str, Any], frames: list[Any], mask: NDArray[np.uint8]
     spec.loader.exec_module(module)
     peer: Peer = module.open_peer(setup["peer"], card.name, setup["device"])
 
+    if hasattr(peer, "length"):
+        peer.length = len(frames)
+
     def masks() -> Iterator[Any]:
         peer.start(frames[0], mask)
         yield mask
@@ -152,7 +161,7 @@ def peer_masks(setup: dict[str, Any], frames: list[Any], mask: NDArray[np.uint8]
 def find_driver(target: str) -> Path:
     """The driver of the adapter folder a model lives in ("robust_vos_bench.adapters.aot.adapter:..." -> aot.py)."""
     family = target.split(":")[0].removeprefix("robust_vos_bench.adapters.").split(".")[0]
-    driver = Path(__file__).parent / "peers" / f"{family}.py"
+    driver = Path(__file__).parent / "peers" / f"{DRIVERS.get(family, family)}.py"
     if not driver.is_file():
         sys.exit(f"no peer driver {driver}")
     return driver

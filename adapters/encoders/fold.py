@@ -1,4 +1,4 @@
-"""Folding frozen batch norms into the convolutions before them: the same function in fewer passes over memory."""
+"""Folding batch norms into the convolutions before them: the same function in fewer passes over memory."""
 
 from __future__ import annotations
 
@@ -9,20 +9,30 @@ from robust_vos_bench.adapters.encoders.resnet import FrozenBatchNorm
 from robust_vos_bench.adapters.kit.rows import pointwise
 from torch import Tensor, nn
 
+PAIRS = {("atrous_conv", "bn"), ("conv0", "norm0"), ("conv1", "norm2")}
+"""Names of a convolution and the norm of its output where the two do not agree (DeepLab, DenseNet)."""
+
 
 def fold_frozen_norms(module: nn.Module) -> None:
-    """Replace each convolution followed by a `FrozenBatchNorm` with one biased convolution, in place.
+    """`fold_norms` of the norms whose statistics no training would change either."""
+    fold_norms(module, FrozenBatchNorm)
 
-    Pairs are found by position in a Sequential, and by name (`conv1`, `bn1`) elsewhere. Values change by float
-    rounding only. The state_dict no longer has the official names afterwards: load weights first.
+
+def fold_norms(module: nn.Module, kind: type[nn.BatchNorm2d | FrozenBatchNorm] = nn.BatchNorm2d) -> None:
+    """Replace each convolution followed by a norm of this kind with one biased convolution, in place.
+
+    Pairs are found by position in a Sequential, and by name (`conv1`, `bn1`; `PAIRS`) elsewhere; a module lists in
+    `unfolded` the convolutions whose output is not all that their norm sees. Values change by float rounding only.
+    The state_dict no longer has the official names afterwards: load weights first. For evaluation only.
     """
     for parent in list(module.modules()):
         names = list(parent._modules)
         for first, second in pairwise(names):
             conv, norm = parent._modules[first], parent._modules[second]
-            if not (isinstance(conv, nn.Conv2d) and isinstance(norm, FrozenBatchNorm)):
+            if not (isinstance(conv, nn.Conv2d) and isinstance(norm, kind)):
                 continue
-            if isinstance(parent, nn.Sequential) or first.replace("conv", "bn") == second:
+            named = first.replace("conv", "bn") == second or (first, second) in PAIRS
+            if isinstance(parent, nn.Sequential) or (named and first not in getattr(parent, "unfolded", ())):
                 parent._modules[first] = folded(conv, norm)
                 parent._modules[second] = nn.Identity()
 
@@ -35,8 +45,10 @@ class PointwiseConv2d(nn.Conv2d):
         return pointwise(x, self)
 
 
-def folded(conv: nn.Conv2d, norm: FrozenBatchNorm) -> nn.Conv2d:
+def folded(conv: nn.Conv2d, norm: nn.BatchNorm2d | FrozenBatchNorm) -> nn.Conv2d:
     """One convolution that does what the two did; computed in float64."""
+    if norm.running_mean is None or norm.running_var is None:
+        raise ValueError("a norm without running statistics cannot be folded")
     scale = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
     bias = norm.bias.double() - norm.running_mean.double() * scale
     if conv.bias is not None:

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from robust_vos_bench.adapters.encoders.fold import fold_norms
 from robust_vos_bench.adapters.kit.torch_adapter import TorchAdapter
 from robust_vos_bench.adapters.memory.network import MemoryNetwork
 from robust_vos_bench.adapters.memory.recipe import recipe
@@ -18,6 +20,15 @@ from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models.adapter import Checkpoint
 from robust_vos_bench.models.checkpoint import load_strict, read_state
+
+
+def prepare(network: nn.Module, device: str) -> None:
+    """Make a loaded network fast without changing what it computes: norms folded; on a CPU, channels last."""
+    fold_norms(network)
+    if device == "cpu":
+        for part in network.modules():
+            if isinstance(part, nn.Conv2d):
+                part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 class MemoryAdapter(TorchAdapter):
@@ -52,6 +63,7 @@ class MemoryAdapter(TorchAdapter):
         self.schedule = Schedule(mem_every, include_last, top_k, max_memory_frames)
         self.size = size
         super().__init__(checkpoint, device, **options)
+        prepare(self.network, device)
         self.session: Session | None = None
 
     network: MemoryNetwork

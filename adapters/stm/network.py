@@ -33,6 +33,8 @@ class Encoder(Trunk):
 class MaskEncoder(Encoder):
     """The memory encoder: convolutions for the object's mask and for the others' are added to the image's."""
 
+    unfolded = ("conv1",)
+
     def __init__(self) -> None:
         super().__init__()
         self.conv1_m = nn.Conv2d(1, 64, 7, 2, 3, bias=False)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from robust_vos_bench.adapters.kit.ids import IdMap
 from robust_vos_bench.adapters.kit.tensors import image_tensor
 from robust_vos_bench.adapters.kit.torch_adapter import TorchAdapter
+from robust_vos_bench.adapters.memory.adapter import prepare
 from robust_vos_bench.adapters.memory.recipe import recipe
 from robust_vos_bench.adapters.tbd.matching import State
 from robust_vos_bench.adapters.tbd.network import TBD, shares
@@ -39,6 +40,7 @@ class TBDAdapter(TorchAdapter):
             raise UsageError(f"size {size}: must be at least 32")
         self.size = size
         super().__init__(checkpoint, device, **options)
+        prepare(self.network, device)
         self.session: Session | None = None
 
     def build(self) -> nn.Module:

@@ -1,0 +1,338 @@
+"""The authors' code of the STM line, to be timed beside ours: a driver of `benchmarks/models.py`.
+
+    python benchmarks/models.py --model stcn --peer ~/src/STCN
+
+Nothing of a checkout is changed or copied. Its own loop runs in a thread that waits for the next frame wherever the
+loop reads one (whole videos are what these loops take), on a CPU (moves to a GPU are switched off), with the same
+deterministic weights as ours. STM's loop is a script that cannot be imported; its two calls a frame are made here.
+
+    family  checkout                         also needs
+    stcn    hkchengrex/STCN                  torchvision
+    xmem    hkchengrex/XMem
+    stm     seoungwugoh/STM                  torchvision
+    mivos   hkchengrex/Mask-Propagation
+    rde     Limingxing00/RDE-VOS-CVPR2022    torchvision
+    qdmn    workforai/QDMN
+    gsfm    workforai/GSFM
+    tbd     suhwan-cho/TBD                   torchvision
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.machinery
+import io
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from robust_vos_bench.adapters.kit.tensors import image_tensor, normalise
+from robust_vos_bench.adapters.memory.recipe import recipe
+from torch.overrides import TorchFunctionMode
+
+Frame = NDArray[np.uint8]
+
+STUBS = (
+    "matplotlib",
+    "matplotlib.pyplot",
+    "numpy.lib.arraysetops",
+    "progressbar",
+    "retrying",
+    "sklearn",
+    "sklearn.decomposition",
+    "tqdm",
+)
+"""Imported by one checkout or another and used by none of what runs here."""
+
+
+class OnCpu(TorchFunctionMode):
+    """What is meant for a GPU stays where it is."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if func is torch.Tensor.cuda:
+            return args[0]
+        if str(kwargs.get("device", "")).startswith("cuda"):
+            kwargs["device"] = "cpu"
+        return func(*args, **kwargs)
+
+
+class Loop:
+    """A loop over a whole video in a thread that is given one frame at a time. Subclasses say what it runs."""
+
+    length = 0
+    """Frames of the video; set before `start`."""
+
+    def __init__(self) -> None:
+        self._asked, self._given = threading.Semaphore(0), threading.Semaphore(0)
+        self._frame: Frame | None = None
+        self._failure: BaseException | None = None
+
+    def start(self, frame: Frame, mask: Frame) -> None:
+        """Begin a video and run until the second frame is asked for."""
+        threading.Thread(target=self._main, args=(frame, mask), daemon=True).start()
+        self._wait()
+
+    def step(self, frame: Frame) -> Frame:
+        """Labels of the next frame."""
+        self._frame = frame
+        self._given.release()
+        self._wait()
+        return self.labels()
+
+    def frame(self) -> torch.Tensor:
+        """Called in the loop: the next frame, 1 x 3 x H x W."""
+        self._asked.release()
+        self._given.acquire()
+        assert self._frame is not None
+        return self.image(self._frame)
+
+    def _wait(self) -> None:
+        self._asked.acquire()
+        if self._failure is not None:
+            raise RuntimeError("the official code failed") from self._failure
+
+    def _main(self, frame: Frame, mask: Frame) -> None:
+        try:
+            with torch.no_grad(), OnCpu():
+                self.run(frame, mask)
+        except BaseException as failure:
+            self._failure = failure
+        self._asked.release()
+
+    def image(self, frame: Frame) -> torch.Tensor:
+        """1 x 3 x H x W as the official data set makes it."""
+        return normalise(image_tensor(frame, "cpu"))
+
+    def run(self, frame: Frame, mask: Frame) -> None:
+        """The official loop."""
+        raise NotImplementedError
+
+    def labels(self) -> Frame:
+        """Of the last frame."""
+        raise NotImplementedError
+
+
+class Core(Loop):
+    """The `InferenceCore` of STCN, RDE, GSFM (`encode_key` reads a frame) and MiVOS, QDMN."""
+
+    def __init__(self, network: str, **options: Any) -> None:
+        super().__init__()
+        self.network = filled(getattr(importlib.import_module("model.eval_network"), network)())
+        self.loop = importlib.import_module("inference_core").InferenceCore
+        self.tensors = importlib.import_module("util.tensor_util")
+        self.options = options
+
+    def run(self, frame: Frame, mask: Frame) -> None:
+        """`interact` over all frames."""
+        images = torch.zeros(1, self.length, 3, *frame.shape[:2])
+        images[:, 0] = self.image(frame)
+        given = one_hot(mask)[:, None]
+        options = dict(self.options)
+        first = [options.pop("args")] if "args" in options else []
+        core = self.loop(*first, self.network, images, len(given), **options)
+        reader = "encode_key" if hasattr(core, "encode_key") else "get_query_kv_buffered"
+        read = getattr(core, reader)
+
+        def reading(index: int) -> Any:
+            if index:
+                core.images[:, index] = self.tensors.pad_divide_by(self.frame(), 16)[0]
+                self.index = index
+            return read(index)
+
+        setattr(core, reader, reading)
+        self.core = core
+        core.interact(given, 0, self.length)
+
+    def labels(self) -> Frame:
+        """The best channel, padding cut off."""
+        return self.tensors.unpad(self.core.prob[:, self.index], self.core.pad).argmax(0)[0].to(torch.uint8).numpy()
+
+
+class Steps:
+    """XMem's `InferenceCore`, which takes one frame at a time."""
+
+    def __init__(self) -> None:
+        config = {
+            "enable_long_term": True,
+            "enable_long_term_count_usage": True,
+            "max_mid_term_frames": 10,
+            "min_mid_term_frames": 5,
+            "max_long_term_elements": 10000,
+            "num_prototypes": 128,
+            "top_k": 30,
+            "mem_every": 5,
+            "deep_update_every": -1,
+        }
+        self.network = filled(importlib.import_module("model.network").XMem(config))
+        self.core = importlib.import_module("inference.inference_core").InferenceCore(self.network, config=config)
+
+    @torch.no_grad()
+    def start(self, frame: Frame, mask: Frame) -> None:
+        """Give the first frame and its mask."""
+        labels = list(range(1, int(mask.max()) + 1))
+        self.core.set_all_labels(labels)
+        self.core.step(normalise(image_tensor(frame, "cpu"))[0], one_hot(mask), labels)
+
+    @torch.no_grad()
+    def step(self, frame: Frame) -> Frame:
+        """Labels of the next frame."""
+        return self.core.step(normalise(image_tensor(frame, "cpu"))[0]).argmax(0).to(torch.uint8).numpy()
+
+
+class Stm:
+    """STM: remember the frame before, segment this one; every fifth frame stays."""
+
+    every = 5
+
+    def __init__(self) -> None:
+        self.network = filled(importlib.import_module("model").STM())
+
+    @torch.no_grad()
+    def start(self, frame: Frame, mask: Frame) -> None:
+        """Eleven channels, as the official data set gives, background first."""
+        self.count = torch.tensor([int(mask.max())])
+        self.before = torch.zeros(1, 11, *mask.shape)
+        self.before[0, 1 : 1 + len(one_hot(mask))] = one_hot(mask)
+        self.before[0, 0] = torch.from_numpy(mask == 0)
+        self.image, self.kept, self.time = image_tensor(frame, "cpu"), None, 0
+
+    @torch.no_grad()
+    def step(self, frame: Frame) -> Frame:
+        """Labels of the next frame."""
+        new = self.network(self.image, self.before, self.count)
+        memory = new if self.kept is None else tuple(torch.cat(pair, 3) for pair in zip(self.kept, new))
+        self.image = image_tensor(frame, "cpu")
+        self.before = torch.softmax(self.network(self.image, *memory, self.count), 1)
+        if self.time % self.every == 0:
+            self.kept = memory
+        self.time += 1
+        return self.before[0].argmax(0).to(torch.uint8).numpy()
+
+
+class Tbd(Loop):
+    """TBD's forward over a whole video; the encoder reads a frame, `aggregate_objects` gives a mask."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.module = importlib.import_module("tbd")
+        self.network: Any = filled(self.module.TBD())
+
+    def image(self, frame: Frame) -> torch.Tensor:
+        """In 0..1; the network normalises."""
+        return image_tensor(frame, "cpu")
+
+    def run(self, frame: Frame, mask: Frame) -> None:
+        """`TBD.forward`."""
+        height, width = frame.shape[:2]
+        padding = self.module.get_padding(height, width, 16)
+        read, aggregate = self.network.vos.encoder.forward, self.module.aggregate_objects
+        seen: list[int] = []
+
+        def reading(image: torch.Tensor) -> Any:
+            seen.append(0)
+            if len(seen) > 1:
+                image = self.module.attach_padding(self.frame()[None], [None], padding)[0][:, 0]
+            return read(image)
+
+        def aggregating(*given: Any) -> Any:
+            found = aggregate(*given)
+            top, left = padding[2], padding[0]
+            self.found = found[0][0, 0, top : top + height, left : left + width]
+            return found
+
+        images = torch.zeros(1, self.length, 3, height, width)
+        images[:, 0] = self.image(frame)
+        given = [torch.from_numpy(mask).long()[None, None], *[None] * (self.length - 1)]
+        rows, columns = -(-height // 16), -(-width // 16)
+        y = torch.arange(rows).repeat_interleave(columns).float()
+        x = torch.arange(columns).repeat(rows).float()
+        distance = ((y[:, None] - y).square() + (x[:, None] - x).square()).sqrt()
+        self.network.vos.encoder.forward = reading
+        with mock.patch.object(self.module, "aggregate_objects", aggregating):
+            self.network(images, given, distance[None], None)
+
+    def labels(self) -> Frame:
+        """Of the last frame."""
+        return self.found.to(torch.uint8).numpy()
+
+
+PEERS: dict[str, Callable[[], Any]] = {
+    # The settings are those of the adapters' defaults, which are the authors' for DAVIS.
+    "stcn": lambda: Core("STCN", top_k=20, mem_every=5),
+    "xmem": Steps,
+    "stm": Stm,
+    "mivos": lambda: Core("PropagationNetwork", mem_freq=5),
+    "rde": lambda: Core("RDE_VOS", args=SimpleNamespace(mode="two-frames-compress"), top_k=40, mem_every=3),
+    "qdmn": lambda: Core("PropagationNetwork", mem_freq=5),
+    "gsfm": lambda: Core("STCN", top_k=50, mem_every=3),
+    "tbd": Tbd,
+}
+
+
+def open_peer(path: str | Path, model: str, device: str) -> Any:
+    """The official code of one of our model names; CPU only."""
+    if device != "cpu":
+        raise SystemExit(f"the peers of the STM line are driven on a CPU here, not on {device}")
+    with importing(Path(path)):
+        return PEERS[model]()
+
+
+def filled(network: torch.nn.Module) -> torch.nn.Module:
+    """Recipe weights by name."""
+    state = network.state_dict()
+    for name, tensor in state.items():
+        values = recipe(name, tuple(tensor.shape))
+        if values is not None:
+            state[name] = torch.from_numpy(values).to(tensor.dtype)
+    network.load_state_dict(state)
+    return network.eval()
+
+
+def one_hot(mask: Frame) -> torch.Tensor:
+    """k x H x W float for ids 1..k."""
+    return torch.stack([torch.from_numpy(mask == i).float() for i in range(1, int(mask.max()) + 1)])
+
+
+@contextlib.contextmanager
+def importing(checkout: Path) -> Iterator[None]:
+    """The checkout on the path for good, and no downloads of ImageNet weights, which ours overwrite, meanwhile."""
+    sys.path.insert(0, str(checkout.resolve()))
+    with contextlib.ExitStack() as stack:
+        for name in STUBS:
+            if name not in sys.modules:
+                sys.modules[name] = mock.MagicMock(__spec__=importlib.machinery.ModuleSpec(name, None))
+                stack.callback(sys.modules.pop, name)
+        sys.modules["retrying"].retry = lambda *given, **named: lambda function: function  # type: ignore[attr-defined]
+        stack.enter_context(mock.patch("torch.utils.model_zoo.load_url", lambda *given, **named: {}))
+        stack.enter_context(mock.patch("torch.hub.load_state_dict_from_url", lambda *given, **named: {}))
+        with contextlib.suppress(ImportError, RuntimeError):
+            models = vision()
+            for name in ("resnet18", "resnet50", "densenet121"):
+                make = getattr(models, name)
+                stack.enter_context(mock.patch.object(models, name, lambda *given, _make=make, **named: _make()))
+        for module, loader in (
+            ("model.mod_resnet", "load_weights_sequential"),
+            ("model.resnet", "load_weights_add_extra_dim"),
+        ):
+            with contextlib.suppress(ImportError, AttributeError):
+                resnet = importlib.import_module(module)
+                stack.enter_context(mock.patch.object(resnet, loader, lambda *given, **named: None))
+        stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        yield
+
+
+def vision() -> Any:
+    """torchvision's models; a build for another torch misses operators that none of them needs."""
+    library = torch.library.Library("torchvision", "DEF")
+    for operator in ("nms", "qnms"):
+        library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    return importlib.import_module("torchvision.models")
