@@ -57,6 +57,8 @@ def facts_of(
             own = {o.object: tracks[video, o.object] for o in record.objects if (video, o.object) in tracks}
             stable = cache.values(label, video, record, records[clean_label].get(video), own) if clean_label else {}
             for i, track in sorted(own.items()):
+                if not track.j:  # a video without a scored frame tells nothing
+                    continue
                 found.append(
                     ObjectFacts(
                         condition=label,

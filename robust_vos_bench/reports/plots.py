@@ -103,7 +103,8 @@ def clean_against_corrupted(matrix: ScoreMatrix) -> Figure:
                 axis.scatter(x, y, s=16, alpha=0.75, label=model, color=style["color"], marker=style["marker"])
         axis.set(xlim=(0, 100), ylim=(0, 100), xlabel="clean J&F of an object", ylabel="mean J&F under corruption")
         axis.set_aspect("equal")
-        figure.legend(loc="outside lower center", ncols=min(3, len(matrix.models)), frameon=False)
+        if clean and bad:
+            figure.legend(loc="outside lower center", ncols=min(3, len(matrix.models)), frameon=False)
     return figure
 
 

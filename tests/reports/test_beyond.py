@@ -192,3 +192,16 @@ def test_results_of_older_versions_have_no_facts(run_folder: Make, tmp_path: Pat
     (page,) = build([tmp_path / "old.json.gz"], tmp_path / "boards")
     found = page.rows[0].beyond
     assert math.isnan(found.lost) and math.isnan(found.stability) and not math.isnan(found.area)
+
+
+def test_runs_without_anything_to_tell(run_folder: Make) -> None:
+    """Only clean cells, no scored frame, or nothing done at all: a page, no warning, and nothing made up."""
+    everything = [(m, c, v) for m in ("one", "two") for c in ("clean", "fog-1", "fog-5", "shot_noise-3") for v in "abc"]
+    for name, settings in (
+        ("clean", {"conditions": [("", 0, "")]}),
+        ("short", {"frames": 2}),
+        ("nothing", {"missing": everything}),
+    ):
+        run = load_run(run_folder(name, **settings))
+        assert math.isnan(run.beyond[0].lost) and run.beyond[0].burst is None, name
+        assert "<h2>Beyond the mean</h2>" in build_report([run])
