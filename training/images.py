@@ -86,5 +86,10 @@ def load_stills(folder: Path, held_out: bool, limit: int | None = None) -> Still
         top, bottom, left, right = y.min(), y.max() + 1, x.min(), x.max() + 1
         sizes[i] = height, width
         boxes[i] = (top + bottom) / 2, (left + right) / 2, (bottom - top) / 2, (right - left) / 2
-    arrays = (images, masks, sizes, boxes)
-    return Stills(*(torch.from_numpy(each) for each in arrays), digest.hexdigest())
+    return Stills(
+        torch.from_numpy(images),
+        torch.from_numpy(masks),
+        torch.from_numpy(sizes),
+        torch.from_numpy(boxes),
+        digest.hexdigest(),
+    )
