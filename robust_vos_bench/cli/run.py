@@ -336,10 +336,10 @@ def show_result(folder: Path, manifest: Manifest, as_json: bool) -> None:
     """The table on stdout; where the rest is, on stderr."""
     from rich.console import Console
 
-    from robust_vos_bench.reports.leaderboard import whole_preset
     from robust_vos_bench.reports.matrix import read_matrix
     from robust_vos_bench.reports.summary import summarise
     from robust_vos_bench.reports.text import WIDTH, print_summary
+    from robust_vos_bench.runs.run import is_whole_preset
     from robust_vos_bench.runs.store import RunStore
 
     matrix = read_matrix(RunStore(folder), manifest)
@@ -353,7 +353,7 @@ def show_result(folder: Path, manifest: Manifest, as_json: bool) -> None:
     if matrix.objects:
         name = manifest.preset["name"]
         preset = f"{name} v{manifest.preset['version']}" if name != "custom" else "chosen by hand"
-        if name != "custom" and not whole_preset(manifest):
+        if name != "custom" and not is_whole_preset(manifest):
             preset = f"part of {preset}"
         print_summary(console, matrix, summaries, manifest.dataset["name"], preset)
     else:

@@ -77,11 +77,16 @@ class Plan:
         """Condition label -> its fields; a key is made for every unit of a run, three times."""
         return {condition.label: condition.to_dict() for condition in self.conditions}
 
+    @cached_property
+    def _keys(self) -> dict[tuple[int, str, str], str]:
+        return {}
+
     def key(self, model: int, condition: Condition, video: str) -> str:
         """Digest of everything that the scores of one unit depend on."""
-        record = self.models[model].record
-        return digest(
-            {
+        place = (model, condition.label, video)
+        if place not in self._keys:
+            record = self.models[model].record
+            facts = {
                 "model": record.name,
                 "adapter": record.adapter_version,
                 "options": dict(record.options),
@@ -92,7 +97,8 @@ class Plan:
                 "corruption": self.condition_fingerprints[condition.label],
                 "protocol": [self.protocol, self.protocol_version],
             }
-        )[:24]
+            self._keys[place] = digest(facts)[:24]
+        return self._keys[place]
 
     def groups(self, pending: Sequence[tuple[int, Condition, str]]) -> Iterator[Group]:
         """Pending units in the order they run: condition by condition, video by video, all models together."""

@@ -127,6 +127,18 @@ def run_plan(
     return manifest
 
 
+def is_whole_preset(manifest: Manifest) -> bool:
+    """Whether a run's conditions are exactly those of the preset it names."""
+    from robust_vos_bench.conditions.presets import load_preset, preset_names
+
+    name = manifest.preset["name"]
+    if name not in preset_names():
+        return False
+    seed = max((int(c["seed"]) for c in manifest.conditions), default=0)
+    wanted = ["clean", *(c.label for c in load_preset(name).conditions(seed))]
+    return sorted(c["label"] for c in manifest.conditions) == sorted(wanted)
+
+
 def _manifest(
     plan: Plan, folder: Path, before: Manifest | None, devices: Sequence[str], command: Sequence[str], settings: dict
 ) -> Manifest:

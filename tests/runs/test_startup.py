@@ -11,7 +11,7 @@ import pytest
 from robust_vos_bench.cli import main
 from robust_vos_bench.datasets.layout import FolderDataset
 
-HEAVY = ("torch", "numba", "cv2", "pandas", "skimage", "imagecorruptions", "ray")
+HEAVY = ("torch", "scipy.stats", "numba", "cv2", "pandas", "skimage", "imagecorruptions", "ray")
 
 
 def loaded_by(*words: object, cwd: Path) -> set[str]:
