@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from robust_vos_bench.adapters.kit.ids import IdMap
 from robust_vos_bench.adapters.kit.opencv import one_opencv_thread
+from robust_vos_bench.adapters.kit.tensors import image_tensor
 from robust_vos_bench.adapters.kit.torch_adapter import TorchAdapter
 from robust_vos_bench.adapters.lite import NETWORKS
 from robust_vos_bench.adapters.lite.network import LiteNetwork, full
@@ -102,8 +103,7 @@ class LiteAdapter(TorchAdapter):
         if frame.shape[:2] != self._scaled:
             with one_opencv_thread():
                 frame = np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-        image = torch.from_numpy(np.ascontiguousarray(frame)).to(self.device).permute(2, 0, 1)[None].float() / 255
-        return F.pad(image, self._pads(), mode="replicate")
+        return F.pad(image_tensor(frame, self.device), self._pads(), mode="replicate")
 
     def _pads(self) -> tuple[int, int, int, int]:
         rows, columns = (max(-(-(n - 1) // 16), 2) * 16 + 1 - n for n in self._scaled)

@@ -38,6 +38,15 @@ def test_no_class_is_forgotten_by_the_recipe(adapter: LiteAdapter) -> None:
     assert len(np.unique(last)) > 1, "recipe weights do not give one class alone"
 
 
+def test_frames_that_may_not_be_written_are_taken_without_a_warning(adapter: LiteAdapter) -> None:
+    clip = standard_clip(2)
+    frames = [frame.copy() for frame in clip.frames]
+    for frame in frames:
+        frame.flags.writeable = False
+    masks = list(adapter.segment(Video.from_arrays(frames, {0: clip.prompts[0]}, name="read-only")))
+    assert len(masks) == 2
+
+
 def test_large_frames_are_scaled_down_and_masks_come_back_at_their_size(adapter: LiteAdapter) -> None:
     clip = standard_clip(2)
     frames = [np.repeat(np.repeat(f, 6, 0), 6, 1) for f in clip.frames]  # 582 x 834
