@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from robust_vos_bench.adapters.memory.adapter import MemoryAdapter
 from robust_vos_bench.adapters.memory.network import Query
 from robust_vos_bench.adapters.memory.session import Session
 from robust_vos_bench.adapters.memory.sizes import Sizes
+from robust_vos_bench.adapters.mivos.adapter import MiVOSAdapter
 from robust_vos_bench.adapters.qdmn.bank import QualityBank
 from robust_vos_bench.adapters.qdmn.network import QDMN
 from torch import Tensor, nn
 
 from robust_vos_bench.datasets.video import Video
-from robust_vos_bench.models.adapter import Checkpoint
 
 ENOUGH = 0.8
 """A frame is remembered for good when its score relative to the given frame's exceeds this (official, DAVIS)."""
@@ -61,21 +59,10 @@ class QualitySession(Session):
         return math.nan
 
 
-class QDMNAdapter(MemoryAdapter):
-    """QDMN with the official settings of DAVIS."""
+class QDMNAdapter(MiVOSAdapter):
+    """QDMN with the official settings of DAVIS, which are those of MiVOS."""
 
     network: QDMN
-
-    def __init__(
-        self,
-        checkpoint: Checkpoint = None,
-        device: str = "cpu",
-        *,
-        include_last: bool = True,
-        top_k: int | None = 50,
-        **options: Any,
-    ) -> None:
-        super().__init__(checkpoint, device, include_last=include_last, top_k=top_k, **options)
 
     def build(self) -> nn.Module:
         """The bare network."""

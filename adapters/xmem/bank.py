@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -113,15 +114,18 @@ class LongTermBank:
             scores = similarity(query, selection, every.key, every.shrinkage)
             if self.top_k is None or self.top_k >= len(every):
                 weights = torch.softmax(scores, 1)
+                use, read = weights.sum(0), weights @ every.value
             else:
-                best, chosen = scores.topk(self.top_k, dim=1)
-                weights = torch.zeros_like(scores).scatter_(1, chosen, torch.softmax(best, 1))
+                best, chosen = scores.topk(self.top_k, dim=1, sorted=False)
+                weights = torch.softmax(best, 1)
+                use = scores.new_zeros(len(every)).index_add_(0, chosen.flatten(), weights.flatten())
+                # A few rows of each value: sums of them, not a product with a matrix that is nearly all zeros.
+                sums = [F.embedding_bag(chosen, v, per_sample_weights=weights, mode="sum") for v in every.value]
+                read = torch.stack(sums)
             if self.limits.long_term:
-                use = weights.sum(0)
                 if self.long is not None:
                     self.long.count(use[: len(self.long)])
                 self.working.count(use[-len(self.working) :])
-            read = weights @ every.value
         return read.transpose(1, 2).unflatten(2, key.shape[-2:])
 
     def _forget(self) -> None:

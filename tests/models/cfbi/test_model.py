@@ -286,7 +286,7 @@ def test_files_that_do_not_fit_are_refused_by_name(official: dict[str, torch.Ten
 def test_missing_weights_say_where_the_authors_publish_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("RVOS_BENCH_WEIGHTS", str(tmp_path))
     monkeypatch.setenv("RVOS_BENCH_CACHE", str(tmp_path))
-    for entry in MODELS:
+    for entry in [entry for entry in MODELS if ".lite" not in entry.card.name]:
         with pytest.raises(WeightsError, match=r"drive\.google\.com") as caught:
             load_adapter(entry.name)
         assert all(weight.file in str(caught.value) for weight in entry.card.weights)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 from robust_vos_bench.adapters.xmem.bank import Limits, LongTermBank, similarity
 from torch import Tensor
 
+from robust_vos_bench.datasets.video import Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models import load_adapter
 
@@ -57,3 +61,38 @@ def test_limits_that_cannot_work_are_refused() -> None:
     """One frame kept would leave nothing behind the first one."""
     with pytest.raises(UsageError, match="min_mid_term_frames"):
         load_adapter("xmem", "random", "cpu", min_mid_term_frames=1)
+
+
+def held(long_term: bool, frames: int) -> tuple[int, int]:
+    """Rows at work and behind after a video of small frames, each of them remembered."""
+    adapter: Any = load_adapter(
+        "xmem",
+        "random",
+        "cpu",
+        size=None,
+        mem_every=1,
+        long_term=long_term,
+        max_mid_term_frames=5,
+        min_mid_term_frames=3,
+        max_long_term_elements=60,
+        num_prototypes=12,
+    )
+    noise = np.random.default_rng(0).integers(0, 256, (48, 64 + frames, 3), np.uint8)
+    mask = np.zeros((48, 64), np.uint8)
+    mask[8:32, 16:48] = 4
+    video = Video.from_arrays([noise[:, t : t + 64] for t in range(frames)], mask)
+    adapter.reset(video)
+    for t, frame in enumerate(video.frames):
+        adapter.step(frame, video.prompts.get(t), t == frames - 1)
+    bank = adapter.session.groups[0][1]
+    return len(bank.working), len(bank.long or ())
+
+
+@pytest.mark.slow
+def test_a_long_video_is_remembered_in_bounded_memory() -> None:
+    """Consolidation keeps the adapter's memory within T_max frames and LT_max elements; without it, it grows."""
+    cells = 3 * 4
+    working, long = held(True, 40)
+    assert working < 5 * cells
+    assert 40 < long <= 60
+    assert held(False, 40) == (39 * cells, 0)
