@@ -6,9 +6,11 @@ reports cannot tell such a run from a local one.
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import tempfile
+import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -29,6 +31,9 @@ from robust_vos_bench.runs.work import Worker, failed_record
 
 SHIPPING = ("auto", "always", "never")
 """When nodes get their data from the driver: where they lack it, where theirs differs as well, or not at all."""
+
+COUNT_SECONDS = 1.0
+"""Nodes are counted this often: they come and go, and asking takes milliseconds."""
 
 _workers: dict[str, Worker] = {}
 """Plan identity -> the worker of this process: Ray reuses processes, so models stay loaded between tasks."""
@@ -122,9 +127,12 @@ class RayEngine:
         )(run_group)
         queue = deque(groups)
         flying: dict[Any, Group] = {}
+        room, counted = 0, -math.inf
 
         def submit() -> None:
-            room = slots(need, [node["Resources"] for node in self._nodes()])
+            nonlocal room, counted
+            if time.monotonic() - counted > COUNT_SECONDS:
+                room, counted = slots(need, [node["Resources"] for node in self._nodes()]), time.monotonic()
             # A few more than there is room for, so that no slot waits for us; not many, for Ctrl-C waits for them.
             while queue and not stop.asked and len(flying) < room + max(room // 4, 1):
                 group = queue.popleft()

@@ -38,7 +38,7 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     subprocess.run(["umount", "-l", str(place)], capture_output=True, check=False)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_full_disk_keeps_what_was_finished(
     clips: Path, rvos: Rvos, small_disk: Callable[[str], Path], workers: int
 ) -> None:

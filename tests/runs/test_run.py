@@ -54,6 +54,7 @@ def test_any_number_of_workers_gives_the_same_bytes(clips: Path, tmp_path: Path,
     assert one == three
 
 
+@pytest.mark.slow
 def test_two_models_share_a_run_and_do_not_disturb_each_other(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
     assert rvos(*words(clips, tmp_path / "alone", "Repeat", "--workers", 1)).returncode == 0
     both = rvos(*words(clips, tmp_path / "both", "Repeat", "--workers", 2, "--model", "static"))
@@ -92,6 +93,7 @@ def test_a_dying_process_is_tried_three_times(clips: Path, tmp_path: Path, rvos:
     assert not records["b"].ok and records["b"].attempts == 3 and "died" in records["b"].error
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_once_is_replaced(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
     env = {"RVOS_TEST_MARKER": str(tmp_path / "died")}
     done = rvos(*words(clips, tmp_path / "out", "DiesOnce", "--workers", 2), env=env)
