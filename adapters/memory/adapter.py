@@ -25,7 +25,7 @@ from robust_vos_bench.models.checkpoint import load_strict, read_state
 def prepare(network: nn.Module, device: str) -> None:
     """Make a loaded network fast without changing what it computes: norms folded; on a CPU, channels last."""
     fold_norms(network)
-    if device == "cpu":
+    if device == "cpu" and getattr(network, "channels_last", True):
         for part in network.modules():
             if isinstance(part, nn.Conv2d):
                 part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -33,6 +33,9 @@ class MemoryNetwork(nn.Module):
     hard_prompts: bool = False
     """Given masks are remembered as they are; elsewhere they are clamped by soft aggregation."""
 
+    channels_last: bool = True
+    """Faster with channels last on a CPU."""
+
     @abstractmethod
     def encode_query(self, image: Tensor) -> Query:
         """1 x 3 x H x W, H and W multiples of 16."""

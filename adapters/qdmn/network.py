@@ -14,6 +14,8 @@ from torch import Tensor, nn
 class QDMN(MiVOS):
     """QDMN (Liu et al. 2022)."""
 
+    channels_last = False  # a quarter slower with it
+
     def __init__(self) -> None:
         super().__init__(biased=True)
         self.aspp = ASPP()
