@@ -19,7 +19,7 @@ FAMILIES = 5
 
 def points(value: float) -> str:
     """One decimal, or n/a."""
-    return "n/a" if math.isnan(value) else f"{value:.1f}"
+    return "n/a" if math.isnan(value) else f"{round(value, 1) + 0.0:.1f}"  # + 0.0: never "-0.0"
 
 
 def plural(count: int, noun: str) -> str:

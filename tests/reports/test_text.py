@@ -10,7 +10,7 @@ from rich.console import Console
 
 from robust_vos_bench.reports.matrix import ConditionInfo, ScoreMatrix
 from robust_vos_bench.reports.summary import summarise
-from robust_vos_bench.reports.text import WIDTH, print_summary
+from robust_vos_bench.reports.text import WIDTH, points, print_summary
 
 
 @pytest.mark.parametrize("families", [1, 4, 8])
@@ -34,3 +34,8 @@ def test_it_fits_and_cuts_no_number(families: int) -> None:
         assert f"{s.mpc:.1f}" in head
     for f in range(families if families > 1 else 0):
         assert any(f"family{f}" in line for line in lines)
+
+
+@pytest.mark.parametrize(("value", "shown"), [(-0.03, "0.0"), (-0.06, "-0.1"), (0.25, "0.2"), (float("nan"), "n/a")])
+def test_points_have_one_decimal_and_no_negative_zero(value: float, shown: str) -> None:
+    assert points(value) == shown
