@@ -15,6 +15,7 @@ from robust_vos_bench.reports.metrics import OrderConsistency, order_consistency
 from robust_vos_bench.reports.result import Result, joint_matrix, read_result, refuse_recipe, results_of, write_result
 from robust_vos_bench.reports.summary import Summary, summarise
 from robust_vos_bench.runs.records import Manifest
+from robust_vos_bench.runs.run import is_whole_preset
 from robust_vos_bench.runs.store import safe_name
 
 
@@ -72,21 +73,10 @@ def page_name(result: Result) -> str:
 def _partial(result: Result) -> str:
     """ "" for the whole preset on the whole split, else a digest of what was chosen."""
     manifest = result.manifest
-    if whole_preset(manifest) and manifest.dataset["videos"] == manifest.dataset["videos_in_split"]:
+    if is_whole_preset(manifest) and manifest.dataset["videos"] == manifest.dataset["videos_in_split"]:
         return ""
     labels = sorted(c["label"] for c in manifest.conditions)
     return "part-" + hashlib.sha256(repr((labels, sorted(manifest.videos))).encode()).hexdigest()[:8]
-
-
-def whole_preset(manifest: Manifest) -> bool:
-    """Whether a run's conditions are exactly those of the preset it names."""
-    from robust_vos_bench.conditions.presets import load_preset, preset_names
-
-    labels = sorted(c["label"] for c in manifest.conditions)
-    name, seed = manifest.preset["name"], max((int(c["seed"]) for c in manifest.conditions), default=0)
-    if name not in preset_names():
-        return False
-    return labels == sorted(["clean", *(c.label for c in load_preset(name).conditions(seed))])
 
 
 def preset_words(manifest: Manifest) -> str:
@@ -98,7 +88,7 @@ def preset_words(manifest: Manifest) -> str:
     bursts = f", severity profile {', '.join(sorted(profiles))}" if profiles - {"constant"} else ""
     if name not in preset_names():
         return f"chosen by hand{bursts}" if name == "custom" else f"{name} v{manifest.preset['version']}{bursts}"
-    if whole_preset(manifest):
+    if is_whole_preset(manifest):
         return f"{name} v{manifest.preset['version']}"
     seed = max((int(c["seed"]) for c in manifest.conditions), default=0)
     known = {c.label for c in load_preset(name).conditions(seed)}

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import kendalltau
 
 from robust_vos_bench.reports.bootstrap import Bootstrap, Interval, interval, statistics
 from robust_vos_bench.reports.summary import Summary, mean
@@ -151,6 +150,8 @@ def order_consistency(boot: Bootstrap, max_draws: int = 1000) -> OrderConsistenc
         return OrderConsistency(Interval(math.nan, math.nan, math.nan), len(complete))
     clean = np.stack([boot.draws(m, stats["P"])[:max_draws] for m in complete])
     corrupted = np.stack([boot.draws(m, stats["mPC"])[:max_draws] for m in complete])
+    from scipy.stats import kendalltau  # half a second, for this one number
+
     drawn = np.array([kendalltau(clean[:, d], corrupted[:, d]).statistic for d in range(clean.shape[1])])
     tau = float(kendalltau(values[complete, 0], values[complete, 1]).statistic)
     return OrderConsistency(interval(tau, drawn[~np.isnan(drawn)]), len(complete))
