@@ -147,7 +147,7 @@ def folded(network: EfficientNetLite0) -> EfficientNetLite0:
     return network
 
 
-def folded_trunk(blocks: int, weights: Path | None | str = "none") -> EfficientNetLite0:
+def folded_trunk(blocks: int, weights: Path | str | None = "none") -> EfficientNetLite0:
     """The first `blocks` blocks without the head, batch norms folded, every parameter trainable.
 
     weights: None for the installed ImageNet weights, a file, or "none" for initial values. The parameters left are
