@@ -26,6 +26,8 @@ from robust_vos_bench.runs.plan import Group
 
 CHUNK = 4
 """Frames a job makes: small enough to start the model early, large enough to hide the cost of a job."""
+BATCH = 16
+"""The same, where they are corrupted in batches on a device."""
 AHEAD = 96
 """Frames in flight: made or being made, and not yet read by the first model."""
 
@@ -99,6 +101,9 @@ def _make(path: Path, video_name: str, condition: Condition, frames: range) -> f
         if len(frames) == len(video):
             for t, frame in enumerate(video.frames):
                 clip.write(t, frame)
+        elif condition.device:
+            for t, frame in zip(frames, video.frames[frames.start : frames.stop]):  # type: ignore[index]
+                clip.write(t, frame)
         else:
             for t in frames:
                 clip.write(t, video.frames[t])  # type: ignore[index]
@@ -118,7 +123,7 @@ class FedFrames:
         self.jobs: list[tuple[range, Future[float]]] = []
         n = len(video)
         indexable = hasattr(corrupt_video(video, group.condition).frames, "__getitem__")
-        step = CHUNK if indexable else n
+        step = (BATCH if group.condition.device else CHUNK) if indexable else n
         self.todo = deque(range(a, min(a + step, n)) for a in range(0, n, step))
         self.read_up_to = 0
 

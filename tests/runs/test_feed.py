@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,8 @@ def feed(clips: Path, tmp_path: Path) -> Iterator[Feed]:
 
 
 def test_fed_frames_equal_frames_made_in_place(feed: Feed) -> None:
-    groups = [Group(NOISE, "a", (0, 1)), Group(CLEAN, "b", (0,)), Group(NOISE, "c", (0,))]
+    in_batches = replace(NOISE, device="cpu")
+    groups = [Group(NOISE, "a", (0, 1)), Group(CLEAN, "b", (0,)), Group(NOISE, "c", (0,)), Group(in_batches, "a", (0,))]
     for group in groups:
         feed.expect(group)
     for group in groups:
