@@ -60,6 +60,9 @@ def parser() -> argparse.ArgumentParser:
 def train(given: argparse.Namespace) -> None:
     """Make steps until the time or the number of steps is reached, or a signal asks to stop."""
     began = time.monotonic()
+    stopping: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda which, frame: stopping.append(which))
     torch.set_num_threads(given.threads)
     device = ("cuda" if torch.cuda.is_available() else "cpu") if given.device == "auto" else given.device
     folder = find_data(given.data)
@@ -72,9 +75,6 @@ def train(given: argparse.Namespace) -> None:
     if file.is_file():
         trainer.restore(load(file, trainer.state().settings))
     say(f"{given.model} {given.recipe} on {device}: step {trainer.step}, {trainer.seconds / 60:.1f} min so far")
-    stopping: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda which, frame: stopping.append(which))
     saved, recent = time.monotonic(), []
     while not stopping:
         if given.steps is not None and trainer.step >= given.steps:
