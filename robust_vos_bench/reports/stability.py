@@ -11,11 +11,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from robust_vos_bench.conditions import find_corruption
 from robust_vos_bench.datasets.atomic import WriteError, write_bytes
-from robust_vos_bench.errors import DataError, UsageError
+from robust_vos_bench.datasets.images import read_mask
+from robust_vos_bench.errors import UsageError
 from robust_vos_bench.reports.metrics import stability
 from robust_vos_bench.runs.records import FrameScores, Manifest, UnitRecord
 from robust_vos_bench.runs.store import RunStore, safe_name
@@ -88,21 +88,13 @@ class StabilityCache:
 
 def _pair(corrupted: Path, clean: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     # The same bytes are the same mask, without decoding it twice.
-    first = read_ids(corrupted)
-    return first, first if corrupted.read_bytes() == clean.read_bytes() else read_ids(clean)
-
-
-def read_ids(path: Path) -> NDArray[np.uint8]:
-    """Object ids of a saved palette mask, uint8 H x W; DataError names a damaged file."""
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image).astype(np.uint8)
-    except (OSError, UnidentifiedImageError, SyntaxError) as error:
-        raise DataError(f"{path}: damaged mask ({error})") from error
+    first = read_mask(corrupted)
+    return first, first if corrupted.read_bytes() == clean.read_bytes() else read_mask(clean)
 
 
 @lru_cache(maxsize=1024)
 def moves_pixels(corruption: str) -> bool:
+    """Whether masks move with the frames under this corruption; False where it is not installed."""
     if not corruption:
         return False
     try:

@@ -145,7 +145,7 @@ def test_stability_is_remembered_and_damage_is_named(run_folder: Make) -> None:
     bad = RunStore(folder).masks_path("fog-5", "one", "b") / "00003.png"
     whole = bad.read_bytes()
     bad.write_bytes(b"torn")
-    with pytest.raises(DataError, match=r"fog-5/b/00003\.png: damaged"):
+    with pytest.raises(DataError, match=r"fog-5/b/00003\.png: truncated or damaged"):
         _ = load_run(folder).beyond
     bad.write_bytes(whole)
     first = load_run(folder).beyond[0].stability
