@@ -127,20 +127,24 @@ class RayEngine:
         )(run_group)
         queue = deque(groups)
         flying: dict[Any, Group] = {}
-        room, counted = 0, -math.inf
+        room, counted, withdrawn = 0, -math.inf, False
 
         def submit() -> None:
             nonlocal room, counted
             if time.monotonic() - counted > COUNT_SECONDS:
                 room, counted = slots(need, [node["Resources"] for node in self._nodes()]), time.monotonic()
-            # A few more than there is room for, so that no slot waits for us; not many, for Ctrl-C waits for them.
-            while queue and not stop.asked and len(flying) < room + max(room // 4, 1):
+            # One waits for every one that runs: slots whose tasks end together find their next one there.
+            while queue and not stop.asked and len(flying) < 2 * room:
                 group = queue.popleft()
                 flying[remote.remote(shared_plan, group, need, folder, shelf)] = group
 
         try:
             submit()
             while flying:
+                if stop.asked and not withdrawn:
+                    withdrawn = True
+                    for task in list(flying)[room:]:  # Ray starts them in this order: these wait
+                        self.ray.cancel(task)
                 done, _ = self.ray.wait(list(flying), num_returns=1, timeout=1.0)
                 finished = [(flying.pop(task), task) for task in done]
                 results = [r for group, task in finished for r in self._results(task, plan, group, queue)]
@@ -167,6 +171,8 @@ class RayEngine:
         try:
             results: list[Result] = self.ray.get(task)
             return results
+        except self.ray.exceptions.TaskCancelledError:
+            return []  # withdrawn after Ctrl-C: left for the next run
         except self.ray.exceptions.RayError as error:
             if len(group.models) > 1:
                 queue.extendleft(replace(group, models=(m,)) for m in reversed(group.models))

@@ -158,7 +158,7 @@ def test_ctrl_c(clips: Path, tmp_path: Path, rvos: Rvos, launch: Callable[..., A
     manifest = RunStore(out).manifest()
     assert manifest is not None and manifest.status == "interrupted" and manifest.units.failed == 0
     if presses == 1:
-        assert 0 < manifest.units.ok < 9
+        assert 0 < manifest.units.ok <= 4  # two at a time: what waited on the cluster was taken back
         assert rvos("run", *grid, "--output", out, "--workers", 2).returncode == 0
     else:
         assert time.monotonic() - start < 25, stderr  # a video takes a minute
