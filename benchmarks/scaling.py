@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 FRAMES, SIDE = 70, 64
-SECONDS = 8.0
+SECONDS = 12.0
 """Of work for every worker."""
 MODEL = Path(__file__).with_name("sleeping.py")
 
