@@ -13,6 +13,8 @@ from training.losses import only_valid
 
 Step = Callable[[Tensor, int], None]
 """Called with the logits at full size (B x slots x S x S) and the number of every predicted frame."""
+Altered = Callable[[Tensor], Tensor]
+"""Called with predicted labels (B x S x S); what it returns is remembered in their place."""
 
 
 def roll_out(
@@ -22,12 +24,14 @@ def roll_out(
     truth_fed: bool = False,
     reference_at: int | None = None,
     identities: Tensor | None = None,
+    altered: Altered | None = None,
 ) -> None:
     """Segment frames 1.. of the clips from the labels of frame 0.
 
     truth_fed: remember the true labels of every frame instead of the predicted ones (the first steps of training).
     reference_at: a predicted frame that is also kept as a reference, by networks that do so. identities: B x slots,
-    under which networks that tell objects apart by identities shall know them.
+    under which networks that tell objects apart by identities shall know them. altered: what becomes of predicted
+    labels before they are remembered.
     """
     batch, length, _, side, _ = clips.frames.shape
     together = clips.frames.transpose(0, 1).flatten(0, 1)
@@ -43,6 +47,7 @@ def roll_out(
             seen(logits, t)
             if not truth_fed:
                 labels = logits.detach().argmax(1)
+                labels = labels if altered is None else altered(labels)
         if t < length - 1:
             keep = t == reference_at and network.keeps_predictions
             network.remember(current, memory, labels, clips.slots, keep, t == 0)

@@ -18,6 +18,7 @@ from training.clips import Clips, make_clips
 from training.images import Stills
 from training.keys import generator
 from training.losses import HARDEST, frame_loss
+from training.mistakes import mistaken
 from training.recipes import RECIPES, prepared
 from training.rollout import closed_loop_jaccard, roll_out, static_jaccard
 from training.state import State
@@ -35,6 +36,8 @@ TRUNK_FROM = 1000
 """Steps before which the pretrained trunk is left alone: the new layers find their feet first."""
 TRUTH_FED = 1000
 """Steps over which the share of batches that are fed true masks falls from one to zero."""
+MISTAKES_FROM = 1000
+"""Steps after which some of what a network remembers of its own answers is made false."""
 HARDEST_FROM = 2000
 """Steps over which the share of pixels that count falls from one to `HARDEST`."""
 AVERAGE = 0.999
@@ -121,7 +124,7 @@ class Trainer:
         key = ("train", step)
         clips = make_clips(self.stills, settings.seed, key, settings.batch, settings.length, settings.crop)
         clips = prepared(settings.recipe, clips, settings.seed, key)
-        rng = generator(settings.seed, "loop", step)
+        rng, mistakes = generator(settings.seed, "loop", step), generator(settings.seed, "mistakes", step)
         truth_fed = float(torch.rand((), generator=rng)) < 1 - step / TRUTH_FED
         reference_at = 1 if float(torch.rand((), generator=rng)) < 0.5 else None
         hardest = 1 - (1 - HARDEST) * min(1.0, step / HARDEST_FROM)
@@ -132,11 +135,16 @@ class Trainer:
         for group, rate in zip(self.optimiser.param_groups, self.rates):
             group["lr"] = rate * factor
 
+        def altered(labels: Tensor) -> Tensor:
+            return mistaken(labels, clips.valid, mistakes)
+
         def seen(logits: Tensor, t: int) -> None:
             losses.append(frame_loss(logits, clips.labels[:, t], clips.valid, hardest))
 
         with self._precision():
-            roll_out(self.network, clips, seen, truth_fed, reference_at, self._identities(rng, clips))
+            identities = self._identities(rng, clips)
+            change = altered if step >= MISTAKES_FROM else None
+            roll_out(self.network, clips, seen, truth_fed, reference_at, identities, change)
         loss = torch.stack(losses).mean()
         value = float(loss.detach())
         if value != value:

@@ -66,7 +66,7 @@ UNCERTAIN = 255
 """The label of a pixel that belongs to no slot."""
 
 
-DISTINCT = 10
+DISTINCT = 3
 """Identities that training draws from; objects that `aot.lite` tells apart in one memory."""
 
 

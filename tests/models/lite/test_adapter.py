@@ -58,7 +58,7 @@ def test_large_frames_are_scaled_down_and_masks_come_back_at_their_size(adapter:
 
 
 def test_more_objects_than_one_memory_holds(adapter: LiteAdapter) -> None:
-    """Twelve squares: `aot.lite` needs two groups of identities."""
+    """Twelve squares: `aot.lite` needs four groups of identities."""
     rng = np.random.default_rng(0)
     frame = rng.integers(0, 255, (96, 128, 3)).astype(np.uint8)
     prompt = np.zeros((96, 128), np.uint8)
