@@ -29,9 +29,10 @@ MAX_ENTROPY = 1.0
 class LiteAdapter(TorchAdapter):
     """A lite model.
 
-    network: "aoc", "aot" or "cfbi". size: frames whose short side is longer are scaled down to it. memory: reference
-    frames kept at most (those with prompts always stay). gap: every so many frames a prediction becomes a reference,
-    for the networks that do so (aoc, aot).
+    network: "aoc", "aot" or "cfbi". size: frames whose short side is longer are scaled down to it; the default is the
+    short side of the pictures that the networks were trained on (at 480, objects are larger than any they saw). memory:
+    reference frames kept at most (those with prompts always stay). gap: every so many frames a prediction becomes a
+    reference, for the networks that do so (aoc, aot).
     """
 
     network: LiteNetwork
@@ -42,7 +43,7 @@ class LiteAdapter(TorchAdapter):
         device: str = "cpu",
         *,
         network: str = "aoc",
-        size: int = 480,
+        size: int = 304,
         memory: int = 3,
         gap: int = 5,
         amp: bool = False,

@@ -16,7 +16,7 @@ from robust_vos_bench.adapters.aoc.network import AOCNet
 from robust_vos_bench.adapters.aoc.weights import ALIASES, canonical, recipe, with_aliases
 
 from robust_vos_bench.errors import UsageError, WeightsError
-from robust_vos_bench.models import find_entry, load_adapter
+from robust_vos_bench.models import checkpoint, find_entry, load_adapter
 
 PAPER = [entry.name for entry in MODELS if ".lite" not in entry.name]
 """The lite models of ours have tests of their own."""
@@ -88,6 +88,7 @@ def test_aliases_are_completed_from_either_name() -> None:
 def test_without_weights_the_model_says_so(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RVOS_BENCH_CACHE", str(tmp_path))
     monkeypatch.delenv("RVOS_BENCH_WEIGHTS", raising=False)
+    monkeypatch.setattr(checkpoint, "packaged_folder", lambda: tmp_path)  # else `aoc` stands for the lite model
     with pytest.raises(WeightsError) as caught:
         load_adapter(name)
     assert caught.value.exit_code == 4
