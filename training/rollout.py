@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 import torch
 from robust_vos_bench.adapters.lite.network import LiteNetwork, full
@@ -22,21 +22,22 @@ def roll_out(
     clips: Clips,
     seen: Step,
     truth_fed: bool = False,
-    reference_at: int | None = None,
+    references: Container[int] = (),
     identities: Tensor | None = None,
     altered: Altered | None = None,
+    limit: int | None = None,
 ) -> None:
     """Segment frames 1.. of the clips from the labels of frame 0.
 
     truth_fed: remember the true labels of every frame instead of the predicted ones (the first steps of training).
-    reference_at: a predicted frame that is also kept as a reference, by networks that do so. identities: B x slots,
+    references: predicted frames that are also kept as references, by networks that do so. identities: B x slots,
     under which networks that tell objects apart by identities shall know them. altered: what becomes of predicted
-    labels before they are remembered.
+    labels before they are remembered. limit: references kept at most.
     """
     batch, length, _, side, _ = clips.frames.shape
     together = clips.frames.transpose(0, 1).flatten(0, 1)
     features = network.encode(together)
-    memory = network.memory()
+    memory = network.memory(limit)
     if identities is not None:
         network.disguise(memory, identities)
     for t in range(length):
@@ -49,7 +50,7 @@ def roll_out(
                 labels = logits.detach().argmax(1)
                 labels = labels if altered is None else altered(labels)
         if t < length - 1:
-            keep = t == reference_at and network.keeps_predictions
+            keep = t in references and network.keeps_predictions
             network.remember(current, memory, labels, clips.slots, keep, t == 0)
 
 
@@ -63,6 +64,20 @@ def closed_loop_jaccard(network: LiteNetwork, clips: Clips) -> list[float]:
 
     roll_out(network, clips, seen)
     return _means(sums, counts, clips.valid)
+
+
+@torch.no_grad()
+def jaccard_by_frame(network: LiteNetwork, clips: Clips, gap: int, limit: int) -> list[list[float]]:
+    """J of the objects to be seen in each frame after the first; every `gap`-th is a reference, `limit` in all."""
+    found: list[list[float]] = []
+
+    def seen(logits: Tensor, t: int) -> None:
+        sums, counts = torch.zeros(2, *clips.valid.shape)
+        _add_jaccard(logits.argmax(1), clips.labels[:, t], sums, counts)
+        found.append(_means(sums, counts, clips.valid))
+
+    roll_out(network, clips, seen, references=range(gap, clips.labels.shape[1], gap), limit=limit)
+    return found
 
 
 def static_jaccard(clips: Clips) -> list[float]:

@@ -126,7 +126,7 @@ class Trainer:
         clips = prepared(settings.recipe, clips, settings.seed, key)
         rng, mistakes = generator(settings.seed, "loop", step), generator(settings.seed, "mistakes", step)
         truth_fed = float(torch.rand((), generator=rng)) < 1 - step / TRUTH_FED
-        reference_at = 1 if float(torch.rand((), generator=rng)) < 0.5 else None
+        references = (1,) if float(torch.rand((), generator=rng)) < 0.5 else ()
         hardest = 1 - (1 - HARDEST) * min(1.0, step / HARDEST_FROM)
         for parameter in self.tuned:
             parameter.requires_grad_(step >= TRUNK_FROM)
@@ -144,7 +144,7 @@ class Trainer:
         with self._precision():
             identities = self._identities(rng, clips)
             change = altered if step >= MISTAKES_FROM else None
-            roll_out(self.network, clips, seen, truth_fed, reference_at, identities, change)
+            roll_out(self.network, clips, seen, truth_fed, references, identities, change)
         loss = torch.stack(losses).mean()
         value = float(loss.detach())
         if value != value:
