@@ -1,7 +1,7 @@
 """How a training's closed loop holds over long clips: `python training/drift.py DIR`; no video is needed.
 
 Held-out clips of many frames that move out slowly and come back, so that the last frame is close to the first: does J
-come back too, or does an error stay? References are kept as at inference: the given frame, and every `--gap`-th after it,
+come back too, or does an error stay? References are kept as at inference: the given frame, and every `--gap`-th after,
 `--memory` in all. Objects keep their looks here, so that clips of this kind are easier than real videos.
 """
 
