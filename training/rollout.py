@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 
 import torch
+from robust_vos_bench.adapters.kit.tensors import strongest
 from robust_vos_bench.adapters.lite.network import LiteNetwork, full
 from torch import Tensor
 
@@ -47,7 +48,7 @@ def roll_out(
             logits = only_valid(full(network.segment(current, memory, clips.slots), (side, side)), clips.valid)
             seen(logits, t)
             if not truth_fed:
-                labels = logits.detach().argmax(1)
+                labels = strongest(logits.detach(), 1)
                 labels = labels if altered is None else altered(labels)
         if t < length - 1:
             keep = t in references and network.keeps_predictions
@@ -60,7 +61,7 @@ def closed_loop_jaccard(network: LiteNetwork, clips: Clips) -> list[float]:
     sums, counts = torch.zeros(2, *clips.valid.shape)
 
     def seen(logits: Tensor, t: int) -> None:
-        _add_jaccard(logits.argmax(1), clips.labels[:, t], sums, counts)
+        _add_jaccard(strongest(logits, 1), clips.labels[:, t], sums, counts)
 
     roll_out(network, clips, seen)
     return _means(sums, counts, clips.valid)
@@ -73,7 +74,7 @@ def jaccard_by_frame(network: LiteNetwork, clips: Clips, gap: int, limit: int) -
 
     def seen(logits: Tensor, t: int) -> None:
         sums, counts = torch.zeros(2, *clips.valid.shape)
-        _add_jaccard(logits.argmax(1), clips.labels[:, t], sums, counts)
+        _add_jaccard(strongest(logits, 1), clips.labels[:, t], sums, counts)
         found.append(_means(sums, counts, clips.valid))
 
     roll_out(network, clips, seen, references=range(gap, clips.labels.shape[1], gap), limit=limit)

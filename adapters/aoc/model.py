@@ -18,6 +18,7 @@ from robust_vos_bench.adapters.aoc.weights import recipe, with_aliases
 from robust_vos_bench.adapters.cfbi.preparation import network_size, prepare
 from robust_vos_bench.adapters.encoders.fold import fold_frozen_norms
 from robust_vos_bench.adapters.kit.ids import IdMap
+from robust_vos_bench.adapters.kit.tensors import strongest
 from robust_vos_bench.adapters.kit.torch_adapter import TorchAdapter
 from torch import Tensor, nn
 
@@ -144,7 +145,7 @@ class RPCM(TorchAdapter):
         present = sorted(known)
         absent = [slot for slot in range(self.slots) if slot not in known]
         probabilities[absent] = 0
-        labels = probabilities.argmax(0)
+        labels = strongest(probabilities)
         if given is not None:
             labels = torch.where(given > 0, given, labels)
         if given is None and (self.mem_every < 0 or self.time % self.mem_every):

@@ -16,6 +16,7 @@ from robust_vos_bench.adapters.aot.sizes import SizeRule, network_image
 from robust_vos_bench.adapters.aot.variants import VARIANTS, Variant
 from robust_vos_bench.adapters.encoders.fold import fold_frozen_norms
 from robust_vos_bench.adapters.kit.ids import IdMap
+from robust_vos_bench.adapters.kit.tensors import strongest
 from robust_vos_bench.adapters.kit.torch_adapter import TorchAdapter
 from torch import Tensor, nn
 
@@ -186,7 +187,7 @@ class Session:
 
 
 def _label(scores: Tensor) -> Tensor:
-    return scores.argmax(dim=1, keepdim=True).to(torch.uint8)
+    return strongest(scores, 1)[:, None].to(torch.uint8)
 
 
 def _derived(name: str) -> bool:

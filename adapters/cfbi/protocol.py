@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from robust_vos_bench.adapters.cfbi.network import MatchingNetwork
 from robust_vos_bench.adapters.cfbi.preparation import network_size, prepare
 from robust_vos_bench.adapters.cfbi.references import Embedding, MatchingOptions, References
+from robust_vos_bench.adapters.kit.tensors import strongest
 from torch import Tensor
 
 from robust_vos_bench.datasets.video import Frame, Mask, Video
@@ -71,7 +72,7 @@ class Session:
             labels = torch.zeros(self.size, dtype=torch.uint8) if given is None else given
         else:
             # argmax of a float32 mean of softmaxes, as published: ties go to the smaller slot.
-            labels = self.probabilities(self.predict(frame)).argmax(0).to(torch.uint8)
+            labels = strongest(self.probabilities(self.predict(frame))).to(torch.uint8)
             if given is not None:
                 labels = torch.where(given > 0, given, labels)
         self.commit(labels, given)

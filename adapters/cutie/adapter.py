@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 from robust_vos_bench.adapters.cutie import build
 from robust_vos_bench.adapters.kit.ids import IdMap
-from robust_vos_bench.adapters.kit.tensors import image_tensor
+from robust_vos_bench.adapters.kit.tensors import image_tensor, strongest
 from robust_vos_bench.adapters.kit.torch_adapter import TorchAdapter
 from robust_vos_bench.adapters.memory.recipe import recipe
 from torch import nn
@@ -167,7 +167,7 @@ class Session:
         probabilities = self.probabilities
         if self.inner != self.frame:
             probabilities = F.interpolate(probabilities[None], self.frame, mode="bilinear", align_corners=False)[0]
-        return self.ids.to_original(probabilities.argmax(0).cpu().numpy())
+        return self.ids.to_original(strongest(probabilities).cpu().numpy())
 
 
 def inner_size(frame: tuple[int, int], size: int | None) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from robust_vos_bench.adapters.kit.ids import IdMap
 from robust_vos_bench.adapters.kit.opencv import one_opencv_thread
-from robust_vos_bench.adapters.kit.tensors import image_tensor
+from robust_vos_bench.adapters.kit.tensors import image_tensor, strongest
 from robust_vos_bench.adapters.kit.torch_adapter import TorchAdapter
 from robust_vos_bench.adapters.lite import NETWORKS
 from robust_vos_bench.adapters.lite.network import LiteNetwork, full
@@ -123,7 +123,7 @@ class LiteAdapter(TorchAdapter):
             scores = full(logits, self._scaled)
         if self._scaled != self._native:
             scores = F.interpolate(scores, self._native, mode="bilinear", align_corners=False)
-        return scores[0].argmax(0).to(torch.uint8).cpu().numpy(), uncertain
+        return strongest(scores[0]).to(torch.uint8).cpu().numpy(), uncertain
 
     def _small(self, labels: NDArray[np.uint8]) -> Tensor:
         """Dense labels at the network's size, 1 x H x W."""

@@ -75,11 +75,6 @@ def trained(network: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in network.state_dict().items()}
 
 
-def strongest(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    """Labels B x H x W (the upper left H x W of the enlarged logits) of logits B x slots x h x w at stride 4."""
-    return full(logits, size).argmax(1)
-
-
 def full(logits: Tensor, size: tuple[int, int]) -> Tensor:
     """Logits at input size, float32 B x slots x H x W, of a network whose padded input is 4 (h - 1) + 1 high."""
     height, width = (4 * (n - 1) + 1 for n in logits.shape[-2:])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from robust_vos_bench.adapters.kit.tensors import normalise, pad_to_multiple, unpad
+from robust_vos_bench.adapters.kit.tensors import normalise, pad_to_multiple, strongest, unpad
 from torch import Tensor
 
 
@@ -52,4 +52,4 @@ class Sizes:
         """(1 + k) x H' x W' without padding -> the best channel of each of the frame's pixels, int64 H x W."""
         if self.inner != self.frame:
             probabilities = F.interpolate(probabilities[None], self.frame, mode="bilinear", align_corners=False)[0]
-        return probabilities.argmax(0)
+        return strongest(probabilities)

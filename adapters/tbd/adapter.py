@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from robust_vos_bench.adapters.kit.ids import IdMap
-from robust_vos_bench.adapters.kit.tensors import image_tensor
+from robust_vos_bench.adapters.kit.tensors import image_tensor, strongest
 from robust_vos_bench.adapters.kit.torch_adapter import TorchAdapter
 from robust_vos_bench.adapters.memory.adapter import prepare
 from robust_vos_bench.adapters.memory.recipe import recipe
@@ -127,7 +127,7 @@ class Session:
         enlarged = self.probabilities
         if self.inner != self.frame:  # the official code leaves its labels at the reduced size
             enlarged = F.interpolate(enlarged[None], self.frame, mode="bilinear", align_corners=False)[0]
-        mask = self.ids.to_original(enlarged.argmax(0).cpu().numpy())
+        mask = self.ids.to_original(strongest(enlarged).cpu().numpy())
         return np.where(prompt > 0, prompt, mask) if prompt is not None and new else mask
 
     def _resize(self, tensor: Tensor, mode: str) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from robust_vos_bench.adapters.kit.downloads import no_downloads
 from robust_vos_bench.adapters.kit.opencv import one_opencv_thread
 from robust_vos_bench.adapters.kit.random_state import ForkedRng
+from robust_vos_bench.adapters.kit.tensors import strongest
 
 from robust_vos_bench.errors import WeightsError
 
@@ -66,3 +67,10 @@ def test_opencv_threads_come_back() -> None:
         assert cv2.getNumThreads() == 1
         raise ValueError
     assert cv2.getNumThreads() == before
+
+
+@pytest.mark.parametrize("slots", [1, 2, 5])
+def test_the_strongest_slot_is_the_first_of_equal_ones(slots: int) -> None:
+    scores = torch.randint(3, (slots, 40, 50), generator=torch.Generator().manual_seed(slots)).float()
+    assert torch.equal(strongest(scores), scores.argmax(0))
+    assert torch.equal(strongest(scores[None], 1), scores[None].argmax(1))

@@ -10,7 +10,7 @@ import torch
 from robust_vos_bench.adapters.aot.lite import AOTLite, merged
 from robust_vos_bench.adapters.lite.adapter import LiteAdapter
 from robust_vos_bench.adapters.lite.clusters import clustered
-from robust_vos_bench.adapters.lite.network import UNCERTAIN, strongest
+from robust_vos_bench.adapters.lite.network import UNCERTAIN, full
 
 from robust_vos_bench.datasets.video import Video
 from robust_vos_bench.errors import UsageError
@@ -130,7 +130,7 @@ def test_training_and_inference_paths_give_the_same_logits(adapter: LiteAdapter)
     with torch.no_grad():
         fast = run()
     assert torch.allclose(trained, fast, atol=2e-4)
-    assert strongest(fast, (65, 65)).shape == (1, 65, 65)
+    assert full(fast, (65, 65)).shape == (1, 2, 65, 65)
 
 
 def test_slots_keep_their_objects_under_any_identity() -> None:
