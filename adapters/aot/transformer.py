@@ -83,11 +83,10 @@ class LongTermAttention(nn.Module):
 class ShortTermAttention(nn.Module):
     """Attention to a 15 x 15 window of the previous frame, with relative embeddings for scores and values."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, heads: int = HEADS) -> None:
         super().__init__()
-        width = channels // HEADS
-        self.relative_emb_v = nn.Parameter(torch.zeros(HEADS, width, WINDOW))
-        self.relative_emb_k = nn.Conv2d(channels, HEADS * WINDOW, 1, groups=HEADS)
+        self.relative_emb_v = nn.Parameter(torch.zeros(heads, channels // heads, WINDOW))
+        self.relative_emb_k = nn.Conv2d(channels, heads * WINDOW, 1, groups=heads)
         self.projection = nn.Linear(channels, channels)
 
     def forward(self, query: Tensor, memory: Fused, grid: Grid) -> Tensor:
@@ -118,13 +117,13 @@ class DepthwiseActivation(nn.Module):
 class AOTLayer(nn.Module):
     """One long short-term transformer layer."""
 
-    def __init__(self, channels: int = 256, hidden: int = 1024) -> None:
+    def __init__(self, channels: int = 256, hidden: int = 1024, heads: int = HEADS) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(channels)
         self.linear_Q = nn.Linear(channels, channels)
         self.linear_V = nn.Linear(channels, channels)
         self.long_term_attn = LongTermAttention(channels)
-        self.short_term_attn = ShortTermAttention(channels)
+        self.short_term_attn = ShortTermAttention(channels, heads)
         self.norm2 = nn.LayerNorm(channels)
         self.self_attn = SelfAttention(channels)
         self.norm3 = nn.LayerNorm(channels)
