@@ -17,13 +17,13 @@ import torch
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # run as a script, not installed
 
-from robust_vos_bench.errors import RvosError
+from robust_vos_bench.errors import DataError, RvosError
 from training.images import find_data, load_stills
-from training.recipes import RECIPES
-from training.state import load, save
+from training.recipes import DAMAGED_FROM, RECIPES
+from training.state import State, load, save
 from training.trainer import NETWORKS, Settings, Trainer
 
-COLUMNS = ("step", "loss", "validation_j", "static_j", "seconds")
+COLUMNS = ("step", "loss", "validation_j", "damaged_j", "static_j", "seconds")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,6 +43,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--model", required=True, choices=NETWORKS)
     made.add_argument("--recipe", default="plain", choices=RECIPES)
     made.add_argument("--out", required=True, type=Path, help="folder of the training state")
+    made.add_argument(
+        "--branch",
+        type=Path,
+        metavar="STATE",
+        help=f"begin where this state of the other recipe ends, at most {DAMAGED_FROM} steps in: so far they are equal",
+    )
     made.add_argument("--data", type=Path, help="ECSSD folder [default: $RVOS_BENCH_SHARED/data/ECSSD]")
     made.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
     made.add_argument("--threads", type=int, default=1, help="CPU threads")
@@ -74,6 +80,8 @@ def train(given: argparse.Namespace) -> None:
     file = given.out / "state.pt"
     if file.is_file():
         trainer.restore(load(file, trainer.state().settings))
+    elif given.branch is not None:
+        trainer.restore(branched(given.branch, trainer.state().settings))
     say(f"{given.model} {given.recipe} on {device}: step {trainer.step}, {trainer.seconds / 60:.1f} min so far")
     saved, recent = time.monotonic(), []
     while not stopping:
@@ -91,13 +99,23 @@ def train(given: argparse.Namespace) -> None:
     say(f"stopped at step {trainer.step}; the same command goes on")
 
 
+def branched(file: Path, settings: dict[str, object]) -> State:
+    """A state of either recipe from the steps that both share."""
+    recipe = load(file).settings.get("recipe")
+    state = load(file, settings | {"recipe": recipe})
+    if state.step > DAMAGED_FROM:
+        raise DataError(f"{file}: after {state.step} steps; the recipes differ from step {DAMAGED_FROM} on")
+    return state
+
+
 def note(trainer: Trainer, losses: list[float], every: int, held_out: object) -> None:
     """One line of the curve; validates where it is due."""
     row = {"step": float(trainer.step), "loss": sum(losses) / len(losses), "seconds": trainer.seconds}
     text = f"step {trainer.step}  loss {row['loss']:.4f}  {trainer.seconds / trainer.step:.2f} s a step"
     if trainer.step % every == 0:
-        row["validation_j"], row["static_j"] = trainer.validate(held_out)  # type: ignore[arg-type]
-        text += f"  held-out J {row['validation_j']:.4f} (first mask repeated: {row['static_j']:.4f})"
+        row |= trainer.validate(held_out)  # type: ignore[arg-type]
+        text += "  held-out J {validation_j:.4f}, damaged {damaged_j:.4f}".format_map(row)
+        text += " (first mask repeated: {static_j:.4f})".format_map(row)
     trainer.curve.append(row)
     say(text)
 
@@ -109,7 +127,7 @@ def keep(trainer: Trainer, folder: Path) -> None:
 
 
 def write_curve(curve: list[dict[str, float]], file: Path) -> None:
-    """The curve as CSV: step, loss (mean of 50 steps), validation J, J of the first mask repeated, seconds."""
+    """The curve as CSV: step, loss (mean of 50 steps), J on held-out clips, clean and damaged, static J, time."""
     partial = file.with_name(file.name + ".partial")
     with partial.open("w", newline="") as out:
         table = csv.writer(out, lineterminator="\n")

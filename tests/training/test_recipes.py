@@ -11,7 +11,7 @@ from training.clips import make_clips
 from training.images import Stills
 from training.keys import generator
 from training.perturb import PERTURBATIONS, perturbed
-from training.recipes import prepared
+from training.recipes import DAMAGED_FROM, damaged, damages
 
 NEAR_NAMES = ("noise", "blur", "jpeg", "pixelate", "fog", "snow", "rain", "frost", "contrast", "brightness", "saturate")
 
@@ -39,12 +39,15 @@ def test_each_perturbation_is_repeatable_and_grows_with_strength(stills: Stills,
 
 def test_the_two_recipes_see_the_same_scenes(stills: Stills) -> None:
     clips = make_clips(stills, 0, ("train", 1), 4, 3, 65, 2)
-    plain = prepared("plain", clips, 0, ("train", 1))
-    damaged = prepared("corrupted", clips, 0, ("train", 1))
-    assert plain is clips
-    assert torch.equal(damaged.labels, clips.labels) and torch.equal(damaged.valid, clips.valid)
-    assert not torch.equal(damaged.frames, clips.frames)
-    assert torch.equal(damaged.frames, perturbed(clips.frames, 0, ("train", 1)))
+    bad = damaged(clips, 0, ("train", 1))
+    assert torch.equal(bad.labels, clips.labels) and torch.equal(bad.valid, clips.valid)
+    assert not torch.equal(bad.frames, clips.frames)
+    assert torch.equal(bad.frames, perturbed(clips.frames, 0, ("train", 1)))
+
+
+def test_the_recipes_differ_from_a_step_on() -> None:
+    assert not damages("corrupted", DAMAGED_FROM - 1) and damages("corrupted", DAMAGED_FROM)
+    assert not damages("plain", 10 * DAMAGED_FROM)
 
 
 def test_some_clips_are_left_alone() -> None:

@@ -103,6 +103,31 @@ def test_other_settings_are_refused_by_name(ecssd: Path, tmp_path: Path, capsys:
     assert "seed: 0 there, 5 now" in capsys.readouterr().err
 
 
+def test_a_branch_equals_a_training_of_its_own(ecssd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("training.recipes", "training.train"):
+        monkeypatch.setattr(f"{module}.DAMAGED_FROM", 1)
+    corrupted = ("--recipe", "corrupted", "--steps", "2")
+    assert train.main(_flags(ecssd, tmp_path / "plain", "--steps", "1")) == 0
+    branch = ("--branch", str(tmp_path / "plain" / "state.pt"))
+    assert train.main(_flags(ecssd, tmp_path / "branched", *corrupted, *branch)) == 0
+    assert train.main(_flags(ecssd, tmp_path / "whole", *corrupted)) == 0
+    two, one = (state.load(tmp_path / name / "state.pt") for name in ("branched", "whole"))
+    assert two.settings == one.settings and two.step == one.step == 2
+    assert all(torch.equal(two.network[name], one.network[name]) for name in one.network)
+
+
+def test_a_branch_from_too_late_or_other_settings_is_refused(
+    ecssd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train.main(_flags(ecssd, tmp_path / "plain", "--steps", "1")) == 0
+    branch = ("--recipe", "corrupted", "--branch", str(tmp_path / "plain" / "state.pt"))
+    assert train.main(_flags(ecssd, tmp_path / "other", "--seed", "5", *branch)) == 4
+    assert "seed: 0 there, 5 now" in capsys.readouterr().err
+    monkeypatch.setattr("training.train.DAMAGED_FROM", 0)
+    assert train.main(_flags(ecssd, tmp_path / "late", *branch)) == 4
+    assert "after 1 steps" in capsys.readouterr().err
+
+
 def test_a_time_limit_stops_cleanly(ecssd: Path, tmp_path: Path) -> None:
     assert train.main(_flags(ecssd, tmp_path, "--minutes", "0.001")) == 0
     assert state.load(tmp_path / "state.pt").step <= 2
@@ -198,9 +223,10 @@ def test_an_export_loads_strictly_and_segments(stills: Stills, tmp_path: Path, m
 
 def test_validation_is_repeatable_and_knows_the_static_answer(stills: Stills) -> None:
     trainer = Trainer(Settings("aot.lite", **SMALL), stills)
-    found, static = trainer.validate(stills, 1, 65)
-    assert trainer.validate(stills, 1, 65) == (found, static)
-    assert 0 <= found <= 1 and 0.05 < static < 1
+    found = trainer.validate(stills, 1, 65)
+    assert trainer.validate(stills, 1, 65) == found
+    assert 0 <= found["validation_j"] <= 1 and 0 <= found["damaged_j"] <= 1 and 0.05 < found["static_j"] < 1
+    assert found["damaged_j"] != found["validation_j"]
 
 
 def test_the_parser_knows_what_the_documents_say() -> None:
