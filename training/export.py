@@ -94,7 +94,8 @@ def card(state: State, digest: str, size: int) -> str:
     held_out = (
         "not measured"
         if last is None
-        else f"{last['validation_j']:.4f} at step {last['step']:.0f}; the first mask repeated: {last['static_j']:.4f}"
+        else f"{last['validation_j']:.4f} at step {last['step']:.0f}, {last['damaged_j']:.4f} where damaged as "
+        f"`corrupted` does; the first mask repeated: {last['static_j']:.4f}"
     )
     rows = {
         "model": f"{said['model']}: a reduced reference model of this project, not the paper's network",

@@ -13,7 +13,7 @@ import torch
 from robust_vos_bench.adapters.lite.network import DISTINCT, LiteNetwork, trained
 from torch import Tensor
 
-from robust_vos_bench.errors import RvosError, unknown
+from robust_vos_bench.errors import DataError, RvosError, unknown
 from training.clips import Clips, make_clips
 from training.images import Stills
 from training.keys import generator
@@ -28,6 +28,8 @@ NETWORKS = {
     "aot.lite": "robust_vos_bench.adapters.aot.lite:AOTLite",
     "cfbi.lite": "robust_vos_bench.adapters.cfbi.lite:CFBILite",
 }
+VERSION = 1
+"""Raised when a change of code or constants makes a step compute something else: a state goes on only under its own."""
 WARM_UP = 100
 """Steps over which the learning rate rises."""
 STEADY = 1500
@@ -64,6 +66,7 @@ class Settings:
     trunk_rate: float = 1e-4
     """Learning rate of the pretrained trunk."""
     weight_decay: float = 0.01
+    version: int = VERSION
 
     def check(self) -> None:
         """Raise a UsageError for what cannot be."""
@@ -209,8 +212,11 @@ class Trainer:
         )
 
     def restore(self, state: State) -> None:
-        """Go on from a state (whose settings have been compared)."""
-        self.network.load_state_dict(state.network)
+        """Go on from a state (whose settings have been compared). Raises DataError where it is of another network."""
+        try:
+            self.network.load_state_dict(state.network)
+        except RuntimeError as error:
+            raise DataError(f"the training state does not fit {self.settings.model}: {error}") from error
         self.average = {name: tensor.to(self.device) for name, tensor in state.average.items()}
         self.optimiser.load_state_dict(state.optimiser)
         self.step, self.seconds = state.step, state.seconds

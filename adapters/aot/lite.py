@@ -277,8 +277,12 @@ class AOTLite(LiteNetwork):
 
 
 def merged(logits: list[Tensor], slots: int) -> Tensor:
-    """Logits of several groups -> logits of all their objects: backgrounds multiplied, foregrounds in a row."""
-    chances = [torch.softmax(each.float(), 1) for each in logits]
+    """Logits of several groups -> logits of all their objects: backgrounds multiplied, foregrounds in a row.
+
+    Identities that nobody holds are out of the race: they would take a share of the last group's objects.
+    """
+    held = [min(IDENTITIES, slots - 1 - IDENTITIES * g) for g in range(len(logits))]
+    chances = [torch.softmax(each[:, : 1 + count].float(), 1) for each, count in zip(logits, held)]
     background = torch.stack([each[:, 0] for each in chances]).prod(0)[:, None]
     every = torch.cat([background, *[each[:, 1:] for each in chances]], 1)
-    return torch.logit(every[:, :slots].clamp(1e-5, 1 - 1e-5))
+    return torch.logit(every.clamp(1e-5, 1 - 1e-5))

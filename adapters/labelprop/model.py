@@ -152,7 +152,9 @@ class LabelPropagation(TorchAdapter):
             labels = self._ids.to_dense(mask)
             if not self._native:
                 rows, columns = self._geometry.scaled
-                labels = np.asarray(cv2.resize(labels, (columns, rows), interpolation=cv2.INTER_NEAREST), np.uint8)
+                labels = np.asarray(
+                    cv2.resize(labels, (columns, rows), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8
+                )
         if not last:
             self._remember(labels, cells, detail, prompt is not None)
         self._labels = labels

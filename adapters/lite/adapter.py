@@ -91,11 +91,12 @@ class LiteAdapter(TorchAdapter):
                 self._ids.add(prompt)
                 shown = self._ids.to_dense(prompt)
                 labels = np.where(shown > 0, shown, labels)
+                uncertain = None if uncertain is None else uncertain & (self._small(shown) == 0)
             if not last and len(self._ids):
                 reference = self.network.keeps_predictions and self._time % self.gap == 0
                 slots = len(self._ids) + 1
                 self.network.remember(features, self._memory, self._small(labels), slots, reference, given, uncertain)
-        self._time = 0 if given else self._time + 1
+        self._time = 1 if given else self._time + 1
         return self._ids.to_original(labels)
 
     def _image(self, frame: Frame) -> Tensor:
@@ -126,9 +127,12 @@ class LiteAdapter(TorchAdapter):
         return strongest(scores[0]).to(torch.uint8).cpu().numpy(), uncertain
 
     def _small(self, labels: NDArray[np.uint8]) -> Tensor:
-        """Dense labels at the network's size, 1 x H x W."""
+        """Dense labels at the network's size, 1 x H x W.
+
+        The exact kind of nearest neighbour: the other looks half a pixel off, and remembered masks would creep.
+        """
         height, width = self._scaled
         if labels.shape != self._scaled:
-            labels = np.asarray(cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8)
+            labels = np.asarray(cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
         whole = torch.from_numpy(labels).to(self.device)[None].float()
         return F.pad(whole, self._pads(), mode="replicate").long()

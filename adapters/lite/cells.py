@@ -23,10 +23,10 @@ def owned(share: Tensor) -> Tensor:
     """Which cells stand for a slot when matching: bool, of the shape of `share` (B x slots x h x w).
 
     A cell belongs to the slot with the largest share; a slot that owns none that way, though it has pixels, gets the
-    cells where its share is largest, so that small objects are not lost.
+    cells where its share is largest, so that small objects are not lost. A cell without any share is nobody's.
     """
     best = share.amax(1, keepdim=True)
-    mine = share >= best
+    mine = (share >= best) & (best > 0)
     mine = mine & (mine.int().cumsum(1) == 1)  # ties go to the smaller slot
     peak = share.amax((2, 3), keepdim=True)
     lost = (~mine.any(-1).any(-1))[:, :, None, None] & (peak > 0)

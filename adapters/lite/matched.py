@@ -122,7 +122,7 @@ class MatchedNetwork(LiteNetwork):
         memory.previous = kept = described(features, labels, slots, given)
         if not (reference or given):
             return
-        if uncertain is not None and not given:
+        if uncertain is not None:
             kept = described(features, labels.masked_fill(uncertain, UNCERTAIN), slots, given)
         memory.references.append(kept)
         memory.version += 1

@@ -45,16 +45,20 @@ def one_thread_and_signals_kept() -> object:
 @pytest.mark.parametrize(
     ("model", "recipe"), [("aoc.lite", "plain"), ("aot.lite", "corrupted"), ("cfbi.lite", "plain")]
 )
-def test_two_pieces_are_bit_equal_to_one(stills: Stills, tmp_path: Path, model: str, recipe: str) -> None:
+@pytest.mark.parametrize("begin", [0, 999])
+def test_two_pieces_are_bit_equal_to_one(stills: Stills, tmp_path: Path, model: str, recipe: str, begin: int) -> None:
+    """Also where the trunk joins, false regions and damage begin and the truth is no longer fed (step 1,000)."""
     whole = Trainer(Settings(model, recipe, **SMALL), stills)
-    found = [whole.advance(), whole.advance()]
+    whole.step = begin
+    found = [whole.advance(), whole.advance(), whole.advance()]
     first = Trainer(Settings(model, recipe, **SMALL), stills)
-    assert first.advance() == found[0]
+    first.step = begin
+    assert [first.advance(), first.advance()] == found[:2]
     state.save(first.state(), tmp_path / "state.pt")
     second = Trainer(Settings(model, recipe, **SMALL), stills)
     second.restore(state.load(tmp_path / "state.pt", second.state().settings))
-    assert second.step == 1
-    assert second.advance() == found[1]
+    assert second.step == begin + 2
+    assert second.advance() == found[2]
     for one, other in ((whole.network.state_dict(), second.network.state_dict()), (whole.average, second.average)):
         assert one.keys() == other.keys()
         assert all(torch.equal(one[name], other[name]) for name in one)
@@ -126,6 +130,12 @@ def test_a_branch_from_too_late_or_other_settings_is_refused(
     monkeypatch.setattr("training.train.DAMAGED_FROM", 0)
     assert train.main(_flags(ecssd, tmp_path / "late", *branch)) == 4
     assert "after 1 steps" in capsys.readouterr().err
+
+
+def test_a_state_of_another_network_is_an_error(stills: Stills) -> None:
+    found = Trainer(Settings("aoc.lite", **SMALL), stills).state()
+    with pytest.raises(DataError, match=r"does not fit cfbi\.lite"):
+        Trainer(Settings("cfbi.lite", **SMALL), stills).restore(found)
 
 
 def test_a_time_limit_stops_cleanly(ecssd: Path, tmp_path: Path) -> None:

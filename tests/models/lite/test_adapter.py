@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -66,6 +66,40 @@ def test_more_objects_than_one_memory_holds(adapter: LiteAdapter) -> None:
         prompt[4 + 30 * (i // 4) : 24 + 30 * (i // 4), 4 + 31 * (i % 4) : 26 + 31 * (i % 4)] = 10 * (i + 1)
     masks = list(adapter.segment(Video.from_arrays([frame] * 3, {0: prompt}, name="many")))
     assert set(np.unique(masks[2])) <= {0, *range(10, 121, 10)}
+    assert len({m // 31 for m in np.unique(masks[2])}) > 2, "objects of several groups are found"
+
+
+@pytest.mark.parametrize("size", [(480, 854), (305, 400), (1080, 1920)])
+def test_remembered_masks_stay_where_they_are(size: tuple[int, int]) -> None:
+    """Scaled down for the memory and up again, a disc keeps its centre however often."""
+    adapter = cast(LiteAdapter, load_adapter("cfbi.lite", "random", "cpu"))
+    y, x = np.mgrid[: size[0], : size[1]]
+    disc = (((y - size[0] / 2) ** 2 + (x - size[1] / 2) ** 2) < (size[0] / 5) ** 2).astype(np.uint8)
+    adapter.reset(Video.from_arrays([np.zeros((*size, 3), np.uint8)], {0: disc}, name="disc"))
+    mask = disc
+    for _ in range(10):
+        small = adapter._small(mask)[0, : adapter._scaled[0], : adapter._scaled[1]]
+        logits = torch.stack([1.0 - small, small * 1.0])[None]
+        mask = (torch.nn.functional.interpolate(logits, size, mode="bilinear").argmax(1)[0]).numpy().astype(np.uint8)
+    moved = [abs(float(a[mask > 0].mean() - a[disc > 0].mean())) for a in (y, x)]
+    assert max(moved) < 0.25
+
+
+@pytest.mark.parametrize("family", ["aoc", "aot"])
+def test_every_fifth_frame_after_a_prompt_is_remembered(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    adapter = cast(LiteAdapter, load_adapter(f"{family}.lite", "random", "cpu", memory=9))
+    kept: list[bool] = []
+    remember = adapter.network.remember
+
+    def noted(*arguments: Any) -> None:
+        kept.append(arguments[4] or arguments[5])
+        remember(*arguments)
+
+    monkeypatch.setattr(adapter.network, "remember", noted)
+    clip = standard_clip(14)
+    first, late = clip.prompts[0], next(t for t in clip.prompts if t)
+    list(adapter.segment(Video.from_arrays(list(clip.frames), {0: first, 7: clip.prompts[late]}, name="late")))
+    assert [t for t, yes in enumerate(kept) if yes] == [0, 5, 7, 12]
 
 
 @pytest.mark.parametrize("option", ["size", "memory", "gap"])
@@ -107,7 +141,8 @@ def test_a_batch_is_its_samples_side_by_side(adapter: LiteAdapter) -> None:
     with torch.no_grad():
         alone = torch.cat([run(slice(0, 1)), run(slice(1, 2))])
         together = run(slice(0, 2))
-    trained = run(slice(0, 2)) if any(p.requires_grad for p in network.parameters()) else together
+    with torch.enable_grad():
+        trained = run(slice(0, 2))
     assert together.shape == (2, 3, 17, 21)
     assert torch.allclose(alone, together, atol=2e-4)
     assert torch.allclose(trained, together, atol=2e-4)
@@ -154,9 +189,19 @@ def test_slots_keep_their_objects_under_any_identity() -> None:
 
 
 def test_merged_groups_rank_objects_across_groups() -> None:
-    one, two = torch.full((1, 11, 1, 1), -4.0), torch.full((1, 11, 1, 1), -4.0)
-    one[0, 0], two[0, 3] = 4, 6
-    assert int(merged([one, two], 15).argmax(1)) == 13
+    one, two = torch.full((1, 4, 1, 1), -4.0), torch.full((1, 4, 1, 1), -4.0)
+    one[0, 0], two[0, 2] = 4, 6
+    assert int(merged([one, two], 6).argmax(1)) == 5
+
+
+def test_identities_that_nobody_holds_take_nothing() -> None:
+    full_group, last = torch.zeros(1, 4, 1, 1), torch.zeros(1, 4, 1, 1)
+    last[0, 1] = 3  # the only object of the last group
+    found = torch.sigmoid(merged([full_group, last], 5))
+    last[0, 2:] = 9
+    assert found.shape == (1, 5, 1, 1)
+    assert torch.equal(torch.sigmoid(merged([full_group, last], 5)), found)
+    assert float(found[0, 4]) == pytest.approx(1 / (1 + np.exp(-3)), abs=1e-4)
 
 
 def test_clusters_are_means_of_their_members_and_empty_slots_have_none() -> None:
@@ -184,4 +229,6 @@ def test_pixels_of_no_slot_are_no_reference_but_still_the_previous_frame() -> No
     with torch.no_grad():
         network.remember(network.encode(torch.rand(1, 3, 33, 33)), memory, labels, 2, True, False, doubtful)
     assert memory.previous.mine[0, 1].any() and not memory.references[0].mine[0, 1].any()
+    assert not memory.references[0].mine[0, :, 0].any(), "nor are they background"
+    assert memory.references[0].mine[0, 0, -1].all()
     assert UNCERTAIN not in (0, 1)
