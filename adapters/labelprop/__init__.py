@@ -4,6 +4,7 @@ from robust_vos_bench.models.card import ModelCard, ModelEntry
 
 CARD = ModelCard(
     "labelprop",
+    version="2",  # prompts are scaled down without a shift
     title="Label propagation, EfficientNet-Lite0",
     paper="protocol: Jabri et al., Space-Time Correspondence as a Contrastive Random Walk, NeurIPS 2020; "
     "features: Tan and Le, EfficientNet, ICML 2019",

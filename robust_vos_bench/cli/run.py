@@ -347,7 +347,7 @@ def show_result(folder: Path, manifest: Manifest, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(result_json(folder, manifest, summaries), indent=2))
         return
-    console = Console(highlight=False, width=WIDTH)
+    console = Console(highlight=False, width=WIDTH, markup=False)
     if any(m.is_recipe for m in manifest.models):
         console.print("Untrained recipe weights: a smoke test, not a result.", style="bold red")
     if matrix.objects:

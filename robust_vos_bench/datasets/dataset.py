@@ -28,6 +28,15 @@ class Dataset(ABC):
     def videos(self) -> Sequence[str]:
         """Video names in the official order."""
 
+    def with_videos(self, names: Sequence[str] | None) -> Dataset:
+        """The same split with these of its videos open, or, for None, every one; itself where it cannot choose."""
+        return self
+
+    @property
+    def split_size(self) -> int:
+        """Videos of the whole split: the official number where there is one, however many lie here or were chosen."""
+        return len(self.videos)
+
     @abstractmethod
     def video(self, name: str) -> Video:
         """One video, lazily. Raises DataError, naming the file, where something is missing or wrong."""

@@ -88,6 +88,11 @@ class Davis(FolderDataset):
         """The official numbers of this split."""
         return SPLITS[self.family][self.split]
 
+    @property
+    def split_size(self) -> int:
+        """Videos of the official split."""
+        return self.counts.videos
+
     def list_files(self) -> Mapping[Path, bytes]:
         """The lists of the split under ImageSets."""
         return {file.relative_to(self.root): kept_lines(file.read_text(), self.videos) for file in self.list_file}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
@@ -53,6 +54,19 @@ class FolderDataset(Dataset):
         """Video names in the official order, cut to `limit`."""
         return self._videos
 
+    @property
+    def split_size(self) -> int:
+        """See the base class; without an official number, all that the folder holds."""
+        return len(self._all_videos())
+
+    def with_videos(self, names: Sequence[str] | None) -> FolderDataset:
+        """The same split with these of its videos open, or, for None, every one."""
+        other = copy.copy(self)
+        other._limit, other._only = None, None if names is None else tuple(names)
+        for found_out in ("_videos", "_appearances", "index_hash"):
+            other.__dict__.pop(found_out, None)
+        return other
+
     def map_mask(self, mask: Mask) -> Mask:
         """Values as stored -> object ids, uint8 H x W; the same rule for truth and predictions of this data set."""
         return (mask > 0).astype(np.uint8) if self.binary else mask
@@ -73,10 +87,7 @@ class FolderDataset(Dataset):
         size = image_size(paths[0])
         stems = tuple(path.stem for path in paths)
         self._check_frames(name, stems)
-        masks = self.mask_paths(name)
-        for stem, path in masks.items():
-            if stem not in stems:
-                raise DataError(f"{path}: annotates frame {stem}, but {self.frames_root / name} has no such frame")
+        self._check_masks(name, stems, self.mask_paths(name))
         prompts = self._prompts(name, stems, size)
         return Video(
             name=name,
@@ -94,6 +105,7 @@ class FolderDataset(Dataset):
         if not masks:
             raise DataError(f"{self.masks_root / name}: no annotations (.png) of video {name!r}")
         stems = self._stems(name, masks)
+        self._check_masks(name, stems, masks)
         size = image_size(next(iter(masks.values())))
         first = self.appearances(name)
         if not self._is_truth(name, masks, first, stems):
@@ -181,6 +193,13 @@ class FolderDataset(Dataset):
 
     def _check_frames(self, name: str, stems: tuple[str, ...]) -> None:
         """Where a data set knows which frames there must be: raise DataError for a missing one."""
+
+    def _check_masks(self, name: str, stems: Sequence[str], masks: Mapping[str, Path]) -> None:
+        """Raise DataError for an annotation of a frame that is not there."""
+        known = set(stems)
+        for stem, path in masks.items():
+            if stem not in known:
+                raise DataError(f"{path}: annotates frame {stem}, but {self.frames_root / name} has no such frame")
 
     def _check_name(self, name: str) -> None:
         if name not in self._videos:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from robust_vos_bench.datasets.categories import SEEN_CATEGORIES
+from robust_vos_bench.datasets.files import in_order
 from robust_vos_bench.datasets.images import image_size, read_mask
 from robust_vos_bench.datasets.layout import FolderDataset, existing_root, ids_in
 from robust_vos_bench.errors import DataError
@@ -58,7 +59,7 @@ class YouTubeVOS(FolderDataset):
         """Stems of the frames whose masks are submitted and scored: those that meta.json lists for any object."""
         self._check_name(name)
         stems = {stem for entry in self._objects(name).values() for stem in entry.get("frames", ())}
-        return tuple(sorted(stems))
+        return tuple(in_order(stems))
 
     def list_files(self) -> Mapping[Path, bytes]:
         """meta.json with the open videos."""
@@ -72,6 +73,11 @@ class YouTubeVOS(FolderDataset):
     def _objects(self, name: str) -> dict[int, dict[str, Any]]:
         return {int(i): entry for i, entry in self._meta[name]["objects"].items()}
 
+    @property
+    def split_size(self) -> int:
+        """Videos of the official split."""
+        return SPLITS[self.family][self.split]
+
     def _all_videos(self) -> Sequence[str]:
         return sorted(self._meta)
 
@@ -82,7 +88,7 @@ class YouTubeVOS(FolderDataset):
         if masks and named and all(stem in masks for stem in named.values()):
             size = image_size(next(iter(masks.values())))
             first: dict[int, str] = {}
-            for stem in sorted(set(named.values())):
+            for stem in in_order(set(named.values())):
                 for i in ids_in(read_mask(masks[stem], size)):
                     first.setdefault(i, stem)
             if first and all(first.get(i) == stem for i, stem in named.items()):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,11 +83,11 @@ def pick_two(sources: Sequence[str]) -> tuple[Result, Result]:
 
 
 def compare(a: Result, b: Result, draws: int = 10_000, seed: int = 0) -> Comparison:
-    """Compare two results on the conditions and videos that both have complete.
+    """Compare two results on the conditions and videos that both have; n/a is what one failed on.
 
     Raises UsageError where they share nothing or were made with other data, protocol or corruption versions.
     """
-    check_same([_narrow(a, b), _narrow(b, a)], "be compared")
+    check_same([_narrow(a, b), _narrow(b, a)], "be compared", partly=True)
     left, right = _narrow(a, b), _narrow(b, a)
     if left.model == right.model:
         left, right = _renamed(left, "A"), _renamed(right, "B")
@@ -110,10 +111,17 @@ def compare(a: Result, b: Result, draws: int = 10_000, seed: int = 0) -> Compari
         families=tuple(difference(name, p) for name, p in zip(families, corrected)),
         corruptions=_by_corruption(matrix),
         by_video=_by_video(matrix, stats.get("mPC")),
-        note=""
-        if a.manifest.dataset["videos"] == b.manifest.dataset["videos"]
-        else "The runs took other videos: that those in common are the same files could not be checked.",
+        note=" ".join(_notes(a, b, left)),
     )
+
+
+def _notes(a: Result, b: Result, common: Result) -> Iterator[str]:
+    """What a reader must know of two results that are not of one grid."""
+    shared, own, theirs = (len(r.manifest.conditions) for r in (common, a, b))
+    if not shared == own == theirs:
+        yield f"Compared under the {shared} conditions that both runs have, of {own} of A's and {theirs} of B's."
+    if a.manifest.dataset["videos"] != b.manifest.dataset["videos"]:
+        yield "The runs took other videos: that those in common are the same files could not be checked."
 
 
 def _narrow(result: Result, other: Result) -> Result:
@@ -148,7 +156,7 @@ def _by_corruption(matrix: ScoreMatrix) -> tuple[tuple[str, float], ...]:
     for name in names:
         chosen = matrix.condition_index(corruption=name)
         found.append((name, float((means[0, chosen] - means[1, chosen]).mean())))
-    return tuple(sorted(found, key=lambda row: row[1]))
+    return _ordered(found)
 
 
 def _by_video(matrix: ScoreMatrix, weights: np.ndarray | None) -> tuple[tuple[str, float], ...]:
@@ -158,4 +166,9 @@ def _by_video(matrix: ScoreMatrix, weights: np.ndarray | None) -> tuple[tuple[st
     by_object = 100 * np.tensordot(weights[used], matrix.jf[0, used] - matrix.jf[1, used], axes=1)
     of = matrix.video_of
     rows = [(video, float(by_object[of == v].mean())) for v, video in enumerate(matrix.videos) if (of == v).any()]
-    return tuple(sorted(rows, key=lambda row: row[1]))
+    return _ordered(rows)
+
+
+def _ordered(rows: list[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
+    """The smallest first, unknown ones last: among them `sorted` would leave the others in any order."""
+    return tuple(sorted(rows, key=lambda row: (math.isnan(row[1]), row[1])))

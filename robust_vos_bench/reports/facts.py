@@ -6,7 +6,9 @@ J by frame and saved masks stay in the run directory; these few numbers an objec
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -105,12 +107,16 @@ def _recovery(
     if burst is None:
         return None
     hit = burst_frames(burst, manifest, track.video, record.frames)
-    start, end = hit.start - track.first, hit.stop - track.first
-    if clean is None or (clean.first, len(clean.j)) != (track.first, len(track.j)):
+    frames = list(track.frames)
+    start, end = bisect_left(frames, hit.start), bisect_left(frames, hit.stop)
+    if clean is None or list(clean.frames) != frames:
         return None
-    if not hit or not 0 < start < end < len(track.j):
+    if not hit or not 0 < start < end < len(frames):
         return None
-    return recovery(track.j, clean.j, start, end)
+    found = recovery(track.j, clean.j, start, end)
+    if found.frames is None:
+        return found
+    return replace(found, frames=frames[end + found.frames] - hit.stop)  # of the video, not of those that are scored
 
 
 def verify_facts(facts: Sequence[ObjectFacts], units: set[tuple[str, str]]) -> str:

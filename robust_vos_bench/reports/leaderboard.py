@@ -12,7 +12,7 @@ from robust_vos_bench.errors import DataError, UsageError
 from robust_vos_bench.reports.beyond import Beyond, beyond
 from robust_vos_bench.reports.bootstrap import Bootstrap, Interval, Rank, ranks, statistics
 from robust_vos_bench.reports.metrics import OrderConsistency, order_consistency
-from robust_vos_bench.reports.result import Result, joint_matrix, read_result, refuse_recipe, results_of, write_result
+from robust_vos_bench.reports.result import Result, joint_matrix, read_result, refuse_recipe, results_of, verify
 from robust_vos_bench.reports.summary import Summary, summarise
 from robust_vos_bench.runs.records import Manifest
 from robust_vos_bench.runs.run import is_whole_preset
@@ -46,6 +46,8 @@ class Page:
     seed: int
     protocol: str
     videos: int
+    split: int
+    """Videos of the whole split."""
     objects: int
     conditions: int
     families: tuple[str, ...]
@@ -96,11 +98,11 @@ def preset_words(manifest: Manifest) -> str:
     return f"{'part of' if part else 'altered from'} {name} v{manifest.preset['version']}{bursts}"
 
 
-def check_same(results: Sequence[Result], purpose: str = "share a page") -> None:
-    """Refuse to mix results that only look alike: other data bytes, protocol or corruption versions.
+def check_same(results: Sequence[Result], purpose: str = "share a page", partly: bool = False) -> None:
+    """Refuse to mix results that only look alike: other videos, data bytes, protocol or corruption versions.
 
-    purpose: what is refused, for the message. Data is compared where both hold the same videos: the digest of a run
-    is over all of its own.
+    purpose: what is refused, for the message. partly: other videos are no obstacle, and data is then compared only
+    where both hold equally many: the digest of a run is over all of its own.
     """
     first = results[0].manifest
     for result in results[1:]:
@@ -108,7 +110,8 @@ def check_same(results: Sequence[Result], purpose: str = "share a page") -> None
         for what, a, b in (
             ("scoring protocol", first.protocol, other.protocol),
             ("data set", first.dataset["name"], other.dataset["name"]),
-            ("data", _data(first, other), _data(other, first)),
+            ("videos", [] if partly else sorted(first.videos), [] if partly else sorted(other.videos)),
+            ("data", *_data(first, other, partly)),
             ("preset version", first.preset.get("version"), other.preset.get("version")),
             (
                 "version of corruptions",
@@ -123,9 +126,10 @@ def check_same(results: Sequence[Result], purpose: str = "share a page") -> None
                 )
 
 
-def _data(manifest: Manifest, other: Manifest) -> str:
-    same = manifest.dataset["videos"] == other.dataset["videos"]
-    return str(manifest.dataset["index_sha256"]) if same else ""
+def _data(one: Manifest, other: Manifest, partly: bool) -> tuple[str, str]:
+    if partly and one.dataset["videos"] != other.dataset["videos"]:
+        return "", ""
+    return one.dataset["index_sha256"], other.dataset["index_sha256"]
 
 
 def build_page(results: Sequence[Result]) -> Page:
@@ -160,6 +164,7 @@ def build_page(results: Sequence[Result]) -> Page:
         seed=max((int(c["seed"]) for c in manifest.conditions), default=0),
         protocol=f"{manifest.protocol['name']} v{manifest.protocol['version']}",
         videos=len(matrix.videos),
+        split=int(manifest.dataset["videos_in_split"]),
         objects=len(matrix.objects),
         conditions=len(matrix.conditions) - 1,
         families=tuple(dict.fromkeys(c.family for c in matrix.conditions if not c.is_clean)),
@@ -174,21 +179,56 @@ def overlap(result: Result) -> tuple[str, ...]:
     return tuple(t for t in result.manifest.models[0].trained_on if re.sub(r"[^a-z0-9]", "", t.lower()) == test)
 
 
-def collect(sources: Iterable[Path], folder: Path) -> dict[str, list[Result]]:
-    """Take in run directories and packed results, keep a copy under `folder/results`, and group all by page.
-
-    A model that is on a page already is replaced. Raises UsageError for recipe weights and mixed versions,
-    DataError for damaged files.
-    """
-    store = folder / "results"
-    for source in sources:
-        results = results_of(source) if source.is_dir() else [read_result(source)]
-        for result in results:
-            refuse_recipe(result)
-            if not result.records:
-                raise DataError(f"{source}: model {result.model!r} has no scored video")
-            write_result(store / page_name(result) / f"{safe_name(result.model)}.json.gz", result)
-    pages: dict[str, list[Result]] = {}
-    for path in sorted(store.glob("*/*.json.gz")):
-        pages.setdefault(path.parent.name, []).append(read_result(path))
+def stored(folder: Path) -> dict[str, dict[str, Result]]:
+    """What the leaderboards in `folder` are made of: page -> model -> result. DataError for a damaged file."""
+    pages: dict[str, dict[str, Result]] = {}
+    for path in sorted((folder / "results").glob("*/*.json.gz")):
+        result = read_result(path)
+        pages.setdefault(path.parent.name, {})[result.model] = result
     return pages
+
+
+def collect(sources: Iterable[Path]) -> dict[str, dict[str, Result]]:
+    """Read and check run directories and packed results: page -> model -> result. Nothing is written.
+
+    Raises UsageError for recipe weights, for runs with nothing to rank and for two results of one model that are not
+    of the same weights, options and code; DataError for damaged files and runs without scores.
+    """
+    pages: dict[str, dict[str, Result]] = {}
+    for source in sources:
+        for result in results_of(source) if source.is_dir() else [read_result(source)]:
+            refuse_recipe(result)
+            if not any(record.objects for record in result.records):
+                raise DataError(f"{source}: model {result.model!r} has no scored video")
+            verify(result, str(source))
+            if not {bool(c["corruption"]) for c in result.manifest.conditions} >= {True, False}:
+                raise UsageError(f"{source}: a page needs clean videos and corrupted ones; there is nothing to rank")
+            page = pages.setdefault(page_name(result), {})
+            rival = page.get(result.model)
+            if rival is not None and rival.manifest.models != result.manifest.models:
+                raise UsageError(
+                    f"{source}: {result.model!r} is there twice, with other weights, options or code. A page has one "
+                    "row a model: leave one of them out, or name the variants apart."
+                )
+            page[result.model] = result
+    return pages
+
+
+def joined(old: dict[str, dict[str, Result]], new: dict[str, dict[str, Result]]) -> dict[str, dict[str, Result]]:
+    """Pages with new results on them; UsageError where an incomplete result would replace a complete one."""
+    pages = {name: dict(rows) for name, rows in old.items()}
+    for name, rows in new.items():
+        for model, result in rows.items():
+            before = pages.setdefault(name, {}).get(model)
+            if before is not None and before.complete and not result.complete:
+                raise UsageError(
+                    f"{model!r} has a complete result on {name} already, and run {result.manifest.run_id} is not "
+                    "complete: finish it first, or delete the old result under `results`."
+                )
+            pages[name][model] = result
+    return pages
+
+
+def result_path(folder: Path, page: str, model: str) -> Path:
+    """Where the leaderboards in `folder` keep the result of a row."""
+    return folder / "results" / page / f"{safe_name(model)}.json.gz"

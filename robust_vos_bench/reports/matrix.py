@@ -41,6 +41,8 @@ class ScoreMatrix:
     videos: tuple[str, ...]
     missing_videos: dict[tuple[str, str], tuple[str, ...]]
     """(model, condition label) -> videos without scores; absent where the cell is complete."""
+    unscored: tuple[tuple[str, int], ...] = ()
+    """Objects that the truth shows in no frame to be scored (in their prompt only): in no mean, of no model."""
 
     @property
     def jf(self) -> NDArray[np.float64]:
@@ -92,12 +94,20 @@ def matrix_from_records(
     videos: Sequence[str],
     records: dict[tuple[str, str], dict[str, UnitRecord]],
 ) -> ScoreMatrix:
-    """Arrange records: (model, condition label) -> video -> record."""
+    """Arrange records: (model, condition label) -> video -> record.
+
+    An object without any frame to be scored is left out, and a video that has no other: that is the truth's doing,
+    and the same for every model.
+    """
     ids: dict[str, set[int]] = {video: set() for video in videos}
+    seen: dict[str, set[int]] = {video: set() for video in videos}
     for cell in records.values():
         for video, record in cell.items():
             if record.ok and video in ids:
-                ids[video] |= {o.object for o in record.objects}
+                ids[video] |= {o.object for o in record.objects if o.frames}
+                seen[video] |= {o.object for o in record.objects}
+    unscored = tuple((video, i) for video in videos for i in sorted(seen[video] - ids[video]))
+    videos = [video for video in videos if ids[video] or not seen[video]]
     objects = tuple((video, i) for video in videos for i in sorted(ids[video]))
     position = {name: i for i, name in enumerate(objects)}
     shape = (len(models), len(conditions), len(objects))
@@ -112,6 +122,8 @@ def matrix_from_records(
             for video in videos:
                 if video in cell and cell[video].ok:
                     for score in cell[video].objects:
+                        if (video, score.object) not in position:
+                            continue
                         k = position[video, score.object]
                         j[a, b, k], f[a, b, k] = score.value("j_mean"), score.value("f_mean")
-    return ScoreMatrix(tuple(models), tuple(conditions), objects, j, f, tuple(videos), missing)
+    return ScoreMatrix(tuple(models), tuple(conditions), objects, j, f, tuple(videos), missing, unscored)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,7 +107,7 @@ def recovery(j: Sequence[float], clean: Sequence[float], start: int, end: int) -
 
 
 def stability(
-    masks: Iterable[tuple[int, NDArray[np.uint8], NDArray[np.uint8]]], scored: Mapping[int, range]
+    masks: Iterable[tuple[int, NDArray[np.uint8], NDArray[np.uint8]]], scored: Mapping[int, Container[int]]
 ) -> dict[int, float]:
     """Object id -> mean IoU between the mask under corruption and the clean run's mask of the same frame.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from robust_vos_bench.datasets.files import sorted_files
 from robust_vos_bench.errors import DataError, IncompleteError, UsageError
 from robust_vos_bench.reports.result import Result, refuse_recipe, results_of, write_result
 from robust_vos_bench.runs.store import RunStore, safe_name
@@ -63,7 +64,7 @@ def pack_masks(run: Path, condition: str, model: str | None = None, output: Path
     files: list[tuple[Path, str]] = []
     for video in manifest.videos:
         folder = store.masks_path(condition, name, video)
-        masks = sorted(folder.glob("*.png"))
+        masks = sorted_files(folder.glob("*.png"))
         record = records.get(video)
         if record is None or not record.ok:
             raise IncompleteError(f"{run}: {name} · {condition} · {video} is not done; repeat the run's command first")

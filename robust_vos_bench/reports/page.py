@@ -220,7 +220,7 @@ def _time_plots(run: Run, video: str | None, drops: Sequence[Drop]) -> list[str]
         found = [(t.object, model, t) for model in run.models for t in _tracks(run, condition, model)]
         # Every model's first object before anybody's second.
         mine = sorted((f for f in found if f[2].video == chosen), key=lambda f: (f[0], run.models.index(f[1])))
-        tracks = [(f"{model} · object {i}", t.first, t.j, t.f) for i, model, t in mine[:TRACKS]]
+        tracks = [(f"{model} · object {i}", t.frames, t.j, t.f) for i, model, t in mine[:TRACKS]]
         if tracks:
             title = f"{chosen} · {condition}"
             if len(mine) > TRACKS:

@@ -16,15 +16,25 @@ from robust_vos_bench.datasets.atomic import write_bytes
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.reports.beyond import plain
 from robust_vos_bench.reports.bootstrap import DRAWS, Interval, caution
-from robust_vos_bench.reports.leaderboard import Page, Row, build_page, collect
+from robust_vos_bench.reports.leaderboard import Page, Row, build_page, collect, joined, result_path, stored
+from robust_vos_bench.reports.result import write_result
 from robust_vos_bench.reports.text import points
 
 START, END = "<!-- rvos-bench:start -->", "<!-- rvos-bench:end -->"
 
 
 def build(sources: Sequence[Path], folder: Path) -> list[Page]:
-    """Add runs or packed results to the leaderboards in `folder` and write every page again."""
-    pages = [build_page(results) for _, results in sorted(collect(sources, folder).items())]
+    """Add runs or packed results to the leaderboards in `folder` and write every page again.
+
+    A model that is on a page already is replaced. Nothing is written before everything has been checked, so that what
+    is refused spoils nothing.
+    """
+    new = collect(sources)
+    every = joined(stored(folder), new)
+    pages = [build_page([rows[model] for model in sorted(rows)]) for _, rows in sorted(every.items())]
+    for name, rows in new.items():
+        for model, result in rows.items():
+            write_result(result_path(folder, name, model), result)
     for page in pages:
         put_between_markers(folder / f"{page.name}.md", f"# {page.dataset} · {page.preset}", markdown(page))
         write_bytes(folder / f"{page.name}.csv", csv_text(page).encode())
@@ -45,6 +55,12 @@ def put_between_markers(path: Path, title: str, body: str) -> None:
     write_bytes(path, (before + block + after).encode())
 
 
+def _videos(page: Page) -> str:
+    """How many videos, and of how many where they are not all."""
+    whole = page.videos >= page.split
+    return f"{page.videos} videos" if whole else f"{page.videos} of the {page.split} videos of the split"
+
+
 def _span(interval: Interval) -> str:
     return "n/a" if math.isnan(interval.low) else f"{interval.low:.1f} to {interval.high:.1f}"
 
@@ -57,7 +73,7 @@ def escape(text: str) -> str:
 def markdown(page: Page) -> str:
     """The table of a page, how to read it, and where each row comes from."""
     lines = [
-        f"J&F in points, higher is better · {page.videos} videos, {page.objects} objects · {page.conditions} corrupted "
+        f"J&F in points, higher is better · {_videos(page)}, {page.objects} objects · {page.conditions} corrupted "
         f"conditions · seed {page.seed} · protocol {page.protocol}",
         "",
         "| rank | model | P (clean) | mPC | 95 % CI | rPC | drop | "
@@ -194,6 +210,7 @@ def as_json(page: Page) -> dict[str, Any]:
         "seed": page.seed,
         "protocol": page.protocol,
         "videos": page.videos,
+        "videos_in_split": page.split,
         "objects": page.objects,
         "conditions": page.conditions,
         "order_consistency": {"tau": number(page.order.tau.value), "interval": span(page.order.tau)},

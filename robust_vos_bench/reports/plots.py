@@ -109,17 +109,18 @@ def clean_against_corrupted(matrix: ScoreMatrix) -> Figure:
 
 
 def over_time(
-    tracks: Sequence[tuple[str, int, Sequence[float], Sequence[float]]], title: str, burst: range = range(0)
+    tracks: Sequence[tuple[str, Sequence[int], Sequence[float], Sequence[float]]], title: str, burst: range = range(0)
 ) -> Figure:
-    """J and F by frame. tracks: (label, index of the first frame, J, F), each value in 0..1. burst: frames shaded."""
+    """J and F by frame. tracks: (label, frame indices, J, F), each value in 0..1. burst: frames shaded."""
     with _style() as figure_class:
         figure = figure_class(figsize=(7.2, 3.2), layout="constrained")
         for axis, name in zip(figure.subplots(1, 2, sharey=True), ("J", "F")):
-            for i, (label, first, j, f) in enumerate(tracks):
+            for i, (label, frames, j, f) in enumerate(tracks):
                 values = j if name == "J" else f
-                x = np.arange(first, first + len(values))
                 style = look(i)
-                axis.plot(x, values, label=label, linewidth=1.3, color=style["color"], linestyle=style["linestyle"])
+                axis.plot(
+                    frames, values, label=label, linewidth=1.3, color=style["color"], linestyle=style["linestyle"]
+                )
             if burst:
                 axis.axvspan(burst.start - 0.5, burst.stop - 0.5, color=COLOURS[-1], alpha=0.2, linewidth=0)
             axis.set(ylim=(0, 1), xlabel="frame", title=name)

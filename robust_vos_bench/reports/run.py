@@ -134,9 +134,9 @@ class Run:
         import pandas as pd
 
         rows = [
-            {"video": s.video, "object": s.object, "frame": s.first + k, "J": j, "F": f}
+            {"video": s.video, "object": s.object, "frame": t, "J": j, "F": f}
             for s in self.store.frame_scores(condition, model).values()
-            for k, (j, f) in enumerate(zip(s.j, s.f))
+            for t, j, f in zip(s.frames, s.j, s.f)
         ]
         return pd.DataFrame(rows, columns=["video", "object", "frame", "J", "F"])
 

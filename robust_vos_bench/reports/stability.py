@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from robust_vos_bench.conditions import find_corruption
 from robust_vos_bench.datasets.atomic import WriteError, write_bytes
+from robust_vos_bench.datasets.files import sorted_files
 from robust_vos_bench.datasets.images import read_mask
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.reports.metrics import stability
@@ -51,7 +52,7 @@ class StabilityCache:
         """
         if not self.kept or clean is None or not clean.ok or label == self.clean or label in self.moved:
             return {}
-        key = f"{label} {video} {record.key} {clean.key}"
+        key = f"2 {label} {video} {record.key} {clean.key}"  # 2: where only some frames are annotated, those
         if key not in self._known:
             found = self._compare(label, video, record, tracks)
             if found is None:
@@ -78,11 +79,11 @@ class StabilityCache:
     ) -> dict[int, float] | None:
         """None where either run has not kept exactly the masks that it made."""
         paths, clean = (
-            sorted(self.store.masks_path(name, self.model, video).glob("*.png")) for name in (label, self.clean)
+            sorted_files(self.store.masks_path(name, self.model, video).glob("*.png")) for name in (label, self.clean)
         )
         if len(paths) != record.frames or len(clean) != record.frames:
             return None
-        scored = {i: range(t.first, t.first + len(t.j)) for i, t in tracks.items()}
+        scored = {i: frozenset(t.frames) for i, t in tracks.items()}
         return stability(((t, *_pair(*both)) for t, both in enumerate(zip(paths, clean))), scored)
 
 

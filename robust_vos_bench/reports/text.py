@@ -47,6 +47,9 @@ def print_summary(
         markup=False,
         soft_wrap=True,
     )
+    if matrix.unscored:
+        count = plural(len(matrix.unscored), "object")
+        console.print(f"{count} to be seen in no frame after the prompt: not scored, for any model.", markup=False)
     incomplete = [s for s in summaries if s.cells_done < s.cells_planned]
     if incomplete:
         console.print("n/a: cells with missing or failed videos; never filled in, never averaged over.")

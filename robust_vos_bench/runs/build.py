@@ -42,10 +42,14 @@ def build_model(
     else:
         kept, sha = (RANDOM, RANDOM) if found == RANDOM else ("", "")
     card = entry.card
+    version = card.version
+    if ".py:" in name:  # whoever edits a model and repeats the command wants its new scores
+        path, _, cls = name.rpartition(":")
+        version = f"{version}+{sha256_of(Path(path).expanduser())[:8]}:{cls}"
     suffix = "[" + ",".join(f"{k}={v}" for k, v in sorted(given.items())) + "]" if given else ""
     record = ModelRecord(
         name=card.name + suffix,
-        adapter_version=card.version,
+        adapter_version=version,
         options={k: _plain(v) for k, v in {**entry.options, **given}.items()},
         checkpoint=kept,
         weights_sha256=sha,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -48,7 +49,7 @@ class UnitRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     condition: str
     video: str
     status: str
-    """"ok" or "failed"."""
+    """"ok", "failed", or "stale": scored once, but of other data or by another version than the run is now of."""
     objects: tuple[ObjectRecord, ...] = ()
     frames: int = 0
     """Number of frames the model yielded."""
@@ -69,8 +70,13 @@ class UnitRecord(msgspec.Struct, frozen=True, omit_defaults=True):
         """Whether the unit is done."""
         return self.status == "ok"
 
+    @property
+    def failed(self) -> bool:
+        """Whether it was tried in vain."""
+        return self.status == "failed"
 
-class FrameScores(msgspec.Struct, frozen=True):
+
+class FrameScores(msgspec.Struct, frozen=True, omit_defaults=True):
     """J and F of one object over its scored frames, rounded to four decimals; kept apart because it is long."""
 
     video: str
@@ -79,6 +85,13 @@ class FrameScores(msgspec.Struct, frozen=True):
     """Frame index of the first entry."""
     j: tuple[float, ...]
     f: tuple[float, ...]
+    at: tuple[int, ...] = ()
+    """Frame index of every entry where only some are annotated; empty where they follow `first` without a gap."""
+
+    @property
+    def frames(self) -> Sequence[int]:
+        """Frame index of every entry, ascending."""
+        return self.at or range(self.first, self.first + len(self.j))
 
 
 class CellCounts(msgspec.Struct):

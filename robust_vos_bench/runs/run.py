@@ -75,7 +75,7 @@ def inspect(plan: Plan, store: RunStore, overwrite: str = "missing") -> RunState
             cells[name, condition.label] = store.records(condition.label, name)
         record = cells[name, condition.label].get(video)
         same = record is not None and record.key == plan.key(model, condition, video)
-        failed += same and record is not None and not record.ok
+        failed += same and record is not None and record.failed
         if same and record is not None and record.ok and overwrite != "always":
             done += 1
         elif overwrite != "never":
@@ -110,6 +110,8 @@ def run_plan(
             )
         state = inspect(plan, store, overwrite)
         manifest = _manifest(plan, folder, before, devices, command, settings or {})
+        if before is not None:
+            _retire(plan, store)  # before the manifest says that what is here is of the present versions
         store.write_manifest(manifest)
         store.log("start", pending=len(state.pending), done=state.done)
         stop = Stop()
@@ -125,6 +127,18 @@ def run_plan(
             listener.finished()
             manifest = _close(plan, store, manifest, stop.by_user)
     return manifest
+
+
+def _retire(plan: Plan, store: RunStore) -> None:
+    """Mark what was scored under another key (data, corruptions or code have changed), so that no table takes it in."""
+    for model, spec in enumerate(plan.models):
+        for condition in plan.conditions:
+            records = store.records(condition.label, spec.record.name)
+            for video in plan.videos:
+                record, key = records.get(video), plan.key(model, condition, video)
+                if record is not None and record.ok and record.key != key:
+                    why = "scored before its data, its corruption or its code changed, and not again yet"
+                    store.add(UnitRecord(key, record.model, record.condition, video, "stale", error=why))
 
 
 def is_whole_preset(manifest: Manifest) -> bool:
@@ -159,7 +173,7 @@ def _manifest(
             "name": dataset.name,
             "index_sha256": dataset.index_hash,
             "videos": len(plan.videos),
-            "videos_in_split": len(dataset.videos),
+            "videos_in_split": dataset.split_size,
             "root": os.fspath(dataset.root) if dataset.root else "",
         },
         preset=dict(plan.preset),
@@ -191,7 +205,8 @@ def _close(plan: Plan, store: RunStore, manifest: Manifest, interrupted: bool) -
                 if record is None or record.key != plan.key(model, condition, video):
                     counts.pending += 1
                 elif not record.ok:
-                    counts.failed += 1
+                    counts.failed += record.failed
+                    counts.pending += not record.failed
                 else:
                     counts.ok += 1
                     rows += [_row(plan, condition, record, i) for i in range(len(record.objects))]

@@ -29,6 +29,8 @@ def make_run(
     error: str = "it broke",
     profile: str = "constant",
     frames: int = 6,
+    split: int = 0,
+    weights: str = "ab",
 ) -> Path:
     """Write a run directory; the first model is `gap` better everywhere, severity 5 costs 0.3."""
     rng = np.random.default_rng(7)
@@ -37,7 +39,7 @@ def make_run(
     if profile != "constant":
         labels = [condition.label for condition in made]
     records = [
-        ModelRecord(m, "1", {}, checkpoint, "ab" * 32 if checkpoint else "", trained_on=("davis2017-train",))
+        ModelRecord(m, "1", {}, checkpoint, weights * 32 if checkpoint else "", trained_on=("davis2017-train",))
         for m in models
     ]
     fields = [
@@ -70,7 +72,7 @@ def make_run(
             tool={"version": "0.1.0"},
             environment={"python": "3.11", "system": "Linux", "cpus": 2, "device": "cpu", "packages": {"numpy": "2"}},
             protocol={"name": "davis", "version": protocol},
-            dataset={**dataset, "videos_in_split": len(videos)},
+            dataset={**dataset, "videos_in_split": split or len(videos)},
             preset={"name": "custom", "version": 0, "description": ""},
             models=records,
             conditions=fields,

@@ -73,6 +73,30 @@ def test_the_burst_is_where_the_frames_say(burst_run: Path) -> None:
             assert changed[0] >= hit.start and changed[-1] < hit.stop and len(hit) - len(changed) <= 2
 
 
+def test_frames_that_are_not_annotated_are_not_counted_as_if_they_were(burst_run: Path) -> None:
+    """With every third frame scored, a burst is still where it is, and so is the frame at which J is back."""
+    run = load_run(burst_run)
+    for label in run.conditions:
+        path = run.store.frames_path(label, "one")
+        tracks = [msgspec.json.decode(line, type=FrameScores) for line in path.read_bytes().splitlines()]
+        some = [
+            msgspec.structs.replace(t, j=t.j[::3], f=t.f[::3], at=tuple(range(1, FRAMES - 1, 3)), first=1)
+            for t in tracks
+        ]
+        path.write_bytes(b"".join(msgspec.json.encode(t) + b"\n" for t in some))
+    assert sorted(set(load_run(burst_run).frames("one")["frame"])) == list(range(1, FRAMES - 1, 3))
+    found = [f.recovery for f in facts_of(run.store, run.manifest, "one") if f.recovery is not None]
+    assert found
+    for r in found:
+        assert (r.before, r.during, r.after, r.clean) == pytest.approx((0.8, 0.2, 0.4, 0.8))
+
+
+def test_frames_are_stored_with_their_numbers_where_some_are_missing() -> None:
+    dense = FrameScores("v", 1, 2, (0.5, 0.6), (0.5, 0.6))
+    assert list(dense.frames) == [2, 3] and b"at" not in msgspec.json.encode(dense)
+    assert list(msgspec.structs.replace(dense, at=(2, 7)).frames) == [2, 7]
+
+
 def test_recovery_reaches_every_table(burst_run: Path, tmp_path: Path) -> None:
     found = load_run(burst_run).beyond[0]
     assert found.burst is not None and found.burst.objects > 0

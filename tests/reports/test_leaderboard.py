@@ -6,16 +6,22 @@ import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from robust_vos_bench.errors import DataError, IncompleteError, UsageError
 from robust_vos_bench.reports.compare import compare, pick_two
-from robust_vos_bench.reports.leaderboard import overlap
+from robust_vos_bench.reports.leaderboard import build_page, overlap
+from robust_vos_bench.reports.matrix import read_matrix
 from robust_vos_bench.reports.pack import pack_result
 from robust_vos_bench.reports.pages import END, START, build
 from robust_vos_bench.reports.result import read_result, results_of, write_result
+from robust_vos_bench.reports.summary import summarise
+from robust_vos_bench.runs.records import ObjectRecord
+from robust_vos_bench.runs.store import RunStore
 
 Make = Callable[..., Path]
 
@@ -59,6 +65,66 @@ def test_other_protocol_versions_are_refused(run_folder: Make, tmp_path: Path) -
     build([run_folder("old", models=["one"])], boards)
     with pytest.raises(UsageError, match="protocol"):
         build([run_folder("new", models=["two"], protocol="2")], boards)
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.mark.parametrize(
+    "settings", [{"protocol": "2"}, {"conditions": [("", 0, "")]}, {"missing": [("one", "fog-5", "b")]}]
+)
+def test_what_is_refused_spoils_nothing(run_folder: Make, tmp_path: Path, settings: dict[str, Any]) -> None:
+    boards = tmp_path / "boards"
+    build([run_folder("good")], boards)
+    before = _files(boards)
+    with pytest.raises(UsageError):
+        build([run_folder("bad", models=["one"], **settings)], boards)
+    assert _files(boards) == before
+
+
+def test_an_object_of_its_prompt_only_is_in_no_mean(run_folder: Make) -> None:
+    folder = run_folder(models=["one"])
+    store = RunStore(folder)
+    before = read_matrix(store, store.manifest())  # type: ignore[arg-type]
+    alone = ObjectRecord(2, 0, None, None, None, None, None, None)
+    for label in ("clean", "fog-1", "fog-5", "shot_noise-3"):
+        for video, objects in (("a", 2), ("c", 1)):  # a has another object besides, c has none
+            record = store.records(label, "one")[video]
+            own = (*record.objects, alone) if objects == 2 else (alone,)
+            store.add(msgspec.structs.replace(record, objects=own))
+    after = read_matrix(store, store.manifest())  # type: ignore[arg-type]
+    assert after.unscored == (("a", 2), ("c", 2)) and after.videos == ("a", "b")
+    assert after.objects == (("a", 1), ("b", 1)) and not after.missing_videos
+    assert np.array_equal(after.jf, before.jf[:, :, :2])
+    assert not np.isnan(summarise(after)[0].mpc)
+
+
+def test_other_videos_never_share_a_page(run_folder: Make, tmp_path: Path) -> None:
+    """Neither as many others, nor fewer where the split's size does not tell."""
+    for name, videos in (("others", ["a", "b", "x"]), ("fewer", ["a", "b"])):
+        first = results_of(run_folder(f"{name}-1", models=["one"]))[0]
+        second = results_of(run_folder(f"{name}-2", models=["two"], videos=videos))[0]
+        with pytest.raises(UsageError, match="differ in videos"):
+            build_page([first, second])
+
+
+def test_a_part_of_a_split_says_so(run_folder: Make, tmp_path: Path) -> None:
+    boards = tmp_path / "boards"
+    (page,) = build([run_folder(split=20)], boards)
+    assert "--part-" in page.name
+    assert "3 of the 20 videos" in (boards / f"{page.name}.md").read_text()
+    assert json.loads((boards / f"{page.name}.json").read_text())["videos_in_split"] == 20
+
+
+def test_one_model_with_two_weights_is_refused_at_once_and_replaced_later(run_folder: Make, tmp_path: Path) -> None:
+    one, two = (run_folder(w, models=["one"], checkpoint="w.pth", weights=w) for w in ("aa", "bb"))
+    with pytest.raises(UsageError, match="'one' is there twice"):
+        build([one, two], tmp_path / "boards")
+    assert not (tmp_path / "boards").exists()
+    build([one], tmp_path / "boards")
+    (page,) = build([two], tmp_path / "boards")
+    assert [row.result.manifest.models[0].weights_sha256[:2] for row in page.rows] == ["bb"]
 
 
 def test_other_seeds_get_a_page_of_their_own(run_folder: Make, tmp_path: Path) -> None:

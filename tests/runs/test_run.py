@@ -71,6 +71,36 @@ def test_changed_data_is_run_again(clips: Path, tmp_path: Path, rvos: Rvos) -> N
     assert json.loads(rvos(*command, "--dry-run", "--no-probe", "--json").stdout)["to_do"] == 3
 
 
+def test_scores_of_changed_data_are_in_no_table(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
+    """Not even before their turn comes: the manifest names the new data from the start."""
+    command = words(clips, tmp_path / "out", "Repeat", "--workers", 1)
+    assert rvos(*command).returncode == 0
+    frame = clips / "JPEGImages" / "a" / "00002.png"
+    frame.write_bytes((clips / "JPEGImages" / "a" / "00003.png").read_bytes())
+    halted = rvos(*command, "--overwrite", "never", "--json")
+    assert halted.returncode == 3
+    assert json.loads(halted.stdout)["models"][0]["mpc"] is None, halted.stdout
+    manifest = RunStore(tmp_path / "out").manifest()
+    assert manifest is not None and (manifest.units.ok, manifest.units.pending) == (6, 3)
+    packed = rvos("pack", tmp_path / "out")
+    assert packed.returncode != 0 and "3 of 9 units" in packed.stderr
+    assert rvos(*command).returncode == 0
+    fresh = rvos(*words(clips, tmp_path / "fresh", "Repeat", "--workers", 1))
+    assert fresh.returncode == 0
+    assert (tmp_path / "out" / "scores.csv").read_bytes() == (tmp_path / "fresh" / "scores.csv").read_bytes()
+
+
+def test_an_edited_model_is_another_model(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
+    model = tmp_path / "mine.py"
+    model.write_text(MODELS.read_text())
+    command = ["run", "--model", f"{model}:Repeat", *words(clips, tmp_path / "out", "Repeat")[3:-2]]
+    plans = []
+    for text in (model.read_text(), model.read_text() + "# edited\n"):
+        model.write_text(text)
+        plans.append(json.loads(rvos(*command, "--dry-run", "--no-probe", "--json").stdout)["output"])
+    assert plans[0] != plans[1]
+
+
 def test_a_model_that_raises_fails_its_video_only(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
     done = rvos(*words(clips, tmp_path / "out", "Raises", "--workers", 1))
     assert done.returncode == 3

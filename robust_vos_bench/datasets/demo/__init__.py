@@ -35,6 +35,15 @@ class Demo(Dataset):
         """Clip names."""
         return self._videos
 
+    def with_videos(self, names: Sequence[str] | None) -> Demo:
+        """The same variant with these of its clips, or all."""
+        return Demo(self.variant, videos=names)
+
+    @property
+    def split_size(self) -> int:
+        """All clips of the variant."""
+        return len(clip_names(self.variant))
+
     def video(self, name: str) -> Video:
         """One clip; it is made when its frames, prompts or truth are first asked for."""
         self._check(name)
