@@ -38,7 +38,10 @@ def flat(ctx: click.Context, param: click.Parameter, value: Any) -> tuple[Any, .
 
 
 def read_config(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
-    """Make a TOML file's keys (flag names, dashes or underscores) the defaults of this command."""
+    """Make a TOML file's keys (flag names, dashes or underscores) the defaults of this command.
+
+    The second name of a pair such as --clean-reference/--corrupt-reference says the opposite of the first.
+    """
     if value is None:
         return None
     if sys.version_info >= (3, 11):
@@ -50,19 +53,21 @@ def read_config(ctx: click.Context, param: click.Parameter, value: Path | None) 
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"config {value}: {error}") from error
     flags = {
-        name.lstrip("-").replace("-", "_"): parameter
+        name.lstrip("-").replace("-", "_"): (parameter, name in parameter.secondary_opts)
         for parameter in ctx.command.params
         for name in (*parameter.opts, *parameter.secondary_opts)
         if name.startswith("--")
     }
     defaults: dict[str, Any] = {}
     for key, setting in found.items():
-        parameter = flags.get(key.replace("-", "_"))
+        parameter, opposite = flags.get(key.replace("-", "_"), (None, False))
         if parameter is None or parameter.name is None:
             raise unknown("setting", key, flags, f"In {value}; settings are flags without dashes.")
         if getattr(parameter, "multiple", False):
             items = setting if isinstance(setting, list) else [setting]
             defaults[parameter.name] = [str(item) for item in items]
+        elif opposite:
+            defaults[parameter.name] = not click.BOOL.convert(setting, parameter, ctx)
         else:
             defaults[parameter.name] = setting
     ctx.default_map = {**(ctx.default_map or {}), **defaults}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -80,10 +80,10 @@ class MaskFiles(Sequence["Mask | None"]):
 
 
 def list_frames(folder: Path) -> tuple[Path, ...]:
-    """The frame files of a folder in order of name. Raises DataError where there are none or two share a stem."""
+    """The frame files of a folder, `in_order`. Raises DataError where there are none or two share a stem."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder (expected the frames of one video in it)")
-    paths = sorted(p for p in folder.iterdir() if p.suffix in FRAME_SUFFIXES and not p.name.startswith("."))
+    paths = sorted_files(p for p in folder.iterdir() if p.suffix in FRAME_SUFFIXES and not p.name.startswith("."))
     if not paths:
         raise DataError(f"{folder}: no frames (.jpg or .png) in it")
     stems: dict[str, Path] = {}
@@ -95,10 +95,27 @@ def list_frames(folder: Path) -> tuple[Path, ...]:
 
 
 def list_masks(folder: Path) -> dict[str, Path]:
-    """Frame stem -> mask file (PNG) of a folder, in order of name; empty where the folder does not exist."""
+    """Frame stem -> mask file (PNG) of a folder, `in_order`; empty where the folder does not exist."""
     if not folder.is_dir():
         return {}
-    return {p.stem: p for p in sorted(folder.iterdir()) if p.suffix in (".png", ".PNG") and not p.name.startswith(".")}
+    masks = (p for p in folder.iterdir() if p.suffix in (".png", ".PNG") and not p.name.startswith("."))
+    return {p.stem: p for p in sorted_files(masks)}
+
+
+def in_order(stems: Iterable[str]) -> list[str]:
+    """Frame names in the order of the video: by number where all are numbers, else by name.
+
+    The two differ only where numbers are not padded with zeros: by name, frame 10 would come before frame 2.
+    """
+    names = sorted(stems)
+    return sorted(names, key=int) if all(name.isdecimal() for name in names) else names
+
+
+def sorted_files(paths: Iterable[Path]) -> list[Path]:
+    """Files in the order of their stems, as `in_order` has it."""
+    files = sorted(paths)
+    place = {stem: i for i, stem in enumerate(in_order({path.stem for path in files}))}
+    return sorted(files, key=lambda path: place[path.stem])
 
 
 def missing_numbers(stems: Sequence[str], step: int | None = None) -> list[str]:

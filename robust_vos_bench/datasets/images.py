@@ -40,9 +40,11 @@ def read_frame(path: Path, size: tuple[int, int] | None = None) -> Frame:
     size: the (H, W) that it must have. Raises DataError, naming the file, where it is missing, truncated, damaged,
     deeper than 8 bits or of another size.
     """
-    image = _decode(path)
-    if image.mode.startswith(("I", "F")):
-        raise DataError(f"{path}: a frame of more than 8 bits a channel ({image.mode}); store it as 8-bit RGB")
+    image, bits = _decode(path)
+    if bits > 8:
+        raise DataError(
+            f"{path}: a frame of more than 8 bits a channel ({bits}-bit {image.mode}); store it as 8-bit RGB"
+        )
     frame = np.array(image.convert("RGB"), np.uint8)
     _check_size(path, frame.shape[:2], size, "frame")
     return frame
@@ -54,7 +56,7 @@ def read_mask(path: Path, size: tuple[int, int] | None = None) -> Mask:
     size: the (H, W) that it must have. Raises DataError, naming the file, for anything else: colour images (ids are
     not guessed from colours), more than 8 bits, damage, another size.
     """
-    image = _decode(path)
+    image, _ = _decode(path)
     if image.mode not in ("P", "L", "1"):
         raise DataError(f"{path}: {_why_no_mask(image)}")
     mask = np.array(image, np.uint8)
@@ -120,7 +122,8 @@ def check_png(path: Path, data: bytes) -> None:
         position = end
 
 
-def _decode(path: Path) -> Image.Image:
+def _decode(path: Path) -> tuple[Image.Image, int]:
+    """The decoded image and its bits a channel."""
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
@@ -136,7 +139,9 @@ def _decode(path: Path) -> Image.Image:
         image.load()
     except (OSError, SyntaxError, ValueError, zlib.error) as error:
         raise DataError(f"{path}: truncated or damaged image ({_reason(error)})") from error
-    return image
+    if data.startswith(_PNG_SIGNATURE):
+        return image, data[24]  # the header says it: Pillow opens 16-bit colour as 8-bit RGB, keeping the high bytes
+    return image, {"I": 32, "F": 32}.get(image.mode, 16 if image.mode.startswith("I") else 8)
 
 
 def _check_size(path: Path, shape: tuple[int, ...], size: tuple[int, int] | None, kind: str) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import multiprocessing
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,15 +77,19 @@ def write_splits(
     """Write `output/<condition>/` for every condition; yields an outcome a unit, in the order they are finished.
 
     Each folder has the layout of the input, so that it opens as the same data set. Videos that are there complete
-    and undamaged are kept, so the same command goes on where it stopped. A video that fails does not stop the
-    others; a full or read-only disk does (WriteError). Raises DataError where a folder holds something else.
+    and undamaged are kept, so the same command goes on where it stopped; so are those that an earlier command wrote
+    and this one leaves out. A video that fails does not stop the others; a full or read-only disk does (WriteError).
+    Raises DataError where a folder holds something else.
     """
+    earlier: dict[Condition, dict[str, VideoRecord]] = {}
     with contextlib.ExitStack() as locks:
         for condition in conditions:
-            _check(dataset, condition, output / condition.label, format, preset)
-            locks.enter_context(_locked(output / condition.label))
-            _announce(dataset, condition, output / condition.label, format, preset)
-        yield from _write_all(dataset, conditions, output, format, workers, preset)
+            folder = output / condition.label
+            _check(dataset, condition, folder, format, preset)
+            locks.enter_context(_locked(folder))
+            earlier[condition] = _earlier(dataset, condition, folder, FORMATS[format])
+            _announce(_joined(dataset, earlier[condition]), condition, folder, format, preset)
+        yield from _write_all(dataset, conditions, output, format, workers, preset, earlier)
 
 
 def _write_all(
@@ -95,6 +99,7 @@ def _write_all(
     format: str,
     workers: int,
     preset: PresetInfo | None,
+    earlier: Mapping[Condition, dict[str, VideoRecord]],
 ) -> Iterator[Outcome]:
     suffix = FORMATS[format]
     left = {condition: len(dataset.videos) for condition in conditions}
@@ -105,7 +110,9 @@ def _write_all(
         if outcome.record is not None:
             done[condition][outcome.unit.video] = outcome.record
         if not left[condition]:
-            _finish(dataset, condition, output / condition.label, format, preset, done.pop(condition))
+            records = {**earlier[condition], **done.pop(condition)}
+            whole = _joined(dataset, earlier[condition])
+            _finish(whole, condition, output / condition.label, format, preset, records)
         yield outcome
 
 
@@ -173,11 +180,40 @@ def _check(dataset: Dataset, condition: Condition, folder: Path, format: str, pr
 
 def _announce(dataset: Dataset, condition: Condition, folder: Path, format: str, preset: PresetInfo | None) -> None:
     """Say in the folder what it will be, and write what lies beside frames and annotations."""
-    _write_manifest(folder, {**_facts(dataset, condition, format, preset), "status": "incomplete"})
+    # What was listed stays listed: were this command stopped, the next one would not know of those videos.
+    videos = {name: entry for name, entry in _listed(folder).items() if name in dataset.videos}
+    _write_manifest(folder, {**_facts(dataset, condition, format, preset), "status": "incomplete", "videos": videos})
     if isinstance(dataset, FolderDataset):
         for path, data in dataset.list_files().items():
             make_folder((folder / path).parent)
             write_bytes(folder / path, data)
+
+
+def _listed(folder: Path) -> dict[str, Any]:
+    """The videos of the manifest that is there, with what it says of them."""
+    manifest = folder / MANIFEST
+    return json.loads(manifest.read_text()).get("videos", {}) if manifest.is_file() else {}
+
+
+def _earlier(dataset: Dataset, condition: Condition, folder: Path, suffix: str) -> dict[str, VideoRecord]:
+    """Records of the listed videos that `dataset` leaves out (--limit) and that are complete and undamaged."""
+    others = set(_listed(folder)) - set(dataset.videos)
+    if not others:
+        return {}
+    whole = dataset.with_videos(None)
+    found: dict[str, VideoRecord] = {}
+    for name in others.intersection(whole.videos):
+        with contextlib.suppress(RvosError):  # its source is damaged by now: there is nothing to hold it against
+            record = finished(whole, name, condition, folder, suffix)
+            if record is not None:
+                found[name] = record
+    return found
+
+
+def _joined(dataset: Dataset, others: Iterable[str]) -> Dataset:
+    """The data set with the other videos open as well, in the official order."""
+    names = [*dataset.videos, *others]
+    return dataset if len(names) == len(dataset.videos) else dataset.with_videos(names)
 
 
 @contextlib.contextmanager

@@ -27,7 +27,7 @@ def unpack(archive: Path, folder: Path, tell: Callable[[int, int], None] | None 
         with zipfile.ZipFile(archive) as file:
             members = [member for member in file.infolist() if not member.is_dir()]
             targets = _targets(archive, members)
-            _check_space(archive, folder, members)
+            _check_space(archive, folder, members, targets)
             for done, (member, target) in enumerate(zip(members, targets)):
                 path = folder / target
                 if not _is_there(path, member):
@@ -74,9 +74,10 @@ def _is_there(path: Path, member: zipfile.ZipInfo) -> bool:
     return zlib.crc32(path.read_bytes()) == member.CRC
 
 
-def _check_space(archive: Path, folder: Path, members: list[zipfile.ZipInfo]) -> None:
+def _check_space(archive: Path, folder: Path, members: list[zipfile.ZipInfo], targets: list[PurePosixPath]) -> None:
+    """Room for what is not there yet, so that an unpacking that goes on does not ask for the whole size again."""
     make_folder(folder)
-    needed = sum(member.file_size for member in members if not (folder / member.filename).exists())
+    needed = sum(member.file_size for member, target in zip(members, targets) if not (folder / target).exists())
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise DataError(

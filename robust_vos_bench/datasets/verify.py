@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from robust_vos_bench.datasets.davis import Davis
-from robust_vos_bench.datasets.files import list_frames, missing_numbers
+from robust_vos_bench.datasets.files import in_order, list_frames, missing_numbers
 from robust_vos_bench.datasets.images import image_size, read_frame, read_mask
 from robust_vos_bench.datasets.layout import VOID, FolderDataset, ids_in
 from robust_vos_bench.datasets.youtube_vos import SPLITS as YOUTUBE_SPLITS
@@ -101,7 +101,7 @@ def verify_video(dataset: FolderDataset, name: str) -> VideoReport:
     frames, masks = _list(dataset, name, report)
     report.frames, report.masks = len(frames), len(masks)
     stems = {path.stem for path in frames}
-    for stem in missing_numbers(sorted(stems), step=1 if isinstance(dataset, Davis) else None):
+    for stem in missing_numbers(in_order(stems), step=1 if isinstance(dataset, Davis) else None):
         place = dataset.frames_root / name / stem
         found = report.problems if isinstance(dataset, Davis) else report.warnings
         found.append(Problem(f"{place}{frames[0].suffix}", f"frame {stem} is missing in an otherwise even numbering"))

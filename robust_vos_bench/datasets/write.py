@@ -17,7 +17,7 @@ from robust_vos_bench.datasets.dataset import Dataset
 from robust_vos_bench.datasets.files import MaskFiles
 from robust_vos_bench.datasets.fingerprint import file_sha256
 from robust_vos_bench.datasets.images import encode_frame, encode_mask
-from robust_vos_bench.datasets.layout import FolderDataset, ids_in
+from robust_vos_bench.datasets.layout import VOID, FolderDataset, ids_in
 from robust_vos_bench.datasets.video import Mask, Truth, Video
 from robust_vos_bench.errors import DataError
 
@@ -58,7 +58,8 @@ def places(dataset: Dataset) -> Places:
 
 def video_key(dataset: Dataset, name: str, condition: Condition, suffix: str) -> str:
     """Digest of everything that decides what is written for a video."""
-    facts = (1, dataset.name, name, dataset.fingerprint(name), condition_fingerprint(condition), suffix)
+    rules = 2 if _changes_masks(condition) else 1  # raised when annotations came to be drawn otherwise (`_with_prompt`)
+    facts = (rules, dataset.name, name, dataset.fingerprint(name), condition_fingerprint(condition), suffix)
     return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
@@ -146,10 +147,20 @@ def _annotations(dataset: Dataset, video: Video, corrupted: Video, condition: Co
 
 
 def _with_prompt(mask: Mask, prompt: Mask) -> Mask:
-    """The annotation whose new objects look as the model is shown them."""
+    """The annotation whose new objects look as the model is shown them.
+
+    A late prompt says nothing of older objects, so its 0 is no background: where it has grown over them, they stay,
+    because they are scored on this frame. An object that lies only on others is drawn all the same, or it were lost.
+    """
+    ids = ids_in(prompt)
+    free = np.isin(mask, [0, VOID, *ids])
     drawn = mask.copy()
-    drawn[np.isin(drawn, ids_in(prompt))] = 0
-    return np.where(prompt > 0, prompt, drawn)
+    drawn[np.isin(drawn, ids)] = 0
+    drawn = np.where((prompt > 0) & free, prompt, drawn)
+    for i in ids:
+        if not (drawn == i).any():
+            drawn[prompt == i] = i
+    return drawn
 
 
 def _changes_masks(condition: Condition) -> bool:

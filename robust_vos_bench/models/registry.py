@@ -40,8 +40,12 @@ def builtin_entries() -> dict[str, ModelEntry]:
 
 @lru_cache(maxsize=1)
 def plugin_entries() -> dict[str, ModelEntry]:
-    """Entries that installed packages offer; a plug-in is a `ModelEntry` list or a class with a `card`."""
+    """Entries that installed packages offer; a plug-in is a `ModelEntry` list or a class with a `card`.
+
+    A class goes by the name on its card, as everywhere else; an entry point of another name is an alias of it.
+    """
     found: dict[str, ModelEntry] = {}
+    owners: dict[str, str] = {}
     for point in sorted(entry_points(group=GROUP), key=lambda p: p.name):
         try:
             loaded = point.load()
@@ -50,14 +54,29 @@ def plugin_entries() -> dict[str, ModelEntry]:
                 f"plug-in {point.name!r} ({point.value}) cannot be imported: {error}. Mend or uninstall that package."
             ) from error
         if isinstance(loaded, type) and issubclass(loaded, VOSAdapter):
-            found[point.name] = ModelEntry(card_of(loaded), point.value)
+            card = card_of(loaded)
+            offered = [ModelEntry(card, point.value, aliases=(point.name,) if point.name != card.name else ())]
         elif isinstance(loaded, (list, tuple)) and all(isinstance(e, ModelEntry) for e in loaded):
-            found.update({entry.name: entry for entry in loaded})
+            offered = list(loaded)
         else:
             raise ContractError(
                 f"plug-in {point.name!r} ({point.value}) is neither a VOSAdapter class nor a list of ModelEntry"
             )
+        for entry in offered:
+            for name in _names(entry):
+                if name in owners:
+                    raise ContractError(
+                        f"plug-ins {owners[name]} and {point.name!r} ({point.value}) both have a model {name!r}; "
+                        "rename or uninstall one"
+                    )
+                owners[name] = f"{point.name!r} ({point.value})"
+            found[entry.name] = entry
     return found
+
+
+def _names(entry: ModelEntry) -> list[str]:
+    """Everything that users may type for a model, each once."""
+    return list(dict.fromkeys((entry.name, *entry.aliases)))
 
 
 def card_of(adapter: type[VOSAdapter]) -> ModelCard:
@@ -69,11 +88,16 @@ def card_of(adapter: type[VOSAdapter]) -> ModelCard:
 
 
 def entries() -> dict[str, ModelEntry]:
-    """All models by name, built-in ones first; a plug-in must not take a built-in name."""
+    """All models by name, built-in ones first; a plug-in must not take a built-in name or alias."""
     builtin, plugins = builtin_entries(), plugin_entries()
-    clash = sorted(set(builtin) & set(plugins))
-    if clash:
-        raise ContractError(f"plug-in model {clash[0]!r} takes the name of a built-in model; rename the plug-in")
+    taken = {name: entry for entry in builtin.values() for name in _names(entry)}
+    for entry in plugins.values():
+        for name in _names(entry):
+            if name in taken:
+                raise ContractError(
+                    f"plug-in model {entry.name!r} ({entry.target}) takes the name {name!r} of the built-in model "
+                    f"{taken[name].name!r}; rename the plug-in"
+                )
     return {**builtin, **plugins}
 
 

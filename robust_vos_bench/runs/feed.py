@@ -162,9 +162,7 @@ class FedFrames:
     def close(self) -> None:
         """Drop what is not made yet and give the scratch space back."""
         self.todo.clear()
-        for _, job in self.jobs:
-            job.cancel()
-        wait([job for _, job in self.jobs])
+        wait([job for _, job in self.jobs if not job.cancel()])  # a cancelled job never starts, so nothing to wait for
         self.clip.close(remove=True)
 
 
@@ -195,16 +193,24 @@ class Feed:
                 clip.submit_next()
 
     def take(self, group: Group) -> FedFrames:
-        """The frames of the group that is worked on now (the first one expected)."""
-        if not self._clips or self._clips[0][0] != group:
+        """The frames of the group that is worked on now (as a rule the first one expected)."""
+        place = self._place(group)
+        if place is None:
             self.expect(group)
             self._clips.rotate(1)
-        return self._clips[0][1]
+            place = 0
+        return self._clips[place][1]
 
     def done(self, group: Group) -> None:
-        """The group is finished: free its clip."""
-        if self._clips and self._clips[0][0] == group:
-            self._clips.popleft()[1].close()
+        """The group is finished, well or not: free its clip, taken or not."""
+        place = self._place(group)
+        if place is not None:
+            clip = self._clips[place][1]
+            del self._clips[place]
+            clip.close()
+
+    def _place(self, group: Group) -> int | None:
+        return next((i for i, (expected, _) in enumerate(self._clips) if expected == group), None)
 
     def close(self) -> None:
         """Stop the producers."""

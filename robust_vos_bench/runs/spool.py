@@ -15,7 +15,8 @@ from robust_vos_bench.datasets.video import Frame, FrameSource
 class SpooledFrames:
     """Yields the frames of `source`; the first pass also writes them to a scratch file that later passes read.
 
-    A pass that stops early leaves what it wrote; the next one goes on from there.
+    A pass that stops early leaves what it wrote; the next one goes on from there. Where the source failed, every later
+    pass fails at the same frame with the same error.
     """
 
     def __init__(self, source: FrameSource, size: tuple[int, int], folder: Path | None = None) -> None:
@@ -24,6 +25,7 @@ class SpooledFrames:
         self._file = tempfile.TemporaryFile(prefix="rvos-clip-", dir=folder)  # noqa: SIM115 (closed by close())
         self._ready = 0
         self._rest: Iterator[Frame] | None = None
+        self._failure: Exception | None = None
 
     def __len__(self) -> int:
         return len(self._source)
@@ -35,9 +37,15 @@ class SpooledFrames:
                 self._file.seek(t * bytes_a_frame)
                 yield np.frombuffer(self._file.read(bytes_a_frame), np.uint8).reshape(self._shape).copy()
                 continue
+            if self._failure is not None:  # a generator that has raised only says that it is at its end
+                raise self._failure
             if self._rest is None:
                 self._rest = iter(self._source)
-            frame = next(self._rest)
+            try:
+                frame = next(self._rest)
+            except Exception as error:
+                self._failure = error
+                raise
             self._file.seek(t * bytes_a_frame)
             self._file.write(np.ascontiguousarray(frame).data)
             self._ready = t + 1

@@ -64,6 +64,13 @@ class Worker:
     def run(self, group: Group) -> Iterator[Result]:
         """One result a model of the group; a model or video that fails is a failed record, never an exception."""
         try:
+            yield from self._results(group)
+        finally:
+            if self.feed is not None:
+                self.feed.done(group)  # also where the frames were never asked for: they would fill the feed for ever
+
+    def _results(self, group: Group) -> Iterator[Result]:
+        try:
             clean = self.plan.dataset.video(group.video)
             video = corrupt_video(clean, group.condition)
             self._prepare_scoring(clean)
@@ -76,7 +83,6 @@ class Worker:
             fed = video.with_frames(self.feed.take(group))
             for model in group.models:
                 yield self._unit(model, group, fed, truth)
-            self.feed.done(group)
             return
         if len(group.models) == 1:
             yield self._unit(group.models[0], group, video, truth)
@@ -222,12 +228,15 @@ def object_record(score: ObjectScore) -> ObjectRecord:
 
 def frame_scores(score: ObjectScore) -> FrameScores:
     """J and F by frame, rounded for keeping."""
+    first = score.first_frame or 0
+    dense = score.indices == tuple(range(first, first + len(score.j)))
     return FrameScores(
         video=score.video,
         object=score.object,
-        first=score.first_frame or 0,
+        first=first,
         j=tuple(round(float(v), 4) for v in score.j),
         f=tuple(round(float(v), 4) for v in score.f),
+        at=() if dense else score.indices,
     )
 
 

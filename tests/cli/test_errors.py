@@ -8,7 +8,10 @@ import sys
 import time
 from pathlib import Path
 
+import click
 import pytest
+
+from robust_vos_bench.cli.options import condition_options, config_option
 
 
 def call(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -83,3 +86,27 @@ def test_settings_from_a_file_lose_against_flags(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("sevrity = 3\n")
     wrong = call("run", "--config", "bad.toml", cwd=tmp_path)
     assert wrong.returncode == 2 and "sevrity" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("clean-reference = true", True),
+        ("clean-reference = false", False),
+        ("corrupt-reference = true", False),
+        ("corrupt_reference = false", True),
+        ('corrupt-reference = "false"', True),
+    ],
+)
+def test_the_second_name_of_a_pair_says_the_opposite(line: str, value: bool, tmp_path: Path) -> None:
+    seen: list[bool | None] = []
+
+    @click.command()
+    @condition_options
+    @config_option()
+    def command(clean_reference: bool | None, **rest: object) -> None:
+        seen.append(clean_reference)
+
+    (tmp_path / "settings.toml").write_text(line + "\n")
+    command.main(["--config", str(tmp_path / "settings.toml")], standalone_mode=False)
+    assert seen == [value]

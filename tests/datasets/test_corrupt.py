@@ -22,6 +22,7 @@ from robust_vos_bench.conditions import Condition, corrupt_truth, corrupt_video,
 from robust_vos_bench.datasets import Dataset, open_dataset
 from robust_vos_bench.datasets.images import read_frame, write_mask
 from robust_vos_bench.datasets.split import MANIFEST, Outcome, write_splits
+from robust_vos_bench.datasets.write import _with_prompt
 from robust_vos_bench.errors import DataError, UsageError
 
 
@@ -179,6 +180,69 @@ def test_the_same_command_keeps_what_is_there_and_mends_what_is_torn(davis2017: 
     write_mask(davis2017 / "Annotations/480p/bear/00003.png", boxes([1, 2], 1))
     again = open_dataset("davis2017:val", davis2017)
     assert {o.unit.video: o.kept for o in write(again, conditions, tmp_path)} == {"dog": True, "bear": False}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file of a split."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_fewer_videos_take_nothing_away(davis2017: Path, youtubevos: Path, tmp_path: Path) -> None:
+    conditions = chosen("brightness")
+    folder = tmp_path / conditions[0].label
+    write(open_dataset("davis2017:val", davis2017), conditions, tmp_path)
+    before = contents(folder)
+    for some in (
+        open_dataset("davis2017:val", davis2017, limit=1),
+        open_dataset("davis2017:val", davis2017, videos=["bear"]),
+    ):
+        assert [o.kept for o in write(some, conditions, tmp_path)] == [True]
+        assert contents(folder) == before
+        stopped = write_splits(some, conditions, tmp_path)
+        next(stopped)
+        stopped.close()
+        write(some, conditions, tmp_path)
+        assert contents(folder) == before, "nor where the smaller command is stopped before its end"
+    (folder / "JPEGImages/480p/bear/00001.png").write_bytes(b"torn")
+    write(open_dataset("davis2017:val", davis2017, limit=1), conditions, tmp_path)
+    assert (folder / "ImageSets/2017/val.txt").read_text() == "dog\n", "a damaged one is not listed as if it were whole"
+
+
+def test_one_video_after_the_other_makes_the_whole_split(tmp_path: Path) -> None:
+    (condition,) = chosen("brightness")
+    for place, choices in (("whole", [["herd", "visitor"]]), ("parts", [["visitor"], ["herd"]])):
+        for names in choices:
+            write(open_dataset("demo", videos=names), [condition], tmp_path / place)
+    whole, parts = (json.loads((tmp_path / p / condition.label / MANIFEST).read_text()) for p in ("whole", "parts"))
+    assert whole == parts and whole["status"] == "complete"
+
+
+def test_a_grown_late_prompt_leaves_older_objects_alone(tmp_path: Path) -> None:
+    def scene(t: int) -> np.ndarray:
+        mask = np.zeros((48, 64), np.uint8)
+        mask[10:30, 10:30] = 1
+        if t >= 2:
+            mask[10:30, 30:50] = 2
+        return mask
+
+    write_video(tmp_path / "in", "a", {s: scene(t) for t, s in enumerate(numbers(4))}, numbers(4))
+    data = open_dataset("folder", tmp_path / "in")
+    (condition,) = chosen("prompt_dilation", severity=5)
+    write(data, [condition], tmp_path / "out")
+    copy, truth = open_dataset("folder", tmp_path / "out" / condition.label), data.truth("a")
+    assert truth is not None and truth.masks[2] is not None
+    shown = corrupt_video(data.video("a"), condition).prompts[2] == 2
+    back = copy.video("a").prompts[2] == 2
+    assert (shown & (scene(2) == 1)).any(), "the prompt does grow over the older object"
+    again = copy.truth("a")
+    assert again is not None and np.array_equal(again.masks[2] == 1, scene(2) == 1)
+    assert np.array_equal(back, shown & (scene(2) != 1))
+
+
+def test_an_object_of_a_prompt_is_never_lost() -> None:
+    mask, prompt = np.ones((4, 6), np.uint8), np.zeros((4, 6), np.uint8)
+    prompt[1, 2] = 7
+    assert (_with_prompt(mask, prompt) == 7).sum() == 1
 
 
 def test_a_bad_video_does_not_stop_the_others(davis2017: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -135,6 +136,18 @@ def test_unpacks_without_the_top_folder_and_keeps_what_is_there(tmp_path: Path) 
     unpack(archive, tmp_path / "out")
     assert (tmp_path / "out/ImageSets/val.txt").read_bytes() == b"dog\n"
     assert (tmp_path / "out/README").stat().st_mtime_ns == untouched
+
+
+def test_what_is_there_needs_no_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = make_zip(tmp_path / "a.zip", {"DAVIS/ImageSets/val.txt": b"dog\n", "DAVIS/README": b"x" * 5000})
+    unpack(archive, tmp_path / "out")
+    monkeypatch.setattr(unpacking.shutil, "disk_usage", lambda folder: SimpleNamespace(free=100))
+    assert unpack(archive, tmp_path / "out") == 2
+    (tmp_path / "out/ImageSets/val.txt").unlink()
+    assert unpack(archive, tmp_path / "out") == 2, "the 4 bytes that are missing fit"
+    (tmp_path / "out/README").unlink()
+    with pytest.raises(DataError, match="are free"):
+        unpack(archive, tmp_path / "out")
 
 
 @pytest.mark.parametrize("name", ["../evil", "a/../../evil", "/evil", "C:\\evil", "a\\..\\..\\evil", "C:evil"])

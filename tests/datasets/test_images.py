@@ -116,6 +116,16 @@ def test_colour_masks_are_refused_and_the_reason_is_said(tmp_path: Path) -> None
         read_frame(tmp_path / "deep.png")
 
 
+@pytest.mark.parametrize("channels", [3, 4])
+def test_colour_of_16_bits_is_refused(tmp_path: Path, channels: int) -> None:
+    import cv2
+
+    deep = np.random.default_rng(0).integers(0, 65536, (6, 8, channels), dtype=np.uint16)
+    assert cv2.imwrite(str(tmp_path / "deep.png"), deep)
+    with pytest.raises(DataError, match=r"deep\.png: a frame of more than 8 bits.*16-bit RGB"):
+        read_frame(tmp_path / "deep.png")
+
+
 def test_another_size_names_the_file(tmp_path: Path) -> None:
     write_mask(tmp_path / "m.png", np.zeros((4, 6), np.uint8))
     with pytest.raises(DataError, match=r"m\.png: a mask of 6 x 4 pixels.*8 x 4"):

@@ -185,6 +185,38 @@ def test_folder_with_late_objects_and_sparse_truth(tmp_path: Path) -> None:
     assert [t for t in range(8) if truth.masks[t] is not None] == [2, 4, 6]
 
 
+def test_numbers_without_zeros_are_in_order_of_number(tmp_path: Path) -> None:
+    stems = [str(t) for t in range(1, 13)]
+    write_video(
+        tmp_path, "clip", {s: boxes([1], t) if s != "10" else boxes([1, 5], t) for t, s in enumerate(stems)}, stems
+    )
+    data = open_dataset("folder", tmp_path)
+    video, truth = data.video("clip"), data.truth("clip")
+    assert video.frame_names == tuple(stems) and video.first_frames == {1: 0, 5: 9}
+    assert truth is not None and truth.frame_names == tuple(stems)
+    assert np.array_equal(truth.masks[2], boxes([1], 2))
+
+
+def test_davis_frames_without_zeros(davis2017: Path) -> None:
+    for kind, suffix in (("JPEGImages", ".jpg"), ("Annotations", ".png")):
+        folder = davis2017 / kind / "480p" / "bear"
+        for t in range(4):
+            (folder / f"{t:05d}{suffix}").rename(folder / f"{t + 8}{suffix}")
+    data = open_dataset("davis2017:val", davis2017)
+    truth = data.truth("bear")
+    assert truth is not None and data.video("bear").frame_names == truth.frame_names == ("8", "9", "10", "11")
+
+
+def test_truth_of_a_frame_that_is_not_there(tmp_path: Path) -> None:
+    masks = {s: boxes([1] if t < 2 else [1, 2], t) for t, s in enumerate(numbers(4))}
+    write_video(tmp_path, "clip", masks, numbers(4))
+    (tmp_path / "JPEGImages/clip/00002.jpg").unlink()
+    data = open_dataset("folder", tmp_path)
+    for ask in (data.video, data.truth):
+        with pytest.raises(DataError, match=r"clip/00002\.png: annotates frame 00002"):
+            ask("clip")
+
+
 def test_folder_that_holds_only_prompts_has_no_truth(tmp_path: Path) -> None:
     write_video(tmp_path, "clip", {"00000": boxes([1]), "00003": boxes([0, 2])}, numbers(6))
     assert open_dataset("folder", tmp_path).truth("clip") is None

@@ -58,6 +58,17 @@ def test_every_damage_is_named(davis2017: Path) -> None:
     assert any(w.file.endswith("bear/00003.png") and "object 5" in w.what for w in found.warnings)
 
 
+def test_numbers_without_zeros(davis2017: Path) -> None:
+    for kind, suffix in (("JPEGImages", ".jpg"), ("Annotations", ".png")):
+        folder = davis2017 / kind / "480p" / "bear"
+        for t in range(4):
+            (folder / f"{t:05d}{suffix}").rename(folder / f"{t + 8}{suffix}")
+    assert check("davis2017:val", davis2017).ok
+    (davis2017 / "JPEGImages/480p/bear/10.jpg").unlink()
+    said = [Path(p.file).name for p in check("davis2017:val", davis2017).problems]
+    assert said[0] == "10.jpg" and set(said) == {"10.jpg", "10.png"}
+
+
 def test_missing_folders(davis2017: Path) -> None:
     (davis2017 / "ImageSets/2017/val.txt").write_text("dog\nghost\n")
     found = check("davis2017:val", davis2017)

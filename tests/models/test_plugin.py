@@ -8,9 +8,14 @@ import re
 import shutil
 import subprocess
 import sys
+import types
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+
+from robust_vos_bench.errors import ContractError
+from robust_vos_bench.models import ModelCard, StreamingAdapter, registry
 
 HERE = Path(__file__).resolve()
 PLUGIN = HERE.parents[1] / "plugin"
@@ -76,6 +81,45 @@ def test_a_package_cannot_take_a_built_in_name(installed: Path, tmp_path: Path) 
     init.write_text(init.read_text().replace('"example.shift"', '"static"'))
     done = cli("list", "models", cwd=tmp_path, path=thief)
     assert done.returncode == 5 and "'static'" in done.stderr
+
+
+def offer(monkeypatch: pytest.MonkeyPatch, **models: str) -> None:
+    """Entry points as installed packages would bring them: their name -> the name on the card of their class."""
+    module = types.ModuleType("strangers")
+    points = []
+    for k, (point, name) in enumerate(models.items()):
+        setattr(module, f"Model{k}", type(f"Model{k}", (StreamingAdapter,), {"card": ModelCard(name)}))
+        points.append(EntryPoint(point, f"strangers:Model{k}", registry.GROUP))
+    monkeypatch.setitem(sys.modules, "strangers", module)
+    monkeypatch.setattr(registry, "entry_points", lambda group: points)
+    monkeypatch.setattr(registry, "plugin_entries", registry.plugin_entries.__wrapped__)
+
+
+def test_a_class_goes_by_the_name_on_its_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch, theirs="strange.model", same="same")
+    entry = registry.find_entry("theirs")
+    assert entry is not None and entry.name == "strange.model"
+    assert registry.find_entry(entry.name).target == entry.target == "strangers:Model0", "as runs look it up"
+    assert {n: e.aliases for n, e in registry.entries().items() if n in ("strange.model", "same", "theirs")} == {
+        "strange.model": ("theirs",),
+        "same": (),
+    }
+
+
+@pytest.mark.parametrize(
+    ("models", "told"),
+    [
+        ({"theirs": "static"}, "'static'.*'static'"),
+        ({"static": "theirs"}, "'theirs'.*'static'"),
+        ({"theirs": "aot"}, "'aot'.*'aot.r50_l'"),
+        ({"one": "same", "two": "same"}, "'one'.*'two'.*'same'"),
+        ({"one": "two", "two": "other"}, "'one'.*'two'.*'two'"),
+    ],
+)
+def test_two_models_of_one_name_are_refused(models: dict[str, str], told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch, **models)
+    with pytest.raises(ContractError, match=told):
+        registry.entries()
 
 
 def blocks(info: str) -> list[tuple[str, str]]:

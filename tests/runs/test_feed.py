@@ -12,12 +12,15 @@ import numpy as np
 import pytest
 
 from robust_vos_bench.conditions import CLEAN, Condition, corrupt_video
+from robust_vos_bench.conditions.presets import PresetInfo
 from robust_vos_bench.datasets import open_dataset
 from robust_vos_bench.errors import DataError
+from robust_vos_bench.runs.build import build_model, build_plan
 from robust_vos_bench.runs.feed import Feed
 from robust_vos_bench.runs.plan import Group
 from robust_vos_bench.runs.profile import shares
 from robust_vos_bench.runs.spool import SpooledFrames
+from robust_vos_bench.runs.work import Worker
 
 MODELS = Path(__file__).with_name("models.py")
 NOISE = Condition("salt_and_pepper", 3, "frame")
@@ -66,6 +69,35 @@ def test_a_damaged_frame_reaches_the_reader_as_an_error(feed: Feed, clips: Path)
     feed.done(group)
 
 
+def test_a_group_is_found_wherever_it_stands(feed: Feed) -> None:
+    first, second, third = (Group(NOISE, name, (0,)) for name in "abc")
+    for group in (first, second, third):
+        feed.expect(group)
+    frames = feed.take(second)
+    assert len(feed._clips) == 3, "it is not made a second time"
+    assert len(list(frames)) == len(frames)
+    feed.done(second)
+    feed.done(first)
+    assert [group for group, _ in feed._clips] == [third]
+
+
+def test_a_unit_that_fails_before_its_frames_are_asked_for_frees_them(clips: Path, tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    plan = build_plan([build_model("static")], open_dataset("folder", clips), [NOISE], PresetInfo("own", 1, ""))
+    worker = Worker(plan, "cpu", tmp_path / "out", producers=1, scratch=scratch)
+    assert worker.feed is not None
+    try:
+        groups = [Group(NOISE, name, (0,)) for name in "ab"]
+        for group in groups:
+            worker.expect(group)
+        (clips / "Annotations" / "a" / "00000.png").write_bytes(b"damaged")
+        assert [record.status for group in groups for record, _ in worker.run(group)] == ["failed", "ok"]
+        assert not worker.feed._clips and not list(scratch.iterdir())
+    finally:
+        worker.close()
+
+
 def test_producers_do_not_change_the_scores(
     clips: Path, tmp_path: Path, rvos: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
@@ -98,6 +130,18 @@ def test_a_spooled_clip_is_made_once(tmp_path: Path) -> None:
         for _ in range(3):
             assert [int(f[0, 0, 0]) for f in frames] == [0, 1, 2, 3, 4]
     assert made == [0, 1, 2, 3, 4]
+
+
+def test_a_damaged_frame_is_the_same_error_for_every_model(clips: Path, tmp_path: Path) -> None:
+    frame = clips / "JPEGImages" / "a" / "00003.png"
+    frame.write_bytes(frame.read_bytes()[:100])
+    video = open_dataset("folder", clips).video("a")
+    with SpooledFrames(video.frames, video.size, tmp_path) as frames:
+        for _ in range(3):
+            made = iter(frames)
+            assert len([next(made) for _ in range(3)]) == 3
+            with pytest.raises(DataError, match="00003"):
+                next(made)
 
 
 def test_shares_of_a_known_trace() -> None:
