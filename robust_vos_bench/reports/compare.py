@@ -119,7 +119,7 @@ def _notes(a: Result, b: Result, common: Result) -> Iterator[str]:
     """What a reader must know of two results that are not of one grid."""
     shared, own, theirs = (len(r.manifest.conditions) for r in (common, a, b))
     if not shared == own == theirs:
-        yield f"Compared under the {shared} conditions that both runs have, of {own} of A's and {theirs} of B's."
+        yield f"Conditions that both runs have: {shared}, of {own} of A's and {theirs} of B's."
     if a.manifest.dataset["videos"] != b.manifest.dataset["videos"]:
         yield "The runs took other videos: that those in common are the same files could not be checked."
 

@@ -196,3 +196,18 @@ def test_compare_checks_the_data_where_it_can(run_folder: Make) -> None:
     # The digest of a run over fewer videos says nothing about those in common.
     more = results_of(run_folder("more", models=["one"]))[0]
     assert "could not be checked" in compare(more, changed, draws=200).note
+
+
+def test_compare_says_how_much_it_took(run_folder: Make) -> None:
+    whole = results_of(run_folder("whole", models=["one"]))[0]
+    part = results_of(run_folder("part", models=["two"], conditions=[("", 0, ""), ("fog", 1, "weather")]))[0]
+    found = compare(whole, part, draws=200)
+    assert found.note == "Conditions that both runs have: 2, of 4 of A's and 2 of B's."
+
+
+def test_compare_lists_what_is_known_in_order_whatever_is_missing(run_folder: Make) -> None:
+    conditions = [("", 0, ""), *((name, 3, "noise") for name in ("a", "b", "c", "d"))]
+    one = results_of(run_folder("one", models=["one"], conditions=conditions, missing=[("one", "b-3", "a")]))[0]
+    two = results_of(run_folder("two", models=["two"], conditions=conditions, gap=0.1))[0]
+    values = [value for _, value in compare(one, two, draws=200).corruptions]
+    assert np.isnan(values[-1]) and values[:-1] == sorted(values[:-1]) and len(values) == 4
