@@ -47,7 +47,7 @@ def export(state: State, folder: Path, curves: Path) -> Path:
     for name, tensor in weights.items():
         if not torch.isfinite(tensor).all():
             raise RvosError(f"{name}: not finite in half precision; this training went wrong")
-    data = save(weights, metadata=facts(state))
+    data = in_order(save(weights, metadata=facts(state)))
     if len(data) > LIMIT_MB * 1e6:
         raise RvosError(f"{len(data) / 1e6:.1f} MB of weights; at most {LIMIT_MB} are shipped")
     stem = f"{state.settings['model']}.{state.settings['recipe']}"
@@ -58,6 +58,16 @@ def export(state: State, folder: Path, curves: Path) -> Path:
     write_curve(state.curve, curves / f"{stem}.csv")
     (folder / f"{stem}.md").write_text(card(state, sha256(data), len(data)), encoding="utf-8")
     return file
+
+
+def in_order(data: bytes) -> bytes:
+    """A safetensors file with its metadata in alphabetical order; the library's own order differs from call to call."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # tensors stay aligned
+    return len(text).to_bytes(8, "little") + text + data[8 + length :]
 
 
 def facts(state: State) -> dict[str, str]:

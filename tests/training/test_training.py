@@ -220,6 +220,8 @@ def test_an_export_loads_strictly_and_segments(stills: Stills, tmp_path: Path, m
         assert all(opened.get_tensor(name).dtype == torch.float16 for name in names)
     assert said["model"] == model and said["steps"] == "1" and stills.digest in said["data"]
     assert "--steps 1" in said["command"]
+    first = file.read_bytes()
+    assert export.main(arguments) == 0 and file.read_bytes() == first, "the same state gives the same file"
     adapter = load_adapter(model, file, "cpu")
     assert names == set(adapter.network.state_dict())  # type: ignore[attr-defined]
     close = {n: t.half().float() for n, t in trainer.average.items()}
