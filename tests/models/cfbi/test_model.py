@@ -17,6 +17,7 @@ from robust_vos_bench.adapters.cfbi.protocol import Session
 from robust_vos_bench import load_adapter
 from robust_vos_bench.datasets.video import Mask, Video
 from robust_vos_bench.errors import UsageError, WeightsError
+from robust_vos_bench.models import checkpoint
 from robust_vos_bench.models.options import entry_options, parse_options
 from robust_vos_bench.models.registry import find_entry
 
@@ -286,6 +287,7 @@ def test_files_that_do_not_fit_are_refused_by_name(official: dict[str, torch.Ten
 def test_missing_weights_say_where_the_authors_publish_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("RVOS_BENCH_WEIGHTS", str(tmp_path))
     monkeypatch.setenv("RVOS_BENCH_CACHE", str(tmp_path))
+    monkeypatch.setattr(checkpoint, "packaged_folder", lambda: tmp_path)  # nor those of the lite model
     for entry in [entry for entry in MODELS if ".lite" not in entry.card.name]:
         with pytest.raises(WeightsError, match=r"drive\.google\.com") as caught:
             load_adapter(entry.name)
