@@ -191,8 +191,8 @@ def stored(folder: Path) -> dict[str, dict[str, Result]]:
 def collect(sources: Iterable[Path]) -> dict[str, dict[str, Result]]:
     """Read and check run directories and packed results: page -> model -> result. Nothing is written.
 
-    Raises UsageError for recipe weights, for runs with nothing to rank and for two results of one model that are not
-    of the same weights, options and code; DataError for damaged files and runs without scores.
+    Raises UsageError for recipe weights and for two results of one model that are not of the same weights, options and
+    code; DataError for damaged files and runs without scores.
     """
     pages: dict[str, dict[str, Result]] = {}
     for source in sources:
@@ -201,8 +201,6 @@ def collect(sources: Iterable[Path]) -> dict[str, dict[str, Result]]:
             if not any(record.objects for record in result.records):
                 raise DataError(f"{source}: model {result.model!r} has no scored video")
             verify(result, str(source))
-            if not {bool(c["corruption"]) for c in result.manifest.conditions} >= {True, False}:
-                raise UsageError(f"{source}: a page needs clean videos and corrupted ones; there is nothing to rank")
             page = pages.setdefault(page_name(result), {})
             rival = page.get(result.model)
             if rival is not None and rival.manifest.models != result.manifest.models:
