@@ -14,21 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from training.draws import Draws, draw
 from training.fill import filled
 from training.images import CANVAS, Stills
-from training.keys import generator
-from training.warps import CONTROLS, REACH, rotation, spline
+from training.renewal import Renewal, draw_renewal, shown
+from training.warps import REACH, rotation, spline
 
 LEAST_AREA = 40
 """Pixels of an object on the first frame below which nobody could ask for it."""
-OWN_OBJECT = 0.75
-"""Share of clips whose first object is the background picture's own."""
-STRANGER = 0.35
-"""Share of clips with an object that is not asked for."""
-COUNTS = (0.45, 0.35, 0.20)
-"""Shares of batches with 1, 2 and 3 objects."""
-SCALES = (0.45, 1.9)
-"""Least and largest enlargement of a picture."""
 
 
 @dataclass(frozen=True)
@@ -48,158 +41,31 @@ class Clips:
         return self.valid.shape[1]
 
 
-@dataclass(frozen=True)
-class Draws:
-    """Everything random about a batch, on the CPU; lengths in pixels of the crop, angles in radians."""
-
-    background: Tensor
-    """B, index of the picture."""
-    sources: Tensor
-    """B x L, picture of each layer's object."""
-    own: Tensor
-    """Bool B: layer 0 is the background's own object."""
-    present: Tensor
-    """Bool B x L; only the last layer may be absent."""
-    depth: Tensor
-    """B x L, layers from back to front."""
-    scale: Tensor
-    """B x (1 + L): enlargement of the background and of each layer."""
-    angle: Tensor
-    """B x (1 + L)."""
-    flip: Tensor
-    """B x (1 + L), 1 or -1."""
-    centre: Tensor
-    """B x (1 + L) x 2 in the crop, of the background's anchor and of each object's box."""
-    anchor: Tensor
-    """B x (1 + L) x 2 in the picture, the point that lies at `centre`."""
-    half: Tensor
-    """B x (1 + L), half the longer side of the object's box in the picture; for the background half the crop."""
-    times: Tensor
-    """B x T."""
-    velocity: Tensor
-    """B x (1 + L) x 2, and likewise, all a unit of time; index 0 is the camera."""
-    spin: Tensor
-    zoom: Tensor
-    stretch: Tensor
-    jitter: Tensor
-    """B x T x (1 + L) x 2, displacement on top of the steady motion."""
-    bend: Tensor
-    """B x (1 + L) x 16 x 2, spline displacement a unit of time."""
-    colour: Tensor
-    """B x (1 + L) x 6: gain of each channel, brightness, contrast, saturation."""
-    light: Tensor
-    """B x T x (1 + L), gain over time."""
-
-
-def draw(
-    stills: Stills, seed: int, key: tuple[str | int, ...], batch: int, length: int, side: int, objects: int | None
-) -> Draws:
-    """The draws of one batch; a function of its arguments alone. objects: 1..3, or None to draw it as well."""
-    rng = generator(seed, *key)
-
-    def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * torch.rand(shape, generator=rng)
-
-    def normal(sigma: float, *shape: int) -> Tensor:
-        return sigma * torch.randn(shape, generator=rng)
-
-    share = float(uniform(0, 1, 1))
-    k = objects or (1 if share < COUNTS[0] else 2 if share < COUNTS[0] + COUNTS[1] else 3)
-    layers, n = k + 1, len(stills)
-    background = torch.randint(n, (batch,), generator=rng)
-    sources = torch.randint(n, (batch, layers), generator=rng)
-    own = uniform(0, 1, batch) < OWN_OBJECT
-    sources[:, 0] = torch.where(own, background, sources[:, 0])
-    present = torch.ones(batch, layers, dtype=torch.bool)
-    present[:, -1] = uniform(0, 1, batch) < STRANGER
-    depth = torch.rand(batch, layers, generator=rng).argsort(1)
-
-    boxes = stills.boxes.cpu()[sources]
-    half = boxes[..., 2:].amax(-1)
-    extent = torch.exp(uniform(0, 1, batch, layers) * torch.log(torch.tensor(0.56 * side / 18))) * 18
-    scale = (extent / half).clamp(*SCALES)
-    centre = torch.stack([uniform(0.2, 0.8, batch, 2), *[uniform(0.05, 0.95, batch, 2) for _ in range(layers - 1)]], 1)
-    centre = centre * side
-    angle, flip = normal(0.2, batch, layers), 1.0 - 2 * (uniform(0, 1, batch, layers) < 0.5).float()
-    sizes = stills.sizes.cpu()[background].float()
-    scale_b = torch.exp(uniform(-0.4, 0.55, batch))
-    anchor_b = sizes * uniform(0.25, 0.75, batch, 2)
-    centre_b = torch.full((batch, 2), (side - 1) / 2)
-    angle[:, 0] = torch.where(own, angle[:, 0] * 0.5, angle[:, 0])  # a whole picture is rarely tilted
-    scale_b = torch.where(own, scale[:, 0], scale_b)
-    anchor_b = torch.where(own[:, None], boxes[:, 0, :2], anchor_b)
-    centre_b = torch.where(own[:, None], centre[:, 0], centre_b)
-    angle_b = torch.where(own, angle[:, 0], normal(0.1, batch))
-    flip_b = torch.where(own, flip[:, 0], 1.0 - 2 * (uniform(0, 1, batch) < 0.5).float())
-
-    gaps = uniform(0.5, 1.5, batch, length - 1)
-    far = uniform(0, 1, batch) < 0.4  # the first gap: a reference may lie long ago
-    gaps[:, 0] = torch.where(far, gaps[:, 0] * uniform(1, 3, batch), gaps[:, 0])
-    times = torch.cat([torch.zeros(batch, 1), gaps.cumsum(1)], 1)
-    every = layers + 1
-    vigour = torch.exp(normal(0.6, batch, every)) * (uniform(0, 1, batch, every) < 0.9)
-    move = vigour[..., None]
-    velocity = normal(0.05 * side, batch, every, 2) * move
-    jitter = normal(0.008 * side, batch, length, every, 2) * move[:, None]
-    jitter[:, 0] = 0
-    bend = normal(0.05, batch, every, CONTROLS**2, 2) * move[..., None]
-    bend[:, 0] *= 0.3  # the background is stiffer
-    steady = torch.tensor([0.5] + [1.0] * layers)  # and the camera calmer than what it looks at
-    colour = torch.cat(
-        [
-            torch.exp(normal(0.07, batch, every, 3)),
-            normal(0.05, batch, every, 1),
-            torch.exp(normal(0.15, batch, every, 2)),
-        ],
-        2,
-    )
-    colour[:, 1] = torch.where(own[:, None], colour[:, 0], colour[:, 1])  # part of the picture
-    light = torch.exp(normal(0.03, batch, length, every))
-    light[:, :, 1] = torch.where(own[:, None], light[:, :, 0], light[:, :, 1])
-    return Draws(
-        background,
-        sources,
-        own,
-        present,
-        depth,
-        torch.cat([scale_b[:, None], scale], 1),
-        torch.cat([angle_b[:, None], angle], 1),
-        torch.cat([flip_b[:, None], flip], 1),
-        torch.cat([centre_b[:, None], centre], 1),
-        torch.cat([anchor_b[:, None], boxes[..., :2]], 1),
-        torch.cat([torch.full((batch, 1), side / 2) / scale_b[:, None], half], 1),
-        times,
-        velocity * steady[:, None],
-        normal(0.10, batch, every) * vigour * steady,
-        normal(0.05, batch, every) * vigour * steady,
-        normal(0.05, batch, every) * vigour * steady,
-        jitter * steady[:, None],
-        bend,
-        colour,
-        light,
-    )
-
-
-def render(stills: Stills, draws: Draws, side: int) -> Clips:
-    """Make the clips on the device that the stills are on."""
+def render(stills: Stills, draws: Draws, side: int, renewal: Renewal | None = None) -> Clips:
+    """Make the clips on the device that the stills are on; renewal: what of the objects' surfaces is replaced."""
     device = stills.images.device
     d = Draws(**{name: value.to(device) for name, value in vars(draws).items()})
     batch, length = d.times.shape
     layers = d.sources.shape[1]
     world = _seen_by_camera(d, side)
+    if renewal is not None:
+        renewal = Renewal(**{name: value.to(device) for name, value in vars(renewal).items()})
     images = stills.images[d.background].float() / 255
     other = stills.images[d.sources[:, -1]].float() / 255
     hole = ((stills.masks[d.background] & 2) > 0) & d.own[:, None, None]
-    scene = _sampled(filled(images, hole, other), _places(d, world, 0), "reflection")
+    scene = _sampled(filled(images, hole, other), _places(d.anchor[:, 0], _local(d, world, 0)), "reflection")
     frames = _coloured(scene, d, 0)
     labels = torch.zeros(batch, length, side, side, dtype=torch.long, device=device)
     cut = []
     for layer in range(layers):
         picture = stills.images[d.sources[:, layer]].float() / 255
         mask = (stills.masks[d.sources[:, layer]] & 1).float()[:, None]
-        found = _sampled(torch.cat([picture, mask], 1), _places(d, world, layer + 1), "zeros")
-        alpha = found[:, :, 3:] * d.present[:, layer, None, None, None, None]
-        cut.append((_coloured(found[:, :, :3], d, layer + 1), alpha))
+        local = _local(d, world, layer + 1)
+        found = _sampled(torch.cat([picture, mask], 1), _places(d.anchor[:, layer + 1], local), "zeros")
+        colours, alpha = found[:, :, :3], found[:, :, 3:] * d.present[:, layer, None, None, None, None]
+        if renewal is not None:
+            colours = _renewed(stills, d, renewal, layer, colours, local)
+        cut.append((_coloured(colours, d, layer + 1), alpha))
     colours, alphas = torch.stack([c for c, _ in cut], 1), torch.stack([a for _, a in cut], 1)
     rows = torch.arange(batch, device=device)
     for at in range(layers):
@@ -224,9 +90,12 @@ def make_clips(
     length: int,
     side: int,
     objects: int | None = None,
+    renewed: bool = False,
 ) -> Clips:
     """Draw and render one batch; the same arguments give the same clips (on a GPU up to float rounding)."""
-    return render(stills, draw(stills, seed, key, batch, length, side, objects), side)
+    draws = draw(stills, seed, key, batch, length, side, objects)
+    renewal = draw_renewal(len(stills), seed, key, *draws.sources.shape) if renewed else None
+    return render(stills, draws, side, renewal)
 
 
 def _seen_by_camera(d: Draws, side: int) -> Tensor:
@@ -240,8 +109,8 @@ def _seen_by_camera(d: Draws, side: int) -> Tensor:
     return seen + middle - shift[:, :, None, None]
 
 
-def _places(d: Draws, world: Tensor, index: int) -> Tensor:
-    """Where in its picture a layer (0: the background) is looked up, B x T x S x S x 2, (x, y) for `grid_sample`."""
+def _local(d: Draws, world: Tensor, index: int) -> Tensor:
+    """Places in a layer (0: the background), B x T x S x S x 2: (y, x) in pixels of its picture from its anchor."""
     times = d.times
     centre = d.centre[:, index, None].expand(-1, times.shape[1], -1)
     angle, zoom, stretch = d.angle[:, index, None].expand_as(times), torch.zeros_like(times), torch.zeros_like(times)
@@ -258,9 +127,23 @@ def _places(d: Draws, world: Tensor, index: int) -> Tensor:
     field = spline(d.bend[:, index, None] * times[..., None, None]).flatten(0, 1)
     unit = (local / half).flatten(0, 1)
     bent = F.grid_sample(field, unit.flip(-1) / REACH, padding_mode="border", align_corners=True)
-    local = local + bent.permute(0, 2, 3, 1).view_as(local) * half
-    places = d.anchor[:, index, None, None, None] + local
+    return local + bent.permute(0, 2, 3, 1).view_as(local) * half
+
+
+def _places(anchor: Tensor, local: Tensor) -> Tensor:
+    """Where in a picture a layer is looked up, B x T x S x S x 2, (x, y) for `grid_sample`; anchor: B x 2 (y, x)."""
+    places = anchor[:, None, None, None] + local
     return (places * (2 / CANVAS) - 1 + 1 / CANVAS).flip(-1)
+
+
+def _renewed(stills: Stills, d: Draws, renewal: Renewal, layer: int, colours: Tensor, local: Tensor) -> Tensor:
+    """The colours of an object, B x T x 3 x S x S, with the surface of another picture's where it is renewed."""
+    sources = renewal.sources[:, layer]
+    box = stills.boxes[sources]
+    unit = local / d.half[:, layer + 1, None, None, None, None]
+    other = unit * box[:, None, None, None, 2:].amax(-1, keepdim=True)
+    surface = _sampled(stills.images[sources].float() / 255, _places(box[:, :2], other), "reflection")
+    return torch.lerp(colours, surface, shown(renewal, layer, unit, d.times))
 
 
 def _sampled(pictures: Tensor, places: Tensor, beyond: str) -> Tensor:

@@ -17,7 +17,8 @@ import torch
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # run as a script, not installed
 
 from robust_vos_bench.errors import RvosError
-from training.clips import Clips, draw, render
+from training.clips import Clips, render
+from training.draws import draw
 from training.images import Stills, find_data, load_stills
 from training.rollout import jaccard_by_frame
 from training.state import load

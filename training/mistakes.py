@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-SHARE = 0.5
-"""Of the clips have false regions."""
+SHARES = 0.5, 0.25
+"""Of the clips have false regions: at first, and once surfaces are renewed as well (see `training/renewal.py`)."""
 MOST = 3
 """False regions in a frame."""
 SMALLEST, LARGEST = 0.04, 0.2
@@ -19,14 +19,14 @@ ON_OBJECT = 0.6
 """Share of the regions whose centre lies on a slot drawn first; the others lie anywhere."""
 
 
-def mistaken(labels: Tensor, valid: Tensor, rng: torch.Generator) -> Tensor:
+def mistaken(labels: Tensor, valid: Tensor, rng: torch.Generator, share: float = SHARES[0]) -> Tensor:
     """Labels B x S x S with ellipses that claim to be another valid slot (bool B x slots); the input is left alone."""
     side = labels.shape[-1]
     out = labels.clone()
     rows = torch.arange(side, device=labels.device, dtype=torch.float32)
     for sample, slots in enumerate(valid.cpu()):
         known = slots.nonzero().flatten().tolist()
-        if len(known) < 2 or _draw(rng) >= SHARE:
+        if len(known) < 2 or _draw(rng) >= share:
             continue
         for _ in range(1 + int(_draw(rng) * MOST)):
             slot = known[int(_draw(rng) * len(known))]

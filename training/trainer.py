@@ -18,7 +18,7 @@ from training.clips import Clips, make_clips
 from training.images import Stills
 from training.keys import generator
 from training.losses import HARDEST, frame_loss
-from training.mistakes import mistaken
+from training.mistakes import SHARES, mistaken
 from training.recipes import RECIPES, damaged, damages
 from training.rollout import closed_loop_jaccard, roll_out, static_jaccard
 from training.state import State
@@ -40,6 +40,8 @@ TRUTH_FED = 1000
 """Steps over which the share of batches that are fed true masks falls from one to zero."""
 MISTAKES_FROM = 1000
 """Steps after which some of what a network remembers of its own answers is made false."""
+RENEWED_FROM = 2000
+"""Steps after which surfaces of objects are replaced, and fewer answers are made false."""
 HARDEST_FROM = 2000
 """Steps over which the share of pixels that count falls from one to `HARDEST`."""
 AVERAGE = 0.999
@@ -125,7 +127,10 @@ class Trainer:
         began = time.perf_counter()
         settings, step = self.settings, self.step
         key = ("train", step)
-        clips = make_clips(self.stills, settings.seed, key, settings.batch, settings.length, settings.crop)
+        late = step >= RENEWED_FROM
+        clips = make_clips(
+            self.stills, settings.seed, key, settings.batch, settings.length, settings.crop, renewed=late
+        )
         if damages(settings.recipe, step):
             clips = damaged(clips, settings.seed, key)
         rng, mistakes = generator(settings.seed, "loop", step), generator(settings.seed, "mistakes", step)
@@ -140,7 +145,7 @@ class Trainer:
             group["lr"] = rate * factor
 
         def altered(labels: Tensor) -> Tensor:
-            return mistaken(labels, clips.valid, mistakes)
+            return mistaken(labels, clips.valid, mistakes, SHARES[late])
 
         def seen(logits: Tensor, t: int) -> None:
             losses.append(frame_loss(logits, clips.labels[:, t], clips.valid, hardest))

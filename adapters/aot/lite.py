@@ -4,7 +4,8 @@ Kept from the paper: an identity bank in which all objects share one map, long s
 (self-attention, attention to the remembered frames, attention to a 15 x 15 window of the frame before, both at stride
 16), decoding of all objects in one pass. Changed: 128 channels instead of 256, two layers, one head (as DeAOT; eight
 would be 16 channels wide each and match far worse), tokens from three scales of the encoder instead of the last, a
-narrower pyramid, and three identities instead of ten: what training clips hold, so that each is seen often.
+narrower pyramid, three identities instead of ten (what training clips hold, so that each is seen often), and at
+inference sharper attention to larger memories (`sharpness`).
 """
 
 from __future__ import annotations
@@ -14,73 +15,18 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from robust_vos_bench.adapters.aot.attention import Grid, global_attention, window_attention
-from robust_vos_bench.adapters.aot.memory import Bank, Current, Fused
-from robust_vos_bench.adapters.aot.transformer import AOTLayer, sine_positions
+from robust_vos_bench.adapters.aot.attention import Grid
+from robust_vos_bench.adapters.aot.lite_layer import HEADS, STRIDE, Layer
+from robust_vos_bench.adapters.aot.memory import Bank, Current
+from robust_vos_bench.adapters.aot.transformer import sine_positions
 from robust_vos_bench.adapters.lite.cells import one_hot
 from robust_vos_bench.adapters.lite.network import DISTINCT, LiteNetwork
 from robust_vos_bench.adapters.lite.trunk import WIDTHS, Maps, Trunk, enlarged
 from torch import Tensor, nn
 
-CHANNELS, HIDDEN, LAYERS, HEADS = 128, 384, 2, 1
+CHANNELS, HIDDEN, LAYERS = 128, 384, 2
 IDENTITIES = DISTINCT
 """Objects one memory can tell apart, background not counted."""
-STRIDE = 16
-
-
-def split(tokens: Tensor) -> Tensor:
-    """B x N x C -> (B heads) x N x C / heads."""
-    return tokens.unflatten(2, (HEADS, -1)).transpose(1, 2).flatten(0, 1)
-
-
-def join(tokens: Tensor) -> Tensor:
-    """(B heads) x N x d -> B x N x (heads d)."""
-    return tokens.unflatten(0, (-1, HEADS)).transpose(1, 2).flatten(2)
-
-
-class Layer(AOTLayer):
-    """The paper's layer over batches."""
-
-    def fuse(self, current: Current, identity: Tensor) -> Fused:
-        """What frames leave in memory once their masks are known; identity: B x N x C."""
-        return Fused(current.key, split(self.linear_V(current.value + identity)))
-
-    def propagate(
-        self, x: Tensor, positions: Tensor, grid: Grid, bank: Bank | None, number: int, identity: Tensor | None
-    ) -> tuple[Tensor, Current]:
-        """Tokens B x N x C -> (tokens, what to remember). bank None: the frame, with its identity, is its own memory.
-
-        number: which layer this is.
-        """
-        own, u = self.self_attn, self.norm1(x)
-        query, key = split(own.linear_Q(u + positions)), split(own.linear_K(u + positions))
-        x = x + own.projection(join(global_attention(query, key, split(own.linear_V(u)))))
-        u = self.norm2(x)
-        query = split(self.linear_Q(u)).contiguous()
-        current = Current(query, u)
-        if bank is None:
-            assert identity is not None
-            long = short = self.fuse(current, identity)
-        else:
-            memory = bank.layers[number]
-            long, short = memory.long, memory.short
-        far = self.long_term_attn.projection(join(global_attention(query, long.key, long.value)))
-        x = x + far + self._window(query, short, grid)
-        y = self.linear1(self.norm3(x)).transpose(1, 2).unflatten(2, (grid.height, grid.width))
-        y = self.activation.conv(F.gelu(self.activation.gn(y.contiguous())))
-        return x + self.linear2(y.flatten(2).transpose(1, 2)), current
-
-    def _window(self, query: Tensor, memory: Fused, grid: Grid) -> Tensor:
-        near = self.short_term_attn
-        clips = len(query) // HEADS
-        weight = near.relative_emb_k.weight.view(HEADS, -1, query.shape[2]).repeat(clips, 1, 1)
-        assert near.relative_emb_k.bias is not None
-        bias = torch.baddbmm(
-            near.relative_emb_k.bias.view(HEADS, 1, -1).repeat(clips, 1, 1), query, weight.transpose(1, 2)
-        )
-        values = near.relative_emb_v.transpose(1, 2).repeat(clips, 1, 1)
-        found: Tensor = near.projection(join(window_attention(query, memory.key, memory.value, bias, grid, values)))
-        return found
 
 
 class Tokens(nn.Module):

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from robust_vos_bench.errors import DataError
-from training.clips import draw, make_clips, render
+from training.clips import make_clips, render
+from training.draws import draw
 from training.fill import filled
 from training.images import Stills, find_data, load_stills
 from training.warps import CONTROLS, LATTICE, REACH, spline

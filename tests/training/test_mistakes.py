@@ -8,7 +8,7 @@ import torch
 from training import trainer
 from training.images import Stills
 from training.keys import generator
-from training.mistakes import SHARE, mistaken
+from training.mistakes import SHARES, mistaken
 from training.trainer import Settings, Trainer
 
 
@@ -25,7 +25,7 @@ def test_regions_change_some_clips_and_know_valid_slots_only() -> None:
     assert not torch.equal(out, mistaken(labels, valid, generator(0, "y")))
     changed = (out != labels).flatten(1).float().mean(1)
     assert set(out.unique().tolist()) == {0, 1}
-    assert abs(float((changed > 0).float().mean()) - SHARE) < 0.2 and float(changed.max()) < 0.5
+    assert abs(float((changed > 0).float().mean()) - SHARES[0]) < 0.2 and float(changed.max()) < 0.5
     lost, grown = ((labels == 1) & (out == 0)).any(), ((labels == 0) & (out == 1)).any()
     assert lost and grown
 
@@ -49,3 +49,11 @@ def test_they_begin_when_the_network_feeds_on_its_own_answers(stills: Stills, mo
     training.step = trainer.MISTAKES_FROM
     training.advance()
     assert calls == [1, 1]
+
+
+def test_fewer_are_made_once_surfaces_are_renewed() -> None:
+    labels, valid = _labels(64), torch.tensor([[True, True, False]] * 64)
+    counts = [
+        int((mistaken(labels, valid, generator(0, "x"), share) != labels).flatten(1).any(1).sum()) for share in SHARES
+    ]
+    assert 0 < counts[1] < counts[0]
