@@ -20,7 +20,7 @@ from torch import Tensor
 
 from robust_vos_bench.datasets import Video
 from robust_vos_bench.errors import WeightsError
-from robust_vos_bench.models import load_adapter
+from robust_vos_bench.models import checkpoint, load_adapter
 
 from .golden import OFFICIAL
 
@@ -127,6 +127,7 @@ def test_a_missing_key_is_an_error(tmp_path: Path) -> None:
 def test_without_weights_it_says_what_to_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RVOS_BENCH_WEIGHTS", str(tmp_path))
     monkeypatch.setenv("RVOS_BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(checkpoint, "packaged_folder", lambda: tmp_path)  # else `aot` stands for the lite model
     with pytest.raises(WeightsError) as error:
         load_adapter("aot")
     message = str(error.value)
