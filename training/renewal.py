@@ -60,6 +60,5 @@ def shown(renewal: Renewal, layer: int, unit: Tensor, times: Tensor) -> Tensor:
     height = height.unflatten(2, (length, side)).transpose(1, 2)
     gone = (times / times[:, -1:])[..., None, None, None]
     front = START + (renewal.fronts[:, layer, None, None, None, None] - START) * gone
-    front = torch.where(gone > 0, front, START)
     none = torch.isneginf(renewal.fronts[:, layer])[:, None, None, None, None]
     return torch.where(none, 0.0, torch.sigmoid(SHARPNESS * (front - height)))
