@@ -56,7 +56,7 @@ def _show(found: Any) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from robust_vos_bench.reports.bootstrap import caution
+    from robust_vos_bench.reports.bootstrap import caution, smallest_p
     from robust_vos_bench.reports.text import WIDTH, points
 
     console = Console(highlight=False, width=WIDTH, markup=False)
@@ -83,4 +83,4 @@ def _show(found: Any) -> None:
     if found.note:
         console.print(found.note)
     if caution(found.videos):
-        console.print(caution(found.videos))
+        console.print(f"{caution(found.videos)} No p can be below {smallest_p(found.videos):.2g}.")

@@ -37,7 +37,15 @@ class Interval:
 
 def caution(videos: int) -> str:
     """What to say of intervals over so few videos; "" where there are enough."""
-    return f"Only {videos} videos: intervals and p values are rough, too narrow rather than too wide." * (videos < FEW)
+    return f"Only {videos} videos: intervals are rough, too narrow rather than too wide." * (videos < FEW)
+
+
+def smallest_p(videos: int) -> float:
+    """The smallest two-sided p that so many videos can show: all of one sign.
+
+    A bootstrap does not know this bound: where every video agrees no draw ever crosses zero, however few they are.
+    """
+    return min(1.0, 2.0 ** (1 - videos))
 
 
 def interval(value: float, draws: NDArray[np.float64], level: float = LEVEL) -> Interval:
@@ -138,9 +146,10 @@ class Bootstrap:
         return interval(float(value), draws)
 
     def difference(self, a: int, b: int, weights: NDArray[np.float64]) -> tuple[Interval, float]:
-        """Model a minus model b: paired interval and p."""
+        """Model a minus model b: paired interval and p, the latter never below what so few videos can show."""
         draws = self.draws(a, weights) - self.draws(b, weights)
-        return interval(self.value(a, weights) - self.value(b, weights), draws), p_value(draws)
+        p = np.maximum(p_value(draws), smallest_p(len(self.matrix.videos)))  # keeps NaN
+        return interval(self.value(a, weights) - self.value(b, weights), draws), float(p)
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,19 @@ def test_pairing_finds_a_gap_that_single_intervals_hide() -> None:
     assert boot.difference(0, 1, weights)[0].excludes_zero
 
 
+@pytest.mark.parametrize(("videos", "least"), [(1, 1.0), (5, 2 / 2**5), (8, 2 / 2**8)])
+def test_no_p_is_smaller_than_what_the_videos_can_show(videos: int, least: float) -> None:
+    """Every video agrees, by far: the signs of n videos are all alike by chance in two cases of 2^n."""
+    values = np.full((2, 4, videos), 0.5) + np.random.default_rng(2).random((1, 4, videos)) / 10
+    values[0] += 0.3
+    m = matrix(values, videos)
+    boot = Bootstrap(m, 1000)
+    found, p = boot.difference(0, 1, statistics(m)["mPC"])
+    assert found.value == pytest.approx(30) and p == pytest.approx(least)
+    assert boot.difference(1, 0, statistics(m)["mPC"])[1] == p
+    assert np.isnan(Bootstrap(matrix(values * np.nan, videos), 50).difference(0, 1, statistics(m)["mPC"])[1])
+
+
 def test_ranks_are_shared_until_the_leader_is_clearly_better() -> None:
     rng = np.random.default_rng(5)
     base = 0.5 + np.repeat(rng.normal(0, 0.1, 20), 2)
