@@ -33,7 +33,7 @@ class PrecomputedMasks(VOSAdapter):
     Masks hold object ids (palette or grey PNG, 8 bit, size of the frames); `binary=true` takes any value above 127 as
     the only object, for DAVIS-2016 style 0/255 results. A folder must say what it is: either `rvos-masks.toml` holds
     `condition = "clean"` (or a list of condition labels, where one set of masks answers for several), or each
-    subfolder is named by the label it answers for ("clean", "fog-3", "gaussian_noise-5-frame"). Frames before a
+    subfolder is named by the label it answers for ("clean", "fog-3-drift", "contrast-5"). Frames before a
     video's first prompt need no file.
     """
 

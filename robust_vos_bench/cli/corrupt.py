@@ -88,6 +88,8 @@ def command(
 
     if not corruptions and preset is None:
         raise UsageError("say what to do to the frames: --corruption NAME or --preset NAME (`rvos-bench list presets`)")
+    if preview and dry_run:
+        raise UsageError("--preview has no --dry-run: it draws one sheet and one film of the first video, nothing else")
     conditions, info = select(
         corruptions, severities, preset, temporal, severity_profile, seed, clean_reference, corrupt_device
     )

@@ -32,7 +32,7 @@ class Condition:
 
     @property
     def label(self) -> str:
-        """Unique, file-name-safe name: "clean", "fog-3", "fog-3-video-ramp"; mode and seed only where not default."""
+        """Unique, file-name-safe name: "clean", "contrast-3", "fog-3-drift"; mode and seed only where not default."""
         if self.is_clean:
             return "clean"
         parts = [self.corruption, str(self.severity)]

@@ -38,9 +38,9 @@ class VOSAdapter(ABC):
     def begin(self, condition: str, dataset: str) -> None:  # noqa: B027 - a hook, empty on purpose
         """Called by the engine before the videos of one condition; most models ignore it.
 
-        condition: label of the condition ("clean", "fog-3"). dataset: its name ("davis2017:val"). A network must not
-        look at either, for a robust model does not know what is wrong with its input. It is there for `masks`, which
-        reads results made elsewhere and has to know whether they were made under this condition.
+        condition: label of the condition ("clean", "fog-3-drift"). dataset: its name ("davis2017:val"). A network must
+        not look at either, for a robust model does not know what is wrong with its input. It is there for `masks`,
+        which reads results made elsewhere and has to know whether they were made under this condition.
         """
 
     @abstractmethod

@@ -325,6 +325,8 @@ def test_preview(davis2017: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert code == 0 and out.strip() == str(tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as image:
         assert image.width > 3 * 64
+    code, out, err = run(capsys, *base, "-o", tmp_path / "more.png", "--dry-run")
+    assert code == 2 and "--dry-run" in err and not (tmp_path / "more.png").exists()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
