@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from robust_vos_bench.conditions.condition import Condition
 from robust_vos_bench.errors import DataError, UsageError
 from robust_vos_bench.reports.beyond import Beyond, beyond
 from robust_vos_bench.reports.bootstrap import Bootstrap, Interval, Rank, ranks, statistics
@@ -89,13 +90,27 @@ def preset_words(manifest: Manifest) -> str:
     profiles = {c.get("profile", "constant") for c in manifest.conditions if c["corruption"]}
     bursts = f", severity profile {', '.join(sorted(profiles))}" if profiles - {"constant"} else ""
     if name not in preset_names():
-        return f"chosen by hand{bursts}" if name == "custom" else f"{name} v{manifest.preset['version']}{bursts}"
+        own = f"{name} v{manifest.preset['version']}"
+        return f"chosen by hand{_chosen(manifest, [])}{bursts}" if name == "custom" else own + bursts
     if is_whole_preset(manifest):
         return f"{name} v{manifest.preset['version']}"
     seed = max((int(c["seed"]) for c in manifest.conditions), default=0)
-    known = {c.label for c in load_preset(name).conditions(seed)}
+    whole = load_preset(name).conditions(seed)
+    known = {c.label for c in whole}
     part = all(c["label"] in known for c in manifest.conditions if c["corruption"])
-    return f"{'part of' if part else 'altered from'} {name} v{manifest.preset['version']}{bursts}"
+    words = f"part of {name}" if part else f"altered from {name}"
+    return f"{words} v{manifest.preset['version']}{_chosen(manifest, whole)}{bursts}"
+
+
+def _chosen(manifest: Manifest, whole: Sequence[Condition]) -> str:
+    """What was taken, where few words say it: some severities of all of `whole`, or up to three conditions."""
+    labels = [c["label"] for c in manifest.conditions if c["corruption"]]
+    if not labels:
+        return ""
+    severities = sorted({int(c["severity"]) for c in manifest.conditions if c["corruption"]})
+    if set(labels) == {c.label for c in whole if c.severity in severities}:
+        return f", severit{'y' if len(severities) == 1 else 'ies'} {', '.join(map(str, severities))}"
+    return f": {', '.join(labels)}" if len(labels) <= 3 else ""
 
 
 def check_same(results: Sequence[Result], purpose: str = "share a page", partly: bool = False) -> None:

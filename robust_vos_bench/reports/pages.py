@@ -74,7 +74,7 @@ def markdown(page: Page) -> str:
     """The table of a page, how to read it, and where each row comes from."""
     lines = [
         f"J&F in points, higher is better · {_videos(page)}, {page.objects} objects · {page.conditions} corrupted "
-        f"conditions · seed {page.seed} · protocol {page.protocol}",
+        f"condition{'s' * (page.conditions != 1)} · seed {page.seed} · protocol {page.protocol}",
         "",
         "| rank | model | P (clean) | mPC | 95 % CI | rPC | drop | "
         + "".join(f"{escape(f)} | " for f in page.families)

@@ -12,9 +12,10 @@ import msgspec
 import numpy as np
 import pytest
 
+from robust_vos_bench.conditions import CLEAN, Condition, load_preset
 from robust_vos_bench.errors import DataError, IncompleteError, UsageError
 from robust_vos_bench.reports.compare import compare, pick_two
-from robust_vos_bench.reports.leaderboard import build_page, overlap
+from robust_vos_bench.reports.leaderboard import build_page, overlap, preset_words
 from robust_vos_bench.reports.matrix import read_matrix
 from robust_vos_bench.reports.pack import pack_result
 from robust_vos_bench.reports.pages import END, START, build
@@ -165,6 +166,28 @@ def test_training_on_the_test_set_is_marked(run_folder: Make) -> None:
     assert overlap(result) == ()
     manifest = msgspec.structs.replace(result.manifest, dataset={**result.manifest.dataset, "name": "davis2017:train"})
     assert overlap(msgspec.structs.replace(result, manifest=manifest)) == ("davis2017-train",)
+
+
+@pytest.mark.parametrize(
+    ("preset", "keep", "words"),
+    [
+        ("common", lambda c: True, "common v1"),
+        ("common", lambda c: c.severity == 3, "part of common v1, severity 3"),
+        ("common", lambda c: c.severity in (1, 5), "part of common v1, severities 1, 5"),
+        ("common", lambda c: c.label == "snow-2-drift", "part of common v1: snow-2-drift"),
+        ("common", lambda c: c.corruption == "fog", "part of common v1"),
+        ("custom", lambda c: c.label in ("contrast-5", "fog-1-drift"), "chosen by hand: fog-1-drift, contrast-5"),
+        ("custom", lambda c: c.severity == 2, "chosen by hand"),
+        ("custom", lambda c: False, "chosen by hand"),
+    ],
+)
+def test_a_page_says_what_part_of_a_preset_it_is(
+    run_folder: Make, preset: str, keep: Callable[[Condition], bool], words: str
+) -> None:
+    (result, _) = results_of(run_folder())
+    chosen = [{**c.to_dict(), "label": c.label} for c in (CLEAN, *filter(keep, load_preset("common").conditions(0)))]
+    facts = {"name": preset, "version": 1, "description": ""}
+    assert preset_words(msgspec.structs.replace(result.manifest, preset=facts, conditions=chosen)) == words
 
 
 def test_compare_tells_how_much_and_where(run_folder: Make) -> None:
