@@ -29,6 +29,7 @@ def test_built_in_models_keep_the_contract(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # gsfm at its own size needs ten minutes of one core
 @pytest.mark.parametrize("name", NETWORKS)
 def test_networks_keep_the_contract_with_recipe_weights(name: str) -> None:
     report = check_adapter(load_adapter(name, "random", device="cpu"))
