@@ -103,14 +103,23 @@ def preset_words(manifest: Manifest) -> str:
 
 
 def _chosen(manifest: Manifest, whole: Sequence[Condition]) -> str:
-    """What was taken, where few words say it: some severities of all of `whole`, or up to three conditions."""
-    labels = [c["label"] for c in manifest.conditions if c["corruption"]]
+    """What was taken, where few words say it: severities of all of `whole`, up to three conditions, or a full grid."""
+    chosen = [c for c in manifest.conditions if c["corruption"]]
+    labels = [c["label"] for c in chosen]
     if not labels:
         return ""
-    severities = sorted({int(c["severity"]) for c in manifest.conditions if c["corruption"]})
+    severities = sorted({int(c["severity"]) for c in chosen})
+    levels = f"severit{'y' if len(severities) == 1 else 'ies'} {', '.join(map(str, severities))}"
     if set(labels) == {c.label for c in whole if c.severity in severities}:
-        return f", severit{'y' if len(severities) == 1 else 'ies'} {', '.join(map(str, severities))}"
-    return f": {', '.join(labels)}" if len(labels) <= 3 else ""
+        return f", {levels}"
+    if len(labels) <= 3:
+        return f": {', '.join(labels)}"
+    names = list(dict.fromkeys(c["corruption"] for c in chosen))
+    kept = {bool(c["clean_reference"]) for c in chosen}
+    if len(labels) != len(names) * len(severities) or len(kept) > 1:
+        return ""
+    what = ", ".join(names) if len(names) <= 6 else f"{len(names)} corruptions"
+    return f": {what}, {levels}{', clean reference' if kept == {True} else ''}"
 
 
 def check_same(results: Sequence[Result], purpose: str = "share a page", partly: bool = False) -> None:

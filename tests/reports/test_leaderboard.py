@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
 from collections.abc import Callable
@@ -175,17 +176,24 @@ def test_training_on_the_test_set_is_marked(run_folder: Make) -> None:
         ("common", lambda c: c.severity == 3, "part of common v1, severity 3"),
         ("common", lambda c: c.severity in (1, 5), "part of common v1, severities 1, 5"),
         ("common", lambda c: c.label == "snow-2-drift", "part of common v1: snow-2-drift"),
-        ("common", lambda c: c.corruption == "fog", "part of common v1"),
+        ("common", lambda c: c.corruption == "fog", "part of common v1: fog, severities 1, 2, 3, 4, 5"),
+        ("common", lambda c: c.severity == 1 or c.corruption == "fog", "part of common v1"),
         ("custom", lambda c: c.label in ("contrast-5", "fog-1-drift"), "chosen by hand: fog-1-drift, contrast-5"),
-        ("custom", lambda c: c.severity == 2, "chosen by hand"),
+        ("custom", lambda c: c.severity == 2, "chosen by hand: 15 corruptions, severity 2"),
+        (
+            "custom",
+            lambda c: dataclasses.replace(c, clean_reference=True) if c.corruption == "snow" else None,
+            "chosen by hand: snow, severities 1, 2, 3, 4, 5, clean reference",
+        ),
         ("custom", lambda c: False, "chosen by hand"),
     ],
 )
 def test_a_page_says_what_part_of_a_preset_it_is(
-    run_folder: Make, preset: str, keep: Callable[[Condition], bool], words: str
+    run_folder: Make, preset: str, keep: Callable[[Condition], bool | Condition | None], words: str
 ) -> None:
     (result, _) = results_of(run_folder())
-    chosen = [{**c.to_dict(), "label": c.label} for c in (CLEAN, *filter(keep, load_preset("common").conditions(0)))]
+    taken = [c if kept is True else kept for c in load_preset("common").conditions(0) if (kept := keep(c))]
+    chosen = [{**c.to_dict(), "label": c.label} for c in (CLEAN, *taken)]
     facts = {"name": preset, "version": 1, "description": ""}
     assert preset_words(msgspec.structs.replace(result.manifest, preset=facts, conditions=chosen)) == words
 
