@@ -1,4 +1,4 @@
-"""Which part of `aoc.lite` minds a corruption? Parts switched off at inference, one after the other.
+"""Which part of `aoc.lite` or `cfbi.lite` minds a corruption? Parts switched off at inference, one after the other.
 
     python benchmarks/ablation.py --data-root ~/DAVIS [--corruption mean_blur] [--severity 3] [--frames 36]
         [--videos dog,bmx-trees,dance-twirl] [--dataset davis2016:val]
@@ -9,7 +9,7 @@ true area: below 1, objects are let go; above, background is swallowed. "referen
 corrupted. One thread.
 
 parts: `references` remembers the first frame alone; `carried` forgets what the decoder hands on from frame to frame;
-`calibration` sets the factors of the conditioning blocks to one.
+`calibration` sets the factors of the conditioning blocks (`aoc.lite`) or of the gates (`cfbi.lite`) to one.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from robust_vos_bench.adapters.aoc.lite import Conditioning, Head
+from robust_vos_bench.adapters.kit.gct import IAGate
 
 from robust_vos_bench.conditions import CLEAN, Condition, corrupt_video
 from robust_vos_bench.datasets import Video, open_dataset
@@ -51,6 +52,16 @@ def without_calibration() -> Any:
     return patch.object(Conditioning, "calibrate", calibrate)
 
 
+def without_gates() -> Any:
+    """The same of CFBI's gates."""
+    whole = IAGate.factor
+
+    def factor(self: IAGate, vector: Any) -> Any:
+        return torch.ones_like(whole(self, vector))
+
+    return patch.object(IAGate, "factor", factor)
+
+
 @contextmanager
 def nothing() -> Iterator[None]:
     """Leave the network whole."""
@@ -65,6 +76,8 @@ ROWS: list[tuple[str, str, dict[str, Any], Callable[[], Any]]] = [
     ("aoc.lite-corrupted", "whole", {}, nothing),
     ("aoc.lite-corrupted", "no calibration", {}, without_calibration),
     ("cfbi.lite", "whole", {}, nothing),
+    ("cfbi.lite", "no calibration", {}, without_gates),
+    ("aot.lite", "whole", {}, nothing),
 ]
 
 
