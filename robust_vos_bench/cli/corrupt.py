@@ -136,12 +136,13 @@ def _finish(report: SplitReport, as_json: bool) -> None:
 
 
 def _plan(data: Dataset, conditions: list[Condition], output: Path, format: str, as_json: bool) -> None:
-    from robust_vos_bench.datasets.split import space
+    from robust_vos_bench.datasets.split import check_folder, space
     from robust_vos_bench.datasets.write import FORMATS, finished
 
     needed, free = space(data, conditions, output)
     rows = []
     for condition in conditions:
+        check_folder(data, condition, output / condition.label, format)  # a folder that the command would refuse
         there = sum(
             finished(data, name, condition, output / condition.label, FORMATS[format]) is not None
             for name in data.videos

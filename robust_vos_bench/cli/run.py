@@ -280,8 +280,9 @@ def show_plan(
 ) -> None:
     """What would be run and what it will cost: cells, what is done already, frames, hours, disk, memory."""
     from robust_vos_bench.runs.estimate import estimate
-    from robust_vos_bench.runs.run import inspect
+    from robust_vos_bench.runs.run import earlier, inspect
 
+    earlier(plan, store)  # a folder that the run would refuse
     state = inspect(plan, store, overwrite)
     cost = estimate(plan, state.pending, store.folder, crew, may_probe, lambda text: click.echo(text, err=True))
     facts = {

@@ -85,7 +85,7 @@ def write_splits(
     with contextlib.ExitStack() as locks:
         for condition in conditions:
             folder = output / condition.label
-            _check(dataset, condition, folder, format, preset)
+            check_folder(dataset, condition, folder, format)
             locks.enter_context(_locked(folder))
             earlier[condition] = _earlier(dataset, condition, folder, FORMATS[format])
             _announce(_joined(dataset, earlier[condition]), condition, folder, format, preset)
@@ -157,12 +157,12 @@ def _unit(dataset: Dataset, unit: Unit, folder: Path, suffix: str) -> Outcome:
         return Outcome(unit, error=error)
 
 
-def _check(dataset: Dataset, condition: Condition, folder: Path, format: str, preset: PresetInfo | None) -> None:
-    """Refuse a folder that is something else."""
+def check_folder(dataset: Dataset, condition: Condition, folder: Path, format: str) -> None:
+    """Raise DataError when a condition's folder is something else than (a part of) the split to be written there."""
     if isinstance(dataset, FolderDataset) and folder.resolve() == dataset.layout_root.resolve():
         raise DataError(f"{folder}: is the folder of the data set itself; choose another --output")
     manifest = folder / MANIFEST
-    facts = _facts(dataset, condition, format, preset)
+    facts = _facts(dataset, condition, format, None)
     if manifest.is_file():
         try:
             old = json.loads(manifest.read_text())

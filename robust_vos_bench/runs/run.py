@@ -61,6 +61,17 @@ def default_folder(plan: Plan, parent: Path = Path("rvos-results")) -> Path:
     return parent / f"{name[:80]}-{plan.identity[:8]}"
 
 
+def earlier(plan: Plan, store: RunStore) -> Manifest | None:
+    """The manifest of the run in the folder, None where there is none. Raises UsageError when it is another run's."""
+    before = store.manifest()
+    if before is not None and before.identity != plan.identity:
+        raise UsageError(
+            f"{store.folder} holds another run ({before.run_id}: {' '.join(before.command) or 'made in Python'}). "
+            "Choose another --output, or repeat that run's command to resume it."
+        )
+    return before
+
+
 def inspect(plan: Plan, store: RunStore, overwrite: str = "missing") -> RunState:
     """Which units are done under the same key, and which are still to do.
 
@@ -102,12 +113,7 @@ def run_plan(
     listener = listener or Listener()
     store = RunStore(folder)
     with store.locked():
-        before = store.manifest()
-        if before is not None and before.identity != plan.identity:
-            raise UsageError(
-                f"{folder} holds another run ({before.run_id}: {' '.join(before.command) or 'made in Python'}). "
-                "Choose another --output, or repeat that run's command to resume it."
-            )
+        before = earlier(plan, store)
         state = inspect(plan, store, overwrite)
         manifest = _manifest(plan, folder, before, devices, command, settings or {})
         if before is not None:

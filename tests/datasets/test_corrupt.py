@@ -298,6 +298,8 @@ def test_command_line(davis2017: Path, tmp_path: Path, capsys: pytest.CaptureFix
     code, out, err = run(capsys, *common, "-o", tmp_path / "out", "--json")
     report = json.loads(out)
     assert code == 0 and report["written"] == 4 and set(report["folders"]) == {"contrast-1", "contrast-3"}
+    code, _, err = run(capsys, *common, "-o", tmp_path / "out", "--format", "jpg", "--dry-run")
+    assert code == 4 and "holds another split" in err
     code, out, err = run(capsys, *common, "-o", tmp_path / "out")
     assert code == 0 and "0 videos written, 4 were there already" in err and "contrast-3" in out
 

@@ -204,6 +204,8 @@ def test_another_plan_is_refused_in_the_same_folder(clips: Path, tmp_path: Path,
     assert rvos(*words(clips, tmp_path / "out", "Repeat", "--workers", 1)).returncode == 0
     other = rvos(*words(clips, tmp_path / "out", "Slow", "--workers", 1))
     assert other.returncode == 2 and "another run" in other.stderr
+    planned = rvos(*words(clips, tmp_path / "out", "Slow", "--workers", 1), "--dry-run", "--no-probe")
+    assert planned.returncode == 2 and "another run" in planned.stderr
 
 
 def test_a_read_only_output_folder(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
