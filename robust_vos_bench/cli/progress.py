@@ -44,6 +44,8 @@ class ProgressListener(Listener):
             f"{plural(len(plan.models), 'model')} x {plan.dataset.name} ({plural(len(plan.videos), 'video')}) x "
             f"(clean + {plural(corrupted, 'corrupted condition')}) = {state.total} units -> {folder}"
         )
+        if state.stale:
+            self._say(f"{plural(state.stale, 'unit')} scored before data, corruption or code changed: to be run again")
         if state.done:
             self._say(f"resuming: {state.done} done, {len(state.pending)} to do")
         if self.console.is_terminal and state.pending:

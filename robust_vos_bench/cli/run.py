@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from robust_vos_bench.cli.devices import check_devices, lane_devices, producers_for
 from robust_vos_bench.cli.options import (
     checkpoint_option,
     condition_options,
@@ -168,6 +168,8 @@ def command(
         show_plan(plan, RunStore(folder), devices, crew, overwrite, as_json, may_probe)
         return
     settings = {k: v for k, v in ctx.params.items() if isinstance(v, (str, int, float, bool, tuple, list))}
+    if engine != "ray":  # there the devices are the nodes'
+        check_devices(devices)
     listener = ProgressListener(quiet)
     with contextlib.ExitStack() as stack:
         carry_out: Engine = LocalEngine(devices, producers_for(devices, producers, workers))
@@ -231,31 +233,6 @@ def resolve_models(
     return specs
 
 
-def lane_devices(device: str, workers: int | None, groups: int) -> list[str]:
-    """One entry a worker process: every named GPU once, or `workers` CPU processes of one thread each."""
-    names = [part.strip() for part in device.split(",") if part.strip()]
-    if names == ["auto"]:
-        names = _all_gpus() or ["cpu"]
-    if names == ["cpu"]:
-        from robust_vos_bench.runs.estimate import cores
-
-        return ["cpu"] * max(1, min(workers or cores(), groups))
-    for name in names:
-        if not name.startswith(("cuda", "mps")):
-            raise UsageError(f"unknown device {name!r}; use auto, cpu, cuda, cuda:0 or cuda:0,cuda:1")
-    return names
-
-
-def producers_for(devices: Sequence[str], producers: int | None, workers: int | None) -> int:
-    """Producers a lane: a GPU gets its share of the cores, a CPU lane makes its own frames."""
-    if producers is not None:
-        return producers
-    if all(device == "cpu" for device in devices):
-        return 0
-    cores = workers or max((os.cpu_count() or 2) - len(devices), 1)
-    return max(cores // len(devices), 1)
-
-
 def show_profile(folder: Path) -> None:
     """Three lines on where the time went, and the trace."""
     from robust_vos_bench.runs.profile import merge
@@ -264,15 +241,6 @@ def show_profile(folder: Path) -> None:
     if shares is not None:
         for line in [*shares.lines(), f"trace: {folder / 'trace.json'} (open in ui.perfetto.dev)"]:
             click.echo(line, err=True)
-
-
-def _all_gpus() -> list[str]:
-    """GPUs that torch sees; asks the driver first so that machines without one do not import torch for it."""
-    if not any(Path(p).exists() for p in ("/dev/nvidia0", "/dev/kfd", "/dev/dxg")):
-        return []
-    import torch
-
-    return [f"cuda:{i}" for i in range(torch.cuda.device_count())]
 
 
 def show_plan(

@@ -94,8 +94,10 @@ def check_adapter(adapter: VOSAdapter) -> Report:
         # First of all, and from a state that no fixed seed leads to: a model that disturbs it always in the same way
         # would look innocent the second time.
         unusual_random_state()
-        _inputs_and_state(adapter, report, clip)
+        stopped = _inputs_and_state(adapter, report, clip)
     first = runner.run("masks keep the contract (type, size, number, ids)", clip)
+    if first is not None and stopped:  # a run hands frames out one by one, as that check does
+        report.findings.append(Finding("frames come one by one", "broken", stopped))
     if first is not None:
         _late_objects(report, clip, first, late and objects == 3)
         again = runner.run("runs a second time", clip)
@@ -172,8 +174,11 @@ def _late_objects(report: Report, clip: Video, masks: Sequence[Mask], declared: 
     report.findings.append(Finding(check, "ok"))
 
 
-def _inputs_and_state(adapter: VOSAdapter, report: Report, clip: Video) -> None:
-    """Frames, prompts and global random state stay as they were; masks come before the next frame is read."""
+def _inputs_and_state(adapter: VOSAdapter, report: Report, clip: Video) -> str:
+    """Frames, prompts and global random state stay as they were; masks come before the next frame is read.
+
+    Returns why it could not be told; "" where it could.
+    """
     source = CountingFrames(clip.frames)
     prompts = {t: mask.copy() for t, mask in clip.prompts.items()}
     video = clip.with_frames(source).with_prompts(prompts)
@@ -183,8 +188,8 @@ def _inputs_and_state(adapter: VOSAdapter, report: Report, clip: Video) -> None:
         for t, _ in enumerate(segment_checked(adapter, video)):
             ahead = max(ahead, source.read - t - 1)
             report.frames += 1
-    except RvosError:
-        return  # the next check tells
+    except RvosError as error:
+        return str(error)
     after = global_state()
     changed = source.modified()
     report.findings.append(
@@ -209,6 +214,7 @@ def _inputs_and_state(adapter: VOSAdapter, report: Report, clip: Video) -> None:
         report.findings.append(Finding("streams", "broken", detail))
     else:
         report.findings.append(Finding("streams", "ok" if adapter.card.streaming else "skipped", ""))
+    return ""
 
 
 def _interleaved(runner: _Runner, adapter: VOSAdapter, clip: Video, first: Sequence[Mask]) -> None:

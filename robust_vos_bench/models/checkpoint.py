@@ -110,7 +110,7 @@ def read_state(
         EOFError,
         zipfile.BadZipFile,
         ValueError,
-        KeyError,
+        LookupError,
     ) as error:
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise WeightsError(

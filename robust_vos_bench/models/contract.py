@@ -66,7 +66,7 @@ def segment_checked(adapter: VOSAdapter, video: Video) -> Iterator[Mask]:
             )
     except RvosError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         detail = " ".join(str(error).split()) or "no message"
         raise RvosError(
             f"model {name!r} failed on video {video.name!r} at frame {t}: {type(error).__name__}: {detail}"

@@ -18,7 +18,7 @@ from typing import Any
 from robust_vos_bench.errors import ContractError, RvosError, UsageError, unknown
 from robust_vos_bench.models.adapter import VOSAdapter
 from robust_vos_bench.models.card import ModelCard, ModelEntry
-from robust_vos_bench.models.checkpoint import find_checkpoint, have_weights
+from robust_vos_bench.models.checkpoint import RANDOM, find_checkpoint, have_weights
 from robust_vos_bench.models.options import REQUIRED, adapter_class, class_options, unknown_option
 from robust_vos_bench.models.random_state import random_state_kept
 
@@ -49,7 +49,7 @@ def plugin_entries() -> dict[str, ModelEntry]:
     for point in sorted(entry_points(group=GROUP), key=lambda p: p.name):
         try:
             loaded = point.load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ContractError(
                 f"plug-in {point.name!r} ({point.value}) cannot be imported: {error}. Mend or uninstall that package."
             ) from error
@@ -133,7 +133,7 @@ def _entry_from_file(spec: str) -> ModelEntry:
     sys.modules[module_name] = module
     try:
         module_spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that calls exit() would end the command as if all were well
         raise ContractError(f"{path}: cannot be imported: {type(error).__name__}: {error}") from error
     found = getattr(module, class_name, None)
     if not (isinstance(found, type) and issubclass(found, VOSAdapter)):
@@ -141,7 +141,13 @@ def _entry_from_file(spec: str) -> ModelEntry:
         raise UsageError(
             f"{path} has no VOSAdapter class {class_name!r}" + (f"; it has {', '.join(classes)}" if classes else "")
         )
-    return ModelEntry(card_of(found), f"{module_name}:{class_name}")
+    card = card_of(found)
+    if card.name in builtin_entries():
+        raise ContractError(
+            f"{path}: the card of {class_name} has the name {card.name!r} of a built-in model, and their results could "
+            "not be told apart; choose another name"
+        )
+    return ModelEntry(card, f"{module_name}:{class_name}")
 
 
 @dataclass(frozen=True)
@@ -184,6 +190,7 @@ def load_adapter(name: str, checkpoint: str | Path | None = None, device: str = 
     if choice.instead:
         warnings.warn(choice.instead, stacklevel=2)
     entry = choice.entry
+    refuse_needless(entry, checkpoint)
     found = find_checkpoint(entry.card, checkpoint)
     made_of = adapter_class(entry)
     known = class_options(made_of)
@@ -199,12 +206,19 @@ def load_adapter(name: str, checkpoint: str | Path | None = None, device: str = 
             adapter = made_of(checkpoint=found, device=resolve_device(device), **merged)
     except (RvosError, MemoryError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         detail = " ".join(str(error).split()) or "no message"
         raise RvosError(f"model {entry.name!r} cannot be built: {type(error).__name__}: {detail}") from error
     if getattr(adapter, "card", None) is not entry.card:
         adapter.__dict__["card"] = entry.card
     return adapter
+
+
+def refuse_needless(entry: ModelEntry, checkpoint: str | Path | None) -> None:
+    """Raise UsageError for a checkpoint given to a built-in model that has no weights: it would be recorded as used."""
+    given = checkpoint is not None and str(checkpoint) != RANDOM
+    if given and not entry.card.weights and builtin_entries().get(entry.name) is entry:
+        raise UsageError(f"model {entry.name!r} has no weights; leave --checkpoint {str(checkpoint)!r} out")
 
 
 def resolve_device(device: str) -> str:

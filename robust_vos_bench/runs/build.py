@@ -13,6 +13,7 @@ from robust_vos_bench.datasets import Dataset
 from robust_vos_bench.errors import UsageError, WeightsError
 from robust_vos_bench.models import find_entry
 from robust_vos_bench.models.checkpoint import RANDOM, find_checkpoint, sha256_of
+from robust_vos_bench.models.registry import refuse_needless
 from robust_vos_bench.runs.plan import ModelSpec, Plan
 from robust_vos_bench.runs.records import ModelRecord
 from robust_vos_bench.scoring import PROTOCOL_VERSION
@@ -27,6 +28,7 @@ def build_model(
     official weights are absent is returned all the same and says so in `absent`.
     """
     entry = find_entry(name)
+    refuse_needless(entry, checkpoint)
     given = dict(options or {})
     if checkpoint == RANDOM and not entry.card.weights:
         checkpoint = None  # a model without weights has none to make up

@@ -81,7 +81,7 @@ def start_lane(plan: Plan, device: str, folder: Path, producers: int = 0) -> Lan
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     scratch = Path(tempfile.mkdtemp(prefix="rvos-lane-"))
-    with environment(ONE_THREAD), plain_main():
+    with environment(ONE_THREAD), plain_main(), no_ctrl_c():
         process = context.Process(target=_work, args=(theirs, plan, device, folder, producers, scratch))
         process.daemon = not producers  # one that makes frames ahead has children of its own, which daemons may not
         process.start()
@@ -157,6 +157,16 @@ def environment(values: dict[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextlib.contextmanager
+def no_ctrl_c() -> Iterator[None]:
+    """Processes started in this block never get SIGINT, not even while they import; here it waits for the end."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

@@ -21,12 +21,15 @@ class Ledger:
         self, store: RunStore, on_unit: Callable[[UnitRecord], None], stop: Stop, fail_fast: bool = False
     ) -> None:
         self.store, self.stop = store, stop
+        self.entered = 0
+        """Results so far."""
         self._on_unit, self._fail_fast = on_unit, fail_fast
 
     def __call__(self, result: Result) -> None:
         """Enter one result; it is on disk before the listener hears of it. Raises WriteError where it cannot be."""
         record, frames = result
         self.store.add(record, frames)
+        self.entered += 1
         if not record.ok:
             self.store.log(
                 "failed", model=record.model, condition=record.condition, video=record.video, error=record.error

@@ -30,6 +30,8 @@ class RunState:
     done: int
     pending: list[Pending]
     failed_before: int
+    stale: int = 0
+    """Scored before their data, their corruption or the code changed; they are among `pending`."""
 
     @property
     def total(self) -> int:
@@ -62,23 +64,38 @@ def default_folder(plan: Plan, parent: Path = Path("rvos-results")) -> Path:
 
 
 def earlier(plan: Plan, store: RunStore) -> Manifest | None:
-    """The manifest of the run in the folder, None where there is none. Raises UsageError when it is another run's."""
+    """The manifest of the run in the folder, None where there is none. Raises UsageError when it is another run's.
+
+    Data that was changed in place is the same run (its units are run again); the same names at another place with
+    other pictures are another data set, whose units must not take the place of the first one's.
+    """
     before = store.manifest()
     if before is not None and before.identity != plan.identity:
         raise UsageError(
             f"{store.folder} holds another run ({before.run_id}: {' '.join(before.command) or 'made in Python'}). "
             "Choose another --output, or repeat that run's command to resume it."
         )
+    if before is not None:
+        there, here = before.dataset.get("root", ""), _root(plan)
+        if there != here and before.dataset["index_sha256"] != plan.dataset.index_hash:
+            raise UsageError(
+                f"{store.folder} holds a run on other data of the same names ({there}, not {here}). "
+                "Choose another --output, or delete that run."
+            )
     return before
+
+
+def _root(plan: Plan) -> str:
+    return os.fspath(plan.dataset.root) if plan.dataset.root else ""
 
 
 def inspect(plan: Plan, store: RunStore, overwrite: str = "missing") -> RunState:
     """Which units are done under the same key, and which are still to do.
 
     overwrite: "missing" (default) runs what is not done, failed units included; "always" runs everything;
-    "never" runs nothing.
+    "never" runs nothing. A unit whose masks are to be saved and are not there is not done.
     """
-    done, failed, pending = 0, 0, []
+    done, failed, stale, pending = 0, 0, 0, []
     cells: dict[tuple[str, str], dict[str, UnitRecord]] = {}
     for model, condition, video in plan.units():
         name = plan.models[model].record.name
@@ -87,11 +104,13 @@ def inspect(plan: Plan, store: RunStore, overwrite: str = "missing") -> RunState
         record = cells[name, condition.label].get(video)
         same = record is not None and record.key == plan.key(model, condition, video)
         failed += same and record is not None and record.failed
-        if same and record is not None and record.ok and overwrite != "always":
+        stale += not same and record is not None and record.ok
+        unsaved = plan.save_masks and not store.masks_path(condition.label, name, video).is_dir()
+        if same and record is not None and record.ok and overwrite != "always" and not unsaved:
             done += 1
         elif overwrite != "never":
             pending.append((model, condition, video))
-    return RunState(done, pending, failed)
+    return RunState(done, pending, failed, stale)
 
 
 def run_plan(
@@ -121,17 +140,19 @@ def run_plan(
         store.write_manifest(manifest)
         store.log("start", pending=len(state.pending), done=state.done)
         stop = Stop()
+        ledger = Ledger(store, listener.unit, stop, fail_fast)
         listener.started(plan, state, folder)
         try:
             groups: list[Group] = list(plan.groups(state.pending))
             if groups:
                 with ctrl_c(stop, listener.interrupted):
-                    (engine or LocalEngine(devices))(plan, groups, Ledger(store, listener.unit, stop, fail_fast))
+                    (engine or LocalEngine(devices))(plan, groups, ledger)
         except KeyboardInterrupt:
             stop.by_user = True
         finally:
             listener.finished()
-            manifest = _close(plan, store, manifest, stop.by_user)
+            unfinished = stop.by_user and ledger.entered < len(state.pending)
+            manifest = _close(plan, store, manifest, unfinished)
     return manifest
 
 
@@ -180,7 +201,7 @@ def _manifest(
             "index_sha256": dataset.index_hash,
             "videos": len(plan.videos),
             "videos_in_split": dataset.split_size,
-            "root": os.fspath(dataset.root) if dataset.root else "",
+            "root": _root(plan),
         },
         preset=dict(plan.preset),
         models=[m.record for m in plan.models],
@@ -218,7 +239,8 @@ def _close(plan: Plan, store: RunStore, manifest: Manifest, interrupted: bool) -
                     rows += [_row(plan, condition, record, i) for i in range(len(record.objects))]
     manifest.units = counts
     complete = counts.ok == counts.planned
-    manifest.status = "complete" if complete else "interrupted" if interrupted else "partial"
+    # With --overwrite always everything may be there and still wait for its turn.
+    manifest.status = "interrupted" if interrupted else "complete" if complete else "partial"
     manifest.updated = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     store.write_scores(rows)
     store.write_manifest(manifest)

@@ -9,6 +9,7 @@ from types import TracebackType
 
 import numpy as np
 
+from robust_vos_bench.datasets.atomic import write_error
 from robust_vos_bench.datasets.video import Frame, FrameSource
 
 
@@ -22,6 +23,7 @@ class SpooledFrames:
     def __init__(self, source: FrameSource, size: tuple[int, int], folder: Path | None = None) -> None:
         self._source = source
         self._shape = (*size, 3)
+        self._folder = folder or Path(tempfile.gettempdir())
         self._file = tempfile.TemporaryFile(prefix="rvos-clip-", dir=folder)  # noqa: SIM115 (closed by close())
         self._ready = 0
         self._rest: Iterator[Frame] | None = None
@@ -46,8 +48,13 @@ class SpooledFrames:
             except Exception as error:
                 self._failure = error
                 raise
-            self._file.seek(t * bytes_a_frame)
-            self._file.write(np.ascontiguousarray(frame).data)
+            try:
+                self._file.seek(t * bytes_a_frame)
+                self._file.write(np.ascontiguousarray(frame).data)
+                self._file.flush()
+            except OSError as error:  # no fault of the model that asks for the frame
+                self._failure = write_error(self._folder / "scratch clip", error)
+                raise self._failure from error
             self._ready = t + 1
             yield frame
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import fcntl
+import hashlib
 import io
 import json
 import os
@@ -25,11 +26,18 @@ SCORE_COLUMNS = (
     "model", "dataset", "corruption", "severity", "condition", "video", "object", "frames",
     "J", "F", "J&F", "J-Recall", "J-Decay", "F-Recall", "F-Decay",
 )  # fmt: skip
+LONGEST = 150
+"""Characters of a name that go into a file name; file systems stop at 255 bytes."""
 
 
 def safe_name(name: str) -> str:
-    """A file name for any model name: letters, digits, `.`, `_`, `-`; other characters become `_`."""
-    return re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "_"
+    """A file name for any model name, another one for every other: letters, digits, `.`, `_`, `-` stay as they are.
+
+    Other characters become `_`, the end of a very long name goes, and a digest of the whole name keeps apart what is
+    then alike ("my model" and "my_model" have their own files).
+    """
+    plain = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".")[:LONGEST] or "_"
+    return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
 
 
 class RunStore:
@@ -131,7 +139,8 @@ class RunStore:
                 record = msgspec.json.decode(line, type=UnitRecord)
             except msgspec.MsgspecError:
                 continue
-            found[record.video] = record
+            if record.model == model:
+                found[record.video] = record
         return found
 
     def frame_scores(self, condition: str, model: str) -> dict[tuple[str, int], FrameScores]:

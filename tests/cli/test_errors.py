@@ -35,7 +35,10 @@ def call(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[st
         (["run", "--model", "nothing.py:Model"], 2, "nothing.py"),
         (["run", "--nonsense"], 2, "--nonsense"),
         (["run", "--model", "static,flow", "--checkpoint", "x.pth"], 2, "NAME=FILE"),
-        (["run", "--model", "static", "--checkpoint", "missing.pth"], 4, "missing.pth"),
+        (["run", "--model", "aot", "--checkpoint", "missing.pth"], 4, "missing.pth"),
+        (["run", "--model", "static", "--checkpoint", "any.pth"], 2, "has no weights"),
+        (["run", "--model", "static", "--device", ","], 2, "unknown device"),
+        (["run", "--model", "static", "--device", "cuda:99"], 2, "cuda:99"),
     ],
 )
 def test_mistakes(words: list[str], code: int, told: str, tmp_path: Path) -> None:

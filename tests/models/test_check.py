@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from robust_vos_bench.cli import main
+from robust_vos_bench.errors import ContractError
 from robust_vos_bench.models import load_adapter
 from robust_vos_bench.models.check import check_adapter
 
@@ -29,6 +30,7 @@ FAULTS = {
     "ReadsAhead": ("streams", "frames ahead"),
     "NeedsTwoFrames": ("a video of one frame", "IndexError"),
     "SharedNetworkState": ("two videos in turns", "interleaves=False"),
+    "Indexes": ("frames come one by one", "not subscriptable"),
     "Crashes": ("masks keep the contract", "KeyError"),
 }
 
@@ -47,6 +49,14 @@ def test_the_fault_is_named(name: str) -> None:
     broken = [f for f in report.findings if f.level == "broken"]
     assert not report.ok
     assert any(f.check.startswith(check) and detail in f.detail for f in broken), broken
+
+
+def test_a_file_may_not_take_a_built_in_name(tmp_path: Path) -> None:
+    """Its row would take the place of the built-in model's in a leaderboard."""
+    file = tmp_path / "mine.py"
+    file.write_text(FILE.read_text().replace('ModelCard("good")', 'ModelCard("flow")'))
+    with pytest.raises(ContractError, match="name 'flow' of a built-in model"):
+        load_adapter(f"{file}:Good", device="cpu")
 
 
 def run(*words: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:

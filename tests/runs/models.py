@@ -39,6 +39,33 @@ class Slow(Repeat):
             yield mask
 
 
+class Alike(Repeat):
+    """Has a name that differs from the next one's in punctuation only."""
+
+    card = ModelCard("a like")
+
+
+class AlikeToo(VOSAdapter):
+    """Sees nothing."""
+
+    card = ModelCard("a_like")
+
+    def segment(self, video: Video) -> Iterator[Mask]:
+        for _ in video.frames:
+            yield np.zeros(video.size, np.uint8)
+
+
+class Exits(Repeat):
+    """Ends its script, as research code does where it is at a loss."""
+
+    card = ModelCard("exits")
+
+    def segment(self, video: Video) -> Iterator[Mask]:
+        if video.name == "b":
+            raise SystemExit(0)
+        yield from super().segment(video)
+
+
 class Dies(Repeat):
     """Takes its process down on one video."""
 

@@ -15,6 +15,7 @@ from robust_vos_bench.cli import main
 from robust_vos_bench.datasets.atomic import WriteError
 from robust_vos_bench.runs.feed import ClipFile
 from robust_vos_bench.runs.records import UnitRecord
+from robust_vos_bench.runs.spool import SpooledFrames
 from robust_vos_bench.runs.store import RunStore
 
 MODELS = Path(__file__).with_name("models.py")
@@ -96,6 +97,17 @@ def test_half_a_record_never_stays(small_disk: Callable[[str], Path]) -> None:
     data = store.cell_path("clean", "m").read_bytes()
     assert data.endswith(b"\n") and 0 < data.count(b"\n") < 100
     assert store.records("clean", "m")["v"] == record
+
+
+def test_scratch_space_for_a_shared_clip_that_runs_out(small_disk: Callable[[str], Path]) -> None:
+    import numpy as np
+
+    frames = [np.random.default_rng(t).integers(0, 256, (100, 100, 3), np.uint8) for t in range(10)]
+    small = small_disk("64k")
+    with SpooledFrames(frames, (100, 100), small) as spooled:
+        for _ in range(2):  # every model that asks is told the same
+            with pytest.raises(WriteError, match="disk is full"):
+                list(spooled)
 
 
 def test_scratch_space_that_runs_out_is_an_error_not_a_crash(small_disk: Callable[[str], Path]) -> None:

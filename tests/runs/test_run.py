@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -69,6 +70,7 @@ def test_changed_data_is_run_again(clips: Path, tmp_path: Path, rvos: Rvos) -> N
     frame = clips / "JPEGImages" / "a" / "00002.png"
     frame.write_bytes((clips / "JPEGImages" / "a" / "00003.png").read_bytes())
     assert json.loads(rvos(*command, "--dry-run", "--no-probe", "--json").stdout)["to_do"] == 3
+    assert "3 units scored before data" in rvos(*command).stderr
 
 
 def test_scores_of_changed_data_are_in_no_table(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
@@ -110,6 +112,46 @@ def test_a_model_that_raises_fails_its_video_only(clips: Path, tmp_path: Path, r
     assert record["a"].ok and not record["b"].ok and not record["b"].objects
 
 
+def test_a_model_that_exits_fails_its_video_only(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
+    done = rvos(*words(clips, tmp_path / "out", "Exits", "--workers", 1))
+    assert done.returncode == 3 and "SystemExit" in done.stderr and "'b'" in done.stderr
+    file = tmp_path / "script.py"
+    file.write_text("import sys\nsys.exit(0)\n")
+    done = rvos("check", f"{file}:Model")
+    assert done.returncode == 5 and "cannot be imported: SystemExit" in done.stderr
+
+
+def test_names_that_differ_in_punctuation_only(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
+    out = tmp_path / "out"
+    done = rvos(*words(clips, out, "Alike", "--workers", 1, "--model", f"{MODELS}:AlikeToo", "--json"))
+    assert done.returncode == 0, done.stderr
+    scores = {row["model"]: row["p"] for row in json.loads(done.stdout)["models"]}
+    assert scores["a like"] > 40 and scores["a_like"] == 0
+    assert len(list((out / "cells" / "clean").iterdir())) == 2
+
+
+def test_masks_asked_for_later_are_saved(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
+    assert rvos(*words(clips, tmp_path / "out", "Repeat", "--workers", 1)).returncode == 0
+    done = rvos(*words(clips, tmp_path / "out", "Repeat", "--workers", 1, "--save-masks"))
+    assert done.returncode == 0 and len(list((tmp_path / "out" / "masks").rglob("*.png"))) > 9
+    again = rvos(*words(clips, tmp_path / "out", "Repeat", "--workers", 1, "--save-masks"))
+    assert "9 done, 0 to do" in again.stderr
+
+
+def test_other_data_of_the_same_names_is_refused(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
+    same, other = tmp_path / "same", tmp_path / "other"
+    shutil.copytree(clips, same)
+    shutil.copytree(clips, other)
+    assert rvos(*words(clips, tmp_path / "out", "Repeat", "--workers", 1)).returncode == 0
+    scores = (tmp_path / "out" / "scores.csv").read_bytes()
+    assert rvos(*words(same, tmp_path / "out", "Repeat", "--workers", 1)).returncode == 0
+    frame = other / "JPEGImages" / "a" / "00002.png"
+    frame.write_bytes((other / "JPEGImages" / "a" / "00003.png").read_bytes())
+    done = rvos(*words(other, tmp_path / "out", "Repeat", "--workers", 1))
+    assert done.returncode == 2 and "other data of the same names" in done.stderr and str(same) in done.stderr
+    assert (tmp_path / "out" / "scores.csv").read_bytes() == scores
+
+
 def test_a_broken_contract_ends_with_its_own_code(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
     done = rvos(*words(clips, tmp_path / "out", "WrongSize", "--workers", 1))
     assert done.returncode == 5 and "(3, 3)" in done.stderr
@@ -147,6 +189,22 @@ def test_ctrl_c_leaves_a_directory_that_resumes(clips: Path, tmp_path: Path, rvo
     manifest = RunStore(out).manifest()
     assert manifest is not None and manifest.status == "interrupted" and 0 < manifest.units.ok < 9
     assert rvos(*words(clips, out, "Slow", "--workers", 2)).returncode == 0
+
+
+def test_ctrl_c_when_everything_is_run_again(clips: Path, tmp_path: Path, rvos: Rvos, launch: Launch) -> None:
+    """All units are on disk from the first time, and the command has still not done what it was asked."""
+    out = tmp_path / "out"
+    command = words(clips, out, "Slow", "--workers", 1)
+    assert rvos(*command).returncode == 0
+    cell = out / "cells" / "clean" / "slow.jsonl"
+    before = cell.read_bytes().count(b"\n")
+    running = launch(*command, "--overwrite", "always")
+    while running.poll() is None and cell.read_bytes().count(b"\n") == before:
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    assert running.wait(60) == 130
+    manifest = RunStore(out).manifest()
+    assert manifest is not None and manifest.status == "interrupted"
 
 
 def test_kill_minus_nine_then_the_same_command(clips: Path, tmp_path: Path, rvos: Rvos, launch: Launch) -> None:
