@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -16,6 +19,24 @@ from robust_vos_bench.runs.run import Listener, RunState
 
 PLAIN_SECONDS = 10.0
 """Off a terminal, at most one progress line in this many seconds."""
+
+
+@contextlib.contextmanager
+def prints_on_stderr() -> Iterator[None]:
+    """What models print in this process and in those it starts goes to stderr: stdout is the table's, or the JSON's."""
+    try:
+        sys.stdout.flush()
+        kept = os.dup(1)
+        os.dup2(2, 1)
+    except (OSError, AttributeError):  # one of the two is closed: there is nothing to keep apart
+        yield
+        return
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 class ProgressListener(Listener):

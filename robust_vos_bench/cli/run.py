@@ -142,7 +142,7 @@ def command(
 
     Without --corruption and --preset: the preset smoke on the demo data, common on any other.
     """
-    from robust_vos_bench.cli.progress import ProgressListener
+    from robust_vos_bench.cli.progress import ProgressListener, prints_on_stderr
     from robust_vos_bench.conditions import select
     from robust_vos_bench.datasets import open_dataset
     from robust_vos_bench.runs.build import build_plan
@@ -172,6 +172,7 @@ def command(
         check_devices(devices)
     listener = ProgressListener(quiet)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(prints_on_stderr())
         carry_out: Engine = LocalEngine(devices, producers_for(devices, producers, workers))
         if engine == "ray":
             from robust_vos_bench.runs.ray_engine import RayEngine

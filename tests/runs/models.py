@@ -66,6 +66,17 @@ class Exits(Repeat):
         yield from super().segment(video)
 
 
+class Prints(Repeat):
+    """Says what it does, on stdout, in Python and by a process of its own."""
+
+    card = ModelCard("prints")
+
+    def segment(self, video: Video) -> Iterator[Mask]:
+        print("now", video.name)
+        os.system("echo then")
+        yield from super().segment(video)
+
+
 class Dies(Repeat):
     """Takes its process down on one video."""
 

@@ -152,6 +152,13 @@ def test_other_data_of_the_same_names_is_refused(clips: Path, tmp_path: Path, rv
     assert (tmp_path / "out" / "scores.csv").read_bytes() == scores
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_a_model_prints_is_not_in_the_result(clips: Path, tmp_path: Path, rvos: Rvos, workers: int) -> None:
+    done = rvos(*words(clips, tmp_path / "out", "Prints", "--workers", workers, "--json"))
+    assert done.returncode == 0 and json.loads(done.stdout)["models"]
+    assert "now a" in done.stderr and "then" in done.stderr
+
+
 def test_a_broken_contract_ends_with_its_own_code(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
     done = rvos(*words(clips, tmp_path / "out", "WrongSize", "--workers", 1))
     assert done.returncode == 5 and "(3, 3)" in done.stderr
