@@ -48,7 +48,7 @@ class ContractError(RvosError):
 
 def unknown(kind: str, name: str, known: Iterable[str], see: str = "") -> UsageError:
     """A UsageError for an unknown name, with the nearest known names and where to list them all."""
-    names = list(known)
+    names = list(dict.fromkeys(known))  # several spellings may stand for one name
     near = get_close_matches(name.lower(), names, n=3, cutoff=0.5)
     hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
     return UsageError(f"unknown {kind} {name!r}.{hint}" + (f" {see}" if see else ""))

@@ -49,7 +49,9 @@ def read_config(ctx: click.Context, param: click.Parameter, value: Path | None) 
     else:
         import tomli as tomllib
     try:
-        found = tomllib.loads(value.read_text())
+        found = tomllib.loads(value.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise UsageError(f"config {value}: not UTF-8 text ({error}); save it as UTF-8") from error
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"config {value}: {error}") from error
     flags = {

@@ -84,7 +84,11 @@ def load_preset(name: str) -> PresetInfo:
         path = Path(name)
         if not path.is_file():
             raise DataError(f"no preset file at {path}")
-        return _parse(path.read_text(encoding="utf-8"), str(path))
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path}: not UTF-8 text ({error}); save it as UTF-8") from error
+        return _parse(text, str(path))
     if name not in preset_names():
         raise unknown("preset", name, preset_names(), "See `rvos-bench list presets`.")
     file = importlib.resources.files("robust_vos_bench.corruptions") / "presets" / f"{name}.toml"

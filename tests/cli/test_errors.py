@@ -12,6 +12,7 @@ import click
 import pytest
 
 from robust_vos_bench.cli.options import condition_options, config_option
+from robust_vos_bench.errors import unknown
 
 
 def call(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -113,3 +114,13 @@ def test_the_second_name_of_a_pair_says_the_opposite(line: str, value: bool, tmp
     (tmp_path / "settings.toml").write_text(line + "\n")
     command.main(["--config", str(tmp_path / "settings.toml")], standalone_mode=False)
     assert seen == [value]
+
+
+def test_settings_that_are_not_text_are_named(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_bytes('model = ["käse"]\n'.encode("latin-1"))
+    done = call("run", "--config", "run.toml", "--dry-run", cwd=tmp_path)
+    assert done.returncode == 2 and "run.toml: not UTF-8 text" in done.stderr
+
+
+def test_a_suggestion_is_made_once() -> None:
+    assert str(unknown("data set", "demos", ["demo", "demo", "folder"])).endswith("Did you mean 'demo'?")

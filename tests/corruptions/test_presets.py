@@ -156,3 +156,10 @@ def test_wrong_presets_name_file_and_key(text: str, message: str, tmp_path: Path
 def test_missing_preset_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no preset file"):
         load_preset(str(tmp_path / "none.toml"))
+
+
+def test_a_preset_that_is_not_text(tmp_path: Path) -> None:
+    file = tmp_path / "latin.toml"
+    file.write_bytes(GOOD.replace("[[", "# für\n[[", 1).encode("latin-1"))
+    with pytest.raises(DataError, match=r"latin\.toml: not UTF-8 text"):
+        load_preset(str(file))
