@@ -50,7 +50,7 @@ a small loss, so scores differ slightly from those of `run`.
 @condition_options
 @corrupt_device_option()
 @workers_option()
-@output_option("Folder to write to; each condition becomes a folder in it. [--preview: preview]")
+@output_option("Folder to write to; each condition becomes a folder in it. [--preview: preview]", envvar=None)
 @click.option("--format", "format", type=click.Choice(["png", "jpg"]), default="png", show_default=True)
 @click.option(
     "--preview",

@@ -175,9 +175,10 @@ def corrupt_device_option() -> Callable[[F], F]:
     )
 
 
-def output_option(help: str) -> Callable[[F], F]:
-    """--output"""
-    return _option("-o", "--output", type=click.Path(path_type=Path), help=help)
+def output_option(help: str, envvar: str | None = "RVOS_BENCH_OUTPUT") -> Callable[[F], F]:
+    """--output. envvar: None for a verb that writes anything but a run directory: the variable names that of `run`, and
+    a report or a split would be written over it."""
+    return _option("-o", "--output", type=click.Path(path_type=Path), help=help, envvar=envvar)
 
 
 def json_option() -> Callable[[F], F]:

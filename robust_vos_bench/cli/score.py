@@ -49,7 +49,7 @@ frame of a DAVIS video need not be there. Annotations are needed, frames are not
 )
 @click.option("-w", "--workers", type=click.IntRange(min=1), help="Videos scored at once. [default: cores, at most 4]")
 @click.option("--backend", default="auto", show_default=True, help="auto, numpy or numba; the numbers are the same.")
-@output_option("Also write the JSON to this file.")
+@output_option("Also write the JSON to this file.", envvar=None)
 @json_option()
 def command(
     dataset: str,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -124,3 +125,11 @@ def test_settings_that_are_not_text_are_named(tmp_path: Path) -> None:
 
 def test_a_suggestion_is_made_once() -> None:
     assert str(unknown("data set", "demos", ["demo", "demo", "folder"])).endswith("Did you mean 'demo'?")
+
+
+def test_only_run_takes_its_output_from_the_environment() -> None:
+    variables = {}
+    for verb in ("run", "report", "score", "corrupt"):
+        command = importlib.import_module(f"robust_vos_bench.cli.{verb}").command
+        variables[verb] = next(p.envvar for p in command.params if p.name == "output")
+    assert variables == {"run": "RVOS_BENCH_OUTPUT", "report": None, "score": None, "corrupt": None}
