@@ -44,13 +44,13 @@ def facts_of(
     """
     labels = [c["label"] for c in manifest.conditions]
     clean_label = next((c["label"] for c in manifest.conditions if not c["corruption"]), "")
-    clean = store.frame_scores(clean_label, model) if clean_label else {}
     if records is None:
         records = {label: store.records(label, model) for label in labels}
+    clean = scored_tracks(store, clean_label, model, records[clean_label]) if clean_label else {}
     cache = StabilityCache(store, manifest, model)
     found: list[ObjectFacts] = []
     for label, fields in zip(labels, manifest.conditions):
-        tracks = clean if label == clean_label else store.frame_scores(label, model)
+        tracks = clean if label == clean_label else scored_tracks(store, label, model, records[label])
         burst = burst_of(fields)
         for video in manifest.videos:
             record = records[label].get(video)
@@ -73,6 +73,17 @@ def facts_of(
                 )
     cache.save()
     return tuple(found)
+
+
+def scored_tracks(
+    store: RunStore, label: str, model: str, records: Mapping[str, UnitRecord]
+) -> dict[tuple[str, int], FrameScores]:
+    """(video, object) -> J and F by frame, of the objects that the cell's records score.
+
+    The file is appended to: it also keeps objects that the truth has lost since, and videos that now fail.
+    """
+    scored = {(r.video, o.object) for r in records.values() if r.ok for o in r.objects if o.frames}
+    return {key: track for key, track in store.frame_scores(label, model).items() if key in scored}
 
 
 def condition_of(fields: Mapping[str, Any]) -> Condition:

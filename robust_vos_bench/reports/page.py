@@ -174,10 +174,6 @@ def _rows(run: Run, boot: Bootstrap, stats: dict[str, Any]) -> list[dict[str, An
     return sorted(rows, key=lambda r: (math.isnan(r["s"].mpc), -r["s"].mpc if not math.isnan(r["s"].mpc) else 0))
 
 
-def _tracks(run: Run, condition: str, model: str) -> list[Any]:
-    return list(run.store.frame_scores(condition, model).values())
-
-
 def _heat(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
     """Rows of the corruption x model table: value and shade (0 dark .. 1 light) of every cell."""
     names = list(dict.fromkeys(name for s in summaries for name in s.corruptions))
@@ -217,7 +213,7 @@ def _time_plots(run: Run, video: str | None, drops: Sequence[Drop]) -> list[str]
     shown = ["clean", *_hardest(run, chosen)]
     drawn = []
     for condition in shown:
-        found = [(t.object, model, t) for model in run.models for t in _tracks(run, condition, model)]
+        found = [(t.object, model, t) for model in run.models for t in run.tracks(model, condition)]
         # Every model's first object before anybody's second.
         mine = sorted((f for f in found if f[2].video == chosen), key=lambda f: (f[0], run.models.index(f[1])))
         tracks = [(f"{model} · object {i}", t.frames, t.j, t.f) for i, model, t in mine[:TRACKS]]

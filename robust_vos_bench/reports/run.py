@@ -13,14 +13,17 @@ import numpy as np
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.reports.beyond import Beyond, beyond
 from robust_vos_bench.reports.bootstrap import Bootstrap, statistics
-from robust_vos_bench.reports.facts import facts_of
+from robust_vos_bench.reports.facts import facts_of, scored_tracks
 from robust_vos_bench.reports.matrix import ScoreMatrix, conditions_of, matrix_from_records
 from robust_vos_bench.reports.summary import Summary, summarise
-from robust_vos_bench.runs.records import Manifest, UnitRecord
-from robust_vos_bench.runs.store import RunStore
+from robust_vos_bench.runs.records import FrameScores, Manifest, UnitRecord
+from robust_vos_bench.runs.store import SCORE_COLUMNS, RunStore
 
 if TYPE_CHECKING:
     import pandas as pd
+
+NAMES = ("model", "dataset", "corruption", "condition", "video")
+"""Columns of `scores.csv` that hold text."""
 
 
 class Run:
@@ -71,7 +74,9 @@ class Run:
         path = self.folder / "scores.csv"
         if not path.exists():
             raise DataError(f"{path} is missing: run the same command again to finish the run")
-        return pd.read_csv(path, keep_default_na=True)
+        # Names are taken as they stand: a video may be called 001 or NA.
+        missing = {column: ["nan"] for column in SCORE_COLUMNS if column not in NAMES}
+        return pd.read_csv(path, dtype=dict.fromkeys(NAMES, str), keep_default_na=False, na_values=missing)
 
     @cached_property
     def units(self) -> pd.DataFrame:
@@ -129,13 +134,17 @@ class Run:
             rows.append({"model": model, **fields, **{f"burst_{k}": v for k, v in burst.items()}})
         return pd.DataFrame(rows)
 
+    def tracks(self, model: str, condition: str) -> list[FrameScores]:
+        """J and F by frame of every object that is scored in one cell."""
+        return list(scored_tracks(self.store, condition, model, self.records(model, condition)).values())
+
     def frames(self, model: str, condition: str = "clean") -> pd.DataFrame:
         """J and F of every scored frame of one cell: video, object, frame, J, F."""
         import pandas as pd
 
         rows = [
             {"video": s.video, "object": s.object, "frame": t, "J": j, "F": f}
-            for s in self.store.frame_scores(condition, model).values()
+            for s in self.tracks(model, condition)
             for t, j, f in zip(s.frames, s.j, s.f)
         ]
         return pd.DataFrame(rows, columns=["video", "object", "frame", "J", "F"])

@@ -229,3 +229,45 @@ def test_runs_without_anything_to_tell(run_folder: Make) -> None:
         run = load_run(run_folder(name, **settings))
         assert math.isnan(run.beyond[0].lost) and run.beyond[0].burst is None, name
         assert "<h2>Beyond the mean</h2>" in build_report([run])
+
+
+def test_curves_are_those_of_what_is_scored_now(run_folder: Make) -> None:
+    """After an edit of the data the files still hold an object that is gone and a video that now fails."""
+    folder = run_folder(models=["one"])
+    store = RunStore(folder)
+    record = store.records("clean", "one")["a"]
+    gone = FrameScores("a", 2, 1, (0.5,) * 4, (0.5,) * 4)
+    store.add(record, [gone])
+    store.add(msgspec.structs.replace(record, video="b", status="failed", objects=(), error="no frame 3"))
+    run = load_run(folder)
+    frames = run.frames("one", "clean")
+    assert set(zip(frames["video"], frames["object"])) == {("a", 1), ("c", 1)}
+    assert {(t.video, t.object) for t in run.tracks("one", "clean")} == {("a", 1), ("c", 1)}
+    page = build_report([run], video="a")
+    assert "one · object 1" in page and "one · object 2" not in page
+
+
+def test_a_burst_is_not_measured_against_a_clean_unit_that_now_fails(burst_run: Path) -> None:
+    store, manifest = RunStore(burst_run), load_run(burst_run).manifest
+    before = {f.video for f in facts_of(store, manifest, "one") if f.recovery is not None}
+    record = store.records("clean", "one")[min(before)]
+    store.add(msgspec.structs.replace(record, status="failed", objects=(), error="no frame 3"))
+    after = {f.video for f in facts_of(store, manifest, "one") if f.recovery is not None}
+    assert after == before - {record.video}
+
+
+def test_names_of_videos_are_text_as_they_stand(run_folder: Make) -> None:
+    pandas = pytest.importorskip("pandas")
+    folder = run_folder(models=["one"], videos=["001", "NA", "1.50"])
+    numbers = dict.fromkeys(("J", "F", "J&F", "J-Recall", "F-Recall"), 0.5) | {"J-Decay": math.nan, "F-Decay": 0.1}
+    rows = [
+        {"model": "one", "dataset": "demo", "corruption": "clean", "severity": 0, "condition": "clean"}
+        | {"video": video, "object": 1, "frames": 4, **numbers}
+        for video in ("001", "NA", "1.50")
+    ]
+    RunStore(folder).write_scores(rows)
+    run = load_run(folder)
+    assert list(run.scores["video"]) == ["001", "NA", "1.50"]
+    assert run.scores["J-Decay"].isna().all() and pandas.api.types.is_float_dtype(run.scores["J"])
+    assert pandas.api.types.is_integer_dtype(run.scores["object"])
+    assert len(run.scores.merge(run.units, on=["model", "condition", "video"])) == 3
