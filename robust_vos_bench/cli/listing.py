@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from robust_vos_bench.cli.options import json_option
+from robust_vos_bench.errors import DataError
 
 KINDS = ("models", "corruptions", "presets", "datasets", "runs")
 
@@ -78,7 +79,7 @@ SHORT: dict[str, Any] = {
         "folder": r["folder"],
         "status": r["status"],
         "units": r["units"],
-        "what": f"{_joined(r['models'])} on {r['dataset']}, {r['preset']}",
+        "what": f"{_joined(r['models'])} on {r['dataset']}, {r['preset']}" if r["models"] else "",
     },
 }
 """What fits a terminal; `--json` has everything."""
@@ -143,9 +144,15 @@ def _datasets() -> list[dict[str, Any]]:
 def _runs(folder: Path) -> list[dict[str, Any]]:
     from robust_vos_bench.runs.store import RunStore
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for path in sorted(folder.glob("*/run.json")):
-        manifest = RunStore(path.parent).manifest()
+        try:
+            manifest = RunStore(path.parent).manifest()
+        except DataError as error:
+            click.echo(f"Warning: {error}", err=True)
+            unknown = {"models": [], "dataset": "", "preset": "", "units": "", "updated": ""}
+            rows.append({"folder": str(path.parent), "status": "damaged", **unknown})
+            continue
         if manifest is None:
             continue
         rows.append(

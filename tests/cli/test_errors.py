@@ -133,3 +133,16 @@ def test_only_run_takes_its_output_from_the_environment() -> None:
         command = importlib.import_module(f"robust_vos_bench.cli.{verb}").command
         variables[verb] = next(p.envvar for p in command.params if p.name == "output")
     assert variables == {"run": "RVOS_BENCH_OUTPUT", "report": None, "score": None, "corrupt": None}
+
+
+def test_a_damaged_run_does_not_hide_the_others(tmp_path: Path) -> None:
+    folder = tmp_path / "rvos-results"
+    for name in ("broken", "empty"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "run.json").write_text("{" * (name == "broken"))
+    call("run", "-m", "static", "-c", "contrast", "-s", "1", "--limit", "1", "-o", str(folder / "whole"), cwd=tmp_path)
+    done = call("list", "runs", cwd=tmp_path)
+    assert done.returncode == 0 and "broken/run.json" in done.stderr and "empty/run.json" in done.stderr
+    assert done.stdout.count("damaged") == 2 and "complete" in done.stdout
+    rows = json.loads(call("list", "runs", "--json", cwd=tmp_path).stdout)
+    assert [row["status"] for row in rows] == ["damaged", "damaged", "complete"]
