@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from robust_vos_bench.datasets.atomic import PART, make_folder, write_error
 from robust_vos_bench.datasets.files import sorted_files
 from robust_vos_bench.errors import DataError, IncompleteError, UsageError
 from robust_vos_bench.reports.result import Result, refuse_recipe, results_of, write_result
@@ -77,12 +80,25 @@ def pack_masks(run: Path, condition: str, model: str | None = None, output: Path
             _check_mask(mask)
             files.append((mask, f"Annotations/{video}/{mask.name}"))
     path = output or run.parent / f"{safe_name(name)}-{safe_name(condition)}-{manifest.run_id}.zip"
-    part = path.with_name(path.name + ".part")
-    with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
-        for mask, inside in files:
-            archive.write(mask, inside)
-    part.replace(path)
+    _write_zip(path, files)
     return path
+
+
+def _write_zip(path: Path, files: Sequence[tuple[Path, str]]) -> None:
+    """Whole or not at all, and mask by mask: a zip of a whole split need not fit into memory."""
+    make_folder(path.parent)
+    part = path.with_name(path.name + PART)
+    try:
+        with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
+            for mask, inside in files:
+                archive.write(mask, inside)
+        part.replace(path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        if isinstance(error, OSError):
+            raise write_error(path, error) from error
+        raise
 
 
 def _check_mask(path: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from robust_vos_bench.datasets.atomic import write_bytes
+from robust_vos_bench.datasets.atomic import make_folder, write_bytes
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.reports.beyond import plain
 from robust_vos_bench.reports.bootstrap import DRAWS, Interval, caution
@@ -51,7 +51,7 @@ def put_between_markers(path: Path, title: str, body: str) -> None:
         raise DataError(f"{path}: expected the markers {START} and {END} once each, in this order")
     before, rest = text.split(START)
     after = rest.split(END)[1]
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_bytes(path, (before + block + after).encode())
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from robust_vos_bench.datasets.atomic import write_bytes
+from robust_vos_bench.datasets.atomic import make_folder, write_bytes
 from robust_vos_bench.errors import DataError, UsageError
 from robust_vos_bench.reports.facts import ObjectFacts, facts_of, verify_facts
 from robust_vos_bench.reports.matrix import ScoreMatrix, conditions_of, matrix_from_records
@@ -87,7 +87,7 @@ def checksum(manifest: Manifest, records: Sequence[UnitRecord], facts: Sequence[
 
 def write_result(path: Path, result: Result) -> None:
     """Write a `.json.gz`; the same result gives the same bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_bytes(path, gzip.compress(msgspec.json.encode(result), compresslevel=9, mtime=0))
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import gzip
 import json
+import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,11 +17,12 @@ import numpy as np
 import pytest
 
 from robust_vos_bench.conditions import CLEAN, Condition, load_preset
+from robust_vos_bench.datasets.images import write_mask
 from robust_vos_bench.errors import DataError, IncompleteError, UsageError
 from robust_vos_bench.reports.compare import compare, pick_two
 from robust_vos_bench.reports.leaderboard import build_page, overlap, preset_words
 from robust_vos_bench.reports.matrix import read_matrix
-from robust_vos_bench.reports.pack import pack_result
+from robust_vos_bench.reports.pack import pack_masks, pack_result
 from robust_vos_bench.reports.pages import END, START, build
 from robust_vos_bench.reports.result import read_result, results_of, write_result
 from robust_vos_bench.reports.summary import summarise
@@ -160,6 +164,28 @@ def test_incomplete_runs_are_not_packed(run_folder: Make) -> None:
         pack_result(run_folder(missing=[("one", "fog-5", "b")]), "one")
     with pytest.raises(UsageError, match="--model"):
         pack_result(run_folder("other"))
+
+
+def test_masks_are_packed_whole_or_not_at_all(run_folder: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = run_folder(models=["one"], videos=["a"])
+    masks = RunStore(folder).masks_path("clean", "one", "a")
+    masks.mkdir(parents=True)
+    for t in range(6):
+        write_mask(masks / f"{t:05d}.png", np.ones((4, 4), np.uint8))
+    path = pack_masks(folder, "clean", output=folder / "new" / "deep" / "masks.zip")
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist() == [f"Annotations/a/{t:05d}.png" for t in range(6)]
+    with pytest.raises(DataError, match=r"run\.json: cannot be written: it is a file"):
+        pack_masks(folder, "clean", output=folder / "run.json" / "masks.zip")
+
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(zipfile.ZipFile, "write", full)
+    before = path.read_bytes()
+    with pytest.raises(DataError, match=r"masks\.zip: cannot be written: the disk is full"):
+        pack_masks(folder, "clean", output=path)
+    assert list(path.parent.iterdir()) == [path] and path.read_bytes() == before
 
 
 def test_training_on_the_test_set_is_marked(run_folder: Make) -> None:
