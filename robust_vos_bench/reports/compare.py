@@ -87,8 +87,8 @@ def compare(a: Result, b: Result, draws: int = 10_000, seed: int = 0) -> Compari
 
     Raises UsageError where they share nothing or were made with other data, protocol or corruption versions.
     """
-    check_same([_narrow(a, b), _narrow(b, a)], "be compared", partly=True)
     left, right = _narrow(a, b), _narrow(b, a)
+    check_same([left, right], "be compared", partly=True, data=_same_videos(a, b))
     if left.model == right.model:
         left, right = _renamed(left, "A"), _renamed(right, "B")
     matrix = joint_matrix([left, right])
@@ -120,8 +120,12 @@ def _notes(a: Result, b: Result, common: Result) -> Iterator[str]:
     shared, own, theirs = (len(r.manifest.conditions) for r in (common, a, b))
     if not shared == own == theirs:
         yield f"Conditions that both runs have: {shared}, of {own} of A's and {theirs} of B's."
-    if a.manifest.dataset["videos"] != b.manifest.dataset["videos"]:
+    if not _same_videos(a, b):
         yield "The runs took other videos: that those in common are the same files could not be checked."
+
+
+def _same_videos(a: Result, b: Result) -> bool:
+    return sorted(a.manifest.videos) == sorted(b.manifest.videos)
 
 
 def _narrow(result: Result, other: Result) -> Result:

@@ -122,38 +122,43 @@ def _chosen(manifest: Manifest, whole: Sequence[Condition]) -> str:
     return f": {what}, {levels}{', clean reference' if kept == {True} else ''}"
 
 
-def check_same(results: Sequence[Result], purpose: str = "share a page", partly: bool = False) -> None:
+ADVICE = {
+    "data": "If its files were changed, run the older one again; if these are two data sets that share a name, keep "
+    "their leaderboards in two folders (--output): their scores cannot be set side by side."
+}
+"""What to do where results differ, if not to run the older one again."""
+
+
+def check_same(
+    results: Sequence[Result], purpose: str = "share a page", partly: bool = False, data: bool = True
+) -> None:
     """Refuse to mix results that only look alike: other videos, data bytes, protocol or corruption versions.
 
-    purpose: what is refused, for the message. partly: other videos are no obstacle, and data is then compared only
-    where both hold equally many: the digest of a run is over all of its own.
+    purpose: what is refused, for the message. partly: other videos and presets are no obstacle; conditions of one
+    label must still be of one version. data: whether the digests tell anything: a run's is over all of its own videos.
     """
     first = results[0].manifest
     for result in results[1:]:
         other = result.manifest
-        for what, a, b in (
-            ("scoring protocol", first.protocol, other.protocol),
-            ("data set", first.dataset["name"], other.dataset["name"]),
-            ("videos", [] if partly else sorted(first.videos), [] if partly else sorted(other.videos)),
-            ("data", *_data(first, other, partly)),
-            ("preset version", first.preset.get("version"), other.preset.get("version")),
+        one_preset = not partly and first.preset["name"] == other.preset["name"]
+        for what, checked, a, b in (
+            ("scoring protocol", True, first.protocol, other.protocol),
+            ("data set", True, first.dataset["name"], other.dataset["name"]),
+            ("videos", not partly, sorted(first.videos), sorted(other.videos)),
+            ("data", data, first.dataset["index_sha256"], other.dataset["index_sha256"]),
+            ("preset version", one_preset, first.preset["version"], other.preset["version"]),
             (
                 "version of corruptions",
+                True,
                 {c["label"]: c["fingerprint"] for c in first.conditions},
                 {c["label"]: c["fingerprint"] for c in other.conditions},
             ),
         ):
-            if a != b:
+            if checked and a != b:
                 raise UsageError(
                     f"{results[0].model!r} and {result.model!r} cannot {purpose}: they differ in {what}. "
-                    "Run the older one again."
+                    + ADVICE.get(what, "Run the older one again.")
                 )
-
-
-def _data(one: Manifest, other: Manifest, partly: bool) -> tuple[str, str]:
-    if partly and one.dataset["videos"] != other.dataset["videos"]:
-        return "", ""
-    return one.dataset["index_sha256"], other.dataset["index_sha256"]
 
 
 def build_page(results: Sequence[Result]) -> Page:

@@ -250,9 +250,29 @@ def test_compare_checks_the_data_where_it_can(run_folder: Make) -> None:
     assert compare(one, two, draws=200).note == ""
     with pytest.raises(UsageError, match=r"cannot be compared: they differ in data\."):
         compare(one, changed, draws=200)
-    # The digest of a run over fewer videos says nothing about those in common.
-    more = results_of(run_folder("more", models=["one"]))[0]
-    assert "could not be checked" in compare(more, changed, draws=200).note
+    # The digest of a run over other videos says nothing about those in common, however many they are.
+    for videos in (["a", "b", "c"], ["b", "c"]):
+        others = results_of(run_folder("-".join(videos), models=["one"], videos=videos))[0]
+        assert "could not be checked" in compare(others, changed, draws=200).note
+
+
+def test_compare_takes_what_two_presets_share(run_folder: Make) -> None:
+    one, two = (results_of(run_folder(name, models=["one"]))[0] for name in ("one", "two"))
+    common = {"name": "common", "version": 1, "description": ""}
+    other = msgspec.structs.replace(two, manifest=msgspec.structs.replace(two.manifest, preset=common))
+    assert compare(one, other, draws=200).videos == 3
+    newer = [{**c, "fingerprint": "fog/2"} if c["label"] == "fog-1" else c for c in two.manifest.conditions]
+    other = msgspec.structs.replace(other, manifest=msgspec.structs.replace(other.manifest, conditions=newer))
+    with pytest.raises(UsageError, match="differ in version of corruptions"):
+        compare(one, other, draws=200)
+
+
+def test_two_data_sets_of_one_name_need_two_folders(run_folder: Make) -> None:
+    one, two = (results_of(run_folder(name, models=["one"]))[0] for name in ("one", "two"))
+    other = {**two.manifest.dataset, "index_sha256": "11" * 32}
+    two = msgspec.structs.replace(two, manifest=msgspec.structs.replace(two.manifest, dataset=other))
+    with pytest.raises(UsageError, match=r"differ in data\. .* two data sets that share a name, .*--output"):
+        build_page([one, two])
 
 
 def test_compare_says_how_much_it_took(run_folder: Make) -> None:
