@@ -57,10 +57,11 @@ def _show(found: Any) -> None:
     from rich.table import Table
 
     from robust_vos_bench.reports.bootstrap import caution, smallest_p
-    from robust_vos_bench.reports.text import WIDTH, points
+    from robust_vos_bench.reports.text import WIDTH, plural, points
 
     console = Console(highlight=False, width=WIDTH, markup=False)
-    console.print(f"A = {found.a}, B = {found.b} · {found.videos} videos, {found.objects} objects · J&F in points")
+    counts = f"{plural(found.videos, 'video')}, {plural(found.objects, 'object')}"
+    console.print(f"A = {found.a}, B = {found.b} · {counts} · J&F in points")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("", no_wrap=True)
     for name in ("A", "B", "A - B", "95 % interval", "p"):

@@ -37,7 +37,8 @@ class Interval:
 
 def caution(videos: int) -> str:
     """What to say of intervals over so few videos; "" where there are enough."""
-    return f"Only {videos} videos: intervals are rough, too narrow rather than too wide." * (videos < FEW)
+    few = f"Only {videos} video{'s' * (videos != 1)}: intervals are rough, too narrow rather than too wide."
+    return few * (0 < videos < FEW)
 
 
 def smallest_p(videos: int) -> float:
@@ -104,7 +105,8 @@ def statistics(matrix: ScoreMatrix) -> dict[str, NDArray[np.float64]]:
 class Bootstrap:
     """Draws of every statistic of every model from one set of resampled videos.
 
-    seed: draws are the same for the same seed and number of videos. Values are in points (0..100).
+    seed: draws are the same for the same seed and number of videos. Values are in points (0..100); without any object
+    they are NaN.
     """
 
     def __init__(self, matrix: ScoreMatrix, draws: int = DRAWS, seed: int = 0, measure: str = "J&F") -> None:
@@ -118,11 +120,15 @@ class Bootstrap:
         self._sums[~matrix.complete] = np.nan
         self._sizes = np.bincount(of, minlength=videos).astype(np.float64)
         rng = np.random.Generator(np.random.PCG64(seed))
+        if not videos:  # nothing to draw from: no draws, and so no interval and no p
+            self._counts = np.zeros((0, 0))
+            return
         self._counts = rng.multinomial(videos, np.full(videos, 1 / videos), size=draws).astype(np.float64)
 
     def value(self, model: int, weights: NDArray[np.float64]) -> float:
         """The statistic on the videos as they are."""
-        return float(self._linear(model, weights).sum() / self._sizes.sum())
+        objects = self._sizes.sum()
+        return float(self._linear(model, weights).sum() / objects) if objects else float("nan")
 
     def draws(self, model: int, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """The statistic in every draw; NaN where a cell with weight is missing."""

@@ -14,6 +14,7 @@ from robust_vos_bench.reports.bootstrap import Bootstrap, Interval, holm, statis
 from robust_vos_bench.reports.leaderboard import check_same
 from robust_vos_bench.reports.matrix import ScoreMatrix
 from robust_vos_bench.reports.result import Result, joint_matrix, read_result, results_of
+from robust_vos_bench.reports.text import left_out
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,8 @@ def compare(a: Result, b: Result, draws: int = 10_000, seed: int = 0) -> Compari
     if left.model == right.model:
         left, right = _renamed(left, "A"), _renamed(right, "B")
     matrix = joint_matrix([left, right])
+    if not matrix.objects:
+        raise UsageError(f"{left.model!r} and {right.model!r} share no scored video: there is nothing to compare")
     boot = Bootstrap(matrix, draws, seed)
     stats = statistics(matrix)
 
@@ -111,7 +114,7 @@ def compare(a: Result, b: Result, draws: int = 10_000, seed: int = 0) -> Compari
         families=tuple(difference(name, p) for name, p in zip(families, corrected)),
         corruptions=_by_corruption(matrix),
         by_video=_by_video(matrix, stats.get("mPC")),
-        note=" ".join(_notes(a, b, left)),
+        note=" ".join((*_notes(a, b, left), left_out(len(matrix.unscored_videos)))).strip(),
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from robust_vos_bench.conditions.condition import Condition
-from robust_vos_bench.errors import DataError, UsageError
+from robust_vos_bench.errors import UsageError
 from robust_vos_bench.reports.beyond import Beyond, beyond
 from robust_vos_bench.reports.bootstrap import Bootstrap, Interval, Rank, ranks, statistics
 from robust_vos_bench.reports.metrics import OrderConsistency, order_consistency
@@ -49,6 +49,8 @@ class Page:
     videos: int
     split: int
     """Videos of the whole split."""
+    unscored: int
+    """Videos without truth to score, not among `videos`."""
     objects: int
     conditions: int
     families: tuple[str, ...]
@@ -194,6 +196,7 @@ def build_page(results: Sequence[Result]) -> Page:
         protocol=f"{manifest.protocol['name']} v{manifest.protocol['version']}",
         videos=len(matrix.videos),
         split=int(manifest.dataset["videos_in_split"]),
+        unscored=len(matrix.unscored_videos),
         objects=len(matrix.objects),
         conditions=len(matrix.conditions) - 1,
         families=tuple(dict.fromkeys(c.family for c in matrix.conditions if not c.is_clean)),
@@ -227,8 +230,6 @@ def collect(sources: Iterable[Path]) -> dict[str, dict[str, Result]]:
     for source in sources:
         for result in results_of(source) if source.is_dir() else [read_result(source)]:
             refuse_recipe(result)
-            if not any(record.objects for record in result.records):
-                raise DataError(f"{source}: model {result.model!r} has no scored video")
             verify(result, str(source))
             page = pages.setdefault(page_name(result), {})
             rival = page.get(result.model)

@@ -43,6 +43,8 @@ class ScoreMatrix:
     """(model, condition label) -> videos without scores; absent where the cell is complete."""
     unscored: tuple[tuple[str, int], ...] = ()
     """Objects that the truth shows in no frame to be scored (in their prompt only): in no mean, of no model."""
+    unscored_videos: tuple[str, ...] = ()
+    """Videos without any object to be scored, not among `videos`."""
 
     @property
     def jf(self) -> NDArray[np.float64]:
@@ -97,17 +99,18 @@ def matrix_from_records(
     """Arrange records: (model, condition label) -> video -> record.
 
     An object without any frame to be scored is left out, and a video that has no other: that is the truth's doing,
-    and the same for every model.
+    and the same for every model. A video that nobody could do stays, for all that is known of its objects.
     """
     ids: dict[str, set[int]] = {video: set() for video in videos}
-    seen: dict[str, set[int]] = {video: set() for video in videos}
+    seen: dict[str, set[int]] = {}
     for cell in records.values():
         for video, record in cell.items():
             if record.ok and video in ids:
                 ids[video] |= {o.object for o in record.objects if o.frames}
-                seen[video] |= {o.object for o in record.objects}
-    unscored = tuple((video, i) for video in videos for i in sorted(seen[video] - ids[video]))
-    videos = [video for video in videos if ids[video] or not seen[video]]
+                seen.setdefault(video, set()).update(o.object for o in record.objects)
+    unscored = tuple((video, i) for video in videos for i in sorted(seen.get(video, set()) - ids[video]))
+    unscored_videos = tuple(video for video in videos if video in seen and not ids[video])
+    videos = [video for video in videos if video not in unscored_videos]
     objects = tuple((video, i) for video in videos for i in sorted(ids[video]))
     position = {name: i for i, name in enumerate(objects)}
     shape = (len(models), len(conditions), len(objects))
@@ -126,4 +129,6 @@ def matrix_from_records(
                             continue
                         k = position[video, score.object]
                         j[a, b, k], f[a, b, k] = score.value("j_mean"), score.value("f_mean")
-    return ScoreMatrix(tuple(models), tuple(conditions), objects, j, f, tuple(videos), missing, unscored)
+    return ScoreMatrix(
+        tuple(models), tuple(conditions), objects, j, f, tuple(videos), missing, unscored, unscored_videos
+    )

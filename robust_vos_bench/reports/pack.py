@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from robust_vos_bench.datasets.atomic import PART, make_folder, write_error
 from robust_vos_bench.datasets.files import sorted_files
 from robust_vos_bench.errors import DataError, IncompleteError, UsageError
-from robust_vos_bench.reports.result import Result, refuse_recipe, results_of, write_result
+from robust_vos_bench.reports.result import Result, refuse_recipe, results_of, verify, write_result
 from robust_vos_bench.runs.store import RunStore, safe_name
 
 
@@ -42,6 +42,7 @@ def pack_result(run: Path, model: str | None = None, output: Path | None = None)
             f"{run}: {len(missing)} of {result.manifest.units.planned} units of {result.model!r} are missing or "
             f"failed, first: {', '.join(missing[:3])}. Repeat the run's command to finish it."
         )
+    verify(result, str(run))  # nothing is written that nobody would take
     path = output or run.parent / f"{safe_name(result.model)}-{result.manifest.run_id}.json.gz"
     write_result(path, result)
     return path

@@ -8,6 +8,7 @@ import dataclasses
 import gzip
 import importlib.resources
 import io
+import itertools
 import math
 import shlex
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ from robust_vos_bench.reports.metrics import order_consistency
 from robust_vos_bench.reports.run import Run
 from robust_vos_bench.reports.strips import Drop, Strip, make_strips, worst_drops
 from robust_vos_bench.reports.summary import Summary
-from robust_vos_bench.reports.text import points
+from robust_vos_bench.reports.text import left_out, points
 
 TRACKS = 6
 """Lines in the plot over time."""
@@ -143,7 +144,7 @@ def _section(run: Run, video: str | None, strips: int, rerun: bool, data_root: P
         failures=_failures(run),
         costs=_costs(run),
         order="" if math.isnan(order.tau.value) else f"{order.tau.value:.2f} ({_span(order.tau, 2)})",
-        caution=caution(len(matrix.videos)),
+        caution=f"{left_out(len(matrix.unscored_videos))} {caution(len(matrix.videos))}".strip(),
         about=preset_words(run.manifest),
         bursts=any(found.burst is not None for found in run.beyond),
         scores=base64.b64encode(gzip.compress(_tidy(run).encode(), mtime=0)).decode(),
@@ -244,11 +245,12 @@ def _burst(run: Run, condition: str, video: str) -> range:
 
 def _failures(run: Run) -> list[dict[str, Any]]:
     rows = []
-    for (model, label), videos in run.matrix.missing_videos.items():
+    for model, label in itertools.product(run.models, run.conditions):
         records = run.records(model, label)
-        for name in videos:
-            error = records[name].error if name in records else "not run"
-            rows.append({"model": model, "condition": label, "video": name, "error": error})
+        for name in run.manifest.videos:  # those that nobody can be scored on as well
+            if name not in records or not records[name].ok:
+                error = records[name].error if name in records else "not run"
+                rows.append({"model": model, "condition": label, "video": name, "error": error})
     return rows
 
 

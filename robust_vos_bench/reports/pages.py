@@ -18,7 +18,7 @@ from robust_vos_bench.reports.beyond import plain
 from robust_vos_bench.reports.bootstrap import DRAWS, Interval, caution
 from robust_vos_bench.reports.leaderboard import Page, Row, build_page, collect, joined, result_path, stored
 from robust_vos_bench.reports.result import write_result
-from robust_vos_bench.reports.text import points
+from robust_vos_bench.reports.text import left_out, points
 
 START, END = "<!-- rvos-bench:start -->", "<!-- rvos-bench:end -->"
 
@@ -57,7 +57,7 @@ def put_between_markers(path: Path, title: str, body: str) -> None:
 
 def _videos(page: Page) -> str:
     """How many videos, and of how many where they are not all."""
-    whole = page.videos >= page.split
+    whole = page.videos + page.unscored >= page.split
     return f"{page.videos} videos" if whole else f"{page.videos} of the {page.split} videos of the split"
 
 
@@ -91,6 +91,8 @@ def markdown(page: Page) -> str:
     ]
     if caution(page.videos):
         lines.append(caution(page.videos))
+    if page.unscored:
+        lines.append(left_out(page.unscored))
     if any(row.overlap for row in page.rows):
         lines.append("† trained on the data it is tested on.")
     lines += ["", *_beyond(page)]
@@ -211,6 +213,7 @@ def as_json(page: Page) -> dict[str, Any]:
         "protocol": page.protocol,
         "videos": page.videos,
         "videos_in_split": page.split,
+        "videos_not_scored": page.unscored,
         "objects": page.objects,
         "conditions": page.conditions,
         "order_consistency": {"tau": number(page.order.tau.value), "interval": span(page.order.tau)},
@@ -221,24 +224,8 @@ def as_json(page: Page) -> dict[str, Any]:
 def csv_text(page: Page) -> str:
     """The headline numbers, a row a model."""
     text = io.StringIO()
-    fields = [
-        "rank",
-        "model",
-        "P",
-        "mPC",
-        "mPC_low",
-        "mPC_high",
-        "rPC",
-        "drop",
-        *page.families,
-        "area",
-        "lost",
-        "stability",
-        "worst_corruption",
-        "worst_severity",
-        "worst_condition",
-        "run",
-    ]
+    fields = ["rank", "model", "P", "mPC", "mPC_low", "mPC_high", "rPC", "drop", *page.families]
+    fields += ["area", "lost", "stability", "worst_corruption", "worst_severity", "worst_condition", "run"]
     writer = csv.DictWriter(text, fields, lineterminator="\n")
     writer.writeheader()
     for row in page.rows:

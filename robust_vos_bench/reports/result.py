@@ -102,7 +102,10 @@ def read_result(path: Path) -> Result:
 
 
 def verify(result: Result, where: str) -> None:
-    """Refuse what cannot be a true result: other schema, wrong checksum, strange units, impossible scores."""
+    """Refuse what cannot be a true result: other schema, wrong checksum, strange units, impossible or no scores.
+
+    A unit without scores is none of these: a video may have no truth beyond its prompt.
+    """
     if result.schema != RESULT_SCHEMA:
         raise DataError(f"{where}: schema {result.schema!r}, this version reads {RESULT_SCHEMA!r}")
     if result.checksum != checksum(result.manifest, result.records, result.facts):
@@ -119,13 +122,18 @@ def verify(result: Result, where: str) -> None:
         if unit in seen:
             raise DataError(f"{where}: unit {unit} is there twice")
         seen.add(unit)
-        if not record.ok or not record.objects:
-            raise DataError(f"{where}: unit {unit} has no scores")
+        if not record.ok:
+            raise DataError(f"{where}: unit {unit} is not done")
         for score in record.objects:
             for name in ("j_mean", "f_mean", "j_recall", "f_recall"):
                 value = score.value(name)
                 if not math.isnan(value) and not 0 <= value <= 1:
                     raise DataError(f"{where}: unit {unit}, object {score.object}: {name} is {value}")
+    if not any(score.frames for record in result.records for score in record.objects):
+        raise DataError(
+            f"{where}: model {result.model!r} has no scored video, so there is nothing to rank or compare. Finish the "
+            "run, or take data with truth in frames after the prompt."
+        )
     wrong = verify_facts(result.facts, seen)
     if wrong:
         raise DataError(f"{where}: {wrong}")

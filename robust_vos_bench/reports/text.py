@@ -27,6 +27,11 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
+def left_out(videos: int) -> str:
+    """What to say of videos that nobody can be scored on; "" where there are none."""
+    return f"{plural(videos, 'video')} without truth after the prompt: not scored, for any model." * bool(videos)
+
+
 def print_summary(
     console: Console, matrix: ScoreMatrix, summaries: Sequence[Summary], dataset: str, preset: str = ""
 ) -> None:
@@ -50,6 +55,8 @@ def print_summary(
     if matrix.unscored:
         count = plural(len(matrix.unscored), "object")
         console.print(f"{count} to be seen in no frame after the prompt: not scored, for any model.", markup=False)
+    if matrix.unscored_videos:
+        console.print(left_out(len(matrix.unscored_videos)), markup=False)
     incomplete = [s for s in summaries if s.cells_done < s.cells_planned]
     if incomplete:
         console.print("n/a: cells with missing or failed videos; never filled in, never averaged over.")

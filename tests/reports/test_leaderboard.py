@@ -100,10 +100,58 @@ def test_an_object_of_its_prompt_only_is_in_no_mean(run_folder: Make) -> None:
             own = (*record.objects, alone) if objects == 2 else (alone,)
             store.add(msgspec.structs.replace(record, objects=own))
     after = read_matrix(store, store.manifest())  # type: ignore[arg-type]
-    assert after.unscored == (("a", 2), ("c", 2)) and after.videos == ("a", "b")
+    assert after.unscored == (("a", 2), ("c", 2)) and after.videos == ("a", "b") and after.unscored_videos == ("c",)
     assert after.objects == (("a", 1), ("b", 1)) and not after.missing_videos
     assert np.array_equal(after.jf, before.jf[:, :, :2])
     assert not np.isnan(summarise(after)[0].mpc)
+
+
+def without_truth(folder: Path, videos: str, failed: bool = False) -> Path:
+    """Take the scores of some videos away: their data has but a prompt. failed: the last condition fails on them."""
+    store = RunStore(folder)
+    manifest = store.manifest()
+    assert manifest is not None
+    for model in manifest.models:
+        for condition in manifest.conditions:
+            last = failed and condition is manifest.conditions[-1]
+            for record in store.records(condition["label"], model.name).values():
+                if record.video in videos:
+                    record = msgspec.structs.replace(record, objects=(), status="failed" if last else "ok")
+                    store.add(record)
+    return folder
+
+
+@pytest.mark.parametrize("failed", [False, True])
+def test_a_video_without_truth_is_in_no_mean_and_no_draw(run_folder: Make, tmp_path: Path, failed: bool) -> None:
+    """A draw of that video alone would be 0 / 0; and that it failed somewhere takes no score away."""
+    folder = without_truth(run_folder(gap=0.1, videos="abcp"), "p", failed)
+    (page,) = build([folder], tmp_path / "boards")
+    text = (tmp_path / "boards" / f"{page.name}.md").read_text()
+    assert "· 3 videos, 3 objects" in text and "1 video without truth after the prompt" in text
+    assert all(row.rank and not np.isnan(row.mpc.low) for row in page.rows)
+    found = compare(*pick_two([str(folder)]), draws=500)
+    assert found.videos == 3 and not np.isnan(found.headline[0].interval.low) and found.headline[0].p == 0.25
+    assert "1 video without truth" in found.note
+    if not failed:
+        packed = [pack_result(folder, model, tmp_path / f"{model}.json.gz") for model in ("one", "two")]
+        assert compare(*pick_two([str(path) for path in packed]), draws=500).headline == found.headline
+
+
+def test_a_video_that_nobody_could_do_is_still_missing(run_folder: Make) -> None:
+    missing = [("one", label, "b") for label in ("clean", "fog-1", "fog-5", "shot_noise-3")]
+    store = RunStore(run_folder(models=["one"], missing=missing))
+    matrix = read_matrix(store, store.manifest())  # type: ignore[arg-type]
+    assert matrix.videos == ("a", "b", "c") and not matrix.complete.any() and not matrix.unscored_videos
+
+
+def test_runs_without_any_score_are_not_ranked(run_folder: Make, tmp_path: Path) -> None:
+    folder = without_truth(run_folder(), "abc")
+    for refused in (lambda: build([folder], tmp_path / "boards"), lambda: pack_result(folder, "one", tmp_path / "p")):
+        with pytest.raises(DataError, match="no scored video, so there is nothing to rank"):
+            refused()
+    assert not (tmp_path / "boards").exists() and not (tmp_path / "p").exists()
+    with pytest.raises(UsageError, match="nothing to compare"):
+        compare(*pick_two([str(folder)]))
 
 
 def test_other_videos_never_share_a_page(run_folder: Make, tmp_path: Path) -> None:

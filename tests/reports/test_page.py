@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from robust_vos_bench import load_run
 from robust_vos_bench.errors import UsageError
-from robust_vos_bench.reports.page import build_report
+from robust_vos_bench.reports.page import build_report, numbers
+from robust_vos_bench.runs.store import RunStore
 
 pytest.importorskip("jinja2", reason="needs the extra: pip install 'rvos-bench[report]'")
 pytest.importorskip("matplotlib", reason="needs the extra: pip install 'rvos-bench[report]'")
@@ -51,6 +53,20 @@ def test_everything_a_run_says_is_escaped(run_folder: Make) -> None:
 def test_missing_cells_and_failures_are_told(run_folder: Make) -> None:
     page = build_report([load_run(run_folder(missing=[("one", "fog-5", "b")], error="lost its mind"))])
     assert "lost its mind" in page and "n/a" in page
+
+
+def test_a_run_without_truth_has_a_report_all_the_same(run_folder: Make) -> None:
+    folder = run_folder(models=["one"])
+    store = RunStore(folder)
+    for label in ("clean", "fog-1", "fog-5", "shot_noise-3"):
+        for record in store.records(label, "one").values():
+            store.add(msgspec.structs.replace(record, objects=()))
+    store.add(msgspec.structs.replace(record, objects=(), status="failed", error="lost its mind"))
+    run = load_run(folder)
+    page = build_report([run])
+    assert "3 videos (3 not scored)" in page and "3 videos without truth after the prompt" in page
+    assert "lost its mind" in page and "Only" not in page
+    assert numbers(run)["models"][0]["mpc"] is None and run.table()["mPC_low"].isna().all()
 
 
 def test_a_chosen_video_must_exist(run_folder: Make) -> None:

@@ -40,11 +40,12 @@ def test_options_in_a_name_are_shown_and_objects_without_a_score_counted() -> No
     names = ("m[size=240]", "m[size=480]")
     columns = (ConditionInfo("clean", "", 0, ""), ConditionInfo("fog-1", "fog", 1, "weather"))
     values = np.full((2, 2, 1), 0.5)
-    matrix = ScoreMatrix(names, columns, (("v", 1),), values, values, ("v",), {}, (("v", 2),))
+    matrix = ScoreMatrix(names, columns, (("v", 1),), values, values, ("v",), {}, (("v", 2),), ("w",))
     text = io.StringIO()
     console = Console(file=text, width=WIDTH, color_system=None, markup=False)
     print_summary(console, matrix, summarise(matrix), "davis2017:val", "common v1")
     assert all(name in text.getvalue() for name in names) and "1 object to be seen in no frame" in text.getvalue()
+    assert "1 video without truth after the prompt: not scored" in text.getvalue()
 
 
 @pytest.mark.parametrize(("value", "shown"), [(-0.03, "0.0"), (-0.06, "-0.1"), (0.25, "0.2"), (float("nan"), "n/a")])
