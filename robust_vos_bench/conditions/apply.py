@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, overload
 
@@ -48,21 +49,15 @@ def corrupt_video(video: Video, condition: Condition) -> Video:
 def corrupt_truth(truth: Truth, condition: Condition, video: Video) -> Truth:
     """Ground truth that fits the corrupted video: masks moved, lazily, where the corruption moves pixels.
 
-    video: the clean video of the same name. Everything else returns `truth` itself.
+    video: the clean video of the same name. Everything else returns `truth` itself. Which frames count stays as in the
+    clean truth, also where an object is moved out of the picture: severities are compared on the same frames.
     """
     if condition.is_clean:
         return truth
     spec = check_condition(condition)
     if spec.move_mask is None or spec.scope != "frame":
         return truth
-    return Truth(
-        video=truth.video,
-        size=truth.size,
-        frame_names=truth.frame_names,
-        masks=MovedMasks(truth.masks, CorruptedFrames(video, condition)),
-        first_frames=truth.first_frames,
-        categories=truth.categories,
-    )
+    return replace(truth, masks=MovedMasks(truth.masks, CorruptedFrames(video, condition)), unmoved=truth.masks)
 
 
 def condition_fingerprint(condition: Condition) -> str:

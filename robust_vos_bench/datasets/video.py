@@ -135,6 +135,8 @@ class Truth:
     """Object id -> frame index of its prompt."""
     categories: Mapping[int, str] = field(default_factory=dict)
     """Object id -> category name, where the data set tells (YouTube-VOS)."""
+    unmoved: Sequence[Mask | None] | None = None
+    """Where `masks` were moved with the pixels of a corruption: as they were before. They decide which frames count."""
 
     def __len__(self) -> int:
         return len(self.frame_names)

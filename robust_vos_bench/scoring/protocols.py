@@ -72,20 +72,15 @@ class Protocol:
         """Frames whose predictions are looked at at all."""
         return annotated[1:-1] if self.name == "davis" else annotated
 
-    def selected(
-        self, frames: NDArray[np.int64], first: int, truth_area: NDArray[np.int64], last: int
-    ) -> NDArray[np.bool_]:
+    def selected(self, frames: NDArray[np.int64], first: int, last_shown: int, last: int) -> NDArray[np.bool_]:
         """Which of the candidate frames count for one object: (n,) bool.
 
-        frames: their indices; first: the object's prompt; truth_area: its truth pixels in each; last: the last
-        annotated frame of the video.
+        frames: their indices; first: the object's prompt; last_shown: the last annotated frame that shows it, before
+        a corruption moved anything; last: the last annotated frame of the video.
         """
         if self.name == "davis":
             return np.ones(len(frames), np.bool_)
-        end = last
-        if self.range_end == "object":
-            visible = frames[truth_area > 0]
-            end = int(visible[-1]) if len(visible) else first
+        end = last_shown if self.range_end == "object" else last
         keep: NDArray[np.bool_] = (frames >= first) & (frames <= end)
         if not self.first_frame:
             keep &= frames != first

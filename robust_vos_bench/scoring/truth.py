@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 
 import numpy as np
@@ -59,6 +60,24 @@ class PackedTruth:
     def truth_table(self) -> NDArray[np.uint8]:
         """The same for the truth: void and ids that are not scored count as background."""
         return self._table(0)
+
+    @cached_property
+    def last_frames(self) -> Mapping[int, int] | None:
+        """Object id -> last annotated frame that shows it, where a corruption moved the masks; None elsewhere.
+
+        Found in the masks before they were moved: what is pushed out of the picture still counts, at every severity.
+        """
+        if self.truth.unmoved is None:
+            return None
+        found: dict[int, int] = {}
+        for t in reversed(self.annotated):
+            mask = self.truth.unmoved[t]
+            for i in set(self.objects).difference(found):
+                if mask is not None and (mask == i).any():
+                    found[i] = t
+            if len(found) == len(self.objects):
+                break
+        return found
 
     def _table(self, other: int) -> NDArray[np.uint8]:
         table = np.full(256, other, np.uint8)

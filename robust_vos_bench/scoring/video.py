@@ -106,7 +106,12 @@ class VideoScorer:
         for k, i in enumerate(self.truth.objects):
             counts = self._counts[:, k]
             first = self.truth.truth.first_frames.get(i, 0)
-            keep = protocol.selected(frames, first, counts[:, 1], self.truth.annotated[-1])
+            if self.truth.last_frames is None:
+                shown = frames[counts[:, 1] > 0]
+                last_shown = int(shown[-1]) if len(shown) else first
+            else:
+                last_shown = self.truth.last_frames.get(i, first)
+            keep = protocol.selected(frames, first, last_shown, self.truth.annotated[-1])
             counts = counts[keep]
             j, f = jaccard(counts), boundary_f(counts)
             scores.append(

@@ -24,6 +24,7 @@ from robust_vos_bench.conditions import (
 from robust_vos_bench.conditions.corruption import _TABLE, Corruption
 from robust_vos_bench.datasets.video import Frame, Truth, Video
 from robust_vos_bench.errors import ContractError, UsageError
+from robust_vos_bench.scoring import VideoScorer
 
 FRAMEWISE = tuple(
     name for preset in ("common", "common-extra", "youtube-vos-p") for name in load_preset(preset).corruptions
@@ -223,6 +224,29 @@ def test_masks_move_with_the_pixels(temporal: str) -> None:
     assert set(np.unique(moved.masks[2])) == {0, 3}  # type: ignore[arg-type]
     assert corrupt_truth(truth, Condition("fog", 3), video) is truth
     assert corrupt_truth(truth, CLEAN, video) is truth
+
+
+def test_the_same_frames_count_at_every_severity() -> None:
+    """Also for objects of one pixel at the border, which the elastic field pushes out of the picture."""
+    masks = [np.zeros((64, 96), np.uint8) for _ in range(6)]
+    for t, mask in enumerate(masks):
+        mask[20:40, 20:40] = 1
+        if t < 2:
+            for label, column in enumerate(range(0, 96, 5), 2):
+                mask[0, column] = label
+    video = Video.from_arrays([np.zeros((64, 96, 3), np.uint8)] * 6, masks[0])
+    truth = Truth("clip", (64, 96), video.frame_names, masks, video.first_frames)
+    lost = 0
+    for severity in (0, 1, 3, 5):
+        condition = Condition("elastic_transform", severity) if severity else CLEAN
+        moved = corrupt_truth(truth, condition, video)
+        lost += len(np.setdiff1d(masks[1], moved.masks[1]))  # type: ignore[arg-type]
+        scorer = VideoScorer(moved, "ranges")
+        for t in scorer.frames:
+            scorer.add(t, masks[t])
+        frames = {score.object: score.indices for score in scorer.result()}
+        assert frames == {i: (1, 2, 3, 4, 5) if i == 1 else (1,) for i in video.object_ids}, severity
+    assert lost, "some objects do leave the picture here"
 
 
 def test_moved_prompt_never_loses_an_object() -> None:

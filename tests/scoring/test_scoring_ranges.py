@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scoring_reference as reference
@@ -57,6 +59,18 @@ def test_which_frames_count(
     expected = reference.j_and_f(reference.counts(square((5, 13)) == 5, square((5, 12)) == 5))
     for t, j, f in zip(five, scores[5].j, scores[5].f):
         assert (j, f) == (expected if t < 8 else (0.0, 0.0))
+
+
+def test_what_a_corruption_moves_out_of_the_picture_still_counts(masks: list[np.ndarray | None]) -> None:
+    moved = [None if mask is None else np.where(mask == 5, 0, mask).astype(np.uint8) for mask in masks]
+    truth = replace(make_truth(masks), masks=moved, unmoved=masks)
+    for label, five in (("ranges", (6,)), ("ranges+first_frame", (4, 6)), ("ranges+range_end=video", (6, 8))):
+        scorer = VideoScorer(truth, label)
+        for t in range(len(masks)):
+            scorer.add(t, square((2, 2)))
+        two, other = scorer.result()
+        assert two.indices == scored(masks, label)[2].indices and other.indices == five, label
+        assert other.j == (1.0,) * len(five), "nothing there, and nothing found"
 
 
 def test_ids_may_have_gaps_but_not_be_unknown(masks: list[np.ndarray | None]) -> None:
