@@ -95,7 +95,8 @@ class Davis(FolderDataset):
 
     def list_files(self) -> Mapping[Path, bytes]:
         """The lists of the split under ImageSets."""
-        return {file.relative_to(self.root): kept_lines(file.read_text(), self.videos) for file in self.list_file}
+        lists = {file.relative_to(self.root): file.read_text() for file in self.list_file}
+        return {path: kept_lines(text, self.videos, _name_in) for path, text in lists.items()}
 
     def _find_list(self) -> tuple[Path, ...]:
         year = self.family.removeprefix("davis")
@@ -120,11 +121,8 @@ class Davis(FolderDataset):
         names: dict[str, None] = {}
         for file in self.list_file:
             for line in file.read_text().splitlines():
-                # The 2016 archive lists frames: "/JPEGImages/480p/bear/00000.jpg /Annotations/480p/bear/00000.png".
-                entry = line.split()[0] if line.split() else ""
-                parts = entry.strip("/").split("/")
-                if entry:
-                    names[parts[-2] if len(parts) > 1 else parts[0]] = None
+                if name := _name_in(line):
+                    names[name] = None
         return sorted(names) if self.split == "trainval" else list(names)
 
     def _stems(self, name: str, masks: Mapping[str, Path]) -> tuple[str, ...]:
@@ -147,6 +145,14 @@ class Davis(FolderDataset):
                     raise DataError(
                         f"{self.masks_root / name / stem}.png: no such file; frame {stem} has no annotation"
                     )
+
+
+def _name_in(line: str) -> str:
+    """The video that a line of a list names, "" where it names none."""
+    # The 2016 archive lists frames: "/JPEGImages/480p/bear/00000.jpg /Annotations/480p/bear/00000.png".
+    entry = line.split()[0] if line.split() else ""
+    parts = entry.strip("/").split("/")
+    return parts[-2] if len(parts) > 1 else parts[0]
 
 
 def _davis_root(data_root: Path, family: str, split: str) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -259,8 +259,8 @@ def existing_root(data_root: Path) -> Path:
     return data_root
 
 
-def kept_lines(text: str, videos: Sequence[str]) -> bytes:
-    """The lines of a list file that name one of the videos, as they are (a name, or paths with it as a folder)."""
+def kept_lines(text: str, videos: Sequence[str], name_in: Callable[[str], str] = str.strip) -> bytes:
+    """The lines of a list file that name one of the videos, as they are; name_in: how the data set reads a line."""
     wanted = set(videos)
-    lines = [line for line in text.splitlines() if wanted & set(line.replace("/", " ").split())]
+    lines = [line for line in text.splitlines() if name_in(line) in wanted]
     return ("\n".join(lines) + "\n").encode()

@@ -21,6 +21,7 @@ from robust_vos_bench.cli import main
 from robust_vos_bench.conditions import Condition, corrupt_truth, corrupt_video, corruptions, find_corruption, select
 from robust_vos_bench.datasets import Dataset, open_dataset
 from robust_vos_bench.datasets.images import read_frame, write_mask
+from robust_vos_bench.datasets.layout import FolderDataset
 from robust_vos_bench.datasets.split import MANIFEST, Outcome, write_splits
 from robust_vos_bench.datasets.write import _with_prompt
 from robust_vos_bench.errors import DataError, UsageError
@@ -206,6 +207,22 @@ def test_fewer_videos_take_nothing_away(davis2017: Path, youtubevos: Path, tmp_p
     (folder / "JPEGImages/480p/bear/00001.png").write_bytes(b"torn")
     write(open_dataset("davis2017:val", davis2017, limit=1), conditions, tmp_path)
     assert (folder / "ImageSets/2017/val.txt").read_text() == "dog\n", "a damaged one is not listed as if it were whole"
+
+
+def test_lists_keep_names_with_spaces(tmp_path: Path) -> None:
+    root = tmp_path / "in"
+    for name in ("my video", "my", "v2"):
+        write_video(root, name, {s: boxes([1], t) for t, s in enumerate(numbers(2))}, numbers(2))
+    (root / "ImageSets").mkdir()
+    (root / "ImageSets" / "val.txt").write_text("my video\nmy\nv2\n")
+    (condition,) = chosen("brightness")
+    data = open_dataset("folder:val", root)
+    write(data, [condition], tmp_path / "out")
+    assert_same(data, open_dataset("folder:val", tmp_path / "out" / condition.label), condition)
+    for name in data.videos:  # as each is shipped to a node by itself
+        alone = open_dataset("folder:val", root, videos=[name])
+        assert isinstance(alone, FolderDataset)
+        assert list(alone.list_files().values()) == [f"{name}\n".encode()]
 
 
 def test_one_video_after_the_other_makes_the_whole_split(tmp_path: Path) -> None:
