@@ -174,6 +174,14 @@ def check_folder(dataset: Dataset, condition: Condition, folder: Path, format: s
                     f"{folder}: holds another split ({key} {old.get(key)!r}, not {facts[key]!r}); "
                     "choose another --output or delete it"
                 )
+        # Two folders of one's own have the same name; those of a stopped command have records, but are not listed yet.
+        there = {*_listed(folder), *(path.stem for path in (folder / RECORDS).glob("*.json"))}
+        foreign = sorted(there.difference(dataset.with_videos(None).videos))
+        if foreign:
+            raise DataError(
+                f"{folder}: holds videos that {dataset.root or dataset.name} has not ({', '.join(foreign[:3])}"
+                f"{', ...' if len(foreign) > 3 else ''}); choose another --output or delete it"
+            )
     elif folder.is_dir() and any(folder.iterdir()):
         raise DataError(f"{folder}: is not empty and was not written by rvos-bench; choose another --output")
 

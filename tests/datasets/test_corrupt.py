@@ -288,6 +288,25 @@ def test_other_folders_are_left_alone(davis2017: Path, tmp_path: Path) -> None:
         write(data, conditions, tmp_path / "c", format="jpg")
 
 
+@pytest.mark.parametrize("stopped", [False, True])
+def test_videos_of_another_root_are_not_mixed_in(tmp_path: Path, stopped: bool) -> None:
+    for root, names in (("a", ("x", "y")), ("b", ("y", "z"))):
+        for name in names:
+            write_video(tmp_path / root, name, {s: boxes([1], t) for t, s in enumerate(numbers(2))}, numbers(2))
+    (condition,) = chosen("brightness")
+    first = write_splits(open_dataset("folder", tmp_path / "a"), [condition], tmp_path / "out")
+    next(first)
+    if stopped:
+        first.close()
+    else:
+        list(first)
+    before = contents(tmp_path / "out")
+    with pytest.raises(DataError, match=r"holds videos that .*b has not \(x\); choose another --output"):
+        write(open_dataset("folder", tmp_path / "b"), [condition], tmp_path / "out")
+    assert contents(tmp_path / "out") == before
+    write(open_dataset("folder", tmp_path / "a", limit=1), [condition], tmp_path / "out")
+
+
 def test_two_commands_in_one_folder(davis2017: Path, tmp_path: Path) -> None:
     data = open_dataset("davis2017:val", davis2017)
     conditions = chosen("brightness", "contrast")
