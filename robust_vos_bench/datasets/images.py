@@ -30,7 +30,7 @@ def image_size(path: Path) -> tuple[int, int]:
             return image.height, image.width
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{path}: not a readable image ({_reason(error)})") from error
 
 
@@ -137,7 +137,7 @@ def _decode(path: Path) -> tuple[Image.Image, int]:
     try:
         image: Image.Image = Image.open(io.BytesIO(data))
         image.load()
-    except (OSError, SyntaxError, ValueError, zlib.error) as error:
+    except (OSError, SyntaxError, ValueError, zlib.error, Image.DecompressionBombError) as error:
         raise DataError(f"{path}: truncated or damaged image ({_reason(error)})") from error
     if data.startswith(_PNG_SIGNATURE):
         return image, data[24]  # the header says it: Pillow opens 16-bit colour as 8-bit RGB, keeping the high bytes

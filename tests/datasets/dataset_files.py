@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -46,6 +48,14 @@ def write_video(
         Image.fromarray(picture(k, size)).save(root / frames_folder / name / f"{stem}{suffix}")
     for stem, mask in masks.items():
         write_mask(root / masks_folder / name / f"{stem}.png", mask)
+
+
+def write_bomb(path: Path) -> None:
+    """A PNG of a few bytes that says it is 30000 x 30000, more than Pillow agrees to decode."""
+    chunks = b""
+    for kind, body in ((b"IHDR", struct.pack(">IIBBBBB", 30000, 30000, 8, 0, 0, 0, 0)), (b"IDAT", b""), (b"IEND", b"")):
+        chunks += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
 
 
 def numbers(count: int, step: int = 1) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dataset_files import picture
+from dataset_files import picture, write_bomb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -88,6 +88,13 @@ def test_missing_empty_and_foreign_files(tmp_path: Path) -> None:
             read_frame(tmp_path / name)
         with pytest.raises(DataError, match=name):
             image_size(tmp_path / name)
+
+
+def test_a_picture_too_large_to_decode_is_damage(tmp_path: Path) -> None:
+    write_bomb(tmp_path / "huge.png")
+    for read in (image_size, read_frame, read_mask):
+        with pytest.raises(DataError, match=r"huge\.png: .*image \(Image size \(900000000 pixels\)"):
+            read(tmp_path / "huge.png")
 
 
 @pytest.mark.parametrize("mode", ["P", "L", "1"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dataset_files import boxes, picture
+from dataset_files import boxes, picture, write_bomb
 from PIL import Image
 
 from robust_vos_bench.cli import main
@@ -56,6 +56,13 @@ def test_every_damage_is_named(davis2017: Path) -> None:
     assert "colour" in said["dog/00001.png"] and "0 and 255" in said["bear/00001.png"]
     assert "holds an object" in said["dog/00000.png"]
     assert any(w.file.endswith("bear/00003.png") and "object 5" in w.what for w in found.warnings)
+
+
+def test_a_picture_too_large_to_decode_does_not_stop_it(davis2017: Path) -> None:
+    write_bomb(davis2017 / "JPEGImages/480p/bear/00000.jpg")
+    write_bomb(davis2017 / "Annotations/480p/dog/00001.png")
+    said = [Path(p.file).name for p in check("davis2017:val", davis2017).problems]
+    assert said == ["00001.png", "00000.jpg"], "in the order of the videos"
 
 
 def test_numbers_without_zeros(davis2017: Path) -> None:
