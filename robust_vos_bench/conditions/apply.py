@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Any, overload
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from robust_vos_bench.conditions.batch import batch_size, corrupt_batch
 from robust_vos_bench.conditions.condition import Condition
+from robust_vos_bench.conditions.contract import called, check_frame, check_mask, one_by_one, wrong_number
 from robust_vos_bench.conditions.corruption import Corruption, find_corruption
 from robust_vos_bench.conditions.draw import Draw
 from robust_vos_bench.conditions.presets import check_severity, offers_profile
@@ -30,7 +32,8 @@ def corrupt_video(video: Video, condition: Condition) -> Video:
     whatever order, batch and process it is made. Scope "prompt" changes prompts instead of frames. Corruptions that
     move pixels move the prompts too. With `clean_reference`, frames that carry a prompt stay clean. Clean returns the
     video itself.
-    Raises UsageError for what the corruption does not offer; ContractError where it returns a wrong frame.
+    Raises UsageError for what the corruption does not offer, ContractError where it returns a wrong frame, RvosError
+    where it fails.
     """
     if condition.is_clean:
         return video
@@ -139,14 +142,7 @@ class _Corrupted:
         return 0.0 if frame in self._clean else float(self.severities[frame])
 
     def check(self, result: Any, frame: int) -> Frame:
-        expected = (*self.video.size, 3)
-        if not isinstance(result, np.ndarray) or result.dtype != np.uint8 or result.shape != expected:
-            got = f"{result.dtype} {result.shape}" if isinstance(result, np.ndarray) else type(result).__name__
-            raise ContractError(
-                f"corruption {self.condition.label} broke its contract on {self.video.name!r}, frame {frame}: "
-                f"expected RGB uint8 {expected}, got {got}"
-            )
-        return result
+        return check_frame(result, self.video.size, self.condition, self.video.name, frame)
 
 
 class CorruptedFrames(_Corrupted, Sequence[Frame]):
@@ -200,10 +196,11 @@ class CorruptedFrames(_Corrupted, Sequence[Frame]):
         draws = [self.draw(t) for t, _ in frames]
         if self.condition.device and self.spec.batch is not None:
             pictures = [frame for _, frame in frames]
-            yield from corrupt_batch(self.spec.batch, pictures, severities, draws, self.condition.device)
+            batch = partial(corrupt_batch, self.spec.batch, pictures, severities, draws, self.condition.device)
+            yield from one_by_one(batch, self.condition, self.video.name, frames[0][0] if frames else 0)
             return
-        for (_, frame), severity, draw in zip(frames, severities, draws):
-            yield self.spec.function(frame, severity, draw)
+        for (t, frame), severity, draw in zip(frames, severities, draws):
+            yield called(partial(self.spec.function, frame, severity, draw), self.condition, self.video.name, t)
 
 
 class CorruptedClip(_Corrupted):
@@ -218,23 +215,18 @@ class CorruptedClip(_Corrupted):
                     kept[t] = frame
                 yield frame
 
+        made = partial(self.spec.function, source(), float(self.condition.severity), self.draw(0))
         count = 0
-        for result in self.spec.function(source(), float(self.condition.severity), self.draw(0)):
+        for result in one_by_one(made, self.condition, self.video.name, 0):
             if count >= len(self):
-                raise self._wrong_number(f"more than {len(self)}")
+                raise wrong_number(f"more than {len(self)}", len(self), self.condition, self.video.name)
             frame = self.check(result, count)
             if count in self._clean and count not in kept:
                 kept[count] = source_frame(self.video.frames, count)
             yield kept.pop(count, frame)
             count += 1
         if count != len(self):
-            raise self._wrong_number(str(count))
-
-    def _wrong_number(self, got: str) -> ContractError:
-        return ContractError(
-            f"corruption {self.condition.label} broke its contract on {self.video.name!r}: "
-            f"expected {len(self)} frames, got {got}"
-        )
+            raise wrong_number(str(count), len(self), self.condition, self.video.name)
 
 
 class MovedMasks(Sequence["Mask | None"]):
@@ -274,8 +266,9 @@ def _moved(mask: Mask, frames: CorruptedFrames, t: int, keep_ids: bool = False) 
     severity = frames.severity(t)
     if severity <= 0.0 or frames.spec.move_mask is None:
         return mask
-    draw = frames.draw(t)
-    moved = _check_mask(frames.spec.move_mask(mask, severity, draw), mask, frames.condition, frames.video.name, t)
+    condition, name = frames.condition, frames.video.name
+    made = called(partial(frames.spec.move_mask, mask, severity, frames.draw(t)), condition, name, t)
+    moved = check_mask(made, mask, condition, name, t)
     if keep_ids:
         # A prompt that loses an object of a few pixels would silently take it out of the benchmark.
         # Such an object stays where it was; that may cover another one of a few pixels, hence the loop.
@@ -287,17 +280,8 @@ def _moved(mask: Mask, frames: CorruptedFrames, t: int, keep_ids: bool = False) 
 
 def _damaged_prompts(video: Video, condition: Condition, spec: Corruption) -> Mapping[int, Mask]:
     maker = _Corrupted(video, condition)
-    return {
-        t: _check_mask(spec.function(mask, float(condition.severity), maker.draw(t)), mask, condition, video.name, t)
-        for t, mask in video.prompts.items()
-    }
-
-
-def _check_mask(result: Any, mask: Mask, condition: Condition, video: str, t: int) -> Mask:
-    if not isinstance(result, np.ndarray) or result.dtype != np.uint8 or result.shape != mask.shape:
-        got = f"{result.dtype} {result.shape}" if isinstance(result, np.ndarray) else type(result).__name__
-        raise ContractError(
-            f"corruption {condition.label} broke its contract on the mask of {video!r}, frame {t}: "
-            f"expected uint8 {mask.shape}, got {got}"
-        )
-    return result
+    damaged = {}
+    for t, mask in video.prompts.items():
+        make = partial(spec.function, mask, float(condition.severity), maker.draw(t))
+        damaged[t] = check_mask(called(make, condition, video.name, t), mask, condition, video.name, t)
+    return damaged

@@ -155,6 +155,8 @@ def _unit(dataset: Dataset, unit: Unit, folder: Path, suffix: str) -> Outcome:
         raise
     except RvosError as error:
         return Outcome(unit, error=error)
+    except Exception as error:  # of a library, on a file that nobody foresaw: this video fails, the others go on
+        return Outcome(unit, error=RvosError(f"{type(error).__name__}: {error}"))
 
 
 def check_folder(dataset: Dataset, condition: Condition, folder: Path, format: str) -> None:

@@ -117,12 +117,12 @@ class FedFrames:
 
     def __init__(self, feed: Feed, group: Group, video: Video) -> None:
         self._feed, self._group, self._video = feed, group, video
+        indexable = hasattr(corrupt_video(video, group.condition).frames, "__getitem__")  # may fail: before any file
         handle, name = tempfile.mkstemp(prefix="rvos-clip-", dir=feed.folder)
         os.close(handle)
         self.clip = ClipFile(Path(name), len(video), video.size, create=True)
         self.jobs: list[tuple[range, Future[float]]] = []
         n = len(video)
-        indexable = hasattr(corrupt_video(video, group.condition).frames, "__getitem__")
         step = (BATCH if group.condition.device else CHUNK) if indexable else n
         self.todo = deque(range(a, min(a + step, n)) for a in range(0, n, step))
         self.read_up_to = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import traceback
 from collections import OrderedDict
@@ -51,8 +50,12 @@ class Worker:
     def expect(self, group: Group) -> None:
         """A group that will be run after those expected before: its frames may be made ahead."""
         if self.feed is not None:
-            with contextlib.suppress(RvosError, OSError):  # a video that cannot be opened fails when it is its turn
+            try:
                 self.feed.expect(group)
+            except BrokenProcessPool:
+                raise  # the producers died: the whole process starts anew
+            except Exception:  # a video that cannot be opened fails, and says why, when it is its turn
+                return
 
     def close(self) -> None:
         """Stop the producers and close the trace."""
@@ -75,7 +78,7 @@ class Worker:
             video = corrupt_video(clean, group.condition)
             self._prepare_scoring(clean)
             truth = self._truth(clean, group.condition)
-        except (RvosError, OSError) as error:
+        except Exception as error:  # whatever a data set or a corruption raises: this video fails, the run goes on
             for model in group.models:
                 yield self._failed(model, group, error), ()
             return

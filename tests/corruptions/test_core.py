@@ -23,7 +23,7 @@ from robust_vos_bench.conditions import (
 )
 from robust_vos_bench.conditions.corruption import _TABLE, Corruption
 from robust_vos_bench.datasets.video import Frame, Truth, Video
-from robust_vos_bench.errors import ContractError, UsageError
+from robust_vos_bench.errors import ContractError, DataError, RvosError, UsageError
 from robust_vos_bench.scoring import VideoScorer
 
 FRAMEWISE = tuple(
@@ -155,6 +155,41 @@ def test_wrong_output_breaks_the_contract(registered: Callable[..., None], photo
     ):
         with pytest.raises(ContractError, match=message):
             list(corrupt_video(clip(photo), Condition(name, 1)).frames)
+
+
+def test_a_corruption_that_raises_is_named(registered: Callable[..., None], photo: np.ndarray) -> None:
+    def clips(frames: Iterable[Frame], severity: float, draw: Draw) -> Iterator[Frame]:
+        for t, frame in enumerate(frames):
+            yield frame if t < 2 else boom(frame, severity, draw)
+
+    def boom(frame: Frame, severity: float, draw: Draw) -> Frame:
+        if draw.frame == 2 or severity == 2:
+            raise ValueError("not  today")
+        return frame
+
+    def refused(frame: Frame, severity: float, draw: Draw) -> Frame:
+        raise DataError("its pictures are missing")
+
+    registered("frames", boom)
+    registered("clips", lambda frames, severity, draw: clips(frames, 2, draw), scope="clip")
+    registered("prompts", boom, scope="prompt")
+    registered("moves", lambda frame, severity, draw: frame, move_mask=boom)
+    registered(
+        "batches", lambda frame, severity, draw: frame, batch=lambda many, level, draws: boom(many, level, draws[0])
+    )
+    registered("refused", refused)
+    for condition, t in (
+        (Condition("frames", 1), 2),
+        (Condition("clips", 1), 2),
+        (Condition("prompts", 2), 0),
+        (Condition("moves", 2), 0),
+        (Condition("batches", 2, device="cpu"), 0),
+    ):
+        said = rf"corruption {condition.label} failed on video 'clip' at frame {t}: ValueError: not today"
+        with pytest.raises(RvosError, match=said):
+            list(corrupt_video(clip(photo), condition).frames)
+    with pytest.raises(DataError, match=r"^its pictures are missing"):
+        list(corrupt_video(clip(photo), Condition("refused", 1)).frames)
 
 
 def test_clips_stream_and_keep_their_reference_clean(registered: Callable[..., None], photo: np.ndarray) -> None:

@@ -18,7 +18,16 @@ from dataset_files import boxes, numbers, write_video
 from PIL import Image
 
 from robust_vos_bench.cli import main
-from robust_vos_bench.conditions import Condition, corrupt_truth, corrupt_video, corruptions, find_corruption, select
+from robust_vos_bench.conditions import (
+    Condition,
+    Draw,
+    corrupt_truth,
+    corrupt_video,
+    corruptions,
+    find_corruption,
+    select,
+)
+from robust_vos_bench.conditions.corruption import _TABLE, Corruption
 from robust_vos_bench.datasets import Dataset, open_dataset
 from robust_vos_bench.datasets.images import read_frame, write_mask
 from robust_vos_bench.datasets.layout import FolderDataset
@@ -269,6 +278,25 @@ def test_a_bad_video_does_not_stop_the_others(davis2017: Path, tmp_path: Path) -
     outcomes = {o.unit.video: o for o in write(data, conditions, tmp_path)}
     assert outcomes["bear"].record is not None and "dog/00001.jpg" in str(outcomes["dog"].error)
     assert json.loads((tmp_path / conditions[0].label / MANIFEST).read_text())["status"] == "incomplete"
+
+
+def test_a_corruption_that_raises_does_not_stop_the_others(
+    davis2017: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def boom(frame: np.ndarray, severity: float, draw: Draw) -> np.ndarray:
+        if draw.video == "dog":
+            raise ValueError("not today")
+        return frame
+
+    for table in (corruptions(), _TABLE):
+        monkeypatch.setitem(table, "boom", Corruption("boom", "test", boom))
+    data = open_dataset("davis2017:val", davis2017)
+    outcomes = {o.unit.video: o for o in write(data, [Condition("boom", 1)], tmp_path)}
+    assert outcomes["bear"].record is not None
+    assert "corruption boom-1 failed on video 'dog' at frame 0: ValueError: not today" in str(outcomes["dog"].error)
+    monkeypatch.setattr(type(data), "video", lambda self, name: 1 / 0)
+    found = [str(o.error) for o in write(data, chosen("brightness"), tmp_path)]
+    assert found == ["ZeroDivisionError: division by zero"] * 2
 
 
 def test_other_folders_are_left_alone(davis2017: Path, tmp_path: Path) -> None:

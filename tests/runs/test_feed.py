@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robust_vos_bench.conditions import CLEAN, Condition, corrupt_video
+from robust_vos_bench.conditions import CLEAN, Condition, Draw, corrupt_video, corruptions
+from robust_vos_bench.conditions.corruption import _TABLE, Corruption
 from robust_vos_bench.conditions.presets import PresetInfo
 from robust_vos_bench.datasets import open_dataset
 from robust_vos_bench.errors import DataError
@@ -94,6 +95,36 @@ def test_a_unit_that_fails_before_its_frames_are_asked_for_frees_them(clips: Pat
         (clips / "Annotations" / "a" / "00000.png").write_bytes(b"damaged")
         assert [record.status for group in groups for record, _ in worker.run(group)] == ["failed", "ok"]
         assert not worker.feed._clips and not list(scratch.iterdir())
+    finally:
+        worker.close()
+
+
+@pytest.mark.parametrize("producers", [0, 1])
+def test_whatever_is_raised_before_the_model_runs_fails_one_video(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, producers: int
+) -> None:
+    def boom(mask: np.ndarray, severity: float, draw: Draw) -> np.ndarray:
+        raise ValueError("not today")
+
+    for table in (corruptions(), _TABLE):
+        monkeypatch.setitem(table, "boom", Corruption("boom", "test", boom, scope="prompt"))
+    data = open_dataset("folder", clips)
+    bad = Condition("boom", 1)
+    plan = build_plan([build_model("static")], data, [bad], PresetInfo("own", 1, ""))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    worker = Worker(plan, "cpu", tmp_path / "out", producers=producers, scratch=scratch)
+    original = type(data).video
+    monkeypatch.setattr(type(data), "video", lambda self, name: 1 / 0 if name == "c" else original(self, name))
+    try:
+        groups = [Group(bad, "a", (0,)), Group(CLEAN, "c", (0,)), Group(CLEAN, "b", (0,))]
+        for group in groups:
+            worker.expect(group)
+        records = [record for group in groups for record, _ in worker.run(group)]
+        assert [record.status for record in records] == ["failed", "failed", "ok"]
+        assert records[0].error == "corruption boom-1 failed on video 'a' at frame 0: ValueError: not today"
+        assert "ZeroDivisionError" in records[1].error
+        assert not list(scratch.iterdir())
     finally:
         worker.close()
 
