@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from robust_vos_bench.datasets.video import Mask, Truth, Video
+from robust_vos_bench.errors import DataError
 
 
 class Dataset(ABC):
@@ -49,6 +50,16 @@ class Dataset(ABC):
     def fingerprint(self, name: str) -> str:
         """Hex digest that changes when the frames, prompts or truth of one video change."""
 
+    def fingerprint_or_damage(self, name: str) -> str:
+        """`fingerprint`; a digest that stands for damage where the video cannot be read (no frames in its folder).
+
+        A run goes on without such a video, which fails when it is its turn; once mended it has another digest.
+        """
+        try:
+            return self.fingerprint(name)
+        except (DataError, OSError):
+            return hashlib.sha256(f"damaged\0{name}".encode()).hexdigest()  # equal wherever the data lies
+
     def map_mask(self, mask: Mask) -> Mask:
         """Values as stored in a mask file -> object ids, for truth and predictions alike; the identity unless the
         data set has a rule of its own (DAVIS 2016: every non-zero value is object 1)."""
@@ -59,5 +70,5 @@ class Dataset(ABC):
         """One digest for the split: the names and fingerprints of its videos in order."""
         digest = hashlib.sha256()
         for name in self.videos:
-            digest.update(f"{name}\0{self.fingerprint(name)}\n".encode())
+            digest.update(f"{name}\0{self.fingerprint_or_damage(name)}\n".encode())
         return digest.hexdigest()

@@ -102,5 +102,5 @@ def build_plan(
         protocol_version=PROTOCOL_VERSION,
         save_masks=save_masks,
         profile=profile,
-        fingerprints={video: dataset.fingerprint(video) for video in chosen},
+        fingerprints={video: dataset.fingerprint_or_damage(video) for video in chosen},
     )

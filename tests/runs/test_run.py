@@ -280,6 +280,23 @@ def test_a_read_only_output_folder(clips: Path, tmp_path: Path, rvos: Rvos) -> N
     assert done.returncode == 4 and "is a file, not a folder" in done.stderr
 
 
+def test_a_video_without_frames_fails_alone_until_it_is_mended(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
+    folder = clips / "JPEGImages" / "a"
+    frames = {path: path.read_bytes() for path in folder.iterdir()}
+    for path in frames:
+        path.unlink()
+    command = words(clips, tmp_path / "out", "Repeat", "--workers", 1)
+    done = rvos(*command)
+    assert done.returncode == 3 and f"{folder}: no frames" in done.stderr.replace("\n", "")
+    manifest = RunStore(tmp_path / "out").manifest()
+    assert manifest is not None and (manifest.units.ok, manifest.units.failed) == (6, 3)
+    for path, data in frames.items():
+        path.write_bytes(data)
+    assert rvos(*command).returncode == 0
+    assert rvos(*words(clips, tmp_path / "sound", "Repeat", "--workers", 1)).returncode == 0
+    assert (tmp_path / "out" / "scores.csv").read_bytes() == (tmp_path / "sound" / "scores.csv").read_bytes()
+
+
 def test_a_damaged_frame_is_a_failed_video_with_its_file_named(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
     frame = clips / "JPEGImages" / "b" / "00002.png"
     frame.write_bytes(frame.read_bytes()[:200])
