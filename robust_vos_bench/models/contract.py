@@ -60,7 +60,8 @@ def segment_checked(adapter: VOSAdapter, video: Video) -> Iterator[Mask]:
                 raise ContractError(f"model {name!r}: {error}") from None
             yield mask
         t = len(video)
-        if next(masks, None) is not None:
+        end = object()
+        if next(masks, end) is not end:
             raise ContractError(
                 f"model {name!r}: video {video.name!r} has {len(video)} frames, but the model yielded more masks"
             )

@@ -68,6 +68,12 @@ class OneTooMany(Good):
         yield from [*masks, masks[-1]]
 
 
+class NoneTooMany(Good):
+    def segment(self, video):
+        yield from super().segment(video)
+        yield None
+
+
 class NoState(Good):
     """Keeps its state in the class, so that videos disturb each other."""
 

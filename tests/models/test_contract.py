@@ -99,6 +99,9 @@ def test_errors_of_a_model_name_model_video_and_frame() -> None:
         list(segment_checked(load_adapter(f"{CARELESS}:Crashes", device="cpu"), standard_clip()))
     with pytest.raises(ContractError, match="has 7 frames, but the model yielded 6 masks"):
         list(segment_checked(load_adapter(f"{CARELESS}:OneTooFew", device="cpu"), standard_clip()))
+    for more in ("OneTooMany", "NoneTooMany"):
+        with pytest.raises(ContractError, match="has 7 frames, but the model yielded more masks"):
+            list(segment_checked(load_adapter(f"{CARELESS}:{more}", device="cpu"), standard_clip()))
 
 
 def test_errors_of_the_data_pass_through() -> None:
