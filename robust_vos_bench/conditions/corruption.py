@@ -46,13 +46,21 @@ class Corruption:
     batch: BatchFunction | None = None
     """The same for a batch of frames on a torch device (scope "frame"), where one is offered."""
     move_mask: PromptFunction | None = None
-    """Where pixels move: the same motion for a mask (draw tells the frame)."""
+    """Where pixels move: the same motion for a mask (draw tells the frame). Scope "frame" only."""
     summary: str = ""
     unit: str = ""
     """What `values` mean: "sigma, grey levels", "CRF", "IoU with the true mask"."""
     values: tuple[Any, ...] = ()
     """The documented parameter at each level."""
     source: str = ""
+
+    def __post_init__(self) -> None:
+        if self.move_mask is not None and self.scope != "frame":
+            raise UsageError(
+                f"corruption {self.name!r} (in {self.function.__module__}) has scope {self.scope!r} and move_mask, "
+                "which works with scope 'frame' only: the truth would stay where it was. Make it frame by frame, or "
+                "leave move_mask out"
+            )
 
 
 _TABLE: dict[str, Corruption] = {}

@@ -21,7 +21,7 @@ from robust_vos_bench.conditions import (
     find_corruption,
     load_preset,
 )
-from robust_vos_bench.conditions.corruption import _TABLE, Corruption
+from robust_vos_bench.conditions.corruption import _TABLE, Corruption, corruption
 from robust_vos_bench.datasets.video import Frame, Truth, Video
 from robust_vos_bench.errors import ContractError, DataError, RvosError, UsageError
 from robust_vos_bench.scoring import VideoScorer
@@ -190,6 +190,16 @@ def test_a_corruption_that_raises_is_named(registered: Callable[..., None], phot
             list(corrupt_video(clip(photo), condition).frames)
     with pytest.raises(DataError, match=r"^its pictures are missing"):
         list(corrupt_video(clip(photo), Condition("refused", 1)).frames)
+
+
+@pytest.mark.parametrize("scope", ["clip", "prompt"])
+def test_masks_move_with_single_frames_only(scope: str) -> None:
+    def flipped(frames: Iterable[Frame], severity: float, draw: Draw) -> Iterator[Frame]:
+        yield from frames
+
+    with pytest.raises(UsageError, match=rf"corruption 'flipped' \(in .*\) has scope '{scope}' and move_mask"):
+        corruption("flipped", "test", scope=scope, move_mask=lambda mask, severity, draw: mask)(flipped)
+    assert "flipped" not in _TABLE
 
 
 def test_clips_stream_and_keep_their_reference_clean(registered: Callable[..., None], photo: np.ndarray) -> None:
