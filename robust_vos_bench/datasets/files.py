@@ -125,7 +125,7 @@ def missing_numbers(stems: Sequence[str], step: int | None = None) -> list[str]:
     numbering in which more than a quarter of the steps are larger, or are no multiple of it, is irregular on
     purpose: nothing is missing then.
     """
-    if len(stems) < 2 or not all(stem.isdigit() for stem in stems):
+    if len(stems) < 2 or not all(stem.isdecimal() for stem in stems):
         return []
     numbers = [int(stem) for stem in stems]
     gaps = [b - a for a, b in pairwise(numbers)]

@@ -120,9 +120,11 @@ def _read_meta(path: Path) -> Mapping[str, Any]:
         raise DataError(f"{path}: no such file; it lists the videos, objects and categories of the split") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: not a YouTube-VOS meta.json ({type(error).__name__}: {error})") from error
+    if not isinstance(videos, dict):
+        raise DataError(f"{path}: not a YouTube-VOS meta.json ('videos' must map names to objects)")
     for name, entry in videos.items():
         objects = entry.get("objects") if isinstance(entry, dict) else None
-        if not isinstance(objects, dict) or not all(i.isdigit() and isinstance(o, dict) for i, o in objects.items()):
+        if not isinstance(objects, dict) or not all(i.isdecimal() and isinstance(o, dict) for i, o in objects.items()):
             raise DataError(f"{path}: video {name!r} has no proper 'objects' (id -> category, frames)")
     return dict(videos)
 

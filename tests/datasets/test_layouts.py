@@ -170,6 +170,12 @@ def test_youtube_vos_damage(youtubevos: Path) -> None:
     (youtubevos / "valid/meta.json").write_text('{"videos": {"x": [1]}}')
     with pytest.raises(DataError, match=r"meta\.json: video 'x'"):
         _ = open_dataset("youtubevos2019:valid", youtubevos).videos
+    (youtubevos / "valid/meta.json").write_text('{"videos": {"x": {"objects": {"\u00b2": {}}}}}')
+    with pytest.raises(DataError, match=r"meta\.json: video 'x'"):
+        _ = open_dataset("youtubevos2019:valid", youtubevos).videos
+    (youtubevos / "valid/meta.json").write_text('{"videos": []}')
+    with pytest.raises(DataError, match=r"meta\.json: not a YouTube-VOS.*'videos' must map"):
+        _ = open_dataset("youtubevos2019:valid", youtubevos).videos
     (youtubevos / "valid/meta.json").write_text("{")
     with pytest.raises(DataError, match=r"meta\.json: not a YouTube-VOS"):
         _ = open_dataset("youtubevos2019:valid", youtubevos).videos

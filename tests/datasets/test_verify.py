@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dataset_files import boxes, picture, write_bomb
+from dataset_files import boxes, picture, write_bomb, write_video
 from PIL import Image
 
 from robust_vos_bench.cli import main
@@ -74,6 +74,12 @@ def test_numbers_without_zeros(davis2017: Path) -> None:
     (davis2017 / "JPEGImages/480p/bear/10.jpg").unlink()
     said = [Path(p.file).name for p in check("davis2017:val", davis2017).problems]
     assert said[0] == "10.jpg" and set(said) == {"10.jpg", "10.png"}
+
+
+def test_names_that_only_look_like_numbers(tmp_path: Path) -> None:
+    stems = ["1", "2", "\u00b2"]
+    write_video(tmp_path, "clip", {s: boxes([1], t) for t, s in enumerate(stems)}, stems)
+    assert check("folder", tmp_path).ok
 
 
 def test_missing_folders(davis2017: Path) -> None:
