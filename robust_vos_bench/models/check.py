@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,7 @@ from robust_vos_bench.errors import ContractError, RvosError
 from robust_vos_bench.models import synthetic
 from robust_vos_bench.models.adapter import VOSAdapter
 from robust_vos_bench.models.contract import segment_checked
-from robust_vos_bench.models.random_state import random_state_kept
+from robust_vos_bench.models.random_state import global_state, random_state_kept, unusual_random_state
 
 LEAK_MIB = 64.0
 """Memory that a clip of a few small frames may leave behind when it runs again."""
@@ -255,41 +254,6 @@ def _memory(runner: _Runner, report: Report, clip: Video) -> None:
         report.findings.append(Finding("memory is given back", "warning", detail))
     else:
         report.findings.append(Finding("memory is given back", "ok"))
-
-
-def global_state() -> dict[str, Any]:
-    """Comparable snapshots of process-wide state that a model could disturb; torch and OpenCV only where loaded."""
-    kind, keys, *rest = np.random.get_state()
-    state: dict[str, Any] = {
-        "random": random.getstate(),
-        "numpy.random": (kind, np.asarray(keys).tobytes(), tuple(map(float, rest))),
-        "numpy error handling": tuple(sorted(np.geterr().items())),
-        "working directory": str(Path.cwd()),
-    }
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        state["torch random state"] = torch.get_rng_state().numpy().tobytes()
-        state["torch gradient mode"] = torch.is_grad_enabled()
-        state["torch default dtype"] = str(torch.get_default_dtype())
-        state["torch threads"] = torch.get_num_threads()
-        state["torch deterministic mode"] = torch.are_deterministic_algorithms_enabled()
-        if torch.cuda.is_available() and torch.cuda.is_initialized():
-            state["torch GPU random state"] = torch.cuda.get_rng_state().numpy().tobytes()
-    cv2 = sys.modules.get("cv2")
-    if cv2 is not None:
-        state["OpenCV threads"] = cv2.getNumThreads()
-    return state
-
-
-def unusual_random_state() -> None:
-    """Move the global generators to where no program has them by accident."""
-    fresh = np.random.SeedSequence().entropy
-    assert isinstance(fresh, int)
-    random.seed(fresh)
-    np.random.seed(fresh % 2**32)
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.random.default_generator.manual_seed(fresh % 2**63)
 
 
 def resident_mib() -> float | None:

@@ -1,4 +1,4 @@
-"""Global random state: snapshots of it, and a block that leaves it as it was."""
+"""Global state, random and other: snapshots of it, and a block that leaves it as it was."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import contextlib
 import random
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,3 +28,38 @@ def random_state_kept() -> Iterator[None]:
             torch.set_rng_state(cpu)
             if gpus:
                 torch.cuda.set_rng_state_all(gpus)
+
+
+def global_state() -> dict[str, Any]:
+    """Comparable snapshots of process-wide state that a model could disturb; torch and OpenCV only where loaded."""
+    kind, keys, *rest = np.random.get_state()
+    state: dict[str, Any] = {
+        "random": random.getstate(),
+        "numpy.random": (kind, np.asarray(keys).tobytes(), tuple(map(float, rest))),
+        "numpy error handling": tuple(sorted(np.geterr().items())),
+        "working directory": str(Path.cwd()),
+    }
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        state["torch random state"] = torch.get_rng_state().numpy().tobytes()
+        state["torch gradient mode"] = torch.is_grad_enabled()
+        state["torch default dtype"] = str(torch.get_default_dtype())
+        state["torch threads"] = torch.get_num_threads()
+        state["torch deterministic mode"] = torch.are_deterministic_algorithms_enabled()
+        if torch.cuda.is_available() and torch.cuda.is_initialized():
+            state["torch GPU random state"] = torch.cuda.get_rng_state().numpy().tobytes()
+    cv2 = sys.modules.get("cv2")
+    if cv2 is not None:
+        state["OpenCV threads"] = cv2.getNumThreads()
+    return state
+
+
+def unusual_random_state() -> None:
+    """Move the global generators to where no program has them by accident."""
+    fresh = np.random.SeedSequence().entropy
+    assert isinstance(fresh, int)
+    random.seed(fresh)
+    np.random.seed(fresh % 2**32)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.random.default_generator.manual_seed(fresh % 2**63)
