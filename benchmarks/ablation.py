@@ -1,22 +1,30 @@
-"""Which part of `aoc.lite` or `cfbi.lite` minds a corruption? Parts switched off at inference, one after the other.
+"""What in the lite models minds a corruption? Parts switched off or changed at inference, one after the other.
 
-    python benchmarks/ablation.py --data-root ~/DAVIS [--corruption mean_blur] [--severity 3] [--frames 36]
-        [--videos dog,bmx-trees,dance-twirl] [--dataset davis2016:val]
+    python benchmarks/ablation.py --data-root ~/DAVIS [--corruption mean_blur,gaussian_noise,contrast] [--severity 3]
+        [--frames 20] [--videos dog,camel] [--dataset davis2016:val] [--workers 2] [--output ablation.csv]
 
-Networks were not trained without the part, so that a loss on clean frames is to be expected; what tells is a part whose
-absence *helps* under the corruption. J is the mean over frames behind the first, area that of the predicted by the
-true area: below 1, objects are let go; above, background is swallowed. "reference clean": all frames but the first are
-corrupted. One thread.
+Networks were always trained with the part, so that a loss on clean frames is to be expected; what tells is a part
+whose absence *helps* under the corruption. J is the mean over frames behind the first, area that of the predicted by
+the true area: below 1, objects are let go; above, background is swallowed. "all": every frame is corrupted; "sharp":
+every frame but the first. The table holds means over videos, and of how many of them J is above that of the whole
+model; its last column is the mean of all "sharp" ones minus the whole model's, with a 95 % interval over videos. The
+CSV has a row a video; `--show FILE` prints the table of one. One thread a worker.
 
-parts: `references` remembers the first frame alone; `carried` forgets what the decoder hands on from frame to frame;
-`calibration` sets the factors of the conditioning blocks (`aoc.lite`) or of the gates (`cfbi.lite`) to one.
+no blocks: the factors of the conditioning blocks are one (`aoc.lite`). no gates: so are those of CFBI's gates, which
+`aoc.lite` has as well. recent vector: what blocks, gates and dynamic layers read is made from the frame before alone,
+not from the remembered frames too. levelled: the adapter's option of that name. first reference: predicted frames are
+not remembered. nothing carried: AOC-Net's decoder starts every frame as it does the second.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import csv
+import functools
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -24,61 +32,93 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from robust_vos_bench.adapters.aoc.lite import Conditioning, Head
+from robust_vos_bench.adapters.aoc.lite import AOCLite, Conditioning, Head
+from robust_vos_bench.adapters.cfbi.lite import CFBILite
 from robust_vos_bench.adapters.kit.gct import IAGate
+from robust_vos_bench.adapters.lite.matched import MatchedNetwork
 
 from robust_vos_bench.conditions import CLEAN, Condition, corrupt_video
 from robust_vos_bench.datasets import Video, open_dataset
 from robust_vos_bench.models import load_adapter
+from robust_vos_bench.reports.bootstrap import DRAWS, interval
 
 
-def without_carried() -> Any:
-    """Every frame is decoded as the first."""
-    whole = Head.forward
-
-    def forward(self: Head, x: Any, low: Any, vector: Any, slots: int, carried: Any) -> Any:
-        return whole(self, x, low, vector, slots, None)
-
-    return patch.object(Head, "forward", forward)
-
-
-def without_calibration() -> Any:
-    """Channels keep their strength, whatever the object's vector says."""
-    whole = Conditioning.calibrate
-
-    def calibrate(self: Conditioning, x: Any, vector: Any, slots: int) -> Any:
-        return torch.ones_like(whole(self, x, vector, slots))
-
-    return patch.object(Conditioning, "calibrate", calibrate)
-
-
-def without_gates() -> Any:
-    """The same of CFBI's gates."""
-    whole = IAGate.factor
-
-    def factor(self: IAGate, vector: Any) -> Any:
-        return torch.ones_like(whole(self, vector))
-
-    return patch.object(IAGate, "factor", factor)
+def _ones(owner: type, name: str) -> Any:
+    """A method that gives ones of the shape that it would give."""
+    whole = getattr(owner, name)
+    return patch.object(owner, name, lambda self, *given: torch.ones_like(whole(self, *given)))
 
 
 @contextmanager
-def nothing() -> Iterator[None]:
-    """Leave the network whole."""
+def whole() -> Iterator[None]:
+    """Leave the network as it is."""
     yield
 
 
-ROWS: list[tuple[str, str, dict[str, Any], Callable[[], Any]]] = [
-    ("aoc.lite", "whole", {}, nothing),
-    ("aoc.lite", "no remembered references", {"gap": 10**6}, nothing),
-    ("aoc.lite", "nothing carried", {}, without_carried),
-    ("aoc.lite", "no calibration", {}, without_calibration),
-    ("aoc.lite-corrupted", "whole", {}, nothing),
-    ("aoc.lite-corrupted", "no calibration", {}, without_calibration),
-    ("cfbi.lite", "whole", {}, nothing),
-    ("cfbi.lite", "no calibration", {}, without_gates),
-    ("aot.lite", "whole", {}, nothing),
-]
+def no_blocks() -> Any:
+    """Channels keep their strength, whatever the conditioning blocks say."""
+    return _ones(Conditioning, "calibrate")
+
+
+def no_gates() -> Any:
+    """The same of the gates."""
+    return _ones(IAGate, "factor")
+
+
+@contextmanager
+def no_blocks_no_gates() -> Iterator[None]:
+    """Both."""
+    with no_blocks(), no_gates():
+        yield
+
+
+@contextmanager
+def recent_vector() -> Iterator[None]:
+    """The half of each slot's vector that comes from the remembered frames is that of the frame before."""
+    with ExitStack() as stack:
+        for network in (AOCLite, CFBILite):
+            read = network.read
+
+            def recent(
+                self: MatchedNetwork, features: Any, memory: Any, maps: Any, vector: Any, slots: int, read: Any = read
+            ) -> Any:
+                half = vector[:, vector.shape[1] // 2 :]
+                return read(self, features, memory, maps, torch.cat([half, half], 1), slots)
+
+            stack.enter_context(patch.object(network, "read", recent))
+        yield
+
+
+@contextmanager
+def nothing_carried() -> Iterator[None]:
+    """Every frame is decoded as the second."""
+    plain = Head.forward
+    with patch.object(Head, "forward", lambda self, x, low, vector, slots, _: plain(self, x, low, vector, slots, None)):
+        yield
+
+
+ROWS: dict[str, dict[str, tuple[Any, dict[str, Any]]]] = {
+    "aoc.lite": {
+        "whole": (whole, {}),
+        "no blocks": (no_blocks, {}),
+        "no blocks, no gates": (no_blocks_no_gates, {}),
+        "recent vector": (recent_vector, {}),
+        "levelled": (whole, {"levelled": True}),
+        "first reference": (whole, {"gap": 10**6}),
+        "nothing carried": (nothing_carried, {}),
+    },
+    "cfbi.lite": {
+        "whole": (whole, {}),
+        "no gates": (no_gates, {}),
+        "recent vector": (recent_vector, {}),
+        "levelled": (whole, {"levelled": True}),
+    },
+    "aot.lite": {
+        "whole": (whole, {}),
+        "levelled": (whole, {"levelled": True}),
+        "first reference": (whole, {"gap": 10**6}),
+    },
+}
 
 
 def beginning(video: Video, frames: int) -> Video:
@@ -95,33 +135,91 @@ def measure(adapter: Any, video: Video, truth: list[NDArray[np.bool_]]) -> tuple
     return float(np.mean(overlap)), float(np.mean(area))
 
 
+def one_video(given: argparse.Namespace, name: str) -> list[dict[str, Any]]:
+    """All rows of a video."""
+    torch.set_num_threads(1)
+    data = open_dataset(given.dataset, given.data_root, videos=[name])
+    video = beginning(data.video(name), given.frames)
+    known = data.truth(name)
+    assert known is not None, f"{name}: no truth"
+    truth = [np.zeros(video.size, bool) if m is None else m > 0 for m in known.masks[: len(video)]]
+    conditions = {("clean", ""): CLEAN}
+    for corruption in given.corruption.split(","):
+        for kept, damaged in ((False, "all"), (True, "sharp")):
+            conditions[corruption, damaged] = Condition(corruption, given.severity, clean_reference=kept)
+    rows = []
+    for (corruption, damaged), condition in conditions.items():
+        shown = corrupt_video(video, condition)
+        frames = Video.from_arrays(list(shown.frames), video.prompts[0])  # the same for every row
+        for model, parts in ROWS.items():
+            for part, (change, options) in parts.items():
+                with change(), torch.inference_mode():
+                    j, area = measure(load_adapter(model, device="cpu", **options), frames, truth)
+                row = {"video": name, "model": model, "part": part, "corruption": corruption, "damaged": damaged}
+                rows.append({**row, "J": round(100 * j, 2), "area": round(area, 3)})
+    return rows
+
+
+def show(rows: Sequence[dict[str, Any]]) -> None:
+    """Means over videos as a Markdown table."""
+    cells: dict[tuple[str, str], dict[str, list[dict[str, Any]]]] = {}
+    for row in rows:
+        column = f"{row['corruption']} {row['damaged']}".strip()
+        cells.setdefault((row["model"], row["part"]), {}).setdefault(column, []).append(row)
+    columns = list(next(iter(cells.values())))
+    print("| model | | " + " | ".join(columns) + " | against whole |")
+    print("|---" * (len(columns) + 3) + "|")
+    for (model, part), found in cells.items():
+        texts, gains = [], []
+        for column in columns:
+            here, base = found[column], cells[model, "whole"][column]
+            better = sum(float(a["J"]) > float(b["J"]) for a, b in zip(here, base))
+            note = "" if part == "whole" else f", {better} of {len(here)}"
+            means = [float(np.mean([float(row[key]) for row in here])) for key in ("J", "area")]
+            texts.append(f"{means[0]:.1f} ({means[1]:.2f}{note})")
+            if column.endswith("sharp"):
+                gains.append([float(a["J"]) - float(b["J"]) for a, b in zip(here, base)])
+        texts.append("" if part == "whole" else against(np.mean(gains, 0)))
+        print(f"| `{model}` | {part} | " + " | ".join(texts) + " |")
+
+
+def against(gains: NDArray[np.float64]) -> str:
+    """Mean and interval of paired differences, one a video."""
+    rng = np.random.Generator(np.random.PCG64(0))
+    shares = rng.multinomial(len(gains), np.full(len(gains), 1 / len(gains)), size=DRAWS) / len(gains)
+    found = interval(float(gains.mean()), shares @ gains)
+    return f"{found.value:+.1f} ({found.low:+.1f} to {found.high:+.1f})"
+
+
 def main() -> None:
     """Run and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dataset", default="davis2016:val")
-    parser.add_argument("--data-root", type=Path, required=True)
-    parser.add_argument("--videos", default="dog,bmx-trees,dance-twirl")
-    parser.add_argument("--corruption", default="mean_blur")
+    parser.add_argument("--data-root", type=Path)
+    parser.add_argument("--videos", help="names with commas [default: all]")
+    parser.add_argument("--corruption", default="mean_blur,gaussian_noise,contrast")
     parser.add_argument("--severity", type=int, default=3)
-    parser.add_argument("--frames", type=int, default=36)
+    parser.add_argument("--frames", type=int, default=20)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--output", type=Path, help="CSV with a row a video")
+    parser.add_argument("--show", type=Path, help="print the table of such a CSV, run nothing")
     given = parser.parse_args()
-    torch.set_num_threads(1)
-    names = given.videos.split(",")
-    data = open_dataset(given.dataset, given.data_root, videos=names)
-    conditions = [CLEAN] + [Condition(given.corruption, given.severity, clean_reference=kept) for kept in (False, True)]
-    print("| video | model | | clean: J, area | corrupted: J, area | reference clean: J, area |")
-    print("|---|---|---|---|---|---|")
-    for name in names:
-        video = beginning(data.video(name), given.frames)
-        known = data.truth(name)
-        assert known is not None, f"{name}: no truth"
-        truth = [np.zeros(video.size, bool) if m is None else m > 0 for m in known.masks[: len(video)]]
-        for model, label, options, part in ROWS:
-            adapter = load_adapter(model, device="cpu", **options)
-            with part(), torch.inference_mode():
-                found = [measure(adapter, corrupt_video(video, condition), truth) for condition in conditions]
-            cells = " | ".join(f"{100 * j:.1f}, {area:.2f}" for j, area in found)
-            print(f"| {name} | `{model}` | {label} | {cells} |", flush=True)
+    if given.show is not None:
+        with given.show.open(newline="") as file:
+            show(list(csv.DictReader(file)))
+        return
+    names = given.videos.split(",") if given.videos else open_dataset(given.dataset, given.data_root).videos
+    rows = []
+    with ProcessPoolExecutor(given.workers, mp_context=get_context("spawn")) as pool:
+        for name, found in zip(names, pool.map(functools.partial(one_video, given), names)):
+            rows += found
+            print(f"{name} done", flush=True)
+    if given.output is not None:
+        with given.output.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    show(rows)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from robust_vos_bench.adapters.kit.opencv import one_opencv_thread
 from robust_vos_bench.adapters.kit.tensors import image_tensor, strongest
 from robust_vos_bench.adapters.kit.torch_adapter import TorchAdapter
 from robust_vos_bench.adapters.lite import NETWORKS
+from robust_vos_bench.adapters.lite.levels import Level, level, set_levels
 from robust_vos_bench.adapters.lite.network import LiteNetwork, full
 from robust_vos_bench.adapters.lite.recipe import recipe
 from torch import Tensor, nn
@@ -32,7 +33,8 @@ class LiteAdapter(TorchAdapter):
     network: "aoc", "aot" or "cfbi". size: frames whose short side is longer are scaled down to it; the default is the
     short side of the pictures that the networks were trained on (at 480, objects are larger than any they saw). memory:
     reference frames kept at most (those with prompts always stay). gap: every so many frames a prediction becomes a
-    reference, for the networks that do so (aoc, aot).
+    reference, for the networks that do so (aoc, aot). levelled: from the first prompt on, every channel of the encoder
+    is given the mean and the deviation that it had there, for videos that turn bad after a good start.
     """
 
     network: LiteNetwork
@@ -46,6 +48,7 @@ class LiteAdapter(TorchAdapter):
         size: int = 304,
         memory: int = 3,
         gap: int = 5,
+        levelled: bool = False,
         amp: bool = False,
     ) -> None:
         if network not in NETWORKS:
@@ -53,7 +56,7 @@ class LiteAdapter(TorchAdapter):
         for name, value, least in (("size", size, 32), ("memory", memory, 1), ("gap", gap, 1)):
             if value < least:
                 raise UsageError(f"model '{network}.lite': option {name} is {value}; it must be at least {least}")
-        self._family, self.size, self.limit, self.gap = network, size, memory, gap
+        self._family, self.size, self.limit, self.gap, self.levelled = network, size, memory, gap, levelled
         super().__init__(checkpoint, device, amp=amp)
         self.network.trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -75,13 +78,19 @@ class LiteAdapter(TorchAdapter):
         self._scaled = (max(1, round(video.size[0] * scale)), max(1, round(video.size[1] * scale)))
         self._ids = IdMap()
         self._memory = self.network.memory(self.limit)
+        self._levels: list[Level] = []
         self._time = 0
 
     def step(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
         """Segment the next frame; what a prompt shows is returned as given."""
         known = len(self._ids) + 1
         with self.precision():
-            features = self.network.encode(self._image(frame))
+            maps = self.network.trunk(self._image(frame))
+            if self.levelled:
+                if prompt is not None and not self._levels:
+                    self._levels = [level(m) for m in maps]
+                maps = set_levels(maps, self._levels)
+            features = self.network.describe(maps)
             if known > 1:
                 labels, uncertain = self._labels(self.network.segment(features, self._memory, known))
             else:

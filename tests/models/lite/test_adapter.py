@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, cast
 
 import numpy as np
@@ -10,12 +11,17 @@ import torch
 from robust_vos_bench.adapters.aot.lite import AOTLite, merged
 from robust_vos_bench.adapters.lite.adapter import LiteAdapter
 from robust_vos_bench.adapters.lite.clusters import clustered
+from robust_vos_bench.adapters.lite.levels import Level, set_levels
 from robust_vos_bench.adapters.lite.network import UNCERTAIN, full
+from robust_vos_bench.adapters.lite.trunk import Maps
 
+from robust_vos_bench.conditions import Condition, corrupt_video
+from robust_vos_bench.datasets import open_dataset
 from robust_vos_bench.datasets.video import Video
 from robust_vos_bench.errors import UsageError
-from robust_vos_bench.models import load_adapter
+from robust_vos_bench.models import find_entry, load_adapter
 from robust_vos_bench.models.check import check_adapter
+from robust_vos_bench.models.checkpoint import have_weights
 from robust_vos_bench.models.synthetic import standard_clip
 
 FAMILIES = ("aoc", "aot", "cfbi")
@@ -100,6 +106,34 @@ def test_every_fifth_frame_after_a_prompt_is_remembered(family: str, monkeypatch
     first, late = clip.prompts[0], next(t for t in clip.prompts if t)
     list(adapter.segment(Video.from_arrays(list(clip.frames), {0: first, 7: clip.prompts[late]}, name="late")))
     assert [t for t, yes in enumerate(kept) if yes] == [0, 5, 7, 12]
+
+
+def test_levels_are_those_asked_for() -> None:
+    maps = Maps(*(torch.randn(1, c, 7, 9) * 3 + 1 for c in (24, 40, 112)))
+    wanted = [Level(torch.full((1, m.shape[1], 1, 1), 5.0), torch.full((1, m.shape[1], 1, 1), 0.5)) for m in maps]
+    for m in set_levels(maps, wanted):
+        assert torch.allclose(m.mean((2, 3)), torch.tensor(5.0), atol=1e-4)
+        assert torch.allclose(m.std((2, 3)), torch.tensor(0.5), atol=1e-3)
+    assert set_levels(maps, []) is maps
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_levelled_finds_again_what_has_lost_its_contrast(family: str) -> None:
+    """With the trained weights: after a sound first frame, at the levels of that frame."""
+    if not have_weights(find_entry(f"{family}.lite").card):
+        pytest.skip("no lite weights in this checkout")
+    data = open_dataset("demo", videos=["cat"])
+    frames = list(itertools.islice(data.video("cat").frames, 5))
+    clip = Video.from_arrays(frames, data.video("cat").prompts[0])
+    truth = data.truth("cat")
+    assert truth is not None
+    faded = corrupt_video(clip, Condition("contrast", 3, clean_reference=True))
+    found = []
+    for levelled in (False, True):
+        masks = list(load_adapter(f"{family}.lite", device="cpu", levelled=levelled).segment(faded))
+        pairs = [(mask > 0, wanted > 0) for mask, wanted in zip(masks[1:], truth.masks[1:]) if wanted is not None]
+        found.append(np.mean([(m & t).sum() / (m | t).sum() for m, t in pairs]))
+    assert found[1] > found[0] + 0.05, found
 
 
 @pytest.mark.parametrize("option", ["size", "memory", "gap"])
