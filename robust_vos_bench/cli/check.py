@@ -28,15 +28,17 @@ def command(name: str, checkpoint: str | None, options: tuple[str, ...], device:
 
     NAME is a model name or path/to/file.py:Class. Exit code 5 where the contract is broken.
     """
+    from robust_vos_bench.cli.progress import prints_on_stderr
     from robust_vos_bench.models import choose, load_adapter, parse_options
     from robust_vos_bench.models.check import check_adapter, raise_if_broken
 
-    choice = choose(name, checkpoint)
-    if choice.instead:
-        click.echo(choice.instead, err=True)
-        name = choice.entry.name
-    parsed = parse_options(choice.entry, options)
-    report = check_adapter(load_adapter(name, checkpoint, device, **parsed))
+    with prints_on_stderr():
+        choice = choose(name, checkpoint)
+        if choice.instead:
+            click.echo(choice.instead, err=True)
+            name = choice.entry.name
+        parsed = parse_options(choice.entry, options)
+        report = check_adapter(load_adapter(name, checkpoint, device, **parsed))
     if as_json:
         click.echo(json.dumps(report.to_dict(), indent=2))
     else:

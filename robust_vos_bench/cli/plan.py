@@ -17,12 +17,14 @@ def show_plan(
     plan: Plan, store: Any, devices: Sequence[str], crew: Workers, overwrite: str, as_json: bool, may_probe: bool
 ) -> None:
     """What would be run and what it will cost: cells, what is done already, frames, hours, disk, memory."""
+    from robust_vos_bench.cli.progress import prints_on_stderr
     from robust_vos_bench.runs.estimate import estimate
     from robust_vos_bench.runs.run import earlier, inspect
 
     earlier(plan, store)  # a folder that the run would refuse
     state = inspect(plan, store, overwrite)
-    cost = estimate(plan, state.pending, store.folder, crew, may_probe, lambda text: click.echo(text, err=True))
+    with prints_on_stderr():
+        cost = estimate(plan, state.pending, store.folder, crew, may_probe, lambda text: click.echo(text, err=True))
     facts = {
         "output": str(store.folder),
         "models": [m.record.name for m in plan.models],

@@ -148,10 +148,11 @@ def command(
     from robust_vos_bench.runs.build import build_plan
     from robust_vos_bench.runs.estimate import Workers, cores
     from robust_vos_bench.runs.execute import Engine, LocalEngine
-    from robust_vos_bench.runs.run import default_folder, run_plan
+    from robust_vos_bench.runs.run import default_folder, inspect, run_plan
     from robust_vos_bench.runs.store import RunStore
 
-    specs = resolve_models(models, checkpoints, options, to_plan=dry_run)
+    with prints_on_stderr():  # files of models may print where they are imported
+        specs = resolve_models(models, checkpoints, options, to_plan=dry_run)
     if not corruptions and preset is None:
         preset = "smoke" if dataset.split(":")[0] == "demo" else "common"
     chosen, info = select(
@@ -168,8 +169,8 @@ def command(
         show_plan(plan, RunStore(folder), devices, crew, overwrite, as_json, may_probe)
         return
     settings = {k: v for k, v in ctx.params.items() if isinstance(v, (str, int, float, bool, tuple, list))}
-    if engine != "ray":  # there the devices are the nodes'
-        check_devices(devices)
+    if engine != "ray" and set(devices) != {"cpu"} and inspect(plan, RunStore(folder), overwrite).pending:
+        check_devices(devices)  # on Ray the devices are the nodes'; a finished run needs none
     listener = ProgressListener(quiet)
     with contextlib.ExitStack() as stack:
         stack.enter_context(prints_on_stderr())

@@ -17,13 +17,14 @@ Result = TypeVar("Result")
 def called(make: Callable[[], Result], condition: Condition, video: str, frame: int) -> Result:
     """What `make` returns; where the corruption raises, an RvosError that says so.
 
-    Errors of rvos-bench (a damaged frame that it was about to read, a missing extra) pass through.
+    Errors of rvos-bench (a damaged frame that it was about to read, a missing extra) pass through, and so does memory
+    that ran out.
     """
     try:
         return make()
-    except RvosError:
+    except (RvosError, MemoryError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _failure(error, condition, video, frame) from error
 
 
@@ -34,13 +35,15 @@ def one_by_one(make: Callable[[], Iterable[Result]], condition: Condition, video
         for result in make():
             yield result
             frame += 1
-    except RvosError:
+    except (RvosError, MemoryError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _failure(error, condition, video, frame) from error
 
 
-def _failure(error: Exception, condition: Condition, video: str, frame: int) -> RvosError:
+def _failure(error: BaseException, condition: Condition, video: str, frame: int) -> BaseException:
+    if type(error).__name__ == "OutOfMemoryError":  # torch's: whoever frees memory has to know it, from any process
+        return error
     detail = " ".join(str(error).split()) or "no message"
     return RvosError(
         f"corruption {condition.label} failed on video {video!r} at frame {frame}: {type(error).__name__}: {detail}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Union
 
-from robust_vos_bench.errors import MissingExtraError, UsageError
+from robust_vos_bench.errors import ContractError, MissingExtraError, UsageError
 from robust_vos_bench.models.adapter import VOSAdapter
 from robust_vos_bench.models.card import ModelEntry
 
@@ -45,6 +45,8 @@ def adapter_class(entry: ModelEntry) -> type[VOSAdapter]:
                 f"model {entry.name!r} needs {error.name!r}: pip install 'rvos-bench[{entry.card.extra}]'"
             ) from error
         raise
+    except SystemExit as error:
+        raise ContractError(f"model {entry.name!r}: {module_name} calls exit() when it is imported") from error
     return found
 
 

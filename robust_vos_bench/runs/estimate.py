@@ -6,10 +6,13 @@ import math
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from robust_vos_bench.conditions import Condition
+from robust_vos_bench.datasets import Video
+from robust_vos_bench.errors import RvosError
 from robust_vos_bench.runs.plan import Plan
 from robust_vos_bench.runs.probe import probe
 from robust_vos_bench.runs.rates import EARLIER, Items, RateCache, Rates, assemble, earlier_rates
@@ -73,7 +76,11 @@ def estimate(
     Rates are those of earlier runs beside `folder`, else of the probe of this machine, which is made here for what
     the cache lacks (`may_probe`); `say` is told before that, for it takes its time.
     """
-    videos = {name: plan.dataset.video(name) for name in dict.fromkeys(video for _, _, video in pending)}
+    videos: dict[str, Video] = {}
+    for name in dict.fromkeys(video for _, _, video in pending):
+        with suppress(RvosError, OSError):  # a damaged video fails when it is its turn, and costs nothing
+            videos[name] = plan.dataset.video(name)
+    pending = [unit for unit in pending if unit[2] in videos]
     lengths = {name: len(video) for name, video in videos.items()}
     if not pending:
         return cost(plan, pending, lengths, {}, Rates(), workers)

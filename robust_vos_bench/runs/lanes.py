@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -162,6 +163,7 @@ def environment(values: dict[str, str]) -> Iterator[None]:
 @contextlib.contextmanager
 def no_ctrl_c() -> Iterator[None]:
     """Processes started in this block never get SIGINT, not even while they import; here it waits for the end."""
+    resource_tracker.ensure_running()  # it would lift the block when the first process starts it
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -31,7 +31,7 @@ def inspect_node(plan: Plan, version: str, folder: str) -> dict[str, Any]:
         return {"wrong": f"has rvos-bench {__version__}, the driver {version}", "data": "", "gpu_gib": None}
     video = plan.videos[0]
     try:
-        if plan.dataset.fingerprint(video) != plan.fingerprints[video]:
+        if plan.dataset.fingerprint_or_damage(video) != plan.fingerprints[video]:
             plan.dataset.video(video)  # raises where it is not there at all
             wrong = f"has other data for video {video!r} under {plan.dataset.root} (--ship-data always sends ours)"
     except (RvosError, OSError) as error:

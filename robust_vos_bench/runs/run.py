@@ -16,7 +16,7 @@ from robust_vos_bench.runs.environment import environment, tool
 from robust_vos_bench.runs.execute import Engine, LocalEngine
 from robust_vos_bench.runs.ledger import Ledger
 from robust_vos_bench.runs.plan import Group, Plan
-from robust_vos_bench.runs.records import CellCounts, Manifest, UnitRecord
+from robust_vos_bench.runs.records import CellCounts, Manifest, UnitRecord, digest
 from robust_vos_bench.runs.stop import Stop, ctrl_c
 from robust_vos_bench.runs.store import RunStore
 
@@ -76,17 +76,18 @@ def earlier(plan: Plan, store: RunStore) -> Manifest | None:
             "Choose another --output, or repeat that run's command to resume it."
         )
     if before is not None:
-        there, here = before.dataset.get("root", ""), _root(plan)
-        if there != here and before.dataset["index_sha256"] != plan.dataset.index_hash:
+        place = _place(plan)
+        if before.dataset.get("place", place) != place and before.dataset["index_sha256"] != plan.dataset.index_hash:
             raise UsageError(
-                f"{store.folder} holds a run on other data of the same names ({there}, not {here}). "
-                "Choose another --output, or delete that run."
+                f"{store.folder} holds a run on other data of the same names (made on {before.dataset['root']}, not on "
+                f"{plan.dataset.root}). Choose another --output, or delete that run."
             )
     return before
 
 
-def _root(plan: Plan) -> str:
-    return os.fspath(plan.dataset.root) if plan.dataset.root else ""
+def _place(plan: Plan) -> str:
+    """Tells data folders apart however they are typed, without telling strangers where they are."""
+    return digest(os.path.realpath(plan.dataset.root))[:16] if plan.dataset.root else ""
 
 
 def inspect(plan: Plan, store: RunStore, overwrite: str = "missing") -> RunState:
@@ -104,11 +105,13 @@ def inspect(plan: Plan, store: RunStore, overwrite: str = "missing") -> RunState
         record = cells[name, condition.label].get(video)
         same = record is not None and record.key == plan.key(model, condition, video)
         failed += same and record is not None and record.failed
-        stale += not same and record is not None and record.ok
-        unsaved = plan.save_masks and not store.masks_path(condition.label, name, video).is_dir()
-        if same and record is not None and record.ok and overwrite != "always" and not unsaved:
+        whole = same and record is not None and record.ok
+        if whole and plan.save_masks and overwrite == "missing":
+            whole = record is not None and store.has_masks(record)
+        if whole and overwrite != "always":
             done += 1
         elif overwrite != "never":
+            stale += not same and record is not None and record.ok
             pending.append((model, condition, video))
     return RunState(done, pending, failed, stale)
 
@@ -201,7 +204,8 @@ def _manifest(
             "index_sha256": dataset.index_hash,
             "videos": len(plan.videos),
             "videos_in_split": dataset.split_size,
-            "root": _root(plan),
+            "root": os.fspath(dataset.root) if dataset.root else "",
+            "place": _place(plan),
         },
         preset=dict(plan.preset),
         models=[m.record for m in plan.models],

@@ -104,6 +104,10 @@ class RunStore:
         """Folder of saved palette masks of one unit."""
         return self.folder / "masks" / safe_name(model) / safe_name(condition) / video
 
+    def has_masks(self, record: UnitRecord) -> bool:
+        """Whether a mask of every frame of a unit is kept; a run that was killed may have left some."""
+        return len(list(self.masks_path(record.condition, record.model, record.video).glob("*.png"))) == record.frames
+
     def add(self, record: UnitRecord, frames: Iterable[FrameScores] = ()) -> None:
         """Append one unit; on disk when this returns."""
         lines = [msgspec.json.encode(f) for f in frames]

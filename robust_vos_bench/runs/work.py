@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import traceback
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -158,12 +159,13 @@ class Worker:
         return self._truths[name]
 
     def _sink(self, model: int, group: Group, video: Video) -> MaskSink | None:
+        name = self.plan.models[model].record.name
+        folder = self.store.masks_path(group.condition.label, name, group.video)
+        shutil.rmtree(folder, ignore_errors=True)  # of an earlier time: perhaps of other data, or half of them
         if not self.plan.save_masks:
             return None
         from robust_vos_bench.datasets.images import write_mask
 
-        name = self.plan.models[model].record.name
-        folder = self.store.masks_path(group.condition.label, name, group.video)
         folder.mkdir(parents=True, exist_ok=True)
         return lambda t, mask: write_mask(folder / f"{video.frame_names[t]}.png", mask)
 

@@ -77,6 +77,9 @@ class Prints(Repeat):
         yield from super().segment(video)
 
 
+print("models are imported")
+
+
 class Dies(Repeat):
     """Takes its process down on one video."""
 

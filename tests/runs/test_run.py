@@ -136,6 +136,12 @@ def test_masks_asked_for_later_are_saved(clips: Path, tmp_path: Path, rvos: Rvos
     assert done.returncode == 0 and len(list((tmp_path / "out" / "masks").rglob("*.png"))) > 9
     again = rvos(*words(clips, tmp_path / "out", "Repeat", "--workers", 1, "--save-masks"))
     assert "9 done, 0 to do" in again.stderr
+    folder = tmp_path / "out" / "masks" / "repeat" / "clean" / "a"
+    (folder / "00002.png").unlink()  # a run that was killed has left the others
+    again = rvos(*words(clips, tmp_path / "out", "Repeat", "--workers", 1, "--save-masks"))
+    assert "8 done, 1 to do" in again.stderr and (folder / "00002.png").is_file()
+    assert rvos(*words(clips, tmp_path / "out", "Repeat", "--workers", 1, "--overwrite", "always")).returncode == 0
+    assert not list((tmp_path / "out" / "masks").rglob("*.png")), "they would be masks of an earlier time"
 
 
 def test_other_data_of_the_same_names_is_refused(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
@@ -150,6 +156,12 @@ def test_other_data_of_the_same_names_is_refused(clips: Path, tmp_path: Path, rv
     done = rvos(*words(other, tmp_path / "out", "Repeat", "--workers", 1))
     assert done.returncode == 2 and "other data of the same names" in done.stderr and str(same) in done.stderr
     assert (tmp_path / "out" / "scores.csv").read_bytes() == scores
+    frame = same / "JPEGImages" / "a" / "00002.png"
+    frame.write_bytes((same / "JPEGImages" / "a" / "00003.png").read_bytes())
+    link = tmp_path / "link"
+    link.symlink_to(same)
+    done = rvos(*words(link, tmp_path / "out", "Repeat", "--workers", 1))
+    assert done.returncode == 0, "the same place by another name, changed there"
 
 
 @pytest.mark.parametrize("workers", [1, 2])
