@@ -192,6 +192,19 @@ def test_a_corruption_that_raises_is_named(registered: Callable[..., None], phot
         list(corrupt_video(clip(photo), Condition("refused", 1)).frames)
 
 
+def test_exit_is_a_failure_and_lack_of_memory_stays_what_it_is(
+    registered: Callable[..., None], photo: np.ndarray
+) -> None:
+    def leaves(frame: Frame, severity: float, draw: Draw) -> Frame:
+        raise SystemExit(0) if severity == 1 else MemoryError("no room")
+
+    registered("leaves", leaves)
+    with pytest.raises(RvosError, match="corruption leaves-1 failed on video 'clip' at frame 0: SystemExit: 0"):
+        list(corrupt_video(clip(photo), Condition("leaves", 1)).frames)
+    with pytest.raises(MemoryError, match="no room"):
+        list(corrupt_video(clip(photo), Condition("leaves", 2)).frames)
+
+
 @pytest.mark.parametrize("scope", ["clip", "prompt"])
 def test_masks_move_with_single_frames_only(scope: str) -> None:
     def flipped(frames: Iterable[Frame], severity: float, draw: Draw) -> Iterator[Frame]:

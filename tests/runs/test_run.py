@@ -298,6 +298,8 @@ def test_a_video_without_frames_fails_alone_until_it_is_mended(clips: Path, tmp_
     for path in frames:
         path.unlink()
     command = words(clips, tmp_path / "out", "Repeat", "--workers", 1)
+    planned = rvos(*command, "--dry-run", "--no-probe", "--json")
+    assert planned.returncode == 0 and json.loads(planned.stdout)["to_do"] == 9, planned.stderr
     done = rvos(*command)
     assert done.returncode == 3 and f"{folder}: no frames" in done.stderr.replace("\n", "")
     manifest = RunStore(tmp_path / "out").manifest()
