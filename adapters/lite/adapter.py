@@ -34,7 +34,8 @@ class LiteAdapter(TorchAdapter):
     short side of the pictures that the networks were trained on (at 480, objects are larger than any they saw). memory:
     reference frames kept at most (those with prompts always stay). gap: every so many frames a prediction becomes a
     reference, for the networks that do so (aoc, aot). levelled: from the first prompt on, every channel of the encoder
-    is given the mean and the deviation that it had there, for videos that turn bad after a good start.
+    is given the mean and the deviation that it had there, for videos that turn bad after a good start; it harms where
+    the scene itself changes.
     """
 
     network: LiteNetwork
