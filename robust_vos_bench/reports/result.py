@@ -70,7 +70,8 @@ def results_of(folder: Path, facts: bool = True) -> list[Result]:
             manifest,
             models=[model],
             units=CellCounts(planned=planned, ok=len(records), pending=planned - len(records)),
-            dataset={**manifest.dataset, "root": ""},  # a path of somebody's machine is nobody's business
+            # where somebody's data lies is nobody's business
+            dataset={k: v for k, v in manifest.dataset.items() if k != "place"} | {"root": ""},
             settings={},
         )
         known = facts_of(store, manifest, model.name) if facts else ()

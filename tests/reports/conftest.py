@@ -56,7 +56,7 @@ def make_run(
         }
         for (c, s, f), label, condition in zip(conditions, labels, made)
     ]
-    dataset = {"name": "demo", "index_sha256": "00" * 32, "root": "", "videos": len(videos)}
+    dataset = {"name": "demo", "index_sha256": "00" * 32, "root": "/home/me", "place": "ab", "videos": len(videos)}
     store = RunStore(folder)
     folder.mkdir(parents=True)
     total = len(models) * len(labels) * len(videos)

@@ -191,6 +191,7 @@ def test_a_packed_result_comes_back_whole(run_folder: Make, tmp_path: Path) -> N
     first = path.read_bytes()
     result = read_result(path)
     assert result.model == "two" and result.complete
+    assert result.manifest.dataset["root"] == "" and "place" not in result.manifest.dataset
     write_result(path, result)
     assert path.read_bytes() == first
     assert len(build([path], tmp_path / "boards")[0].rows) == 1
