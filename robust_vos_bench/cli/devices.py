@@ -26,14 +26,11 @@ def lane_devices(device: str, workers: int | None, groups: int) -> list[str]:
 
 
 def check_devices(names: Sequence[str]) -> None:
-    """Raise UsageError for a device that this machine does not have."""
-    wanted = [name for name in names if name != "cpu"]
-    if not wanted:
-        return
+    """Raise UsageError for a GPU that this machine does not have."""
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    for name in wanted:
+    for name in names:
         index = name.partition(":")[2] or "0"
         if name.startswith("mps"):
             there = torch.backends.mps.is_available()

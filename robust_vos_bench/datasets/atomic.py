@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 from robust_vos_bench.errors import DataError
@@ -18,19 +19,16 @@ class WriteError(DataError):
     """A file or folder cannot be written (full disk, read-only folder ...)."""
 
 
-def write_bytes(path: Path, data: bytes, durable: bool = True) -> None:
-    """Write `data` to `path` atomically; the folder must exist. durable: wait until the disk has it.
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """The name of a new file beside `path`, for the block to write; at its end it takes the place of `path`.
 
-    Raises WriteError, naming the file, where it cannot be written (full disk, read-only folder, no such folder);
-    the old file, if any, is then untouched and nothing is left beside it.
+    Raises WriteError, naming `path`, where it cannot be written; the old file, if any, is then untouched and nothing is
+    left beside it, whatever the block raises.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{PART}")
     try:
-        with open(part, "xb") as file:
-            file.write(data)
-            file.flush()
-            if durable:
-                os.fsync(file.fileno())
+        yield part
         part.replace(path)
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -38,6 +36,19 @@ def write_bytes(path: Path, data: bytes, durable: bool = True) -> None:
         if isinstance(error, OSError):
             raise write_error(path, error) from error
         raise
+
+
+def write_bytes(path: Path, data: bytes, durable: bool = True) -> None:
+    """Write `data` to `path` atomically; the folder must exist. durable: wait until the disk has it.
+
+    Raises WriteError, naming the file, where it cannot be written (full disk, read-only folder, no such folder);
+    the old file, if any, is then untouched and nothing is left beside it.
+    """
+    with replacing(path) as part, open(part, "xb") as file:
+        file.write(data)
+        file.flush()
+        if durable:
+            os.fsync(file.fileno())
 
 
 def make_folder(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from robust_vos_bench.datasets.atomic import PART, make_folder, write_error
+from robust_vos_bench.datasets.atomic import make_folder, replacing
 from robust_vos_bench.datasets.files import sorted_files
 from robust_vos_bench.errors import DataError, IncompleteError, UsageError
 from robust_vos_bench.reports.result import Result, refuse_recipe, results_of, verify, write_result
@@ -88,18 +87,9 @@ def pack_masks(run: Path, condition: str, model: str | None = None, output: Path
 def _write_zip(path: Path, files: Sequence[tuple[Path, str]]) -> None:
     """Whole or not at all, and mask by mask: a zip of a whole split need not fit into memory."""
     make_folder(path.parent)
-    part = path.with_name(path.name + PART)
-    try:
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
-            for mask, inside in files:
-                archive.write(mask, inside)
-        part.replace(path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        if isinstance(error, OSError):
-            raise write_error(path, error) from error
-        raise
+    with replacing(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
+        for mask, inside in files:
+            archive.write(mask, inside)
 
 
 def _check_mask(path: Path) -> None:
