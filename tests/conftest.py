@@ -28,3 +28,12 @@ def davis_root(shared: Path) -> Path:
     if not root.is_dir():
         pytest.skip(f"no DAVIS videos at {root}")
     return root
+
+
+@pytest.fixture(scope="session")
+def golden_frames(shared: Path) -> Path:
+    """The clip that the recorded tensors were made from (`camel` in another encoding than DAVIS's), DAVIS layout."""
+    root = shared / "models" / "frames"
+    if not root.is_dir():
+        pytest.skip(f"no frames of the recorded tensors at {root}")
+    return root

@@ -33,7 +33,7 @@ def clip(shared: Path, scene: str, frames: int) -> Video:
     """The first frames of `camel` with the masks of a scene (single, multi3, late)."""
     masks = golden(shared, "masks")
     prompts = {0: masks["late_f0"], 3: masks["late_f3"]} if scene == "late" else {0: masks[scene]}
-    folder = shared / "data" / "DAVIS-2016-dev" / "JPEGImages" / "480p" / "camel"
+    folder = shared / "models" / "frames" / "JPEGImages" / "480p" / "camel"
     images = [np.asarray(Image.open(path)) for path in sorted(folder.glob("*.jpg"))[:frames]]
     return Video.from_arrays(images, {t: m.astype(np.uint8) for t, m in prompts.items() if t < frames}, name=scene)
 

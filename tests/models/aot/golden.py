@@ -68,9 +68,9 @@ class Golden:
             return {t: masks[name] for t, name in PROMPTS[self.meta["case"]].items()}
 
 
-def camel(davis_root: Path, t: int) -> NDArray[np.uint8]:
+def camel(golden_frames: Path, t: int) -> NDArray[np.uint8]:
     """Frame t of the clip all runs use, RGB, decoded as the official loader does."""
-    (path,) = davis_root.rglob(f"camel/{t:05d}.jpg")
+    (path,) = golden_frames.rglob(f"camel/{t:05d}.jpg")
 
     image = cv2.imread(str(path))
     assert image is not None
@@ -114,7 +114,7 @@ class Forced(Session):
 def replay(
     golden: Golden,
     folder: Path,
-    davis_root: Path,
+    golden_frames: Path,
     frames: int | None = None,
     device: str = "cpu",
     forced: bool = True,
@@ -134,7 +134,7 @@ def replay(
     results = []
     for t in range(1 + (frames or len(golden.labels))):
         decoded.clear()
-        mask = session.step(camel(davis_root, t), prompts.get(t), False)
+        mask = session.step(camel(golden_frames, t), prompts.get(t), False)
         if t:
             results.append((session.ids.to_dense(mask), list(decoded)))
         if watch is not None:

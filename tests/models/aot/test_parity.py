@@ -56,10 +56,10 @@ def decode_call(golden: Golden, t: int) -> int:
     ("name", "frames"),
     [*DEFAULT, *(pytest.param(*case, marks=slow) for case in WHOLE)],
 )
-def test_teacher_forced(name: str, frames: int, folder: Path, davis_root: Path) -> None:
+def test_teacher_forced(name: str, frames: int, folder: Path, golden_frames: Path) -> None:
     golden = Golden.load(folder, name)
     compared = 0
-    for t, (labels, (decoded,)) in enumerate(replay(golden, folder, davis_root, frames), start=1):
+    for t, (labels, (decoded,)) in enumerate(replay(golden, folder, golden_frames, frames), start=1):
         call = decode_call(golden, t)
         assert str([[n] for n in decoded.objects]) == golden["decode_obj_nums"][call]
         assert str(decoded.memory_frames) == golden["decode_lt_frames"][call]
@@ -75,10 +75,10 @@ def test_teacher_forced(name: str, frames: int, folder: Path, davis_root: Path) 
 
 
 @pytest.mark.parametrize("name", ["A_aott_three_240", pytest.param("A_deaott_three_240", marks=slow)])
-def test_free_running_stays_close(name: str, folder: Path, davis_root: Path) -> None:
+def test_free_running_stays_close(name: str, folder: Path, golden_frames: Path) -> None:
     """One flipped pixel enters the memory and grows: to 3.4 % of labels between one and two official threads."""
     golden = Golden.load(folder, name)
-    results = replay(golden, folder, davis_root, forced=False)
+    results = replay(golden, folder, golden_frames, forced=False)
     wrong = [np.mean(labels != golden.labels[t]) for t, (labels, _) in enumerate(results)]
     assert wrong[0] <= MISMATCH
     assert max(wrong) < 0.06
@@ -96,7 +96,7 @@ def test_free_running_stays_close(name: str, folder: Path, davis_root: Path) -> 
         pytest.param("S_swinb_aotl_three_240", 3, marks=slow),
     ],
 )
-def test_intermediates(name: str, layers: int, folder: Path, davis_root: Path) -> None:
+def test_intermediates(name: str, layers: int, folder: Path, golden_frames: Path) -> None:
     """Every tensor on the way: encoder maps, what each layer gives the decoder, memories, identity embeddings."""
     golden = Golden.load(folder, name)
     gated = "deaot" in golden.meta["model"]
@@ -152,13 +152,13 @@ def test_intermediates(name: str, layers: int, folder: Path, davis_root: Path) -
         for i, layer in enumerate(session.adapter.network.LSTT.layers):
             layer.register_forward_hook(lambda _, __, out, i=i: streams.__setitem__(i, out[:2]))
 
-    replay(golden, folder, davis_root, 1, watch=watch, prepare=prepare)
+    replay(golden, folder, golden_frames, 1, watch=watch, prepare=prepare)
     wanted = {k for k in golden.data if k.startswith(("enc", "lstt", "mem", "idemb"))}
     assert seen == wanted
 
 
 @pytest.mark.parametrize("name", ["A_aott_three_240", "A_deaott_three_240", "D_aott_newobj_240"])
-def test_probabilities(name: str, folder: Path, davis_root: Path) -> None:
+def test_probabilities(name: str, folder: Path, golden_frames: Path) -> None:
     golden = Golden.load(folder, name)
     size = golden.labels.shape[1:]
     stride = int(golden["prob_stride"])
@@ -169,10 +169,10 @@ def test_probabilities(name: str, folder: Path, davis_root: Path) -> None:
             ours = probabilities[:, ::stride, ::stride].numpy()
             np.testing.assert_allclose(ours, golden["prob_00"], atol=2e-4)
 
-    replay(golden, folder, davis_root, 1, watch=watch)
+    replay(golden, folder, golden_frames, 1, watch=watch)
 
 
-def test_more_than_ten_objects_are_merged(folder: Path, davis_root: Path) -> None:
+def test_more_than_ten_objects_are_merged(folder: Path, golden_frames: Path) -> None:
     golden = Golden.load(folder, "C_aott_thirteen_240")
     stride = int(golden["prob_stride"])
 
@@ -187,7 +187,7 @@ def test_more_than_ten_objects_are_merged(folder: Path, davis_root: Path) -> Non
                 torch.softmax(merged, 1)[0, :14, ::stride, ::stride].numpy(), golden["prob_00"], atol=1e-3
             )
 
-    replay(golden, folder, davis_root, 1, watch=watch)
+    replay(golden, folder, golden_frames, 1, watch=watch)
 
 
 def test_merging_multiplies_backgrounds() -> None:
@@ -201,7 +201,7 @@ def test_merging_multiplies_backgrounds() -> None:
 
 
 @pytest.mark.parametrize("frames", [1, pytest.param(4, marks=slow)])
-def test_flip_and_scales(frames: int, folder: Path, davis_root: Path) -> None:
+def test_flip_and_scales(frames: int, folder: Path, golden_frames: Path) -> None:
     """Four views, each fed its own labels, which the golden does not hold: frame 1 is exact, the rest close."""
     golden = Golden.load(folder, "T_aott_tta_flip_ms")
     stride = int(golden["prob_stride"])
@@ -216,7 +216,7 @@ def test_flip_and_scales(frames: int, folder: Path, davis_root: Path) -> None:
             last = torch.softmax(session.trackers[3].logits((480, 854)), 1)  # as decoded, still mirrored
             probabilities[15] = last[0, :, ::stride, ::stride].numpy()
 
-    results = replay(golden, folder, davis_root, frames, forced=False, watch=watch, flip=True, scales=(1.0, 1.3))
+    results = replay(golden, folder, golden_frames, frames, forced=False, watch=watch, flip=True, scales=(1.0, 1.3))
     labels, views = results[0]
     for i, view in enumerate(views):
         np.testing.assert_allclose(view.low, golden[f"low_{i:02d}"], atol=LOGITS)
@@ -229,8 +229,8 @@ def test_flip_and_scales(frames: int, folder: Path, davis_root: Path) -> None:
         assert np.mean(np.abs(probabilities[15] - golden["prob_15"]) > 0.01) < 0.05
 
 
-def test_network_input(folder: Path, davis_root: Path) -> None:
-    frame = camel(davis_root, 0)
+def test_network_input(folder: Path, golden_frames: Path) -> None:
+    frame = camel(golden_frames, 0)
     rule = SizeRule(240.0, 1040.0)
     with np.load(folder / "inputs_240.npz") as inputs:
         for key, t, size, step in [
@@ -239,7 +239,7 @@ def test_network_input(folder: Path, davis_root: Path) -> None:
             ("in_noalign_0_s4", 0, rule.size(480, 854, align_corners=False), 4),
             ("in_default_0_s8", 0, SizeRule().size(480, 854), 8),
         ]:
-            ours = network_image(frame if t == 0 else camel(davis_root, t), size, "cpu")[0, :, ::step, ::step]
+            ours = network_image(frame if t == 0 else camel(golden_frames, t), size, "cpu")[0, :, ::step, ::step]
             np.testing.assert_allclose(ours.numpy(), inputs[key], atol=2e-6, err_msg=key)
         positions = sine_positions(16, 28, torch.device("cpu")).t().view(256, 16, 28)[:, ::2, ::2]
         np.testing.assert_allclose(positions.numpy(), inputs["pos_emb_16x28_s2"], atol=1e-5)
@@ -248,12 +248,12 @@ def test_network_input(folder: Path, davis_root: Path) -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
 @pytest.mark.parametrize("name", [name for name, _ in DEFAULT])
-def test_on_a_gpu(name: str, folder: Path, davis_root: Path) -> None:
+def test_on_a_gpu(name: str, folder: Path, golden_frames: Path) -> None:
     """float32 within 1e-3 of the logits' range; half precision by the labels it agrees on."""
     golden = Golden.load(folder, name)
-    ((labels, (decoded,)),) = replay(golden, folder, davis_root, 1, device="cuda")
+    ((labels, (decoded,)),) = replay(golden, folder, golden_frames, 1, device="cuda")
     official = golden["low_00"].astype(np.float32)
     assert np.abs(decoded.low - official).max() <= 1e-3 * np.abs(official).max()
     assert np.mean(labels != golden.labels[0]) <= 1e-3
-    ((labels, _),) = replay(golden, folder, davis_root, 1, device="cuda", amp=True)
+    ((labels, _),) = replay(golden, folder, golden_frames, 1, device="cuda", amp=True)
     assert np.mean(labels != golden.labels[0]) < 0.05

@@ -49,22 +49,22 @@ def check(golden: goldens.Golden, atol: float, pixels: int, stride: int) -> None
 
 
 @pytest.mark.parametrize("name", TINY)
-def test_small_clip_gives_the_official_logits_and_masks(name: str, shared: Path, davis_root: Path) -> None:
-    check(goldens.load(shared, davis_root, name), atol=2e-3, pixels=20, stride=8)
+def test_small_clip_gives_the_official_logits_and_masks(name: str, shared: Path, golden_frames: Path) -> None:
+    check(goldens.load(shared, golden_frames, name), atol=2e-3, pixels=20, stride=8)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LARGE)
-def test_clip_gives_the_official_logits_and_masks(name: str, shared: Path, davis_root: Path) -> None:
-    golden = goldens.load(shared, davis_root, name)
+def test_clip_gives_the_official_logits_and_masks(name: str, shared: Path, golden_frames: Path) -> None:
+    golden = goldens.load(shared, golden_frames, name)
     # One frame of this run divides a difference of sums by a handful of pixels, in the official code in float32.
     atol = 5e-3 if name == "late_cfbip_msflip" else 2e-3
     check(golden, atol=atol, pixels=20, stride=4 if "480p" in name else 8)
 
 
 @pytest.mark.slow
-def test_half_precision_matching_is_the_official_one_up_to_roundings(shared: Path, davis_root: Path) -> None:
-    golden = goldens.load(shared, davis_root, HALF)
+def test_half_precision_matching_is_the_official_one_up_to_roundings(shared: Path, golden_frames: Path) -> None:
+    golden = goldens.load(shared, golden_frames, HALF)
     for step in goldens.forced(golden):
         difference = np.abs(step.logits[0] - golden.arrays[f"logits_call{step.t - 1:02d}"])
         assert difference.max() < 1
@@ -73,8 +73,8 @@ def test_half_precision_matching_is_the_official_one_up_to_roundings(shared: Pat
 
 
 @pytest.mark.slow
-def test_half_precision_maps_and_attention(shared: Path, davis_root: Path) -> None:
-    found, recorded = intermediates(HALF, shared, davis_root)
+def test_half_precision_maps_and_attention(shared: Path, golden_frames: Path) -> None:
+    found, recorded = intermediates(HALF, shared, golden_frames)
     difference = np.abs(found["global"] - recorded["global"])
     assert (difference > 1e-3).mean() < 0.01
     assert difference.max() < 0.15
@@ -177,11 +177,11 @@ def check_intermediates(name: str, shared: Path, davis: Path) -> None:
 
 
 @pytest.mark.parametrize("name", TINY)
-def test_intermediate_maps_are_the_official_ones(name: str, shared: Path, davis_root: Path) -> None:
-    check_intermediates(name, shared, davis_root)
+def test_intermediate_maps_are_the_official_ones(name: str, shared: Path, golden_frames: Path) -> None:
+    check_intermediates(name, shared, golden_frames)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", INTERMEDIATE)
-def test_larger_intermediate_maps_are_the_official_ones(name: str, shared: Path, davis_root: Path) -> None:
-    check_intermediates(name, shared, davis_root)
+def test_larger_intermediate_maps_are_the_official_ones(name: str, shared: Path, golden_frames: Path) -> None:
+    check_intermediates(name, shared, golden_frames)

@@ -120,9 +120,9 @@ def without_background_of_objects(patch: Patch) -> None:
     ],
 )
 def test_golden_is_missed_without(
-    name: str, change: Callable[[Patch], None], shared: Path, davis_root: Path, monkeypatch: Patch
+    name: str, change: Callable[[Patch], None], shared: Path, golden_frames: Path, monkeypatch: Patch
 ) -> None:
-    golden = goldens.load(shared, davis_root, name)
+    golden = goldens.load(shared, golden_frames, name)
     goldens.adapter(golden.variant)
     change(monkeypatch)
     step = next(goldens.forced(golden, 2))
@@ -130,9 +130,9 @@ def test_golden_is_missed_without(
 
 
 def test_golden_is_missed_with_the_attention_of_another_scale(
-    shared: Path, davis_root: Path, monkeypatch: Patch
+    shared: Path, golden_frames: Path, monkeypatch: Patch
 ) -> None:
-    golden = goldens.load(shared, davis_root, "tiny_cfbip_three")
+    golden = goldens.load(shared, golden_frames, "tiny_cfbip_three")
     with np.load(shared / "models" / "cfbi" / "golden" / "tiny_cfbip_three_inter.npz") as file:
         recorded = {scale: torch.from_numpy(file[f"attention_{scale}x"]) for scale in (4, 8)}
     missed = {}
