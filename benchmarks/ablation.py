@@ -32,15 +32,15 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
 from robust_vos_bench.adapters.aoc.lite import AOCLite, Conditioning, Head
 from robust_vos_bench.adapters.cfbi.lite import CFBILite
 from robust_vos_bench.adapters.kit.gct import IAGate
 from robust_vos_bench.adapters.lite.matched import MatchedNetwork
-
+from robust_vos_bench.analysis.bootstrap import DRAWS, interval
 from robust_vos_bench.conditions import CLEAN, Condition, corrupt_video
 from robust_vos_bench.datasets import Video, open_dataset
 from robust_vos_bench.models import load_adapter
-from robust_vos_bench.reports.bootstrap import DRAWS, interval
 
 
 def _ones(owner: type, name: str) -> Any:

@@ -24,10 +24,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from robust_vos_bench.corruptions.kernels.reference import reference
 
 from robust_vos_bench.conditions import Draw, corruptions, find_corruption, load_preset
 from robust_vos_bench.conditions.batch import batch_size, corrupt_batch, find_device
+from robust_vos_bench.corruptions.kernels.reference import reference
 
 WIDTH, HEIGHT = 854, 480
 HOT = ("zoom_blur", "glass_blur", "brightness", "saturate", "elastic_transform", "shot_noise")

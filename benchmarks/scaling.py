@@ -49,10 +49,10 @@ def run(fps: float, engine: str, workers: int) -> dict[str, float]:
     from robust_vos_bench.conditions import select
     from robust_vos_bench.datasets import open_dataset
     from robust_vos_bench.runs.build import build_model, build_plan
-    from robust_vos_bench.runs.execute import Engine, LocalEngine
-    from robust_vos_bench.runs.ledger import Ledger
+    from robust_vos_bench.runs.local.engine import Engine, LocalEngine
     from robust_vos_bench.runs.records import UnitRecord
     from robust_vos_bench.runs.run import Listener, run_plan
+    from robust_vos_bench.runs.writer import RecordWriter
 
     class Clock(Listener):
         """Notes when each unit was on disk."""
@@ -69,7 +69,7 @@ def run(fps: float, engine: str, workers: int) -> dict[str, float]:
     writing: list[float] = []
 
     def timed(carry_out: Engine) -> Callable[..., None]:
-        class Timed(Ledger):
+        class Timed(RecordWriter):
             """Notes how long writing a unit takes."""
 
             def __call__(self, result: Any) -> None:
@@ -77,7 +77,7 @@ def run(fps: float, engine: str, workers: int) -> dict[str, float]:
                 super().__call__(result)
                 writing.append(time.perf_counter() - start)
 
-        def call(plan: Any, groups: Any, ledger: Ledger) -> None:
+        def call(plan: Any, groups: Any, ledger: RecordWriter) -> None:
             carry_out(plan, groups, Timed(ledger.store, ledger._on_unit, ledger.stop))
 
         return call
@@ -117,7 +117,7 @@ def with_ray(nodes: int, work: Callable[[Any], Any]) -> None:
     import ray
     from ray.cluster_utils import Cluster
 
-    from robust_vos_bench.runs.ray_engine import RayEngine
+    from robust_vos_bench.runs.ray.engine import RayEngine
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     for _ in range(nodes - 1):

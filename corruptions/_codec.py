@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from robust_vos_bench.corruptions._codec_planes import coded_size, from_planes, to_planes
-
 from robust_vos_bench.datasets.video import Frame
 from robust_vos_bench.errors import DataError, MissingExtraError
+
+from ._codec_planes import coded_size, from_planes, to_planes
 
 Channel = Callable[[int, bytes], bytes]
 """What a lossy line does to the coded picture of frame t (Annex B bytes); b"" where nothing arrives."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from robust_vos_bench.corruptions._pattern import pattern
-
 from robust_vos_bench.conditions.draw import Draw
+
+from ._pattern import pattern
 
 _SLICES = (1, 5)
 """NAL unit types that carry picture data (slice of a non-IDR / IDR picture)."""

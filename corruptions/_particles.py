@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from robust_vos_bench.corruptions._pattern import per_video
 
 from robust_vos_bench.conditions.draw import Draw
+
+from ._pattern import per_video
 
 SMALLEST = 64
 """Tiles are at least this many pixels high and wide, so that a particle fits on the tile of a tiny frame."""

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from robust_vos_bench.corruptions._pattern import pattern
 
 from robust_vos_bench.conditions.corruption import at_severity, corruption
 from robust_vos_bench.conditions.draw import Draw
 from robust_vos_bench.datasets.video import Frame
+
+from ._pattern import pattern
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,7 +30,7 @@ def _level(table: tuple[tuple[float, ...], ...], severity: float) -> list[float]
 
 
 def _defocus_blur_batch(frames: Tensor, severity: float, draws: Sequence[Draw]) -> Tensor:
-    from robust_vos_bench.corruptions.kernels.batched.filters import disk_blur
+    from .kernels.batched.filters import disk_blur
 
     radius, alias = _level(_DEFOCUS, severity)
     return disk_blur(frames, round(radius), alias)
@@ -46,15 +47,15 @@ def _defocus_blur_batch(frames: Tensor, severity: float, draws: Sequence[Draw]) 
 )
 def defocus_blur(frame: Frame, severity: float, draw: Draw) -> Frame:
     """Disk filter; between levels the radius goes in whole pixels."""
-    from robust_vos_bench.corruptions.kernels.filters import disk_blur
+    from .kernels.filters import disk_blur
 
     radius, alias = _level(_DEFOCUS, severity)
     return disk_blur(frame, round(radius), alias)
 
 
 def _glass_blur_batch(frames: Tensor, severity: float, draws: Sequence[Draw]) -> Tensor:
-    from robust_vos_bench.corruptions.kernels.batched.filters import gaussian_blur as blur
-    from robust_vos_bench.corruptions.kernels.batched.geometry import scatter
+    from .kernels.batched.filters import gaussian_blur as blur
+    from .kernels.batched.geometry import scatter
 
     sigma, reach, rounds = _level(_GLASS, severity)
     return blur(scatter(blur(frames, sigma), round(reach), round(rounds), [draw.rng() for draw in draws]), sigma)
@@ -72,8 +73,8 @@ def _glass_blur_batch(frames: Tensor, severity: float, draws: Sequence[Draw]) ->
 )
 def glass_blur(frame: Frame, severity: float, draw: Draw) -> Frame:
     """Gaussian blur, every pixel replaced by one nearby, the same blur again."""
-    from robust_vos_bench.corruptions.kernels.filters import gaussian_blur as blur
-    from robust_vos_bench.corruptions.kernels.geometry import scatter
+    from .kernels.filters import gaussian_blur as blur
+    from .kernels.geometry import scatter
 
     sigma, reach, rounds = _level(_GLASS, severity)
     return blur(scatter(blur(frame, sigma), round(reach), round(rounds), draw.rng()), sigma)
@@ -89,7 +90,7 @@ def _angle(draw: Draw) -> float:
 
 
 def _motion_blur_batch(frames: Tensor, severity: float, draws: Sequence[Draw]) -> Tensor:
-    from robust_vos_bench.corruptions.kernels.batched.filters import motion_blur as trail
+    from .kernels.batched.filters import motion_blur as trail
 
     radius, sigma = _level(_MOTION, severity)
     return trail(frames, round(radius), sigma, [_angle(draw) for draw in draws])
@@ -107,14 +108,14 @@ def _motion_blur_batch(frames: Tensor, severity: float, draws: Sequence[Draw]) -
 )
 def motion_blur(frame: Frame, severity: float, draw: Draw) -> Frame:
     """One-sided trail; the direction is drawn for each frame, for the video, or sways by 20 degrees in 5 s (drift)."""
-    from robust_vos_bench.corruptions.kernels.filters import motion_blur as trail
+    from .kernels.filters import motion_blur as trail
 
     radius, sigma = _level(_MOTION, severity)
     return trail(frame, round(radius), sigma, _angle(draw))
 
 
 def _zoom_blur_batch(frames: Tensor, severity: float, draws: Sequence[Draw]) -> Tensor:
-    from robust_vos_bench.corruptions.kernels.batched.geometry import zoom_blur as zooms
+    from .kernels.batched.geometry import zoom_blur as zooms
 
     return zooms(frames, _factors(severity))
 
@@ -135,13 +136,13 @@ def _factors(severity: float) -> tuple[float, ...]:
 )
 def zoom_blur(frame: Frame, severity: float, draw: Draw) -> Frame:
     """Mean of the frame and its enlargements by factors from 1 upwards."""
-    from robust_vos_bench.corruptions.kernels.geometry import zoom_blur as zooms
+    from .kernels.geometry import zoom_blur as zooms
 
     return zooms(frame, _factors(severity))
 
 
 def _gaussian_blur_batch(frames: Tensor, severity: float, draws: Sequence[Draw]) -> Tensor:
-    from robust_vos_bench.corruptions.kernels.batched.filters import gaussian_blur as blur
+    from .kernels.batched.filters import gaussian_blur as blur
 
     return blur(frames, at_severity(_GAUSSIAN, severity))
 
@@ -157,6 +158,6 @@ def _gaussian_blur_batch(frames: Tensor, severity: float, draws: Sequence[Draw])
 )
 def gaussian_blur(frame: Frame, severity: float, draw: Draw) -> Frame:
     """Gaussian blur, cut at 4 sigma."""
-    from robust_vos_bench.corruptions.kernels.filters import gaussian_blur as blur
+    from .kernels.filters import gaussian_blur as blur
 
     return blur(frame, at_severity(_GAUSSIAN, severity))

@@ -6,13 +6,14 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from robust_vos_bench.corruptions._optics import to_linear
-from robust_vos_bench.corruptions._particles import scale_of
-from robust_vos_bench.corruptions._pattern import pattern, per_video
 
 from robust_vos_bench.conditions.corruption import at_severity, corruption
 from robust_vos_bench.conditions.draw import Draw
 from robust_vos_bench.datasets.video import Frame
+
+from ._optics import to_linear
+from ._particles import scale_of
+from ._pattern import pattern, per_video
 
 STOPS_LOST = (2.0, 3.0, 4.0, 5.0, 6.0)
 WHITE_ELECTRONS = 4000.0

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from robust_vos_bench.corruptions._codec import Encoding, transcode, transmit
-from robust_vos_bench.corruptions._codec_damage import BitErrors, PacketLoss
-
 from robust_vos_bench.conditions.corruption import at_severity, corruption
 from robust_vos_bench.conditions.draw import Draw
 from robust_vos_bench.datasets.video import Frame
+
+from ._codec import Encoding, transcode, transmit
+from ._codec_damage import BitErrors, PacketLoss
 
 H264_CRF = (28.0, 33.0, 38.0, 43.0, 48.0)
 H265_CRF = (30.0, 35.0, 40.0, 45.0, 50.0)

@@ -11,11 +11,12 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from robust_vos_bench.corruptions._codec import Encoding, transcode
 
 from robust_vos_bench.conditions.corruption import at_severity, corruption
 from robust_vos_bench.conditions.draw import Draw
 from robust_vos_bench.datasets.video import Frame
+
+from ._codec import Encoding, transcode
 
 _SOURCE = "DAVIS-C (Bertrand et al., NeurIPS 2023)"
 LAST_FRAMES = (2, 3, 4)

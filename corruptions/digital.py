@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from robust_vos_bench.corruptions._pattern import pattern, per_video
 
 from robust_vos_bench.conditions.corruption import at_severity, corruption
 from robust_vos_bench.conditions.draw import Draw
 from robust_vos_bench.datasets.video import Frame, Mask
+
+from ._pattern import pattern, per_video
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +27,7 @@ _JPEG = (25, 18, 15, 10, 7)
 
 
 def _contrast_batch(frames: Tensor, severity: float, draws: Sequence[Draw]) -> Tensor:
-    from robust_vos_bench.corruptions.kernels.batched.colour import contrast as scale
+    from .kernels.batched.colour import contrast as scale
 
     return scale(frames, at_severity(_CONTRAST, severity))
 
@@ -42,13 +43,13 @@ def _contrast_batch(frames: Tensor, severity: float, draws: Sequence[Draw]) -> T
 )
 def contrast(frame: Frame, severity: float, draw: Draw) -> Frame:
     """Distance from the channel's mean scaled down."""
-    from robust_vos_bench.corruptions.kernels.colour import contrast as scale
+    from .kernels.colour import contrast as scale
 
     return scale(frame, at_severity(_CONTRAST, severity))
 
 
 def _saturate_batch(frames: Tensor, severity: float, draws: Sequence[Draw]) -> Tensor:
-    from robust_vos_bench.corruptions.kernels.batched.colour import saturate as change
+    from .kernels.batched.colour import saturate as change
 
     return change(frames, *_saturation(severity))
 
@@ -68,14 +69,14 @@ def _saturation(severity: float) -> tuple[float, float]:
 )
 def saturate(frame: Frame, severity: float, draw: Draw) -> Frame:
     """HSV saturation scaled and shifted; between levels the nearest one counts, as 2 and 3 act in opposite ways."""
-    from robust_vos_bench.corruptions.kernels.colour import saturate as change
+    from .kernels.colour import saturate as change
 
     return change(frame, *_saturation(severity))
 
 
 @per_video(keep=4)
 def _field(draw: Draw, stream: str, size: tuple[int, int]) -> NDArray[np.float32]:
-    from robust_vos_bench.corruptions.kernels.geometry import node_shape, smooth_field
+    from .kernels.geometry import node_shape, smooth_field
 
     sigma = (0.01 * size[0], 0.01 * size[1])
     nodes = draw.rng(stream).standard_normal(node_shape(size, sigma), dtype=np.float32)
@@ -103,7 +104,7 @@ def _displacement(
 
 def move_elastic(mask: Mask, severity: float, draw: Draw) -> Mask:
     """The mask under the field of `elastic_transform` at the same draw, nearest label."""
-    from robust_vos_bench.corruptions.kernels.geometry import warp_mask
+    from .kernels.geometry import warp_mask
 
     return warp_mask(mask, *_displacement((mask.shape[0], mask.shape[1]), severity, draw))
 
@@ -120,7 +121,7 @@ def move_elastic(mask: Mask, severity: float, draw: Draw) -> Mask:
 )
 def elastic_transform(frame: Frame, severity: float, draw: Draw) -> Frame:
     """Displacement by Gaussian-filtered noise; in drift it turns over into another field and back in 4 s."""
-    from robust_vos_bench.corruptions.kernels.geometry import warp
+    from .kernels.geometry import warp
 
     return warp(frame, *_displacement((frame.shape[0], frame.shape[1]), severity, draw))
 

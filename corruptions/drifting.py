@@ -9,7 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from robust_vos_bench.corruptions._particles import (
+
+from robust_vos_bench.conditions.corruption import at_severity, corruption
+from robust_vos_bench.conditions.draw import Draw
+from robust_vos_bench.datasets.video import Frame
+
+from ._particles import (
     Layer,
     cloud_density,
     flake_tile,
@@ -19,11 +24,7 @@ from robust_vos_bench.corruptions._particles import (
     shifted,
     streak_tile,
 )
-from robust_vos_bench.corruptions._pattern import pattern
-
-from robust_vos_bench.conditions.corruption import at_severity, corruption
-from robust_vos_bench.conditions.draw import Draw
-from robust_vos_bench.datasets.video import Frame
+from ._pattern import pattern
 
 RAIN_RATE = (10.0, 25.0, 50.0, 100.0, 150.0)
 STREAKS = (800.0, 1500.0, 2500.0, 4000.0, 5500.0)

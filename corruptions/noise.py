@@ -20,7 +20,7 @@ _SPECKLE = (0.15, 0.2, 0.35, 0.45, 0.6)
 
 
 def _gaussian_noise_batch(frames: Tensor, severity: float, draws: Sequence[Draw]) -> Tensor:
-    from robust_vos_bench.corruptions.kernels.batched.sampling import add_normal
+    from .kernels.batched.sampling import add_normal
 
     return add_normal(frames, 255.0 * at_severity(_GAUSSIAN, severity), [draw.rng() for draw in draws])
 
@@ -37,13 +37,13 @@ def _gaussian_noise_batch(frames: Tensor, severity: float, draws: Sequence[Draw]
 )
 def gaussian_noise(frame: Frame, severity: float, draw: Draw) -> Frame:
     """Additive normal noise, clipped and truncated to uint8."""
-    from robust_vos_bench.corruptions.kernels.sampling import add_normal
+    from .kernels.sampling import add_normal
 
     return add_normal(frame, 255.0 * at_severity(_GAUSSIAN, severity), draw.rng())
 
 
 def _shot_noise_batch(frames: Tensor, severity: float, draws: Sequence[Draw]) -> Tensor:
-    from robust_vos_bench.corruptions.kernels.batched.sampling import poisson
+    from .kernels.batched.sampling import poisson
 
     return poisson(frames, at_severity(_SHOT, severity), [draw.rng() for draw in draws])
 
@@ -60,13 +60,13 @@ def _shot_noise_batch(frames: Tensor, severity: float, draws: Sequence[Draw]) ->
 )
 def shot_noise(frame: Frame, severity: float, draw: Draw) -> Frame:
     """Poisson counts at a mean proportional to the value, scaled back, clipped and truncated to uint8."""
-    from robust_vos_bench.corruptions.kernels.sampling import poisson
+    from .kernels.sampling import poisson
 
     return poisson(frame, at_severity(_SHOT, severity), draw.rng())
 
 
 def _impulse_noise_batch(frames: Tensor, severity: float, draws: Sequence[Draw]) -> Tensor:
-    from robust_vos_bench.corruptions.kernels.batched.sampling import impulses
+    from .kernels.batched.sampling import impulses
 
     return impulses(frames, at_severity(_IMPULSE, severity), [draw.rng() for draw in draws])
 
@@ -83,13 +83,13 @@ def _impulse_noise_batch(frames: Tensor, severity: float, draws: Sequence[Draw])
 )
 def impulse_noise(frame: Frame, severity: float, draw: Draw) -> Frame:
     """Values of single channels set to 0 or 255, half of them each."""
-    from robust_vos_bench.corruptions.kernels.sampling import impulses
+    from .kernels.sampling import impulses
 
     return impulses(frame, at_severity(_IMPULSE, severity), draw.rng())
 
 
 def _speckle_noise_batch(frames: Tensor, severity: float, draws: Sequence[Draw]) -> Tensor:
-    from robust_vos_bench.corruptions.kernels.batched.sampling import speckle
+    from .kernels.batched.sampling import speckle
 
     return speckle(frames, at_severity(_SPECKLE, severity), [draw.rng() for draw in draws])
 
@@ -106,6 +106,6 @@ def _speckle_noise_batch(frames: Tensor, severity: float, draws: Sequence[Draw])
 )
 def speckle_noise(frame: Frame, severity: float, draw: Draw) -> Frame:
     """Multiplicative normal noise, clipped and truncated to uint8."""
-    from robust_vos_bench.corruptions.kernels.sampling import speckle
+    from .kernels.sampling import speckle
 
     return speckle(frame, at_severity(_SPECKLE, severity), draw.rng())

@@ -12,8 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from robust_vos_bench.corruptions._pattern import pattern
-from robust_vos_bench.corruptions._regions import (
+
+from robust_vos_bench.conditions.corruption import at_severity, corruption
+from robust_vos_bench.conditions.draw import Draw
+from robust_vos_bench.datasets.video import Mask
+
+from ._pattern import pattern
+from ._regions import (
     Region,
     covering_boxes,
     distance_inside,
@@ -23,10 +28,6 @@ from robust_vos_bench.corruptions._regions import (
     take_lowest,
     wavering,
 )
-
-from robust_vos_bench.conditions.corruption import at_severity, corruption
-from robust_vos_bench.conditions.draw import Draw
-from robust_vos_bench.datasets.video import Mask
 
 TARGET_IOU = (0.9, 0.8, 0.7, 0.6, 0.5)
 VOID = 255

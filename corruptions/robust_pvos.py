@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from robust_vos_bench.corruptions._optics import blur_with, trail_kernel
-from robust_vos_bench.corruptions._particles import cloud_density
-from robust_vos_bench.corruptions._pattern import pattern, per_video
-from robust_vos_bench.corruptions.drifting import covered, rain_opacity, snow_opacity, veiled
 
 from robust_vos_bench.conditions.corruption import at_severity, corruption
 from robust_vos_bench.conditions.draw import Draw
 from robust_vos_bench.datasets.video import Frame
+
+from ._optics import blur_with, trail_kernel
+from ._particles import cloud_density
+from ._pattern import pattern, per_video
+from .drifting import covered, rain_opacity, snow_opacity, veiled
 
 _SOURCE = "RobustPVOS (Lee et al., CVPR 2026)"
 WAVES = 4

@@ -26,7 +26,7 @@ _POINTS = (1000, 3000, 5000)
 
 
 def _additive_noise_batch(frames: Tensor, severity: float, draws: Sequence[Draw]) -> Tensor:
-    from robust_vos_bench.corruptions.kernels.batched.sampling import add_rounded
+    from .kernels.batched.sampling import add_rounded
 
     noise = [draw.rng().standard_normal(tuple(frames.shape[1:]), dtype=np.float32) for draw in draws]
     return add_rounded(frames, at_severity(_STD, severity), noise)
@@ -52,7 +52,7 @@ def additive_noise(frame: Frame, severity: float, draw: Draw) -> Frame:
 
 
 def _mean_blur_batch(frames: Tensor, severity: float, draws: Sequence[Draw]) -> Tensor:
-    from robust_vos_bench.corruptions.kernels.batched.filters import mean_blur as box
+    from .kernels.batched.filters import mean_blur as box
 
     return box(frames, _side(severity))
 

@@ -12,12 +12,13 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from robust_vos_bench.corruptions._optics import blur_with, disk_kernel, linear_gain_table, trail_kernel
-from robust_vos_bench.corruptions._pattern import pattern
 
 from robust_vos_bench.conditions.corruption import at_severity, corruption
 from robust_vos_bench.conditions.draw import Draw
 from robust_vos_bench.datasets.video import Frame
+
+from ._optics import blur_with, disk_kernel, linear_gain_table, trail_kernel
+from ._pattern import pattern
 
 FREEZE_SECONDS = (0.2, 0.4, 0.7, 1.0, 1.5)
 LIVE_SECONDS = 0.75

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from robust_vos_bench.corruptions._pattern import pattern, per_video
 
 from robust_vos_bench.conditions.corruption import at_severity, corruption
 from robust_vos_bench.conditions.draw import Draw
 from robust_vos_bench.datasets.video import Frame
+
+from ._pattern import pattern, per_video
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,7 +55,7 @@ def _level(table: tuple[tuple[float, ...], ...], severity: float) -> list[float]
 )
 def snow(frame: Frame, severity: float, draw: Draw) -> Frame:
     """Two layers of streaked flakes; in drift they fall along their streaks, half a frame height in a second."""
-    from robust_vos_bench.corruptions.kernels.weather import add_snow
+    from .kernels.weather import add_snow
 
     mean, std, zoom, floor, radius, sigma, keep = _level(_SNOW, severity)
     size = (frame.shape[0], frame.shape[1])
@@ -72,7 +73,7 @@ def snow(frame: Frame, severity: float, draw: Draw) -> Frame:
 
 @per_video(keep=2)
 def _flakes(draw: Draw, size: tuple[int, int], *facts: float) -> NDArray[np.uint8]:
-    from robust_vos_bench.corruptions.kernels.weather import snow_layer
+    from .kernels.weather import snow_layer
 
     *shape, periodic = facts
     mean, std, zoom, floor, radius, sigma, angle = shape
@@ -97,8 +98,8 @@ def _roll(layer: NDArray[_Pixel], down: float, right: float) -> NDArray[_Pixel]:
 )
 def frost(frame: Frame, severity: float, draw: Draw) -> Frame:
     """One of six photographs at a random place; in drift the pane moves two percent of the height in a second."""
-    from robust_vos_bench.corruptions.kernels.colour import blend
-    from robust_vos_bench.corruptions.kernels.weather import frost_picture
+    from .kernels.colour import blend
+    from .kernels.weather import frost_picture
 
     scene, ice = _level(_FROST, severity)
     rng = pattern(draw).rng("crop")
@@ -130,7 +131,7 @@ def _bounce(place: float, room: int) -> int:
 )
 def fog(frame: Frame, severity: float, draw: Draw) -> Frame:
     """Diamond-square fog; in drift it moves sideways by 5 to 10 percent of the width in a second."""
-    from robust_vos_bench.corruptions.kernels.weather import add_fog, plasma_size
+    from .kernels.weather import add_fog, plasma_size
 
     thickness, decay = _level(_FOG, severity)
     side = plasma_size((frame.shape[0], frame.shape[1]))
@@ -146,7 +147,7 @@ def fog(frame: Frame, severity: float, draw: Draw) -> Frame:
 
 @per_video(keep=2)
 def _fractal(draw: Draw, side: int, decay: float) -> NDArray[np.float32]:
-    from robust_vos_bench.corruptions.kernels.weather import plasma
+    from .kernels.weather import plasma
 
     return plasma(side, decay, draw.rng("fractal"))
 
@@ -162,7 +163,7 @@ def _fractal(draw: Draw, side: int, decay: float) -> NDArray[np.float32]:
 )
 def spatter(frame: Frame, severity: float, draw: Draw) -> Frame:
     """Spatter of the nearest whole level; in drift it runs down by three percent of the height in a second."""
-    from robust_vos_bench.corruptions.kernels.weather import tint
+    from .kernels.weather import tint
 
     level = min(max(math.floor(severity + 0.5), 1), 5)
     size = (frame.shape[0], frame.shape[1])
@@ -175,7 +176,7 @@ def spatter(frame: Frame, severity: float, draw: Draw) -> Frame:
 
 @per_video(keep=2)
 def _splash(draw: Draw, size: tuple[int, int], level: int, periodic: bool) -> NDArray[np.float32]:
-    from robust_vos_bench.corruptions.kernels.weather import liquid, mud_spots, unwrap, water_drops
+    from .kernels.weather import liquid, mud_spots, unwrap, water_drops
 
     mean, std, sigma, floor, last, kind = _SPATTER[level - 1]
     field = liquid(size, mean, std, sigma, draw.rng("liquid"), periodic)
@@ -184,7 +185,7 @@ def _splash(draw: Draw, size: tuple[int, int], level: int, periodic: bool) -> ND
 
 
 def _brightness_batch(frames: Tensor, severity: float, draws: Sequence[Draw]) -> Tensor:
-    from robust_vos_bench.corruptions.kernels.batched.colour import brighten
+    from .kernels.batched.colour import brighten
 
     return brighten(frames, at_severity(_BRIGHTNESS, severity))
 
@@ -200,6 +201,6 @@ def _brightness_batch(frames: Tensor, severity: float, draws: Sequence[Draw]) ->
 )
 def brightness(frame: Frame, severity: float, draw: Draw) -> Frame:
     """HSV value raised, hue and saturation kept."""
-    from robust_vos_bench.corruptions.kernels.colour import brighten
+    from .kernels.colour import brighten
 
     return brighten(frame, at_severity(_BRIGHTNESS, severity))

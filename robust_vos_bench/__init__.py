@@ -6,7 +6,7 @@ The public names below load on first use, so that `import robust_vos_bench` and 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from robust_vos_bench.version import __version__
 
 _PUBLIC = {
     "Condition": "robust_vos_bench.conditions",

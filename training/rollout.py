@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 
 import torch
-from robust_vos_bench.adapters.kit.tensors import strongest
-from robust_vos_bench.adapters.lite.network import LiteNetwork, full
 from torch import Tensor
 
+from robust_vos_bench.adapters.kit.tensors import strongest
+from robust_vos_bench.adapters.lite.network import LiteNetwork, full
 from training.clips import Clips
 from training.losses import only_valid
 

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from robust_vos_bench.adapters.lite.network import DISTINCT, LiteNetwork, trained
 from torch import Tensor
 
+from robust_vos_bench.adapters.lite.network import DISTINCT, LiteNetwork, trained
 from robust_vos_bench.errors import DataError, RvosError, unknown
 from training.clips import Clips, make_clips
 from training.images import Stills

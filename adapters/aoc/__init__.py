@@ -1,8 +1,8 @@
 """AOC-Net and RPCM: the robust video object segmentation work of Xu et al. (2022) on CFBI's matching."""
 
-from robust_vos_bench.adapters.lite import lite_entries
-
 from robust_vos_bench.models.card import ModelCard, ModelEntry, Weights
+
+from ..lite import lite_entries
 
 _AOC_PAPER = "Xu et al., Towards Robust Video Object Segmentation with Adaptive Object Calibration, ACM MM 2022"
 _AOC_URL = "https://github.com/JerryX1110/Robust-Video-Object-Segmentation"

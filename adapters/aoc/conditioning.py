@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-from robust_vos_bench.adapters.kit.slot_head import others, pooled
 from torch import Tensor, nn
+
+from ..kit.slot_head import others, pooled
 
 READINGS = ("strict", "inclusive", "map")
 """How the block is read where the published code cannot run; names and shapes of the parameters are the same.

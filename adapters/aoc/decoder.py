@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from robust_vos_bench.adapters.aoc.conditioning import ConditioningBlock, discrepancy
-from robust_vos_bench.adapters.kit.gct import GCTASPP, GCTBottleneck, IAGate
-from robust_vos_bench.adapters.kit.slot_head import SlotHead
 from torch import Tensor
+
+from ..kit.gct import GCTASPP, GCTBottleneck, IAGate
+from ..kit.slot_head import SlotHead
+from .conditioning import ConditioningBlock, discrepancy
 
 VECTOR = 400
 """Length of a slot's vector: four mean embeddings of 100."""

@@ -10,12 +10,13 @@ and 8 cells, and each kind of proxy map once, for the published two differ by a 
 from __future__ import annotations
 
 import torch
-from robust_vos_bench.adapters.aoc.conditioning import ConditioningBlock
-from robust_vos_bench.adapters.cfbi.ensembler import PreHead
-from robust_vos_bench.adapters.kit.gct import GCTBottleneck, IAGate
-from robust_vos_bench.adapters.lite.blocks import ASPP, GROUPS, Finish, discrepancy
-from robust_vos_bench.adapters.lite.clusters import clustered
-from robust_vos_bench.adapters.lite.matched import (
+from torch import Tensor, nn
+
+from ..cfbi.ensembler import PreHead
+from ..kit.gct import GCTBottleneck, IAGate
+from ..lite.blocks import ASPP, GROUPS, Finish, discrepancy
+from ..lite.clusters import clustered
+from ..lite.matched import (
     EMBEDDING,
     WINDOWS,
     Described,
@@ -25,9 +26,9 @@ from robust_vos_bench.adapters.lite.matched import (
     per_slot,
     widened,
 )
-from robust_vos_bench.adapters.lite.matching import global_distances, near
-from robust_vos_bench.adapters.matching.nearest import FAR
-from torch import Tensor, nn
+from ..lite.matching import global_distances, near
+from ..matching.nearest import FAR
+from .conditioning import ConditioningBlock
 
 VECTOR = 4 * EMBEDDING
 WIDE, DEEP, READ = 96, 160, 48

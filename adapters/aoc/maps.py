@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch
-from robust_vos_bench.adapters.aoc.proxies import Proxies
-from robust_vos_bench.adapters.matching.maps import background_maps, distance_maps
-from robust_vos_bench.adapters.matching.nearest import nearest_distances
-from robust_vos_bench.adapters.matching.windows import window_maps
 from torch import Tensor
+
+from ..matching.maps import background_maps, distance_maps
+from ..matching.nearest import nearest_distances
+from ..matching.windows import window_maps
+from .proxies import Proxies
 
 WINDOWS = (12, 2, 4, 6, 8, 10)
 """Radii of local matching in cells at stride 8, in the official order: the largest first."""

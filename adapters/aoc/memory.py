@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
-from robust_vos_bench.adapters.matching.labels import one_hot, sample
-from robust_vos_bench.adapters.matching.means import MaskedMeans
-from robust_vos_bench.adapters.matching.pool import ReferencePool
 from torch import Tensor
+
+from ..matching.labels import one_hot, sample
+from ..matching.means import MaskedMeans
+from ..matching.pool import ReferencePool
 
 UNCERTAIN = 125
 """The label of a pixel that is remembered as no object; networks cannot tell it from an object of that number."""

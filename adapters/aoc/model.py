@@ -9,23 +9,24 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from robust_vos_bench.adapters.aoc.conditioning import READINGS
-from robust_vos_bench.adapters.aoc.decoder import CrossFrame
-from robust_vos_bench.adapters.aoc.memory import UNCERTAIN, Reference, uncertain
-from robust_vos_bench.adapters.aoc.network import AOCNet, Embedded
-from robust_vos_bench.adapters.aoc.proxies import ProxyBank
-from robust_vos_bench.adapters.aoc.weights import recipe, with_aliases
-from robust_vos_bench.adapters.cfbi.preparation import network_size, prepare
-from robust_vos_bench.adapters.encoders.fold import fold_frozen_norms
-from robust_vos_bench.adapters.kit.ids import IdMap
-from robust_vos_bench.adapters.kit.tensors import strongest
-from robust_vos_bench.adapters.kit.torch_adapter import TorchAdapter
 from torch import Tensor, nn
 
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models.adapter import Checkpoint
 from robust_vos_bench.models.checkpoint import load_strict, read_state
+
+from ..cfbi.preparation import network_size, prepare
+from ..encoders.fold import fold_frozen_norms
+from ..kit.ids import IdMap
+from ..kit.tensors import strongest
+from ..kit.torch_adapter import TorchAdapter
+from .conditioning import READINGS
+from .decoder import CrossFrame
+from .memory import UNCERTAIN, Reference, uncertain
+from .network import AOCNet, Embedded
+from .proxies import ProxyBank
+from .weights import recipe, with_aliases
 
 MAX_LONG_EDGE = 1040
 """Longest input side at the single scale (800 * 1.3)."""

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from robust_vos_bench.adapters.aoc.decoder import CrossFrame, Decoder
-from robust_vos_bench.adapters.aoc.maps import OBJECT_MAPS, PROXY_MAPS, matching_maps
-from robust_vos_bench.adapters.aoc.memory import Reference
-from robust_vos_bench.adapters.aoc.proxies import ProxyBank
-from robust_vos_bench.adapters.cfbi.ensembler import PreHead
-from robust_vos_bench.adapters.encoders.deeplab import DeepLabV3Plus
-from robust_vos_bench.adapters.kit.gct import GroupNorm
-from robust_vos_bench.adapters.matching.labels import one_hot, sample
-from robust_vos_bench.adapters.matching.maps import slot_biases
-from robust_vos_bench.adapters.matching.means import masked_means
 from torch import Tensor, nn
+
+from ..cfbi.ensembler import PreHead
+from ..encoders.deeplab import DeepLabV3Plus
+from ..kit.gct import GroupNorm
+from ..matching.labels import one_hot, sample
+from ..matching.maps import slot_biases
+from ..matching.means import masked_means
+from .decoder import CrossFrame, Decoder
+from .maps import OBJECT_MAPS, PROXY_MAPS, matching_maps
+from .memory import Reference
+from .proxies import ProxyBank
 
 
 class Embedded(NamedTuple):

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from robust_vos_bench.adapters.aoc.clustering import Clusters, cluster_means, kmeans
-from robust_vos_bench.adapters.matching.pool import ReferencePool
 from torch import Tensor
+
+from ..matching.pool import ReferencePool
+from .clustering import Clusters, cluster_means, kmeans
 
 CLUSTERS = 16
 """Proxies an object has at most."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from robust_vos_bench.adapters.aot.variants import VARIANTS, Variant
-from robust_vos_bench.adapters.lite import lite_entries
-
 from robust_vos_bench.models.card import ModelCard, ModelEntry, Weights
+
+from ..lite import lite_entries
+from .variants import VARIANTS, Variant
 
 REPOSITORY = "https://github.com/yoxu515/aot-benchmark"
 PAPERS = {

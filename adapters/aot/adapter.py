@@ -9,21 +9,22 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from robust_vos_bench.adapters.aot.engine import Tracker
-from robust_vos_bench.adapters.aot.network import AOT
-from robust_vos_bench.adapters.aot.recipe import recipe
-from robust_vos_bench.adapters.aot.sizes import SizeRule, network_image
-from robust_vos_bench.adapters.aot.variants import VARIANTS, Variant
-from robust_vos_bench.adapters.encoders.fold import fold_frozen_norms
-from robust_vos_bench.adapters.kit.ids import IdMap
-from robust_vos_bench.adapters.kit.tensors import strongest
-from robust_vos_bench.adapters.kit.torch_adapter import TorchAdapter
 from torch import Tensor, nn
 
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import UsageError, WeightsError, unknown
 from robust_vos_bench.models.adapter import Checkpoint
 from robust_vos_bench.models.checkpoint import describe_diff, load_strict, read_state
+
+from ..encoders.fold import fold_frozen_norms
+from ..kit.ids import IdMap
+from ..kit.tensors import strongest
+from ..kit.torch_adapter import TorchAdapter
+from .engine import Tracker
+from .network import AOT
+from .recipe import recipe
+from .sizes import SizeRule, network_image
+from .variants import VARIANTS, Variant
 
 DERIVED = ("num_batches_tracked", "relative_position_index", "LSTT.mask_token")
 """Entries a file may lack or have on top: counters, tables that follow from the shapes, a parameter never used."""

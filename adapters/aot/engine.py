@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from robust_vos_bench.adapters.aot.memory import Bank, Current
-from robust_vos_bench.adapters.aot.network import AOT, IDENTITIES, Features
 from torch import Tensor
+
+from .memory import Bank, Current
+from .network import AOT, IDENTITIES, Features
 
 CLAMP = 1e-5
 

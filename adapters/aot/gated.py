@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from robust_vos_bench.adapters.aot.attention import WINDOW, Grid, global_attention, window_attention
-from robust_vos_bench.adapters.aot.memory import Current, Fused, Memory
-from robust_vos_bench.adapters.aot.transformer import to_map, to_tokens
 from torch import Tensor, nn
+
+from .attention import WINDOW, Grid, global_attention, window_attention
+from .memory import Current, Fused, Memory
+from .transformer import to_map, to_tokens
 
 CHANNELS, KEYS, VALUES = 256, 128, 512
 """Width of either stream, of the shared keys, and of either stream's values."""

@@ -15,14 +15,15 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from robust_vos_bench.adapters.aot.attention import Grid
-from robust_vos_bench.adapters.aot.lite_layer import HEADS, STRIDE, Layer
-from robust_vos_bench.adapters.aot.memory import Bank, Current
-from robust_vos_bench.adapters.aot.transformer import sine_positions
-from robust_vos_bench.adapters.lite.cells import one_hot
-from robust_vos_bench.adapters.lite.network import DISTINCT, LiteNetwork
-from robust_vos_bench.adapters.lite.trunk import WIDTHS, Maps, Trunk, enlarged
 from torch import Tensor, nn
+
+from ..lite.cells import one_hot
+from ..lite.network import DISTINCT, LiteNetwork
+from ..lite.trunk import WIDTHS, Maps, Trunk, enlarged
+from .attention import Grid
+from .lite_layer import HEADS, STRIDE, Layer
+from .memory import Bank, Current
+from .transformer import sine_positions
 
 CHANNELS, HIDDEN, LAYERS = 128, 384, 2
 IDENTITIES = DISTINCT

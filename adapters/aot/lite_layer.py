@@ -6,10 +6,11 @@ import math
 
 import torch
 import torch.nn.functional as F
-from robust_vos_bench.adapters.aot.attention import Grid, global_attention, window_attention
-from robust_vos_bench.adapters.aot.memory import Bank, Current, Fused
-from robust_vos_bench.adapters.aot.transformer import AOTLayer
 from torch import Tensor
+
+from .attention import Grid, global_attention, window_attention
+from .memory import Bank, Current, Fused
+from .transformer import AOTLayer
 
 HEADS = 1
 STRIDE = 16

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from robust_vos_bench.adapters.aot.attention import Grid
-from robust_vos_bench.adapters.aot.decoder import Decoder
-from robust_vos_bench.adapters.aot.gated import GatedPropagation
-from robust_vos_bench.adapters.aot.memory import Current, Fused, Memory
-from robust_vos_bench.adapters.aot.transformer import AOTPropagation, sine_positions, to_tokens
-from robust_vos_bench.adapters.aot.variants import Variant
-from robust_vos_bench.adapters.encoders.mobilenetv2 import MobileNetV2
-from robust_vos_bench.adapters.encoders.resnet import Bottleneck, FrozenBatchNorm, stage
-from robust_vos_bench.adapters.encoders.swin import Swin
 from torch import Tensor, nn
+
+from ..encoders.mobilenetv2 import MobileNetV2
+from ..encoders.resnet import Bottleneck, FrozenBatchNorm, stage
+from ..encoders.swin import Swin
+from .attention import Grid
+from .decoder import Decoder
+from .gated import GatedPropagation
+from .memory import Current, Fused, Memory
+from .transformer import AOTPropagation, sine_positions, to_tokens
+from .variants import Variant
 
 CHANNELS = 256
 IDENTITIES = 10

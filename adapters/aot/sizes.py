@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from robust_vos_bench.adapters.kit.tensors import IMAGENET_MEAN, IMAGENET_STD
 from torch import Tensor
+
+from ..kit.tensors import IMAGENET_MEAN, IMAGENET_STD
 
 STRIDE = 16
 

@@ -6,9 +6,10 @@ import math
 
 import torch
 import torch.nn.functional as F
-from robust_vos_bench.adapters.aot.attention import WINDOW, Grid, global_attention, window_attention
-from robust_vos_bench.adapters.aot.memory import Current, Fused, Memory
 from torch import Tensor, nn
+
+from .attention import WINDOW, Grid, global_attention, window_attention
+from .memory import Current, Fused, Memory
 
 HEADS = 8
 

@@ -1,8 +1,8 @@
 """CFBI, CFBI+ and MobileNetV2-CFBI: matching of foreground and background, globally and in nested windows."""
 
-from robust_vos_bench.adapters.lite import lite_entries
-
 from robust_vos_bench.models.card import ModelCard, ModelEntry, Weights
+
+from ..lite import lite_entries
 
 _URL = "https://github.com/z-x-yang/CFBI"
 _LICENSE = "BSD-3-Clause (code); no separate licence is given for the weights"

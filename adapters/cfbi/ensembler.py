@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from robust_vos_bench.adapters.kit.gct import GCTASPP, GCTBottleneck, GroupNorm, IAGate
-from robust_vos_bench.adapters.kit.joined import Joined, Own, Part, join
-from robust_vos_bench.adapters.kit.slot_head import SlotHead
 from torch import Tensor, nn
+
+from ..kit.gct import GCTASPP, GCTBottleneck, GroupNorm, IAGate
+from ..kit.joined import Joined, Own, Part, join
+from ..kit.slot_head import SlotHead
 
 
 class PreHead(nn.Module):

@@ -9,10 +9,11 @@ and layers, windows of 2, 4 and 8 cells.
 from __future__ import annotations
 
 import torch
-from robust_vos_bench.adapters.cfbi.ensembler import PreHead
-from robust_vos_bench.adapters.kit.gct import GCTBottleneck, IAGate
-from robust_vos_bench.adapters.lite.blocks import ASPP, GROUPS, Finish
-from robust_vos_bench.adapters.lite.matched import (
+from torch import Tensor, nn
+
+from ..kit.gct import GCTBottleneck, IAGate
+from ..lite.blocks import ASPP, GROUPS, Finish
+from ..lite.matched import (
     EMBEDDING,
     WINDOWS,
     Described,
@@ -21,7 +22,7 @@ from robust_vos_bench.adapters.lite.matched import (
     per_slot,
     widened,
 )
-from torch import Tensor, nn
+from .ensembler import PreHead
 
 VECTOR = 4 * EMBEDDING
 WIDE, DEEP, READ = 96, 192, 48

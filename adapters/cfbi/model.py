@@ -9,18 +9,19 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from robust_vos_bench.adapters.cfbi import weights
-from robust_vos_bench.adapters.cfbi.network import CFBI, CFBIPlus, MatchingNetwork
-from robust_vos_bench.adapters.cfbi.protocol import Inputs, Session
-from robust_vos_bench.adapters.cfbi.references import MatchingOptions
-from robust_vos_bench.adapters.encoders.fold import fold_frozen_norms
-from robust_vos_bench.adapters.kit.torch_adapter import TorchAdapter
 from torch import nn
 
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import UsageError, unknown
 from robust_vos_bench.models.adapter import Checkpoint
 from robust_vos_bench.models.checkpoint import load_strict, read_state
+
+from ..encoders.fold import fold_frozen_norms
+from ..kit.torch_adapter import TorchAdapter
+from . import weights
+from .network import CFBI, CFBIPlus, MatchingNetwork
+from .protocol import Inputs, Session
+from .references import MatchingOptions
 
 PRESETS = {
     "default": MatchingOptions(),

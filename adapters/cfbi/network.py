@@ -7,17 +7,18 @@ from typing import cast
 
 import torch
 import torch.nn.functional as F
-from robust_vos_bench.adapters.cfbi.ensembler import Ensembler, MultiScaleEnsembler, PreHead
-from robust_vos_bench.adapters.cfbi.references import Embedding, References, Scale
-from robust_vos_bench.adapters.encoders.deeplab import DeepLabV3Plus
-from robust_vos_bench.adapters.kit.joined import InsideOutside, Own, join
-from robust_vos_bench.adapters.kit.rows import GroupNorm, pointwise
-from robust_vos_bench.adapters.matching.labels import one_hot, sample
-from robust_vos_bench.adapters.matching.maps import background_maps, distance_maps, slot_biases
-from robust_vos_bench.adapters.matching.means import object_vectors
-from robust_vos_bench.adapters.matching.nearest import nearest_distances
-from robust_vos_bench.adapters.matching.windows import window_maps
 from torch import Tensor, nn
+
+from ..encoders.deeplab import DeepLabV3Plus
+from ..kit.joined import InsideOutside, Own, join
+from ..kit.rows import GroupNorm, pointwise
+from ..matching.labels import one_hot, sample
+from ..matching.maps import background_maps, distance_maps, slot_biases
+from ..matching.means import object_vectors
+from ..matching.nearest import nearest_distances
+from ..matching.windows import window_maps
+from .ensembler import Ensembler, MultiScaleEnsembler, PreHead
+from .references import Embedding, References, Scale
 
 
 class MatchingNetwork(nn.Module):

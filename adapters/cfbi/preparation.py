@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from robust_vos_bench.adapters.kit.tensors import IMAGENET_MEAN, IMAGENET_STD
 from torch import Tensor
 
 from robust_vos_bench.datasets.video import Frame
+
+from ..kit.tensors import IMAGENET_MEAN, IMAGENET_STD
 
 
 def network_size(size: tuple[int, int], max_edge: float, scale: float = 1.0) -> tuple[int, int]:

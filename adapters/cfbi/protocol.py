@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from robust_vos_bench.adapters.cfbi.network import MatchingNetwork
-from robust_vos_bench.adapters.cfbi.preparation import network_size, prepare
-from robust_vos_bench.adapters.cfbi.references import Embedding, MatchingOptions, References
-from robust_vos_bench.adapters.kit.tensors import strongest
 from torch import Tensor
 
 from robust_vos_bench.datasets.video import Frame, Mask, Video
+
+from ..kit.tensors import strongest
+from .network import MatchingNetwork
+from .preparation import network_size, prepare
+from .references import Embedding, MatchingOptions, References
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from robust_vos_bench.adapters.matching.labels import one_hot, sample, thin
-from robust_vos_bench.adapters.matching.means import MaskedMeans
-from robust_vos_bench.adapters.matching.pool import ReferencePool
 from torch import Tensor
+
+from ..matching.labels import one_hot, sample, thin
+from ..matching.means import MaskedMeans
+from ..matching.pool import ReferencePool
 
 
 @dataclass(frozen=True)

@@ -12,16 +12,17 @@ import torch.nn.functional as F
 from cutie.inference.inference_core import InferenceCore
 from numpy.typing import NDArray
 from omegaconf import DictConfig
-from robust_vos_bench.adapters.cutie import build
-from robust_vos_bench.adapters.kit.ids import IdMap
-from robust_vos_bench.adapters.kit.tensors import image_tensor, strongest
-from robust_vos_bench.adapters.kit.torch_adapter import TorchAdapter
-from robust_vos_bench.adapters.memory.recipe import recipe
 from torch import nn
 
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models.adapter import Checkpoint
+
+from ..kit.ids import IdMap
+from ..kit.tensors import image_tensor, strongest
+from ..kit.torch_adapter import TorchAdapter
+from ..memory.recipe import recipe
+from . import build
 
 
 class CutieAdapter(TorchAdapter):

@@ -9,8 +9,9 @@ from unittest.mock import patch
 from cutie.model.cutie import CUTIE
 from cutie.model.utils import resnet
 from omegaconf import DictConfig, OmegaConf
-from robust_vos_bench.adapters.kit.downloads import no_downloads
 from torch import nn
+
+from ..kit.downloads import no_downloads
 
 
 def settings(variant: str) -> DictConfig:

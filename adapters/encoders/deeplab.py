@@ -6,10 +6,11 @@ from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
-from robust_vos_bench.adapters.encoders.mobilenetv2 import MobileNetV2
-from robust_vos_bench.adapters.encoders.resnet import Bottleneck, FrozenBatchNorm, stage
-from robust_vos_bench.adapters.kit.enlarged import enlarged_conv
 from torch import Tensor, nn
+
+from ..kit.enlarged import enlarged_conv
+from .mobilenetv2 import MobileNetV2
+from .resnet import Bottleneck, FrozenBatchNorm, stage
 
 
 class DeepLabFeatures(NamedTuple):

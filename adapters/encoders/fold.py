@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 
 import torch
-from robust_vos_bench.adapters.encoders.resnet import FrozenBatchNorm
-from robust_vos_bench.adapters.kit.rows import pointwise
 from torch import Tensor, nn
+
+from ..kit.rows import pointwise
+from .resnet import FrozenBatchNorm
 
 PAIRS = {("atrous_conv", "bn"), ("conv0", "norm0"), ("conv1", "norm2")}
 """Names of a convolution and the norm of its output where the two do not agree (DeepLab, DenseNet)."""

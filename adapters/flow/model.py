@@ -5,13 +5,14 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from robust_vos_bench.adapters.flow import CARD
-from robust_vos_bench.adapters.kit.ids import IdMap
-from robust_vos_bench.adapters.kit.opencv import one_opencv_thread
 
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models.adapter import Checkpoint, StreamingAdapter
+
+from ..kit.ids import IdMap
+from ..kit.opencv import one_opencv_thread
+from . import CARD
 
 PRESETS = {
     "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch.nn.functional as F
-from robust_vos_bench.adapters.gsfm.spectrum import Spectral
-from robust_vos_bench.adapters.memory.blocks import Decoder, conv3, enlarge
-from robust_vos_bench.adapters.memory.network import Query
-from robust_vos_bench.adapters.stcn.network import STCN
 from torch import Tensor, nn
+
+from ..memory.blocks import Decoder, conv3, enlarge
+from ..memory.network import Query
+from ..stcn.network import STCN
+from .spectrum import Spectral
 
 
 class BoundaryDecoder(Decoder):

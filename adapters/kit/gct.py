@@ -9,8 +9,10 @@ from typing import cast
 
 import torch
 import torch.nn.functional as F
-from robust_vos_bench.adapters.kit.joined import Joined
-from robust_vos_bench.adapters.kit.rows import (
+from torch import Tensor, nn
+
+from .joined import Joined
+from .rows import (
     GroupNorm,
     affine_relu_,
     channel_squares,
@@ -18,7 +20,6 @@ from robust_vos_bench.adapters.kit.rows import (
     pointwise,
     scaled_conv,
 )
-from torch import Tensor, nn
 
 
 class GCT(nn.Module):

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import torch
-from robust_vos_bench.adapters.kit.rows import BLOCK, channel_squares, from_rows, is_rows, pixel_rows
 from torch import Tensor
+
+from .rows import BLOCK, channel_squares, from_rows, is_rows, pixel_rows
 
 
 class Part(Protocol):

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from robust_vos_bench.adapters.kit.enlarged import enlarged_conv, enlarged_means
-from robust_vos_bench.adapters.kit.gct import GCT, IAGate
-from robust_vos_bench.adapters.kit.rows import GroupNorm, channel_squares, scaled_product
 from torch import Tensor, nn
+
+from .enlarged import enlarged_conv, enlarged_means
+from .gct import GCT, IAGate
+from .rows import GroupNorm, channel_squares, scaled_product
 
 
 class SlotHead(nn.Module):

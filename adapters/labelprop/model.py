@@ -11,22 +11,23 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from robust_vos_bench.adapters.encoders.efficientnet_lite import MEAN, STD, EfficientNetLite0, folded, pretrained
-from robust_vos_bench.adapters.kit.ids import IdMap
-from robust_vos_bench.adapters.kit.opencv import one_opencv_thread
-from robust_vos_bench.adapters.kit.torch_adapter import TorchAdapter
-from robust_vos_bench.adapters.labelprop import CARD
-from robust_vos_bench.adapters.labelprop.components import without_strays
-from robust_vos_bench.adapters.labelprop.features import Embedding
-from robust_vos_bench.adapters.labelprop.guided import sharpen_edges
-from robust_vos_bench.adapters.labelprop.refine import Source, read_labels
-from robust_vos_bench.adapters.labelprop.search import best_matches, with_border
 from torch import Tensor
 
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models.adapter import Checkpoint
 from robust_vos_bench.models.checkpoint import load_strict, read_state
+
+from ..encoders.efficientnet_lite import MEAN, STD, EfficientNetLite0, folded, pretrained
+from ..kit.ids import IdMap
+from ..kit.opencv import one_opencv_thread
+from ..kit.torch_adapter import TorchAdapter
+from . import CARD
+from .components import without_strays
+from .features import Embedding
+from .guided import sharpen_edges
+from .refine import Source, read_labels
+from .search import best_matches, with_border
 
 COARSE, FINE = (4, 10), (0, 2, 4)
 """Encoder blocks behind the search (strides 8, 16) and behind the labels (strides 2, 4, 8)."""

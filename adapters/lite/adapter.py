@@ -9,19 +9,20 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from robust_vos_bench.adapters.kit.ids import IdMap
-from robust_vos_bench.adapters.kit.opencv import one_opencv_thread
-from robust_vos_bench.adapters.kit.tensors import image_tensor, strongest
-from robust_vos_bench.adapters.kit.torch_adapter import TorchAdapter
-from robust_vos_bench.adapters.lite import NETWORKS
-from robust_vos_bench.adapters.lite.levels import Level, level, set_levels
-from robust_vos_bench.adapters.lite.network import LiteNetwork, full
-from robust_vos_bench.adapters.lite.recipe import recipe
 from torch import Tensor, nn
 
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import UsageError, unknown
 from robust_vos_bench.models.adapter import Checkpoint
+
+from ..kit.ids import IdMap
+from ..kit.opencv import one_opencv_thread
+from ..kit.tensors import image_tensor, strongest
+from ..kit.torch_adapter import TorchAdapter
+from . import NETWORKS
+from .levels import Level, level, set_levels
+from .network import LiteNetwork, full
+from .recipe import recipe
 
 MAX_ENTROPY = 1.0
 """Nats above which a pixel is uncertain and no reference for any object (AOC-Net's rule; two slots never reach it)."""

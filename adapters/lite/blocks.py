@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from robust_vos_bench.adapters.kit.gct import GCT, GroupNorm, IAGate, scaled_conv
-from robust_vos_bench.adapters.lite.trunk import enlarged
 from torch import Tensor, nn
+
+from ..kit.gct import GCT, GroupNorm, IAGate, scaled_conv
+from .trunk import enlarged
 
 GROUPS = 8
 """Groups of every norm in the heads; the official 32 would leave one channel a group."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from robust_vos_bench.adapters.lite.trunk import Maps
 from torch import Tensor
+
+from .trunk import Maps
 
 EPS = 1e-5
 

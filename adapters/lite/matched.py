@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from robust_vos_bench.adapters.lite.cells import owned, shares
-from robust_vos_bench.adapters.lite.matching import global_distances, local_distances
-from robust_vos_bench.adapters.lite.network import UNCERTAIN, LiteNetwork
-from robust_vos_bench.adapters.lite.trunk import Maps, PixelEmbedding, Trunk
-from robust_vos_bench.adapters.matching.maps import background_maps, distance_maps, slot_biases
 from torch import Tensor, nn
+
+from ..matching.maps import background_maps, distance_maps, slot_biases
+from .cells import owned, shares
+from .matching import global_distances, local_distances
+from .network import UNCERTAIN, LiteNetwork
+from .trunk import Maps, PixelEmbedding, Trunk
 
 EMBEDDING = 48
 """Channels of the embedding (the papers: 100)."""

@@ -10,9 +10,10 @@ from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
-from robust_vos_bench.adapters.matching.nearest import FAR, nearest_distances
-from robust_vos_bench.adapters.matching.windows import window_distances
 from torch import Tensor
+
+from ..matching.nearest import FAR, nearest_distances
+from ..matching.windows import window_distances
 
 
 def global_distances(query: Tensor, references: Tensor, masks: Tensor) -> Tensor:

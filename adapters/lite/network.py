@@ -6,8 +6,9 @@ from abc import abstractmethod
 from typing import Any
 
 import torch
-from robust_vos_bench.adapters.lite.trunk import Maps, Trunk
 from torch import Tensor, nn
+
+from .trunk import Maps, Trunk
 
 
 class LiteNetwork(nn.Module):

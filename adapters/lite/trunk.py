@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from robust_vos_bench.adapters.encoders.efficientnet_lite import MEAN, STD, folded_trunk
 from torch import Tensor, nn
+
+from ..encoders.efficientnet_lite import MEAN, STD, folded_trunk
 
 BLOCKS = 11
 STRIDES = (2, 4, 10)

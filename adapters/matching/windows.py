@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from robust_vos_bench.adapters.matching.labels import sample
-from robust_vos_bench.adapters.matching.maps import distance_maps
-from robust_vos_bench.adapters.matching.nearest import FAR
 from torch import Tensor
+
+from .labels import sample
+from .maps import distance_maps
+from .nearest import FAR
 
 
 def window_distances(

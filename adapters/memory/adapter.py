@@ -8,18 +8,19 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from robust_vos_bench.adapters.encoders.fold import fold_norms
-from robust_vos_bench.adapters.kit.torch_adapter import TorchAdapter
-from robust_vos_bench.adapters.memory.network import MemoryNetwork
-from robust_vos_bench.adapters.memory.recipe import recipe
-from robust_vos_bench.adapters.memory.session import Schedule, Session
-from robust_vos_bench.adapters.memory.sizes import Sizes
 from torch import nn
 
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models.adapter import Checkpoint
 from robust_vos_bench.models.checkpoint import load_strict, read_state
+
+from ..encoders.fold import fold_norms
+from ..kit.torch_adapter import TorchAdapter
+from .network import MemoryNetwork
+from .recipe import recipe
+from .session import Schedule, Session
+from .sizes import Sizes
 
 
 def prepare(network: nn.Module, device: str) -> None:

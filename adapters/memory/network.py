@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 
-from robust_vos_bench.adapters.memory.bank import Bank
 from torch import Tensor, nn
+
+from .bank import Bank
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from robust_vos_bench.adapters.kit.ids import IdMap
-from robust_vos_bench.adapters.kit.tensors import aggregate, image_tensor
-from robust_vos_bench.adapters.memory.bank import Bank
-from robust_vos_bench.adapters.memory.network import MemoryNetwork, Query
-from robust_vos_bench.adapters.memory.sizes import Sizes
 from torch import Tensor
 
 from robust_vos_bench.datasets.video import Frame, Mask
+
+from ..kit.ids import IdMap
+from ..kit.tensors import aggregate, image_tensor
+from .bank import Bank
+from .network import MemoryNetwork, Query
+from .sizes import Sizes
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from robust_vos_bench.adapters.kit.tensors import normalise, pad_to_multiple, strongest, unpad
 from torch import Tensor
+
+from ..kit.tensors import normalise, pad_to_multiple, strongest, unpad
 
 
 class Sizes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from robust_vos_bench.adapters.encoders.resnet import BasicBlock, Bottleneck, stage
 from torch import Tensor, nn
+
+from ..encoders.resnet import BasicBlock, Bottleneck, stage
 
 MIXED = ("res2", "layer2", "layer3")
 """Stage names of the image encoders of STCN and its descendants."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from robust_vos_bench.adapters.memory.adapter import MemoryAdapter
-from robust_vos_bench.adapters.mivos.network import MiVOS
 from torch import nn
 
 from robust_vos_bench.models.adapter import Checkpoint
+
+from ..memory.adapter import MemoryAdapter
+from .network import MiVOS
 
 
 class MiVOSAdapter(MemoryAdapter):

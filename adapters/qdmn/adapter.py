@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 
-from robust_vos_bench.adapters.memory.network import Query
-from robust_vos_bench.adapters.memory.session import Session
-from robust_vos_bench.adapters.memory.sizes import Sizes
-from robust_vos_bench.adapters.mivos.adapter import MiVOSAdapter
-from robust_vos_bench.adapters.qdmn.bank import QualityBank
-from robust_vos_bench.adapters.qdmn.network import QDMN
 from torch import Tensor, nn
 
 from robust_vos_bench.datasets.video import Video
+
+from ..memory.network import Query
+from ..memory.session import Session
+from ..memory.sizes import Sizes
+from ..mivos.adapter import MiVOSAdapter
+from .bank import QualityBank
+from .network import QDMN
 
 ENOUGH = 0.8
 """A frame is remembered for good when its score relative to the given frame's exceeds this (official, DAVIS)."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
-from robust_vos_bench.adapters.memory.bank import FrameBank
 from torch import Tensor
+
+from ..memory.bank import FrameBank
 
 CAPACITY = 21
 """Frames remembered beside the first one, as the official DAVIS loop holds (its limit of 20 is checked late)."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from robust_vos_bench.adapters.memory.network import Query
-from robust_vos_bench.adapters.mivos.network import MiVOS
-from robust_vos_bench.adapters.qdmn.bank import QualityBank
-from robust_vos_bench.adapters.qdmn.quality import ASPP, Score
 from torch import Tensor, nn
+
+from ..memory.network import Query
+from ..mivos.network import MiVOS
+from .bank import QualityBank
+from .quality import ASPP, Score
 
 
 class QDMN(MiVOS):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from robust_vos_bench.adapters.memory.blocks import conv3
 from torch import Tensor, nn
+
+from ..memory.blocks import conv3
 
 
 class Score(nn.Module):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from robust_vos_bench.adapters.memory.adapter import MemoryAdapter
-from robust_vos_bench.adapters.rde.network import RDE
 from torch import nn
 
 from robust_vos_bench.models.adapter import Checkpoint
+
+from ..memory.adapter import MemoryAdapter
+from .network import RDE
 
 
 class RDEAdapter(MemoryAdapter):

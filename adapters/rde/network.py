@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from robust_vos_bench.adapters.memory.bank import Bank, FrameBank
-from robust_vos_bench.adapters.rde.compress import Compress
-from robust_vos_bench.adapters.stcn.network import STCN
 from torch import Tensor
+
+from ..memory.bank import Bank, FrameBank
+from ..stcn.network import STCN
+from .compress import Compress
 
 
 class RecurrentBank:

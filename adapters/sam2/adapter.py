@@ -10,17 +10,18 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from robust_vos_bench.adapters.kit.ids import IdMap
-from robust_vos_bench.adapters.kit.torch_adapter import TorchAdapter
-from robust_vos_bench.adapters.sam2 import build
-from robust_vos_bench.adapters.sam2.recipe import recipe
-from robust_vos_bench.adapters.sam2.tracking import Tracker
 from sam2.modeling.sam2_base import SAM2Base
 from torch import nn
 
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models.adapter import Checkpoint
+
+from ..kit.ids import IdMap
+from ..kit.torch_adapter import TorchAdapter
+from . import build
+from .recipe import recipe
+from .tracking import Tracker
 
 
 class SAM2Adapter(TorchAdapter):

@@ -6,10 +6,11 @@ from importlib.resources import files
 
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
-from robust_vos_bench.adapters.kit.downloads import no_downloads
 from sam2.modeling.sam2_base import SAM2Base
 
 from robust_vos_bench.errors import MissingExtraError
+
+from ..kit.downloads import no_downloads
 
 FILES = {"tiny": "t", "small": "s", "base_plus": "b+", "large": "l"}
 

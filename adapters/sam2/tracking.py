@@ -14,9 +14,10 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
-from robust_vos_bench.adapters.kit.tensors import normalise
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
+
+from ..kit.tensors import normalise
 
 
 @dataclass

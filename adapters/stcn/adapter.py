@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch.nn.functional as F
-from robust_vos_bench.adapters.memory.adapter import MemoryAdapter
-from robust_vos_bench.adapters.stcn.network import STCN
 from torch import nn
 
 from robust_vos_bench.models.checkpoint import load_strict, read_state
+
+from ..memory.adapter import MemoryAdapter
+from .network import STCN
 
 
 class STCNAdapter(MemoryAdapter):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch
-from robust_vos_bench.adapters.memory.bank import Bank, FrameBank
-from robust_vos_bench.adapters.memory.blocks import Decoder, Fuser, KeyProjection, conv3
-from robust_vos_bench.adapters.memory.network import MemoryNetwork, Query
-from robust_vos_bench.adapters.memory.trunk import MIXED, PLAIN, Trunk, masked_stem, others_of
 from torch import Tensor
+
+from ..memory.bank import Bank, FrameBank
+from ..memory.blocks import Decoder, Fuser, KeyProjection, conv3
+from ..memory.network import MemoryNetwork, Query
+from ..memory.trunk import MIXED, PLAIN, Trunk, masked_stem, others_of
 
 
 class ValueEncoder(Trunk):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from robust_vos_bench.adapters.kit.tensors import IMAGENET_MEAN, IMAGENET_STD
-from robust_vos_bench.adapters.memory.bank import Bank, FrameBank
-from robust_vos_bench.adapters.memory.blocks import ResBlock, conv3, enlarge
-from robust_vos_bench.adapters.memory.network import MemoryNetwork, Query
-from robust_vos_bench.adapters.memory.trunk import Trunk, others_of
 from torch import Tensor, nn
+
+from ..kit.tensors import IMAGENET_MEAN, IMAGENET_STD
+from ..memory.bank import Bank, FrameBank
+from ..memory.blocks import ResBlock, conv3, enlarge
+from ..memory.network import MemoryNetwork, Query
+from ..memory.trunk import Trunk, others_of
 
 STAGES = ("res2", "res3", "res4")
 

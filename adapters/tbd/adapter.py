@@ -8,18 +8,19 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from robust_vos_bench.adapters.kit.ids import IdMap
-from robust_vos_bench.adapters.kit.tensors import image_tensor, strongest
-from robust_vos_bench.adapters.kit.torch_adapter import TorchAdapter
-from robust_vos_bench.adapters.memory.adapter import prepare
-from robust_vos_bench.adapters.memory.recipe import recipe
-from robust_vos_bench.adapters.tbd.matching import State
-from robust_vos_bench.adapters.tbd.network import TBD, shares
 from torch import Tensor, nn
 
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models.adapter import Checkpoint
+
+from ..kit.ids import IdMap
+from ..kit.tensors import image_tensor, strongest
+from ..kit.torch_adapter import TorchAdapter
+from ..memory.adapter import prepare
+from ..memory.recipe import recipe
+from .matching import State
+from .network import TBD, shares
 
 TINY = 1000
 """Pixels at the reduced size below which a given object keeps the whole video at its own size (official)."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from robust_vos_bench.adapters.kit.tensors import IMAGENET_MEAN, IMAGENET_STD
 from torch import Tensor, nn
+
+from ..kit.tensors import IMAGENET_MEAN, IMAGENET_STD
 
 GROWTH = 32
 

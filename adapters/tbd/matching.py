@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
-from robust_vos_bench.adapters.tbd.layers import Conv
 from torch import Tensor, nn
+
+from .layers import Conv
 
 
 @dataclass(frozen=True)

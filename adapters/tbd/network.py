@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
-from robust_vos_bench.adapters.tbd.densenet import DenseNet
-from robust_vos_bench.adapters.tbd.layers import Decoder
-from robust_vos_bench.adapters.tbd.matching import Matcher, State
 from torch import Tensor, nn
+
+from .densenet import DenseNet
+from .layers import Decoder
+from .matching import Matcher, State
 
 
 class VOS(nn.Module):

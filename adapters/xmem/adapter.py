@@ -6,18 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import torch.nn.functional as F
-from robust_vos_bench.adapters.memory.adapter import MemoryAdapter
-from robust_vos_bench.adapters.memory.session import Session
-from robust_vos_bench.adapters.memory.sizes import Sizes
-from robust_vos_bench.adapters.xmem.bank import Limits
-from robust_vos_bench.adapters.xmem.network import Widths, XMem
-from robust_vos_bench.adapters.xmem.session import SensorySession
 from torch import nn
 
 from robust_vos_bench.datasets.video import Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models.adapter import Checkpoint
 from robust_vos_bench.models.checkpoint import RANDOM, load_strict, read_state
+
+from ..memory.adapter import MemoryAdapter
+from ..memory.session import Session
+from ..memory.sizes import Sizes
+from .bank import Limits
+from .network import Widths, XMem
+from .session import SensorySession
 
 
 class XMemAdapter(MemoryAdapter):

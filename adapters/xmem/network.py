@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from robust_vos_bench.adapters.memory.bank import Bank
-from robust_vos_bench.adapters.memory.blocks import Fuser, UpsampleBlock, conv3, enlarge
-from robust_vos_bench.adapters.memory.network import MemoryNetwork, Query
-from robust_vos_bench.adapters.memory.trunk import MIXED, PLAIN, Trunk, masked_stem, others_of
-from robust_vos_bench.adapters.xmem.bank import Limits, LongTermBank
 from torch import Tensor, nn
+
+from ..memory.bank import Bank
+from ..memory.blocks import Fuser, UpsampleBlock, conv3, enlarge
+from ..memory.network import MemoryNetwork, Query
+from ..memory.trunk import MIXED, PLAIN, Trunk, masked_stem, others_of
+from .bank import Limits, LongTermBank
 
 
 @dataclass(frozen=True)

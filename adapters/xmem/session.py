@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch
-from robust_vos_bench.adapters.kit.tensors import aggregate
-from robust_vos_bench.adapters.memory.network import Query
-from robust_vos_bench.adapters.memory.session import Session
-from robust_vos_bench.adapters.xmem.network import XMem
 from torch import Tensor
+
+from ..kit.tensors import aggregate
+from ..memory.network import Query
+from ..memory.session import Session
+from .network import XMem
 
 
 class SensorySession(Session):

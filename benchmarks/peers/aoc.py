@@ -25,11 +25,11 @@ from unittest import mock
 import numpy as np
 import torch
 from PIL import Image
+
+from robust_vos_bench import Video, load_adapter
 from robust_vos_bench.adapters.aoc.memory import UNCERTAIN, uncertain
 from robust_vos_bench.adapters.aoc.weights import recipe
 from robust_vos_bench.adapters.cfbi.preparation import network_size, prepare
-
-from robust_vos_bench import Video, load_adapter
 from robust_vos_bench.datasets.video import Frame, Mask
 from robust_vos_bench.models.adapter import StreamingAdapter
 from robust_vos_bench.models.card import ModelCard

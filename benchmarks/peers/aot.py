@@ -19,6 +19,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+
 from robust_vos_bench.adapters.aot.recipe import recipe
 from robust_vos_bench.adapters.aot.variants import VARIANTS
 

@@ -22,6 +22,7 @@ from unittest import mock
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
 from robust_vos_bench.adapters.cfbi.preparation import network_size, prepare
 from robust_vos_bench.adapters.cfbi.weights import canonical, recipe
 

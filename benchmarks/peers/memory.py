@@ -34,9 +34,10 @@ from unittest import mock
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.overrides import TorchFunctionMode
+
 from robust_vos_bench.adapters.kit.tensors import image_tensor, normalise
 from robust_vos_bench.adapters.memory.recipe import recipe
-from torch.overrides import TorchFunctionMode
 
 Frame = NDArray[np.uint8]
 

@@ -6,9 +6,10 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from robust_vos_bench.corruptions.kernels.jit import jit
 
 from robust_vos_bench.datasets.video import Frame
+
+from .jit import jit
 
 # Products such as 0.4 * 5 / 255 * 255 land just below the level they mean; truncation would lose it.
 _TINY = 1e-9

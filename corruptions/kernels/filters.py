@@ -11,9 +11,10 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from robust_vos_bench.corruptions.kernels.jit import jit
 
 from robust_vos_bench.datasets.video import Frame
+
+from .jit import jit
 
 _HEAD_START = np.float32(1.0 / 512.0)
 

@@ -7,10 +7,11 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from robust_vos_bench.corruptions.kernels.jit import jit
-from robust_vos_bench.corruptions.kernels.sampling import words32
 
 from robust_vos_bench.datasets.video import Frame, Mask
+
+from .jit import jit
+from .sampling import words32
 
 _HEAD_START = np.float32(1.0 / 512.0)
 

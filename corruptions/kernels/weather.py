@@ -7,13 +7,14 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from robust_vos_bench.corruptions.kernels.filters import gaussian_kernel, line_taps
-from robust_vos_bench.corruptions.kernels.geometry import zoom_axis
-from robust_vos_bench.corruptions.kernels.jit import jit
-from robust_vos_bench.corruptions.kernels.sampling import words16
 
 from robust_vos_bench.datasets.video import Frame
 from robust_vos_bench.errors import DataError
+
+from .filters import gaussian_kernel, line_taps
+from .geometry import zoom_axis
+from .jit import jit
+from .sampling import words16
 
 _HEAD_START = np.float32(1.0 / 512.0)
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from robust_vos_bench import __version__
 from robust_vos_bench.errors import RvosError
+from robust_vos_bench.version import __version__
 
 VERBS = {
     "run": "Corrupt, segment and score: prints a robustness table. Run it again to resume.",

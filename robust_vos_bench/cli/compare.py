@@ -30,7 +30,7 @@ def command(sources: tuple[str, ...], draws: int, seed: int, as_json: bool) -> N
 
     A and B are run directories, packed results, or PATH:MODEL where a run holds several models.
     """
-    from robust_vos_bench.reports.compare import compare, pick_two
+    from robust_vos_bench.analysis.compare import compare, pick_two
 
     if len(sources) > 2:
         raise UsageError(f"compare takes one run of two models or two sources, not {len(sources)}")
@@ -56,7 +56,7 @@ def _show(found: Any) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from robust_vos_bench.reports.bootstrap import caution, smallest_p
+    from robust_vos_bench.analysis.bootstrap import caution, smallest_p
     from robust_vos_bench.reports.text import WIDTH, plural, points
 
     console = Console(highlight=False, width=WIDTH, markup=False)

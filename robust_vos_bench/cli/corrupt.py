@@ -26,8 +26,8 @@ from robust_vos_bench.errors import DataError, IncompleteError, MissingExtraErro
 
 if TYPE_CHECKING:
     from robust_vos_bench.conditions import Condition
+    from robust_vos_bench.corrupted.split import SplitReport
     from robust_vos_bench.datasets import Dataset
-    from robust_vos_bench.datasets.split import SplitReport
 
 _PLAIN_SECONDS = 10.0
 """Off a terminal, at most one progress line in this many seconds."""
@@ -83,8 +83,8 @@ def command(
 ) -> None:
     """Write a corrupted copy of a data set in the layout of its input; frames are lossless PNG."""
     from robust_vos_bench.conditions import select
+    from robust_vos_bench.corrupted.split import SplitReport, units, write_splits
     from robust_vos_bench.datasets import open_dataset
-    from robust_vos_bench.datasets.split import SplitReport, units, write_splits
 
     if not corruptions and preset is None:
         raise UsageError("say what to do to the frames: --corruption NAME or --preset NAME (`rvos-bench list presets`)")
@@ -136,8 +136,8 @@ def _finish(report: SplitReport, as_json: bool) -> None:
 
 
 def _plan(data: Dataset, conditions: list[Condition], output: Path, format: str, as_json: bool) -> None:
-    from robust_vos_bench.datasets.split import check_folder, space
-    from robust_vos_bench.datasets.write import FORMATS, finished
+    from robust_vos_bench.corrupted.split import check_folder, space
+    from robust_vos_bench.corrupted.write import FORMATS, finished
 
     needed, free = space(data, conditions, output)
     rows = []
@@ -159,8 +159,8 @@ def _plan(data: Dataset, conditions: list[Condition], output: Path, format: str,
 
 def _preview(data: Dataset, conditions: list[Condition], output: Path | None, as_json: bool) -> None:
     """A sheet (.png), a film (.mp4) or, for a folder, both, of the first video."""
-    from robust_vos_bench.datasets.atomic import write_error
-    from robust_vos_bench.reports import preview
+    from robust_vos_bench.corrupted import preview
+    from robust_vos_bench.system.atomic import write_error
 
     video = data.video(data.videos[0])
     target = output or Path("preview")

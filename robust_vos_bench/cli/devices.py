@@ -16,7 +16,7 @@ def lane_devices(device: str, workers: int | None, groups: int) -> list[str]:
     if names == ["auto"]:
         names = _all_gpus() or ["cpu"]
     if names == ["cpu"]:
-        from robust_vos_bench.runs.estimate import cores
+        from robust_vos_bench.runs.cost.estimate import cores
 
         return ["cpu"] * max(1, min(workers or cores(), groups))
     for name in names or [device]:

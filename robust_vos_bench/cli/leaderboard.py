@@ -32,8 +32,8 @@ def command(runs: tuple[Path, ...], output: Path, as_json: bool) -> None:
     One page a data set and preset, with an index. Results of other versions are refused, not mixed; untrained recipe
     weights are refused; missing cells are shown as missing.
     """
-    from robust_vos_bench.reports.pages import as_json as page_json
-    from robust_vos_bench.reports.pages import build
+    from robust_vos_bench.reports.leaderboard_files import as_json as page_json
+    from robust_vos_bench.reports.leaderboard_files import build
 
     pages = build(runs, output)
     if as_json:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from robust_vos_bench.runs.estimate import Workers
+    from robust_vos_bench.runs.cost.estimate import Workers
     from robust_vos_bench.runs.plan import Plan
 
 
@@ -18,7 +18,7 @@ def show_plan(
 ) -> None:
     """What would be run and what it will cost: cells, what is done already, frames, hours, disk, memory."""
     from robust_vos_bench.cli.progress import prints_on_stderr
-    from robust_vos_bench.runs.estimate import estimate
+    from robust_vos_bench.runs.cost.estimate import estimate
     from robust_vos_bench.runs.run import earlier, inspect
 
     earlier(plan, store)  # a folder that the run would refuse

@@ -32,8 +32,8 @@ def command(
     as_json: bool,
 ) -> None:
     """Write one self-contained HTML page of RUNS: tables, plots, film strips, failures, provenance."""
-    from robust_vos_bench.reports.page import numbers, write_report
-    from robust_vos_bench.reports.run import load_run
+    from robust_vos_bench.analysis.run import load_run
+    from robust_vos_bench.reports.html import numbers, write_report
 
     path = output or runs[0] / "report.html"
     loaded = [load_run(run) for run in runs]

@@ -146,8 +146,8 @@ def command(
     from robust_vos_bench.conditions import select
     from robust_vos_bench.datasets import open_dataset
     from robust_vos_bench.runs.build import build_plan
-    from robust_vos_bench.runs.estimate import Workers, cores
-    from robust_vos_bench.runs.execute import Engine, LocalEngine
+    from robust_vos_bench.runs.cost.estimate import Workers, cores
+    from robust_vos_bench.runs.local.engine import Engine, LocalEngine
     from robust_vos_bench.runs.run import default_folder, inspect, run_plan
     from robust_vos_bench.runs.store import RunStore
 
@@ -176,7 +176,7 @@ def command(
         stack.enter_context(prints_on_stderr())
         carry_out: Engine = LocalEngine(devices, producers_for(devices, producers, workers))
         if engine == "ray":
-            from robust_vos_bench.runs.ray_engine import RayEngine
+            from robust_vos_bench.runs.ray.engine import RayEngine
 
             gpus = 0.0 if ray_gpus is None and device == "cpu" else ray_gpus
             carry_out = stack.enter_context(contextlib.closing(RayEngine(ray_address, gpus, producers, ship_data)))
@@ -237,7 +237,7 @@ def resolve_models(
 
 def show_profile(folder: Path) -> None:
     """Three lines on where the time went, and the trace."""
-    from robust_vos_bench.runs.profile import merge
+    from robust_vos_bench.runs.trace import merge
 
     shares = merge(folder)
     if shares is not None:
@@ -249,8 +249,8 @@ def show_result(folder: Path, manifest: Manifest, as_json: bool) -> None:
     """The table on stdout; where the rest is, on stderr."""
     from rich.console import Console
 
-    from robust_vos_bench.reports.matrix import read_matrix
-    from robust_vos_bench.reports.summary import summarise
+    from robust_vos_bench.analysis.matrix import read_matrix
+    from robust_vos_bench.analysis.summary import summarise
     from robust_vos_bench.reports.text import WIDTH, print_summary
     from robust_vos_bench.runs.run import is_whole_preset
     from robust_vos_bench.runs.store import RunStore

@@ -74,11 +74,11 @@ def command(
     """
     import json
 
-    from robust_vos_bench.datasets.atomic import make_folder, write_bytes
     from robust_vos_bench.datasets.registry import open_dataset
     from robust_vos_bench.scoring import tables
     from robust_vos_bench.scoring.folder import FolderScorer, slow_hint
     from robust_vos_bench.scoring.protocols import Protocol
+    from robust_vos_bench.system.atomic import make_folder, write_bytes
 
     data = open_dataset(dataset, data_root, limit=limit)
     rules = Protocol(

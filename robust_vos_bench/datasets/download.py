@@ -10,9 +10,9 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from robust_vos_bench.datasets.atomic import make_folder, write_bytes, write_error
-from robust_vos_bench.datasets.fingerprint import file_sha256
 from robust_vos_bench.errors import DataError
+from robust_vos_bench.system.atomic import make_folder, write_bytes, write_error
+from robust_vos_bench.system.hashes import file_sha256
 
 Progress = Callable[[int, int], None]
 """Called with (bytes so far, bytes in all or 0)."""

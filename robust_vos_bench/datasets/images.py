@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from robust_vos_bench.datasets.atomic import write_bytes
 from robust_vos_bench.datasets.palette import colour_ids, palette
 from robust_vos_bench.datasets.video import Frame, Mask
 from robust_vos_bench.errors import DataError
+from robust_vos_bench.system.atomic import write_bytes
 
 FRAME_SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
 """File name endings that count as frames."""

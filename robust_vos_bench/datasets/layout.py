@@ -12,10 +12,10 @@ import numpy as np
 
 from robust_vos_bench.datasets.dataset import Dataset
 from robust_vos_bench.datasets.files import BINARISE, FrameFiles, MaskFiles, list_frames, list_masks
-from robust_vos_bench.datasets.fingerprint import file_fingerprint, remembered
 from robust_vos_bench.datasets.images import image_size, read_mask
 from robust_vos_bench.datasets.video import Mask, Truth, Video
 from robust_vos_bench.errors import DataError, UsageError, unknown
+from robust_vos_bench.system.cache import file_fingerprint, remembered
 
 VOID = 255
 """Pixels that belong to no object and are not scored, where a data set has them."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from robust_vos_bench.datasets.dataset import Dataset
-from robust_vos_bench.datasets.fingerprint import cache_folder
 from robust_vos_bench.errors import DataError, UsageError, unknown
+from robust_vos_bench.system.cache import cache_folder
 
 SIZES = ("480p", "Full-Resolution")
 """Resolutions of DAVIS."""

@@ -9,8 +9,8 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from robust_vos_bench.datasets.atomic import make_folder, write_bytes
 from robust_vos_bench.errors import DataError
+from robust_vos_bench.system.atomic import make_folder, write_bytes
 
 _LARGEST_MEMBER = 1 << 30
 """Bytes; no frame or mask comes near it."""

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from robust_vos_bench.datasets.video import Mask, Video
-from robust_vos_bench.evaluation.beside import Beside
+from robust_vos_bench.evaluation.background_scoring import BackgroundScorer
 from robust_vos_bench.evaluation.clock import TimedFrames
-from robust_vos_bench.evaluation.memory import peaks, reset_peaks
 from robust_vos_bench.models.adapter import VOSAdapter
 from robust_vos_bench.models.contract import segment_checked
 from robust_vos_bench.scoring import ObjectScore, PackedTruth, VideoScorer
+from robust_vos_bench.system.memory import peaks, reset_peaks
 
 MaskSink = Callable[[int, Mask], None]
 """Receives (frame index, mask) of every frame, in order."""
@@ -72,7 +72,7 @@ def evaluate(
     start = time.perf_counter()
     count = 0
     with contextlib.ExitStack() as stack:
-        taker = stack.enter_context(Beside(receive)) if beside else None
+        taker = stack.enter_context(BackgroundScorer(receive)) if beside else None
         for t, mask in enumerate(segment_checked(adapter, video.with_frames(frames))):
             timed(partial(taker or receive, t, mask))
             count += 1

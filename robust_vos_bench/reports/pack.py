@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from robust_vos_bench.datasets.atomic import make_folder, replacing
+from robust_vos_bench.analysis.result import Result, refuse_recipe, results_of, verify, write_result
 from robust_vos_bench.datasets.files import sorted_files
 from robust_vos_bench.errors import DataError, IncompleteError, UsageError
-from robust_vos_bench.reports.result import Result, refuse_recipe, results_of, verify, write_result
 from robust_vos_bench.runs.store import RunStore, safe_name
+from robust_vos_bench.system.atomic import make_folder, replacing
 
 
 def choose(run: Path, model: str | None) -> Result:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from robust_vos_bench.analysis.matrix import ScoreMatrix
+from robust_vos_bench.analysis.summary import Summary
 from robust_vos_bench.errors import MissingExtraError
-from robust_vos_bench.reports.matrix import ScoreMatrix
-from robust_vos_bench.reports.summary import Summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

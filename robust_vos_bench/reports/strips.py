@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from robust_vos_bench.analysis.matrix import ScoreMatrix
+from robust_vos_bench.analysis.object_stats import condition_of
+from robust_vos_bench.analysis.run import Run
 from robust_vos_bench.conditions import Condition, corrupt_truth, corrupt_video
 from robust_vos_bench.datasets import Dataset, Frame, Mask, open_dataset
 from robust_vos_bench.errors import RvosError
 from robust_vos_bench.models import load_adapter
-from robust_vos_bench.reports.facts import condition_of
-from robust_vos_bench.reports.matrix import ScoreMatrix
-from robust_vos_bench.reports.run import Run
 
 WIDTH = 176
 """Pixels a picture is wide; ten strips of four frames stay well under a megabyte."""

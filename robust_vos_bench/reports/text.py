@@ -9,8 +9,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from robust_vos_bench.reports.matrix import ScoreMatrix
-from robust_vos_bench.reports.summary import Summary
+from robust_vos_bench.analysis.matrix import ScoreMatrix
+from robust_vos_bench.analysis.summary import Summary
 
 WIDTH = 80
 FAMILIES = 5

@@ -25,7 +25,7 @@ def package_versions() -> dict[str, str]:
 
 def tool() -> dict[str, Any]:
     """This package's version, and its commit where it runs from a checkout."""
-    from robust_vos_bench import __version__
+    from robust_vos_bench.version import __version__
 
     described: dict[str, Any] = {"version": __version__}
     top = Path(__file__).resolve().parents[2]

@@ -13,12 +13,12 @@ from typing import Any
 from robust_vos_bench.conditions import Condition
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.runs.environment import environment, tool
-from robust_vos_bench.runs.execute import Engine, LocalEngine
-from robust_vos_bench.runs.ledger import Ledger
+from robust_vos_bench.runs.local.engine import Engine, LocalEngine
 from robust_vos_bench.runs.plan import Group, Plan
 from robust_vos_bench.runs.records import CellCounts, Manifest, UnitRecord, digest
 from robust_vos_bench.runs.stop import Stop, ctrl_c
 from robust_vos_bench.runs.store import RunStore
+from robust_vos_bench.runs.writer import RecordWriter
 
 Pending = tuple[int, Condition, str]
 
@@ -143,7 +143,7 @@ def run_plan(
         store.write_manifest(manifest)
         store.log("start", pending=len(state.pending), done=state.done)
         stop = Stop()
-        ledger = Ledger(store, listener.unit, stop, fail_fast)
+        ledger = RecordWriter(store, listener.unit, stop, fail_fast)
         listener.started(plan, state, folder)
         try:
             groups: list[Group] = list(plan.groups(state.pending))

@@ -18,9 +18,9 @@ from typing import Any
 
 import msgspec
 
-from robust_vos_bench.datasets.atomic import make_folder, write_bytes, write_error
 from robust_vos_bench.errors import DataError, UsageError
 from robust_vos_bench.runs.records import FrameScores, Manifest, UnitRecord, read_manifest
+from robust_vos_bench.system.atomic import make_folder, write_bytes, write_error
 
 SCORE_COLUMNS = (
     "model", "dataset", "corruption", "severity", "condition", "video", "object", "frames",

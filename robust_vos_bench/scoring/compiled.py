@@ -23,10 +23,10 @@ SOURCES = (
     "compiled.py",
     "geometry.py",
     "machine.py",
-    "huffman.py",
-    "inflate.py",
-    "chunks.py",
-    "paint.py",
+    "fastpng/huffman.py",
+    "fastpng/inflate.py",
+    "fastpng/chunks.py",
+    "fastpng/paint.py",
     "kernels.py",
 )
 """Files whose text the compiled code depends on; numba itself only looks at the file of the outermost function."""

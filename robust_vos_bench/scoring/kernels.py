@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from numba import int64, uint8, uint64, void
 
-from robust_vos_bench.scoring.chunks import png_runs
 from robust_vos_bench.scoring.compiled import kernel, part
+from robust_vos_bench.scoring.fastpng.chunks import png_runs
+from robust_vos_bench.scoring.fastpng.paint import paint_dense, paint_runs
 from robust_vos_bench.scoring.geometry import STRIP
 from robust_vos_bench.scoring.machine import ones
-from robust_vos_bench.scoring.paint import paint_dense, paint_runs
 
 
 @part

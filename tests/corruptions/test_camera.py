@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from robust_vos_bench.corruptions.camera import READ_NOISE, STOPS_LOST, WHITE_ELECTRONS, _dirt
 
 from robust_vos_bench.conditions import Draw, corruptions, find_corruption
+from robust_vos_bench.corruptions.camera import READ_NOISE, STOPS_LOST, WHITE_ELECTRONS, _dirt
 
 MakeDraw = Callable[..., Draw]
 NAMES = ("low_light", "lens_dirt", "lens_drops")

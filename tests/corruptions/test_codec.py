@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+
+from robust_vos_bench.conditions import Draw, find_corruption
 from robust_vos_bench.corruptions import _codec, codec
 from robust_vos_bench.corruptions._codec import Encoding, transcode, transmit
 from robust_vos_bench.corruptions._codec_damage import BitErrors, PacketLoss, is_slice, nal_units
 from robust_vos_bench.corruptions._codec_planes import from_planes, to_planes
-
-from robust_vos_bench.conditions import Draw, find_corruption
 from robust_vos_bench.errors import DataError, MissingExtraError
 
 pytest.importorskip("av", reason="needs the extra [video]")

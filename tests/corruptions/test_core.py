@@ -368,6 +368,7 @@ def test_listing_is_light() -> None:
 
 def test_kernels_compile_without_a_writable_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     import numba
+
     from robust_vos_bench.corruptions.kernels.jit import jit
 
     original = numba.njit

@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from robust_vos_bench.corruptions._particles import SMALLEST, Layer, flake_tile, shifted, streak_tile
 
 from robust_vos_bench.conditions import Condition, Draw, corrupt_video, find_corruption
+from robust_vos_bench.corruptions._particles import SMALLEST, Layer, flake_tile, shifted, streak_tile
 from robust_vos_bench.datasets.video import Video
 
 MakeDraw = Callable[..., Draw]

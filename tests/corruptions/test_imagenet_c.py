@@ -9,9 +9,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from robust_vos_bench.corruptions.kernels.reference import global_numpy_seed, reference
 
 from robust_vos_bench.conditions import Draw, find_corruption
+from robust_vos_bench.corruptions.kernels.reference import global_numpy_seed, reference
 
 DETERMINISTIC = (
     "brightness",
@@ -189,6 +189,7 @@ def test_frost_is_the_reference_at_equal_picture_and_place(
     frame: int, photo: np.ndarray, make_draw: Callable[..., Draw], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from imagecorruptions import corrupt
+
     from robust_vos_bench.corruptions.kernels.weather import frost_picture
 
     small = np.ascontiguousarray(photo[100:220, 40:371])
@@ -206,6 +207,7 @@ def test_frost_is_the_reference_at_equal_picture_and_place(
 
 def test_plasma_has_the_spectrum_of_the_reference() -> None:
     from imagecorruptions.corruptions import plasma_fractal
+
     from robust_vos_bench.corruptions.kernels.weather import plasma
 
     def spectra(maps: list[np.ndarray]) -> np.ndarray:
@@ -221,8 +223,9 @@ def test_plasma_has_the_spectrum_of_the_reference() -> None:
 
 def test_elastic_field_has_the_covariance_of_the_reference(make_draw: Callable[..., Draw]) -> None:
     """Variance inside and at the border, and correlation along both axes, against finely drawn and filtered noise."""
-    from robust_vos_bench.corruptions.digital import _displacement
     from scipy.ndimage import gaussian_filter
+
+    from robust_vos_bench.corruptions.digital import _displacement
 
     size = (120, 200)
     ours = np.stack([_displacement(size, 3.0, make_draw("elastic_transform", frame=k)) for k in range(150)])

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from robust_vos_bench.conditions import CLEAN, Condition, corrupt_video
+from robust_vos_bench.corrupted.preview import clip_frames, contact_sheet, save_clip, save_contact_sheet
 from robust_vos_bench.datasets.video import Video
 from robust_vos_bench.errors import UsageError
-from robust_vos_bench.reports.preview import clip_frames, contact_sheet, save_clip, save_contact_sheet
 
 
 @pytest.fixture

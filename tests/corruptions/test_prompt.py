@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from robust_vos_bench.corruptions.prompt import TARGET_IOU
 
 from robust_vos_bench.conditions import Condition, Draw, corrupt_video, find_corruption
 from robust_vos_bench.conditions.presets import load_preset
+from robust_vos_bench.corruptions.prompt import TARGET_IOU
 from robust_vos_bench.datasets.video import Video
 
 MakeDraw = Callable[..., Draw]

@@ -7,11 +7,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from robust_vos_bench.corruptions import robust_pvos
-from robust_vos_bench.corruptions.robust_pvos import intensity_curve
 
 from robust_vos_bench.conditions import Draw, find_corruption
 from robust_vos_bench.conditions.presets import load_preset
+from robust_vos_bench.corruptions import robust_pvos
+from robust_vos_bench.corruptions.robust_pvos import intensity_curve
 
 MakeDraw = Callable[..., Draw]
 NAMES = load_preset("robust-pvos").corruptions

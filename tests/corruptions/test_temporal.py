@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from robust_vos_bench.corruptions._optics import blur_with, disk_kernel, trail_kernel
 
 from robust_vos_bench.conditions import Condition, Draw, corrupt_video, find_corruption
+from robust_vos_bench.corruptions._optics import blur_with, disk_kernel, trail_kernel
 from robust_vos_bench.datasets.video import Video
 
 MakeDraw = Callable[..., Draw]

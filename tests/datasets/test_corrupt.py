@@ -28,11 +28,11 @@ from robust_vos_bench.conditions import (
     select,
 )
 from robust_vos_bench.conditions.corruption import _TABLE, Corruption
+from robust_vos_bench.corrupted.split import MANIFEST, Outcome, write_splits
+from robust_vos_bench.corrupted.write import _with_prompt
 from robust_vos_bench.datasets import Dataset, open_dataset
 from robust_vos_bench.datasets.images import read_frame, write_mask
 from robust_vos_bench.datasets.layout import FolderDataset
-from robust_vos_bench.datasets.split import MANIFEST, Outcome, write_splits
-from robust_vos_bench.datasets.write import _with_prompt
 from robust_vos_bench.errors import DataError, UsageError
 
 

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from robust_vos_bench.datasets import atomic
 from robust_vos_bench.datasets.images import (
     encode_frame,
     encode_mask,
@@ -26,6 +25,7 @@ from robust_vos_bench.datasets.images import (
 )
 from robust_vos_bench.datasets.palette import palette
 from robust_vos_bench.errors import DataError
+from robust_vos_bench.system import atomic
 
 
 def test_frames_are_rgb_whatever_the_file(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from robust_vos_bench.adapters.encoders.efficientnet_lite import MEAN, STD, EfficientNetLite0, folded, pretrained
 
+from robust_vos_bench.adapters.encoders.efficientnet_lite import MEAN, STD, EfficientNetLite0, folded, pretrained
 from robust_vos_bench.errors import WeightsError
 
 

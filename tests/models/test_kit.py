@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
+
 from robust_vos_bench.adapters.kit.downloads import no_downloads
 from robust_vos_bench.adapters.kit.opencv import one_opencv_thread
 from robust_vos_bench.adapters.kit.random_state import ForkedRng
 from robust_vos_bench.adapters.kit.tensors import strongest
-
 from robust_vos_bench.errors import WeightsError
 
 

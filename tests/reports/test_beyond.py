@@ -13,15 +13,15 @@ import pytest
 from click.testing import CliRunner
 
 from robust_vos_bench import load_run
+from robust_vos_bench.analysis.object_stats import ObjectStats, burst_frames, burst_of, object_stats
+from robust_vos_bench.analysis.result import checksum, read_result, results_of, write_result
 from robust_vos_bench.cli.report import command as report
 from robust_vos_bench.conditions import Condition, corrupt_video
 from robust_vos_bench.datasets import Video
 from robust_vos_bench.datasets.images import write_mask
 from robust_vos_bench.errors import DataError
-from robust_vos_bench.reports.facts import ObjectFacts, burst_frames, burst_of, facts_of
-from robust_vos_bench.reports.page import build_report
-from robust_vos_bench.reports.pages import build
-from robust_vos_bench.reports.result import checksum, read_result, results_of, write_result
+from robust_vos_bench.reports.html import build_report
+from robust_vos_bench.reports.leaderboard_files import build
 from robust_vos_bench.runs.records import FrameScores
 from robust_vos_bench.runs.store import RunStore
 
@@ -85,7 +85,7 @@ def test_frames_that_are_not_annotated_are_not_counted_as_if_they_were(burst_run
         ]
         path.write_bytes(b"".join(msgspec.json.encode(t) + b"\n" for t in some))
     assert sorted(set(load_run(burst_run).frames("one")["frame"])) == list(range(1, FRAMES - 1, 3))
-    found = [f.recovery for f in facts_of(run.store, run.manifest, "one") if f.recovery is not None]
+    found = [f.recovery for f in object_stats(run.store, run.manifest, "one") if f.recovery is not None]
     assert found
     for r in found:
         assert (r.before, r.during, r.after, r.clean) == pytest.approx((0.8, 0.2, 0.4, 0.8))
@@ -193,13 +193,13 @@ def test_facts_travel_with_a_packed_result(burst_run: Path, tmp_path: Path) -> N
     back = read_result(path)
     store = RunStore(burst_run)
     manifest = load_run(burst_run).manifest
-    assert back.facts == result.facts == facts_of(store, manifest, "one")
+    assert back.facts == result.facts == object_stats(store, manifest, "one")
     (page,) = build([path], tmp_path / "boards")
     assert page.rows[0].beyond.burst is not None and page.rows[0].beyond.burst.ratio == pytest.approx(50)
     for facts, message in (
         (back.facts[1:], "checksum"),
-        ((ObjectFacts("fog-9", "a", 1),), "not scored"),
-        ((ObjectFacts("clean", "a", 1, stability=1.5),), r"outside 0\.\.1"),
+        ((ObjectStats("fog-9", "a", 1),), "not scored"),
+        ((ObjectStats("clean", "a", 1, stability=1.5),), r"outside 0\.\.1"),
     ):
         forged = msgspec.structs.replace(back, facts=facts)
         if message != "checksum":
@@ -249,10 +249,10 @@ def test_curves_are_those_of_what_is_scored_now(run_folder: Make) -> None:
 
 def test_a_burst_is_not_measured_against_a_clean_unit_that_now_fails(burst_run: Path) -> None:
     store, manifest = RunStore(burst_run), load_run(burst_run).manifest
-    before = {f.video for f in facts_of(store, manifest, "one") if f.recovery is not None}
+    before = {f.video for f in object_stats(store, manifest, "one") if f.recovery is not None}
     record = store.records("clean", "one")[min(before)]
     store.add(msgspec.structs.replace(record, status="failed", objects=(), error="no frame 3"))
-    after = {f.video for f in facts_of(store, manifest, "one") if f.recovery is not None}
+    after = {f.video for f in object_stats(store, manifest, "one") if f.recovery is not None}
     assert after == before - {record.video}
 
 

@@ -7,9 +7,9 @@ import time
 import numpy as np
 import pytest
 
-from robust_vos_bench.reports.bootstrap import Bootstrap, condition_weights, holm, p_value, ranks, statistics
-from robust_vos_bench.reports.matrix import ConditionInfo, ScoreMatrix
-from robust_vos_bench.reports.summary import summarise
+from robust_vos_bench.analysis.bootstrap import Bootstrap, condition_weights, holm, p_value, ranks, statistics
+from robust_vos_bench.analysis.matrix import ConditionInfo, ScoreMatrix
+from robust_vos_bench.analysis.summary import summarise
 
 CONDITIONS = (
     ConditionInfo("clean", "", 0, ""),

@@ -16,16 +16,16 @@ import msgspec
 import numpy as np
 import pytest
 
+from robust_vos_bench.analysis.compare import compare, pick_two
+from robust_vos_bench.analysis.leaderboard import build_page, overlap, preset_words
+from robust_vos_bench.analysis.matrix import read_matrix
+from robust_vos_bench.analysis.result import read_result, results_of, write_result
+from robust_vos_bench.analysis.summary import summarise
 from robust_vos_bench.conditions import CLEAN, Condition, load_preset
 from robust_vos_bench.datasets.images import write_mask
 from robust_vos_bench.errors import DataError, IncompleteError, UsageError
-from robust_vos_bench.reports.compare import compare, pick_two
-from robust_vos_bench.reports.leaderboard import build_page, overlap, preset_words
-from robust_vos_bench.reports.matrix import read_matrix
+from robust_vos_bench.reports.leaderboard_files import END, START, build
 from robust_vos_bench.reports.pack import pack_masks, pack_result
-from robust_vos_bench.reports.pages import END, START, build
-from robust_vos_bench.reports.result import read_result, results_of, write_result
-from robust_vos_bench.reports.summary import summarise
 from robust_vos_bench.runs.records import ObjectRecord
 from robust_vos_bench.runs.store import RunStore
 

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from robust_vos_bench.reports.bootstrap import Bootstrap
-from robust_vos_bench.reports.matrix import ConditionInfo, ScoreMatrix
-from robust_vos_bench.reports.metrics import (
+from robust_vos_bench.analysis.bootstrap import Bootstrap
+from robust_vos_bench.analysis.matrix import ConditionInfo, ScoreMatrix
+from robust_vos_bench.analysis.measures import (
     lost_at,
     order_consistency,
     recovery,
@@ -19,7 +19,7 @@ from robust_vos_bench.reports.metrics import (
     worst_corruption,
     worst_severity,
 )
-from robust_vos_bench.reports.summary import Summary
+from robust_vos_bench.analysis.summary import Summary
 
 
 def summary(**fields: object) -> Summary:

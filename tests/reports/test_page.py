@@ -16,7 +16,7 @@ import pytest
 
 from robust_vos_bench import load_run
 from robust_vos_bench.errors import UsageError
-from robust_vos_bench.reports.page import build_report, numbers
+from robust_vos_bench.reports.html import build_report, numbers
 from robust_vos_bench.runs.store import RunStore
 
 pytest.importorskip("jinja2", reason="needs the extra: pip install 'rvos-bench[report]'")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from robust_vos_bench.reports.matrix import ConditionInfo, ScoreMatrix
-from robust_vos_bench.reports.summary import summarise
+from robust_vos_bench.analysis.matrix import ConditionInfo, ScoreMatrix
+from robust_vos_bench.analysis.summary import summarise
 from robust_vos_bench.reports.text import WIDTH, points, print_summary
 
 

@@ -12,7 +12,7 @@ import pytest
 from robust_vos_bench.datasets import open_dataset
 from robust_vos_bench.errors import ContractError
 from robust_vos_bench.evaluation import evaluate
-from robust_vos_bench.evaluation.beside import AHEAD, Beside
+from robust_vos_bench.evaluation.background_scoring import AHEAD, BackgroundScorer
 from robust_vos_bench.models import load_adapter
 from robust_vos_bench.scoring import PackedTruth
 
@@ -46,7 +46,7 @@ def test_masks_arrive_in_order_as_they_were_and_few_wait() -> None:
     given: list[int] = []
 
     def give() -> None:
-        with Beside(receive) as beside:
+        with BackgroundScorer(receive) as beside:
             for t in range(3 * AHEAD):
                 mask[0, 0] = t  # a model that writes into the same mask again
                 beside(t, mask)
@@ -70,14 +70,14 @@ def test_an_error_of_the_scorer_reaches_the_model() -> None:
         if t == 1:
             raise ContractError("a stray id")
 
-    with pytest.raises(ContractError, match="stray"), Beside(receive) as beside:
+    with pytest.raises(ContractError, match="stray"), BackgroundScorer(receive) as beside:
         for t in range(100):
             beside(t, MASK)
             time.sleep(0.001)
-    with pytest.raises(ContractError, match="stray"), Beside(receive) as beside:
+    with pytest.raises(ContractError, match="stray"), BackgroundScorer(receive) as beside:
         beside(0, MASK)
         beside(1, MASK)  # told at the end of the block
-    with pytest.raises(ValueError, match="first"), Beside(receive) as beside:
+    with pytest.raises(ValueError, match="first"), BackgroundScorer(receive) as beside:
         beside(1, MASK)
         time.sleep(0.05)
         raise ValueError("first")

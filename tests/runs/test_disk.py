@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from robust_vos_bench.cli import main
-from robust_vos_bench.datasets.atomic import WriteError
-from robust_vos_bench.runs.feed import ClipFile
 from robust_vos_bench.runs.records import UnitRecord
-from robust_vos_bench.runs.spool import SpooledFrames
 from robust_vos_bench.runs.store import RunStore
+from robust_vos_bench.runs.work.clip_cache import CachedClip
+from robust_vos_bench.runs.work.prefetch import ClipFile
+from robust_vos_bench.system.atomic import WriteError
 
 MODELS = Path(__file__).with_name("models.py")
 Rvos = Callable[..., subprocess.CompletedProcess[str]]
@@ -104,7 +104,7 @@ def test_scratch_space_for_a_shared_clip_that_runs_out(small_disk: Callable[[str
 
     frames = [np.random.default_rng(t).integers(0, 256, (100, 100, 3), np.uint8) for t in range(10)]
     small = small_disk("64k")
-    with SpooledFrames(frames, (100, 100), small) as spooled:
+    with CachedClip(frames, (100, 100), small) as spooled:
         for _ in range(2):  # every model that asks is told the same
             with pytest.raises(WriteError, match="disk is full"):
                 list(spooled)

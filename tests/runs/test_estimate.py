@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from robust_vos_bench.conditions import CLEAN, Condition
-from robust_vos_bench.runs import probe as probe_module
-from robust_vos_bench.runs.estimate import Workers, cost
-from robust_vos_bench.runs.probe import sample
-from robust_vos_bench.runs.rates import EARLIER, PROBE, Rate, RateCache, Rates
+from robust_vos_bench.runs.cost import probe as probe_module
+from robust_vos_bench.runs.cost.estimate import Workers, cost
+from robust_vos_bench.runs.cost.probe import sample
+from robust_vos_bench.runs.cost.timings import EARLIER, PROBE, Rate, RateCache, Rates
 
 MODELS = Path(__file__).with_name("models.py")
 Rvos = Callable[..., subprocess.CompletedProcess[str]]
@@ -150,7 +150,7 @@ def test_a_part_that_takes_all_the_time_is_named(clips: Path, tmp_path: Path, mo
     from robust_vos_bench.conditions.presets import PresetInfo
     from robust_vos_bench.datasets import open_dataset
     from robust_vos_bench.runs.build import build_model, build_plan
-    from robust_vos_bench.runs.estimate import estimate
+    from robust_vos_bench.runs.cost.estimate import estimate
 
     monkeypatch.setenv("RVOS_BENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(probe_module, "SECONDS", 6.0)

@@ -17,27 +17,27 @@ from robust_vos_bench.conditions.presets import PresetInfo
 from robust_vos_bench.datasets import open_dataset
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.runs.build import build_model, build_plan
-from robust_vos_bench.runs.feed import Feed
 from robust_vos_bench.runs.plan import Group
-from robust_vos_bench.runs.profile import shares
-from robust_vos_bench.runs.spool import SpooledFrames
-from robust_vos_bench.runs.work import Worker
+from robust_vos_bench.runs.trace import shares
+from robust_vos_bench.runs.work.clip_cache import CachedClip
+from robust_vos_bench.runs.work.prefetch import Prefetcher
+from robust_vos_bench.runs.work.worker import Worker
 
 MODELS = Path(__file__).with_name("models.py")
 NOISE = Condition("salt_and_pepper", 3, "frame")
 
 
 @pytest.fixture
-def feed(clips: Path, tmp_path: Path) -> Iterator[Feed]:
+def feed(clips: Path, tmp_path: Path) -> Iterator[Prefetcher]:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    made = Feed(open_dataset("folder", clips), 2, scratch, ahead=6)
+    made = Prefetcher(open_dataset("folder", clips), 2, scratch, ahead=6)
     yield made
     made.close()
     assert not list(scratch.iterdir())
 
 
-def test_fed_frames_equal_frames_made_in_place(feed: Feed) -> None:
+def test_fed_frames_equal_frames_made_in_place(feed: Prefetcher) -> None:
     in_batches = replace(NOISE, device="cpu")
     groups = [Group(NOISE, "a", (0, 1)), Group(CLEAN, "b", (0,)), Group(NOISE, "c", (0,)), Group(in_batches, "a", (0,))]
     for group in groups:
@@ -50,7 +50,7 @@ def test_fed_frames_equal_frames_made_in_place(feed: Feed) -> None:
         feed.done(group)
 
 
-def test_frames_in_flight_are_bounded(feed: Feed) -> None:
+def test_frames_in_flight_are_bounded(feed: Prefetcher) -> None:
     groups = [Group(NOISE, name, (0,)) for name in "abc"]
     for group in groups:
         feed.expect(group)
@@ -60,7 +60,7 @@ def test_frames_in_flight_are_bounded(feed: Feed) -> None:
         feed.done(group)
 
 
-def test_a_damaged_frame_reaches_the_reader_as_an_error(feed: Feed, clips: Path) -> None:
+def test_a_damaged_frame_reaches_the_reader_as_an_error(feed: Prefetcher, clips: Path) -> None:
     frame = clips / "JPEGImages" / "a" / "00003.png"
     frame.write_bytes(frame.read_bytes()[:100])
     group = Group(NOISE, "a", (0,))
@@ -70,7 +70,7 @@ def test_a_damaged_frame_reaches_the_reader_as_an_error(feed: Feed, clips: Path)
     feed.done(group)
 
 
-def test_a_group_is_found_wherever_it_stands(feed: Feed) -> None:
+def test_a_group_is_found_wherever_it_stands(feed: Prefetcher) -> None:
     first, second, third = (Group(NOISE, name, (0,)) for name in "abc")
     for group in (first, second, third):
         feed.expect(group)
@@ -155,7 +155,7 @@ def test_a_spooled_clip_is_made_once(tmp_path: Path) -> None:
                 made.append(t)
                 yield np.full((4, 6, 3), t, np.uint8)
 
-    with SpooledFrames(Source(), (4, 6), tmp_path) as frames:
+    with CachedClip(Source(), (4, 6), tmp_path) as frames:
         first = iter(frames)
         next(first), next(first)  # a model that stops early
         for _ in range(3):
@@ -167,7 +167,7 @@ def test_a_damaged_frame_is_the_same_error_for_every_model(clips: Path, tmp_path
     frame = clips / "JPEGImages" / "a" / "00003.png"
     frame.write_bytes(frame.read_bytes()[:100])
     video = open_dataset("folder", clips).video("a")
-    with SpooledFrames(video.frames, video.size, tmp_path) as frames:
+    with CachedClip(video.frames, video.size, tmp_path) as frames:
         for _ in range(3):
             made = iter(frames)
             assert len([next(made) for _ in range(3)]) == 3

@@ -13,11 +13,11 @@ from robust_vos_bench.cli import main
 from robust_vos_bench.conditions import CLEAN
 from robust_vos_bench.conditions.presets import PresetInfo
 from robust_vos_bench.datasets import open_dataset
-from robust_vos_bench.evaluation import memory
 from robust_vos_bench.runs.build import build_model, build_plan
 from robust_vos_bench.runs.plan import Group
 from robust_vos_bench.runs.store import RunStore
-from robust_vos_bench.runs.work import Worker
+from robust_vos_bench.runs.work.worker import Worker
+from robust_vos_bench.system import memory
 
 MODELS = Path(__file__).with_name("models.py")
 

@@ -12,8 +12,8 @@ import pytest
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models import ModelCard
 from robust_vos_bench.models.card import ModelEntry
-from robust_vos_bench.runs import nodes
-from robust_vos_bench.runs.nodes import Need, gpu_share, slots, task_need
+from robust_vos_bench.runs.ray import nodes
+from robust_vos_bench.runs.ray.nodes import Need, gpu_share, slots, task_need
 
 GIB: dict[str, float | None] = {"small": 3.0, "big": 30.0, "silent": None}
 
@@ -26,8 +26,8 @@ def cards(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_node_without_the_data_is_told_from_one_with_other_data(clips: Path, tmp_path: Path) -> None:
-    from robust_vos_bench import __version__
     from robust_vos_bench.datasets import open_dataset
+    from robust_vos_bench.version import __version__
 
     data = open_dataset("folder", clips)
     made: Any = SimpleNamespace(

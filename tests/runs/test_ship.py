@@ -11,11 +11,11 @@ import pytest
 
 from robust_vos_bench.datasets import Dataset, open_dataset
 from robust_vos_bench.errors import DataError
-from robust_vos_bench.runs import ship
-from robust_vos_bench.runs.ship import FileNote, Shelf, ShippedDataset
+from robust_vos_bench.runs.ray import transfer as ship
+from robust_vos_bench.runs.ray.transfer import FileNote, FileServer, ShippedDataset
 
 
-class Counting(Shelf):
+class Counting(FileServer):
     """A shelf that notes what it was asked for, and may be told to answer wrongly."""
 
     def __init__(self, dataset: Dataset, rename: str = "", damage: bool = False) -> None:
@@ -120,7 +120,7 @@ def test_damage_on_the_way_is_noticed_and_leaves_nothing(node: tuple[Dataset, Co
 
 def test_a_shelf_hands_out_nothing_but_its_files(clips: Path) -> None:
     (clips / "secret.txt").write_text("x")
-    shelf = Shelf(open_dataset("folder", clips))
+    shelf = FileServer(open_dataset("folder", clips))
     with pytest.raises(KeyError):
         shelf.read("a", ["secret.txt"])
 
@@ -139,7 +139,7 @@ def test_davis_is_shipped_with_its_lists(davis_root: Path, tmp_path: Path, monke
     assert len(absent.videos) == 2
     for root in ("root", "frames_root", "masks_root"):
         monkeypatch.setattr(absent, root, tmp_path / "elsewhere")
-    shipped = ShippedDataset(absent, {name: original.fingerprint(name)}, Shelf(original))
+    shipped = ShippedDataset(absent, {name: original.fingerprint(name)}, FileServer(original))
     video = shipped.video(name)
     assert str(tmp_path) in str(video.frames.paths[0])  # type: ignore[attr-defined]
     assert len(video) == len(original.video(name)) and shipped.truth(name) is not None

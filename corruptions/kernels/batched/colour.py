@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from robust_vos_bench.corruptions.kernels.colour import brightness_table, contrast_table, saturation_tables
 from torch import Tensor
+
+from ..colour import brightness_table, contrast_table, saturation_tables
 
 
 def brighten(frames: Tensor, amount: float) -> Tensor:

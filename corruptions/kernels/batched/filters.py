@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from robust_vos_bench.corruptions.kernels.batched.border import HEAD_START, padded, rows_of, truncated
-from robust_vos_bench.corruptions.kernels.filters import disk_parts, gaussian_kernel, line_taps
 from torch import Tensor
+
+from ..filters import disk_parts, gaussian_kernel, line_taps
+from .border import HEAD_START, padded, rows_of, truncated
 
 
 def gaussian_blur(frames: Tensor, sigma: float) -> Tensor:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from robust_vos_bench.corruptions.kernels.batched.border import HEAD_START, truncated
-from robust_vos_bench.corruptions.kernels.geometry import zoom_axis
-from robust_vos_bench.corruptions.kernels.sampling import words32
 from torch import Tensor
+
+from ..geometry import zoom_axis
+from ..sampling import words32
+from .border import HEAD_START, truncated
 
 
 def zoom_blur(frames: Tensor, factors: Sequence[float]) -> Tensor:

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from robust_vos_bench.corruptions.kernels.sampling import (
+from torch import Tensor
+
+from ..sampling import (
     EXTRA,
     normal_table,
     poisson_rows,
@@ -15,7 +17,6 @@ from robust_vos_bench.corruptions.kernels.sampling import (
     words16,
     words32,
 )
-from torch import Tensor
 
 Generators = Sequence[np.random.Generator]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from robust_vos_bench.adapters.aoc.model import AOC, RPCM
 
+from robust_vos_bench.adapters.aoc.model import AOC, RPCM
 from robust_vos_bench.models import load_adapter
 
 from .golden import LONG_EDGE

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+
 from robust_vos_bench.adapters.aoc.clustering import Clusters
 from robust_vos_bench.adapters.aoc.memory import UNCERTAIN
 from robust_vos_bench.adapters.aoc.model import RPCM
 from robust_vos_bench.adapters.aoc.proxies import ProxyBank
-
 from robust_vos_bench.datasets.video import Mask, Video
 
 LONG_EDGE = 428

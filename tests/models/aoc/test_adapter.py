@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
 from robust_vos_bench.adapters.aoc.memory import UNCERTAIN, Reference, uncertain
 from robust_vos_bench.adapters.aoc.model import AOC, RPCM
-
 from robust_vos_bench.datasets.video import Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models.contract import segment_checked

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from robust_vos_bench.adapters.aoc.memory import UNCERTAIN
 from robust_vos_bench.adapters.aoc.model import AOC, RPCM
 

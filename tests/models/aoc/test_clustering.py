@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.cluster.vq import kmeans2
+
 from robust_vos_bench.adapters.aoc.clustering import Clusters, initial_rows, kmeans
 from robust_vos_bench.adapters.aoc.memory import Reference
 from robust_vos_bench.adapters.aoc.proxies import ProxyBank
 from robust_vos_bench.adapters.matching.labels import one_hot, sample
 from robust_vos_bench.adapters.matching.pool import ReferencePool
-from scipy.cluster.vq import kmeans2
 
 from .golden import golden
 

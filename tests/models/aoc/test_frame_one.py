@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
 from robust_vos_bench.adapters.aoc.conditioning import ConditioningBlock
 from robust_vos_bench.adapters.aoc.model import AOC, RPCM
 from robust_vos_bench.adapters.cfbi.preparation import prepare

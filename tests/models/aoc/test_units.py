@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor, nn
+
 from robust_vos_bench.adapters.aoc.conditioning import ConditioningBlock, ConditioningLayer
 from robust_vos_bench.adapters.aoc.maps import object_window_maps
 from robust_vos_bench.adapters.aoc.memory import Reference, entropy
@@ -17,7 +19,6 @@ from robust_vos_bench.adapters.matching.maps import background_maps, distance_ma
 from robust_vos_bench.adapters.matching.means import masked_means, object_vectors
 from robust_vos_bench.adapters.matching.nearest import nearest_distances
 from robust_vos_bench.adapters.matching.windows import window_maps
-from torch import Tensor, nn
 
 from .golden import golden
 

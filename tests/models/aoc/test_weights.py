@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from robust_vos_bench.adapters.aoc import MODELS
 from robust_vos_bench.adapters.aoc.model import RPCM
 from robust_vos_bench.adapters.aoc.network import AOCNet
 from robust_vos_bench.adapters.aoc.weights import ALIASES, canonical, recipe, with_aliases
-
 from robust_vos_bench.errors import UsageError, WeightsError
 from robust_vos_bench.models import checkpoint, find_entry, load_adapter
 

@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
 from robust_vos_bench.adapters.aot.adapter import AOTAdapter, Session
 from robust_vos_bench.adapters.aot.engine import Tracker
 from robust_vos_bench.adapters.aot.sizes import SizeRule
 from robust_vos_bench.adapters.aot.variants import VARIANTS
-
 from robust_vos_bench.models import load_adapter
 
 OFFICIAL = {name: variant.title.lower().replace("-", "_") for name, variant in VARIANTS.items()}

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+
 from robust_vos_bench.adapters.aot.adapter import AOTAdapter, Session
 from robust_vos_bench.adapters.aot.engine import Tracker
 from robust_vos_bench.adapters.aot.sizes import network_image
 from robust_vos_bench.adapters.aot.variants import VARIANTS
-
 from robust_vos_bench.datasets import Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models import entries, find_entry, load_adapter

@@ -6,9 +6,10 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
+
 from robust_vos_bench.adapters.aot import attention
 from robust_vos_bench.adapters.aot.attention import RADIUS, WINDOW, Grid, global_attention, window_attention
-from torch import Tensor
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:

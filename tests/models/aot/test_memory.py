@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from robust_vos_bench.adapters.aot.memory import Bank, Fused
 
 

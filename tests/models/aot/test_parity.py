@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+
 from robust_vos_bench.adapters.aot.adapter import Session
 from robust_vos_bench.adapters.aot.engine import merge
 from robust_vos_bench.adapters.aot.sizes import SizeRule, network_image

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from robust_vos_bench.adapters.aot.sizes import SizeRule, network_image
 
 

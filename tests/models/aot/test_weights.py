@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+
 from robust_vos_bench.adapters.aot.adapter import AOTAdapter
 from robust_vos_bench.adapters.aot.network import AOT
 from robust_vos_bench.adapters.aot.recipe import recipe
@@ -16,8 +18,6 @@ from robust_vos_bench.adapters.aot.variants import VARIANTS
 from robust_vos_bench.adapters.encoders.fold import fold_frozen_norms
 from robust_vos_bench.adapters.encoders.mobilenetv2 import MobileNetV2
 from robust_vos_bench.adapters.encoders.resnet import FrozenBatchNorm
-from torch import Tensor
-
 from robust_vos_bench.datasets import Video
 from robust_vos_bench.errors import WeightsError
 from robust_vos_bench.models import checkpoint, load_adapter

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+
 from robust_vos_bench.adapters.cfbi.model import CFBIAdapter
 from robust_vos_bench.adapters.cfbi.protocol import Session
-
 from robust_vos_bench.datasets.video import Video
 
 VARIANTS = {"cfbi_resnet101": "cfbi", "cfbip_resnet101": "plus", "cfbi_mobilenetv2": "mobilenetv2"}

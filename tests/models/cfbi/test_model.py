@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
+from robust_vos_bench import load_adapter
 from robust_vos_bench.adapters.cfbi import MODELS, weights
 from robust_vos_bench.adapters.cfbi.model import PRESETS, CFBIAdapter
 from robust_vos_bench.adapters.cfbi.network import CFBI, CFBIPlus
 from robust_vos_bench.adapters.cfbi.protocol import Session
-
-from robust_vos_bench import load_adapter
 from robust_vos_bench.datasets.video import Mask, Video
 from robust_vos_bench.errors import UsageError, WeightsError
 from robust_vos_bench.models import checkpoint

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from robust_vos_bench.adapters.matching.labels import one_hot, sample
 from robust_vos_bench.adapters.matching.means import object_vectors
 

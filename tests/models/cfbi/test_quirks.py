@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+
 from robust_vos_bench.adapters.cfbi import network, preparation, protocol, references
 from robust_vos_bench.adapters.cfbi.preparation import network_size, prepare
 from robust_vos_bench.adapters.kit import slot_head

@@ -8,13 +8,13 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
+
 from robust_vos_bench.adapters.aot.lite import AOTLite, merged
 from robust_vos_bench.adapters.lite.adapter import LiteAdapter
 from robust_vos_bench.adapters.lite.clusters import clustered
 from robust_vos_bench.adapters.lite.levels import Level, set_levels
 from robust_vos_bench.adapters.lite.network import UNCERTAIN, full
 from robust_vos_bench.adapters.lite.trunk import Maps
-
 from robust_vos_bench.conditions import Condition, corrupt_video
 from robust_vos_bench.datasets import open_dataset
 from robust_vos_bench.datasets.video import Video

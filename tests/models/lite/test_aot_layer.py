@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
+
 from robust_vos_bench.adapters.aot.attention import Grid, global_attention
 from robust_vos_bench.adapters.aot.lite_layer import TRAINED_CELLS, Layer, sharpness
 from robust_vos_bench.adapters.aot.memory import Bank, Fused
-from torch import Tensor
 
 
 def test_larger_memories_are_read_more_sharply_but_not_in_training() -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from robust_vos_bench.adapters import lite
-from robust_vos_bench.adapters.lite.recipe import recipe
 from safetensors.torch import save_file
 
+from robust_vos_bench.adapters import lite
+from robust_vos_bench.adapters.lite.recipe import recipe
 from robust_vos_bench.cli import main
 from robust_vos_bench.errors import UsageError, WeightsError
 from robust_vos_bench.models import checkpoint, choose, describe_models, load_adapter

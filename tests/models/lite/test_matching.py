@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
+
 from robust_vos_bench.adapters.lite.cells import owned, shares
 from robust_vos_bench.adapters.lite.matching import global_distances, local_distances, near
-from torch import Tensor
 
 
 def _case(seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+
 from robust_vos_bench.adapters.memory.bank import Bank, FrameBank, weighted_rows
 from robust_vos_bench.adapters.memory.blocks import ResBlock
 from robust_vos_bench.adapters.memory.network import MemoryNetwork, Query
 from robust_vos_bench.adapters.memory.session import Schedule, Session
 from robust_vos_bench.adapters.memory.sizes import Sizes
-from torch import Tensor
-
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models import load_adapter
 

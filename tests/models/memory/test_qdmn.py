@@ -6,9 +6,10 @@ import math
 from typing import Any, cast
 
 import torch
+from torch import Tensor
+
 from robust_vos_bench.adapters.qdmn.adapter import QualitySession
 from robust_vos_bench.adapters.qdmn.bank import CAPACITY, QualityBank
-from torch import Tensor
 
 
 def frame(t: int) -> Tensor:

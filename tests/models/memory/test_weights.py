@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
+
 from robust_vos_bench.adapters.stcn.adapter import STCNAdapter
 from robust_vos_bench.adapters.xmem.adapter import XMemAdapter
 from robust_vos_bench.adapters.xmem.network import Widths, XMem
-from torch import nn
-
 from robust_vos_bench.errors import WeightsError
 from robust_vos_bench.models import find_entry
 from robust_vos_bench.models.checkpoint import describe_diff

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from robust_vos_bench.adapters.xmem.bank import Limits, LongTermBank, similarity
 from torch import Tensor
 
+from robust_vos_bench.adapters.xmem.bank import Limits, LongTermBank, similarity
 from robust_vos_bench.datasets.video import Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models import load_adapter

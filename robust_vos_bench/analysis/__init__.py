@@ -1,0 +1,1 @@
+"""Numbers from records: score matrices, robustness measures, intervals, ranks and comparisons."""

@@ -1,0 +1,182 @@
+"""A run in Python: tidy tables for notebooks."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from robust_vos_bench.analysis.bootstrap import Bootstrap, statistics
+from robust_vos_bench.analysis.matrix import ScoreMatrix, conditions_of, matrix_from_records
+from robust_vos_bench.analysis.object_stats import object_stats, scored_tracks
+from robust_vos_bench.analysis.robustness import Robustness, beyond
+from robust_vos_bench.analysis.summary import Summary, summarise
+from robust_vos_bench.errors import DataError
+from robust_vos_bench.runs.records import FrameScores, Manifest, UnitRecord
+from robust_vos_bench.runs.store import SCORE_COLUMNS, RunStore
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NAMES = ("model", "dataset", "corruption", "condition", "video")
+"""Columns of `scores.csv` that hold text."""
+
+
+class Run:
+    """One run directory, read lazily. Scores are in 0..1 in `scores` and `frames`, in points elsewhere."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self.store = RunStore(folder)
+        self._records: dict[tuple[str, str], dict[str, UnitRecord]] = {}
+
+    def __repr__(self) -> str:
+        m = self.manifest
+        return f"Run({m.run_id!r}, {m.status}, models={self.models}, dataset={m.dataset['name']!r})"
+
+    @property
+    def models(self) -> list[str]:
+        """Full variant names, in the order of the run."""
+        return [m.name for m in self.manifest.models]
+
+    @property
+    def conditions(self) -> list[str]:
+        """Condition labels, clean first."""
+        return [c["label"] for c in self.manifest.conditions]
+
+    @cached_property
+    def matrix(self) -> ScoreMatrix:
+        """Models x conditions x objects."""
+        cells = {(model, label): self.records(model, label) for model in self.models for label in self.conditions}
+        return matrix_from_records(self.models, conditions_of(self.manifest), self.manifest.videos, cells)
+
+    @cached_property
+    def summaries(self) -> list[Summary]:
+        """One row of the robustness table a model, in points."""
+        return summarise(self.matrix)
+
+    def records(self, model: str, condition: str) -> dict[str, UnitRecord]:
+        """Video -> record of one cell: scores, time, memory, warnings, errors."""
+        if (model, condition) not in self._records:
+            self._records[model, condition] = self.store.records(condition, model)
+        return self._records[model, condition]
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """Tidy scores, a row an object: what `scores.csv` holds."""
+        import pandas as pd
+
+        path = self.folder / "scores.csv"
+        if not path.exists():
+            raise DataError(f"{path} is missing: run the same command again to finish the run")
+        # Names are taken as they stand: a video may be called 001 or NA.
+        missing = {column: ["nan"] for column in SCORE_COLUMNS if column not in NAMES}
+        return pd.read_csv(path, dtype=dict.fromkeys(NAMES, str), keep_default_na=False, na_values=missing)
+
+    @cached_property
+    def units(self) -> pd.DataFrame:
+        """A row a unit: status, frames, seconds, fps, peak memory, warnings, error."""
+        import pandas as pd
+
+        rows = []
+        for model in self.models:
+            for condition in self.conditions:
+                found = self.records(model, condition)
+                for video in self.manifest.videos:
+                    record = found.get(video)
+                    rows.append(_unit_row(model, condition, video, record))
+        return pd.DataFrame(rows)
+
+    def table(self, intervals: bool = True) -> pd.DataFrame:
+        """The robustness table: P, mPC, rPC, drop, worst, families; bootstrap intervals as `<column>_low`, `_high`."""
+        import pandas as pd
+
+        boot = Bootstrap(self.matrix) if intervals else None
+        stats = statistics(self.matrix)
+        rows = []
+        for i, s in enumerate(self.summaries):
+            row: dict[str, object] = {"model": s.model, "P": s.p, "mPC": s.mpc, "rPC": s.rpc, "drop": s.drop}
+            if boot is not None:
+                spans = {name.removeprefix("family:"): boot.interval(i, weights) for name, weights in stats.items()}
+                if "P" in stats and "mPC" in stats:
+                    spans["rPC"] = boot.ratio(i, stats["mPC"], stats["P"])
+                for name, span in spans.items():
+                    row |= {f"{name}_low": span.low, f"{name}_high": span.high}
+            row |= {"worst": s.worst, "worst_condition": s.worst_label, **s.families}
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    @cached_property
+    def beyond(self) -> list[Robustness]:
+        """Robustness beyond the mean, one entry a model: area, worst, lost, recovery, stability (docs/metrics.md).
+
+        Reads J by frame, and where the run kept its masks compares them with the clean run's (slow the first time).
+        """
+        facts = [
+            object_stats(
+                self.store, self.manifest, model, {label: self.records(model, label) for label in self.conditions}
+            )
+            for model in self.models
+        ]
+        return [beyond(self.matrix, s, f, self.manifest.conditions) for s, f in zip(self.summaries, facts)]
+
+    def beyond_table(self) -> pd.DataFrame:
+        """`beyond` as a table, a row a model; columns of the recovery from bursts start with `burst_`."""
+        import pandas as pd
+
+        rows = []
+        for model, found in zip(self.models, self.beyond):
+            fields = dataclasses.asdict(found)
+            burst = fields.pop("burst") or {}
+            rows.append({"model": model, **fields, **{f"burst_{k}": v for k, v in burst.items()}})
+        return pd.DataFrame(rows)
+
+    def tracks(self, model: str, condition: str) -> list[FrameScores]:
+        """J and F by frame of every object that is scored in one cell."""
+        return list(scored_tracks(self.store, condition, model, self.records(model, condition)).values())
+
+    def frames(self, model: str, condition: str = "clean") -> pd.DataFrame:
+        """J and F of every scored frame of one cell: video, object, frame, J, F."""
+        import pandas as pd
+
+        rows = [
+            {"video": s.video, "object": s.object, "frame": t, "J": j, "F": f}
+            for s in self.tracks(model, condition)
+            for t, j, f in zip(s.frames, s.j, s.f)
+        ]
+        return pd.DataFrame(rows, columns=["video", "object", "frame", "J", "F"])
+
+
+def _unit_row(model: str, condition: str, video: str, record: UnitRecord | None) -> dict[str, object]:
+    row: dict[str, object] = {"model": model, "condition": condition, "video": video}
+    if record is None:
+        return {**row, "status": "missing", "frames": 0, "fps": math.nan, "error": ""}
+    seconds = record.seconds_model
+    jf = float(np.mean([o.jf for o in record.objects])) if record.objects else math.nan
+    return {
+        **row,
+        "status": record.status,
+        "J&F": jf,
+        "frames": record.frames,
+        "seconds_model": seconds,
+        "seconds_frames": record.seconds_frames,
+        "fps": record.frames / seconds if seconds else math.nan,
+        "peak_rss_mib": record.peak_rss_mib,
+        "peak_gpu_mib": record.peak_gpu_mib,
+        "warnings": "; ".join(record.warnings),
+        "error": record.error,
+    }
+
+
+def load_run(path: str | Path) -> Run:
+    """Open a run directory. Raises DataError where there is none or its manifest is damaged."""
+    folder = Path(path)
+    manifest = RunStore(folder).manifest()
+    if manifest is None:
+        raise DataError(f"{folder} is not a run directory: it has no run.json")
+    return Run(folder, manifest)

@@ -1,0 +1,1 @@
+"""What a run will cost: measured timings, a probe of this machine, and the arithmetic."""

@@ -1,0 +1,196 @@
+"""Seconds a frame of every part of a run on this machine: from earlier runs, else from a probe; never guessed."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from robust_vos_bench.conditions import Condition
+from robust_vos_bench.errors import DataError, RvosError
+from robust_vos_bench.runs.environment import package_versions
+from robust_vos_bench.runs.plan import Plan
+from robust_vos_bench.runs.records import Manifest, UnitRecord, digest
+from robust_vos_bench.runs.store import RunStore
+from robust_vos_bench.system.atomic import write_bytes
+from robust_vos_bench.system.cache import cache_folder
+from robust_vos_bench.version import __version__
+
+EARLIER, PROBE = "earlier runs", "probe"
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What one part costs."""
+
+    seconds: float
+    """A frame."""
+    source: str
+    """`EARLIER`, `PROBE`, or what it was taken over from ("like gaussian_noise", "mean of blur")."""
+    mib: float = 0.0
+    """Peak memory of a model's process (`EARLIER`), or what the model adds to it (`PROBE`)."""
+    gpu_mib: float = 0.0
+
+
+@dataclass(frozen=True)
+class Rates:
+    """All that is known; a part that is absent was not measured."""
+
+    decode: Rate | None = None
+    score: Rate | None = None
+    corrupt: Mapping[Condition, Rate] = field(default_factory=dict)
+    """Measured ones only."""
+    models: Mapping[str, Rate] = field(default_factory=dict)
+    base_mib: float = 0.0
+    """Peak memory of a process that decodes, corrupts and scores, without a model."""
+    mask_bytes: float = 0.0
+    """Size of a saved mask."""
+    failures: Mapping[str, str] = field(default_factory=dict)
+    """Model or condition -> why it could not be measured."""
+
+    def of_condition(self, condition: Condition, families: Mapping[str, str]) -> Rate | None:
+        """The rate of a condition: its own, else the mean of its corruption's other severities, else of its family,
+        else of all that was measured; None where nothing was."""
+        if condition.is_clean:
+            return Rate(0.0, PROBE)
+        if condition in self.corrupt:
+            return self.corrupt[condition]
+        name, family = condition.corruption, families.get(condition.corruption, "")
+        alike = (
+            (f"like {name}", [r for c, r in self.corrupt.items() if c.corruption == name]),
+            (f"mean of {family}", [r for c, r in self.corrupt.items() if families.get(c.corruption) == family]),
+            ("mean of all measured", list(self.corrupt.values())),
+        )
+        for source, rates in alike:
+            if rates:
+                return Rate(sum(rate.seconds for rate in rates) / len(rates), source)
+        return None
+
+
+def earlier_rates(plan: Plan, folder: Path, device: str) -> Rates:
+    """Rates of the plan's models, and of scoring, from this run directory and its neighbours, where those ran on this
+    kind of machine and device over the same data set."""
+    versions = {m.record.name: m.record.adapter_version for m in plan.models}
+    units: dict[str, list[UnitRecord]] = defaultdict(list)
+    for path in sorted({*folder.parent.glob("*/run.json"), *folder.glob("run.json")}):
+        store = RunStore(path.parent)
+        try:
+            manifest = store.manifest()
+        except DataError:  # a neighbour of another version is no reason to refuse a plan
+            continue
+        if manifest is None or manifest.dataset.get("name") != plan.dataset.name or not _is_here(manifest, device):
+            continue
+        for model in manifest.models:
+            if versions.get(model.name) == model.adapter_version:
+                for condition in manifest.conditions:
+                    records = store.records(condition["label"], model.name).values()
+                    units[model.name] += [record for record in records if record.ok and record.frames]
+    models = {
+        name: Rate(
+            sum(r.seconds_model for r in records) / sum(r.frames for r in records),
+            EARLIER,
+            max(r.peak_rss_mib for r in records),
+            max(r.peak_gpu_mib for r in records),
+        )
+        for name, records in units.items()
+        if records
+    }
+    every = [record for records in units.values() for record in records]
+    score = None
+    if every and device == "cpu":  # beside a device, records hold the time that scoring was waited for
+        score = Rate(sum(r.seconds_score for r in every) / sum(r.frames for r in every), EARLIER)
+    return Rates(score=score, models=models)
+
+
+def _is_here(manifest: Manifest, device: str) -> bool:
+    there = manifest.environment
+    kind = str(there.get("device", "cpu")).partition(":")[0]
+    here = {"cpus": os.cpu_count(), "system": f"{platform.system()} {platform.machine()}"}
+    return kind == device.partition(":")[0] and all(there.get(key) == value for key, value in here.items())
+
+
+class RateCache:
+    """What probes of this machine with these versions found, by item; a JSON file in the cache folder."""
+
+    def __init__(self, device: str) -> None:
+        machine = [platform.node(), platform.machine(), _cpu_name(), os.cpu_count(), device.partition(":")[0]]
+        key = digest([machine, package_versions(), __version__])[:24]
+        self.path = cache_folder() / "rates" / f"{key}.json"
+        self.items: dict[str, dict[str, Any]] = {}
+        with contextlib.suppress(OSError, ValueError):
+            found = json.loads(self.path.read_text())
+            self.items = {k: v for k, v in found.items() if isinstance(v, dict)}
+
+    def save(self) -> None:
+        """Write it; a cache that cannot be written only costs time."""
+        with contextlib.suppress(OSError, RvosError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(self.path, json.dumps(self.items, indent=1).encode(), durable=False)
+
+
+def _cpu_name() -> str:
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line for line in lines if line.startswith("model name")).partition(":")[2].strip()
+    return platform.processor()
+
+
+@dataclass(frozen=True)
+class Items:
+    """Cache keys of everything that a plan's rates stand on."""
+
+    decode: str
+    score: str
+    corrupt: Mapping[Condition, str]
+    models: Mapping[str, str]
+
+    @classmethod
+    def of(cls, plan: Plan, conditions: Sequence[Condition], size: tuple[int, int]) -> Items:
+        """size: (H, W) of the sample video; all rates hold for this size."""
+        shape = f"{size[0]}x{size[1]}"
+
+        def key(*facts: object) -> str:
+            return hashlib.sha256(repr(facts).encode()).hexdigest()[:24]
+
+        data = (plan.dataset.name, shape)
+        records = [model.record for model in plan.models]
+        return cls(
+            decode=key("decode", *data),
+            score=key("score", *data, plan.protocol, plan.protocol_version),
+            corrupt={c: key("corrupt", shape, plan.condition_fingerprints[c.label]) for c in conditions},
+            models={
+                r.name: key("model", *data, r.name, r.adapter_version, sorted(r.options.items()), r.weights_sha256)
+                for r in records
+            },
+        )
+
+
+def assemble(items: Items, cache: RateCache, earlier: Rates) -> Rates:
+    """Everything known, earlier runs first."""
+
+    def rate(key: str) -> Rate | None:
+        found = cache.items.get(key, {})
+        if "seconds" not in found:
+            return None
+        return Rate(found["seconds"], PROBE, found.get("mib", 0.0), found.get("gpu_mib", 0.0))
+
+    models = {name: found for name, key in items.models.items() if (found := rate(key)) is not None}
+    named = {c.label: key for c, key in items.corrupt.items()}
+    named |= {name: key for name, key in items.models.items() if name not in earlier.models}
+    decoded = cache.items.get(items.decode, {})
+    return Rates(
+        decode=rate(items.decode),
+        score=earlier.score or rate(items.score),
+        corrupt={c: found for c, key in items.corrupt.items() if (found := rate(key)) is not None},
+        models={**models, **earlier.models},
+        base_mib=float(decoded.get("mib", 0.0)),
+        mask_bytes=float(decoded.get("mask_bytes", 0.0)),
+        failures={name: f["failed"] for name, key in named.items() if "failed" in (f := cache.items.get(key, {}))},
+    )

@@ -1,0 +1,1 @@
+"""Runs on this machine: worker processes on its devices and cores."""

@@ -1,0 +1,122 @@
+"""Worker processes of one machine: a lane is one process on one device that works through groups."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import shutil
+import signal
+import tempfile
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from robust_vos_bench.runs.plan import Group, Plan
+from robust_vos_bench.runs.work.process import (
+    ONE_THREAD,
+    environment,
+    leave_with_parent,
+    limit_threads,
+    no_ctrl_c,
+    plain_main,
+)
+
+PRODUCER_DIED = 75
+"""Exit status of a lane whose producer died."""
+
+
+@dataclass
+class WorkerProcess:
+    """The parent's end of one worker process."""
+
+    process: BaseProcess
+    pipe: Connection
+    device: str
+    depth: int
+    """How many groups it is given at a time: more than one where frames are made ahead."""
+    scratch: Path
+    """Its folder for clips; gone when it has left."""
+    groups: deque[Group] = field(default_factory=deque)
+    """What it was given and has not finished; of the first, only the models that have not reported yet."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether it may be given another group."""
+        return len(self.groups) < self.depth and self.process.is_alive()
+
+    def give(self, group: Group) -> None:
+        """Hand it a group."""
+        self.groups.append(group)
+        with contextlib.suppress(OSError):  # it died: the group goes back to the queue when that is noticed
+            self.pipe.send(group)
+
+    def reported(self, model: int) -> None:
+        """One model of the first group is done."""
+        rest = tuple(m for m in self.groups[0].models if m != model)
+        if rest:
+            self.groups[0] = replace(self.groups[0], models=rest)
+        else:
+            self.groups.popleft()
+
+    def stop(self, now: bool = False) -> None:
+        """Ask it to leave (it finishes what it has), or end it at once."""
+        if now:
+            self.process.kill()
+        else:
+            with contextlib.suppress(OSError):
+                self.pipe.send(None)
+        self.process.join(timeout=10)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+        self.pipe.close()
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+
+def start_worker(plan: Plan, device: str, folder: Path, producers: int = 0) -> WorkerProcess:
+    """Start one worker process; each library in it uses one thread, so that processes times threads = cores."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    scratch = Path(tempfile.mkdtemp(prefix="rvos-lane-"))
+    with environment(ONE_THREAD), plain_main(), no_ctrl_c():
+        process = context.Process(target=_work, args=(theirs, plan, device, folder, producers, scratch))
+        process.daemon = not producers  # one that makes frames ahead has children of its own, which daemons may not
+        process.start()
+    theirs.close()
+    return WorkerProcess(process, ours, device, 3 if producers else 1, scratch)
+
+
+def _work(pipe: Connection, plan: Plan, device: str, folder: Path, producers: int, scratch: Path) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    leave_with_parent(scratch)
+    limit_threads(1)
+    from robust_vos_bench.runs.work.worker import Worker
+
+    worker = Worker(plan, device, folder, producers, scratch)
+    queue: deque[Group | None] = deque()
+    with contextlib.suppress(EOFError, BrokenPipeError), _leaving_without_producers():
+        while True:
+            while not queue or pipe.poll():
+                group = pipe.recv()
+                queue.append(group)
+                if group is not None:
+                    worker.expect(group)
+            if (group := queue.popleft()) is None:
+                break
+            for result in worker.run(group):
+                pipe.send(result)
+    worker.close()
+
+
+@contextlib.contextmanager
+def _leaving_without_producers() -> Iterator[None]:
+    """Where a producer died (killed for memory, say) this process leaves too: the parent starts both anew."""
+    try:
+        yield
+    except BrokenProcessPool:
+        os._exit(PRODUCER_DIED)

@@ -1,0 +1,236 @@
+"""Beyond one machine: the same groups as Ray tasks. Ray schedules, retries and survives lost nodes; we write.
+
+One writer, the driver, appends every record to the run directory as it comes back, so resume, leaderboards and
+reports cannot tell such a run from a local one.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import tempfile
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from robust_vos_bench.errors import DataError, MissingExtraError
+from robust_vos_bench.runs.local.workers import PRODUCER_DIED
+from robust_vos_bench.runs.plan import Group, Plan
+from robust_vos_bench.runs.ray.nodes import Need, inspect_node, slots, task_need
+from robust_vos_bench.runs.ray.transfer import FileNote, FileServer, ShippedDataset, can_ship
+from robust_vos_bench.runs.work.process import environment, limit_threads
+from robust_vos_bench.runs.work.worker import Worker, failed_record
+from robust_vos_bench.runs.writer import ATTEMPTS, RecordWriter, Result
+from robust_vos_bench.version import __version__
+
+SHIPPING = ("auto", "always", "never")
+"""When nodes get their data from the driver: where they lack it, where theirs differs as well, or not at all."""
+
+COUNT_SECONDS = 1.0
+"""Nodes are counted this often: they come and go, and asking takes milliseconds."""
+
+_workers: dict[str, Worker] = {}
+"""Plan identity -> the worker of this process: Ray reuses processes, so models stay loaded between tasks."""
+
+
+def run_group(plan: Plan, group: Group, need: Need, folder: str, shelf: Any) -> list[Result]:
+    """The body of a task: all models of one corrupted video, in a process that keeps its models.
+
+    shelf: the actor that has the data, where nodes may lack it.
+    """
+    if plan.identity not in _workers:
+        limit_threads(1)
+        _workers.clear()
+        if shelf is not None:
+            plan = replace(plan, dataset=ShippedDataset(plan.dataset, plan.fingerprints, RemoteFiles(shelf)))
+        scratch = Path(tempfile.mkdtemp(prefix="rvos-ray-")) if need.producers else None
+        device = "cuda" if need.gpus else "cpu"
+        _workers[plan.identity] = Worker(plan, device, Path(folder), need.producers, scratch)
+    try:
+        return list(_workers[plan.identity].run(group))
+    except BrokenProcessPool:
+        os._exit(PRODUCER_DIED)  # Ray starts the task again in another process
+
+
+class RemoteFiles:
+    """A `FileServer` in another process."""
+
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+
+    def contents(self, video: str) -> list[FileNote]:
+        """The files of one video."""
+        return list(self._get(self._actor.contents.remote(video)))
+
+    def read(self, video: str, paths: Sequence[str]) -> list[bytes]:
+        """Some of these files."""
+        return list(self._get(self._actor.read.remote(video, list(paths))))
+
+    def _get(self, reference: Any) -> Any:
+        import ray
+
+        try:
+            return ray.get(reference)
+        except ray.exceptions.RayError as error:
+            raise DataError(f"the data could not be fetched from the driver's node: {_first_line(error)}") from error
+
+
+class RayEngine:
+    """Carries out groups on a Ray cluster.
+
+    address: of a running cluster ("auto" finds it), None starts one on this machine. gpus: GPUs a task needs (a
+    fraction lets tasks share one, 0 runs on CPUs), producers: processes a task that make frames ahead; None chooses
+    by the cluster and the models' cards. ship: one of `SHIPPING`. Close it when done.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        gpus: float | None = None,
+        producers: int | None = None,
+        ship: str = "auto",
+    ) -> None:
+        try:
+            import ray
+        except ImportError as error:
+            raise MissingExtraError("--engine ray needs Ray: pip install 'rvos-bench[ray]'") from error
+        self.ray: Any = ray
+        self.gpus, self.producers, self.ship = gpus, producers, ship
+        self._own = not ray.is_initialized()
+        if self._own:
+            # Tasks without a GPU keep the devices they see; Ray's future default, and silent about it.
+            with environment({"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}):
+                try:
+                    # "local" starts one; without an address Ray would join whatever was started here before.
+                    where = address or "local"
+                    ray.init(address=where, log_to_driver=False, configure_logging=False, include_dashboard=False)
+                except (ConnectionError, ValueError, RuntimeError) as error:
+                    raise DataError(f"no Ray cluster at {address!r}: {error}") from error
+
+    def __call__(self, plan: Plan, groups: Sequence[Group], ledger: RecordWriter) -> None:
+        """Run `groups` wherever there is room.
+
+        Raises DataError where a node cannot be used, UsageError where none has what a task needs.
+        """
+        stop = ledger.stop
+        shared_plan = self.ray.put(plan)
+        folder = str(ledger.store.folder.resolve())
+        need, shelf = self._prepare(plan, shared_plan, folder)
+        remote = self.ray.remote(
+            num_cpus=need.cpus, num_gpus=need.gpus, max_retries=ATTEMPTS - 1, retry_exceptions=False, max_calls=0
+        )(run_group)
+        queue = deque(groups)
+        flying: dict[Any, Group] = {}
+        room, counted, withdrawn = 0, -math.inf, False
+
+        def submit() -> None:
+            nonlocal room, counted
+            if time.monotonic() - counted > COUNT_SECONDS:
+                room, counted = slots(need, [node["Resources"] for node in self._nodes()]), time.monotonic()
+            # One waits for every one that runs: slots whose tasks end together find their next one there.
+            while queue and not stop.asked and len(flying) < 2 * room:
+                group = queue.popleft()
+                flying[remote.remote(shared_plan, group, need, folder, shelf)] = group
+
+        try:
+            submit()
+            while flying:
+                if stop.asked and not withdrawn:
+                    withdrawn = True
+                    for task in list(flying)[room:]:  # Ray starts them in this order: these wait
+                        self.ray.cancel(task)
+                done, _ = self.ray.wait(list(flying), num_returns=1, timeout=1.0)
+                finished = [(flying.pop(task), task) for task in done]
+                results = [r for group, task in finished for r in self._results(task, plan, group, queue)]
+                submit()  # before writing, which takes milliseconds
+                for result in results:
+                    ledger(result)
+                submit()
+        except BaseException:
+            for task in flying:
+                self.ray.cancel(task, force=True)
+            raise
+
+    def close(self) -> None:
+        """Leave the cluster, if this engine joined it."""
+        if self._own:
+            self._own = False
+            self.ray.shutdown()
+
+    def _nodes(self) -> list[dict[str, Any]]:
+        return [n for n in self.ray.nodes() if n["Alive"] and n["Resources"].get("CPU", 0) >= 1]
+
+    def _results(self, task: Any, plan: Plan, group: Group, queue: deque[Group]) -> list[Result]:
+        """Results of a finished task; a lost group of several models is split so that only the culprit fails."""
+        try:
+            results: list[Result] = self.ray.get(task)
+            return results
+        except self.ray.exceptions.TaskCancelledError:
+            return []  # withdrawn after Ctrl-C: left for the next run
+        except self.ray.exceptions.RayError as error:
+            if len(group.models) > 1:
+                queue.extendleft(replace(group, models=(m,)) for m in reversed(group.models))
+                return []
+            lost = not isinstance(error, self.ray.exceptions.RayTaskError)  # else it raised: no other node will help
+            reason = f"{f'lost {ATTEMPTS} times' if lost else 'failed'} on the cluster ({_first_line(error)})"
+            record = failed_record(plan, group.models[0], group, reason, 1)
+            return [(msgspec.structs.replace(record, attempts=ATTEMPTS if lost else 1), ())]
+
+    def _prepare(self, plan: Plan, shared_plan: Any, folder: str) -> tuple[Need, Any]:
+        """Ask every node for its version, data and GPUs before anything is spent; (need of a task, shelf or None)."""
+        nodes = self._nodes()
+        reports = {node["NodeID"]: self._ask(node, shared_plan, folder) for node in nodes}
+        lacking = False
+        problems = []
+        for node in nodes:
+            try:
+                report = self.ray.get(reports[node["NodeID"]])
+            except self.ray.exceptions.RayError as error:
+                report = {"wrong": f"could not be asked ({_first_line(error)})", "data": "", "gpu_gib": None}
+            reports[node["NodeID"]] = report
+            wrong, lacks = report["wrong"], report["data"]
+            if "other data" in wrong and self.ship == "always":
+                wrong, lacks = "", wrong
+            shippable = self.ship != "never" and can_ship(plan.dataset)
+            lacking |= bool(lacks)
+            if wrong or (lacks and not shippable):
+                name = node.get("NodeManagerHostname") or node.get("NodeName") or platform.node()
+                problems.append(f"node {name} ({node['NodeID'][:8]}) {wrong or lacks}")
+        if problems:
+            raise DataError("the cluster cannot be used as it is:\n  " + "\n  ".join(problems))
+        sizes = [report["gpu_gib"] for report in reports.values() if report["gpu_gib"]]
+        resources = [node["Resources"] for node in nodes]
+        need = task_need(plan, resources, min(sizes, default=None), self.gpus, self.producers)
+        return need, self._shelf(plan) if lacking else None
+
+    def _ask(self, node: dict[str, Any], shared_plan: Any, folder: str) -> Any:
+        gpus = 0.01 if node["Resources"].get("GPU", 0) else 0
+        ask = self.ray.remote(num_cpus=1, num_gpus=gpus, max_retries=1)(inspect_node)
+        return ask.options(scheduling_strategy=self._on(node["NodeID"])).remote(shared_plan, __version__, folder)
+
+    def _shelf(self, plan: Plan) -> Any:
+        """The actor that reads the data, on the node that this process runs on."""
+        here = self.ray.get_runtime_context().get_node_id()
+        actor = self.ray.remote(num_cpus=0)(FileServer).options(scheduling_strategy=self._on(here))
+        return actor.remote(plan.dataset)
+
+    def _on(self, node_id: str) -> Any:
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        return NodeAffinitySchedulingStrategy(node_id=node_id, soft=False)
+
+
+def _first_line(error: BaseException) -> str:
+    """What a Ray error says first; of an error raised in a task, the error itself and not its traceback."""
+    cause = getattr(error, "cause", None)
+    if isinstance(cause, BaseException):
+        return f"{type(cause).__name__}: {cause}"
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"

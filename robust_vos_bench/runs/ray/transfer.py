@@ -1,0 +1,197 @@
+"""Data for nodes that do not see it: fetched video by video, checked by hash, kept in the node's cache folder.
+
+A video lies under the digest of its bytes, so it is shipped once a node whatever run needs it, and a changed video is
+another one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+from robust_vos_bench.datasets import Dataset, Mask, Truth, Video, open_dataset
+from robust_vos_bench.datasets.layout import FolderDataset
+from robust_vos_bench.errors import DataError, RvosError
+from robust_vos_bench.system.atomic import make_folder, write_error
+from robust_vos_bench.system.cache import cache_folder
+from robust_vos_bench.system.hashes import file_sha256
+
+PART_BYTES = 32 << 20
+"""Bytes of files that travel in one message."""
+
+FileNote = tuple[str, int, str]
+"""(path under the data root with forward slashes, bytes, hex sha256)."""
+
+
+class Source(Protocol):
+    """Where a node gets videos from."""
+
+    def contents(self, video: str) -> Sequence[FileNote]:
+        """The files of one video, lists of the data set included."""
+
+    def read(self, video: str, paths: Sequence[str]) -> Sequence[bytes]:
+        """Some of these files."""
+
+
+class FileServer:
+    """Hands out the files of a data set that lies in folders; runs where the data is."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self._places: dict[str, dict[str, Path | bytes]] = {}
+
+    def contents(self, video: str) -> list[FileNote]:
+        """The files of one video, lists of the data set included."""
+        notes = []
+        for name, place in self._files(video).items():
+            if isinstance(place, bytes):
+                notes.append((name, len(place), hashlib.sha256(place).hexdigest()))
+            else:
+                notes.append((name, place.stat().st_size, file_sha256(place)))
+        return notes
+
+    def read(self, video: str, paths: Sequence[str]) -> list[bytes]:
+        """Some of these files; nothing else can be asked for."""
+        files = self._files(video)
+        places = [files[path] for path in paths]
+        return [place if isinstance(place, bytes) else place.read_bytes() for place in places]
+
+    def _files(self, video: str) -> Mapping[str, Path | bytes]:
+        if video not in self._places:
+            self._places = {video: _files(self._dataset, video)}  # the last one only: each is asked for in one go
+        return self._places[video]
+
+
+def can_ship(dataset: Dataset) -> bool:
+    """Whether the data set is files in folders that open again under another root."""
+    return isinstance(dataset, FolderDataset)
+
+
+def _files(dataset: Dataset, video: str) -> dict[str, Path | bytes]:
+    if not isinstance(dataset, FolderDataset):
+        raise DataError(f"{dataset.name} does not lie in folders; it cannot be shipped")
+    root = dataset.layout_root
+    alone = _open(dataset.name, root, video)  # its lists name this video only
+    found: dict[str, Path | bytes] = {path.as_posix(): data for path, data in alone.list_files().items()}
+    for path in [*alone.frame_paths(video), *alone.mask_paths(video).values()]:
+        found[path.relative_to(root).as_posix()] = path
+    return found
+
+
+def _open(name: str, root: Path, video: str) -> FolderDataset:
+    opened = open_dataset(name, root, videos=[video])
+    if not isinstance(opened, FolderDataset):
+        raise DataError(f"{name} does not lie in folders; it cannot be shipped")
+    return opened
+
+
+class ShippedDataset(Dataset):
+    """A data set on a node: each video from its own path where that holds the right bytes, else from `source`.
+
+    Pickled (for processes that make frames ahead) it has no source and finds what is here already.
+    """
+
+    def __init__(self, original: Dataset, fingerprints: Mapping[str, str], source: Source | None) -> None:
+        self.original, self._fingerprints, self._source = original, dict(fingerprints), source
+        self.name, self.protocol, self.root = original.name, original.protocol, original.root
+        self._opened: dict[str, Dataset] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_source": None, "_opened": {}}
+
+    @property
+    def videos(self) -> Sequence[str]:
+        """The videos of the run."""
+        return tuple(self._fingerprints)
+
+    def video(self, name: str) -> Video:
+        """One video, fetched first where this node does not have it."""
+        return self._here(name).video(name)
+
+    def truth(self, name: str) -> Truth | None:
+        """Its ground truth."""
+        return self._here(name).truth(name)
+
+    def fingerprint(self, name: str) -> str:
+        """Digest of its bytes, as the driver has them."""
+        return self._fingerprints[name]
+
+    def map_mask(self, mask: Mask) -> Mask:
+        """As the original does."""
+        return self.original.map_mask(mask)
+
+    def _here(self, name: str) -> Dataset:
+        if name not in self._opened:
+            self._opened[name] = self._find(name)
+        return self._opened[name]
+
+    def _find(self, name: str) -> Dataset:
+        wanted = self._fingerprints[name]
+        try:
+            if self.original.fingerprint(name) == wanted:
+                return self.original
+        except (RvosError, OSError):
+            pass  # not here under its own path: that is what shipping is for
+        folder = cache_folder() / "shipped" / wanted
+        if not folder.is_dir():
+            if self._source is None:
+                raise DataError(f"video {name!r} of {self.name} has not been shipped to this node")
+            _fetch(self._source, name, folder, lambda root: _open(self.name, root, name).fingerprint(name) == wanted)
+        return _open(self.name, folder, name)
+
+
+def _fetch(source: Source, video: str, folder: Path, is_right: Callable[[Path], bool]) -> None:
+    """Get one video into `folder`, whole and checked or not at all; one process of a node does it, others wait."""
+    make_folder(folder.parent)
+    part = folder.with_name(f".{folder.name[:16]}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        with (folder.parent / f".{folder.name}.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if folder.is_dir():
+                return
+            _copy(source, video, part)
+            if not is_right(part):
+                raise DataError(f"video {video!r} arrived with other bytes than the driver has; did its files change?")
+            part.rename(folder)
+    except OSError as error:
+        raise write_error(folder, error) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _copy(source: Source, video: str, root: Path) -> None:
+    notes = list(source.contents(video))
+    targets = {path: inside(root, path) for path, _, _ in notes}
+    for batch in batches(notes):
+        for (path, size, sha), data in zip(batch, source.read(video, [note[0] for note in batch]), strict=True):
+            if len(data) != size or hashlib.sha256(data).hexdigest() != sha:
+                raise DataError(f"{path} of video {video!r} arrived damaged; run the same command again")
+            targets[path].parent.mkdir(parents=True, exist_ok=True)
+            targets[path].write_bytes(data)
+
+
+def inside(root: Path, path: str) -> Path:
+    """`root` / `path`. Raises DataError where that would leave `root`."""
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts or "\\" in path or "\0" in path or ":" in parts[0]:
+        raise DataError(f"a shipped file is named {path!r}, which leads out of its folder; refused")
+    return root.joinpath(*parts)
+
+
+def batches(notes: Sequence[FileNote]) -> list[list[FileNote]]:
+    """Files in order, as many a message as `PART_BYTES` allow, at least one."""
+    found: list[list[FileNote]] = []
+    room = 0
+    for note in notes:
+        if not found or note[1] > room:
+            found.append([])
+            room = PART_BYTES
+        found[-1].append(note)
+        room -= note[1]
+    return found

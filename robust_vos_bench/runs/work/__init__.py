@@ -1,0 +1,1 @@
+"""The work of one process: clips made once, models run on them, masks scored."""

@@ -1,0 +1,84 @@
+"""Hygiene of worker processes: threads, signals, environment, and leaving with the parent."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from multiprocessing import resource_tracker
+from pathlib import Path
+from typing import Any
+
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+"""Environment of a worker process: processes times threads = cores."""
+
+
+def limit_threads(threads: int) -> None:
+    """Cap the threads of OpenCV, and of torch where it is loaded; one thread also keeps results repeatable."""
+    import cv2
+
+    cv2.setNumThreads(threads)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(threads)
+
+
+def leave_with_parent(scratch: Path | None = None) -> None:
+    """Watch the parent process from a thread: when it is gone, remove `scratch` and leave at once."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextlib.contextmanager
+def environment(values: dict[str, str]) -> Iterator[None]:
+    """Environment variables for processes that start within this block; afterwards they are as before."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def no_ctrl_c() -> Iterator[None]:
+    """Processes started in this block never get SIGINT, not even while they import; here it waits for the end."""
+    resource_tracker.ensure_running()  # it would lift the block when the first process starts it
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def plain_main() -> Iterator[None]:
+    """Spawned processes must not run the caller's script again: hide its `__main__` file while they start."""
+    main: Any = sys.modules.get("__main__")
+    spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
+    if main is None or file is None:
+        yield
+        return
+    main.__spec__ = None
+    del main.__file__
+    try:
+        yield
+    finally:
+        main.__spec__, main.__file__ = spec, file

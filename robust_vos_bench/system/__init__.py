@@ -1,0 +1,1 @@
+"""The machine underneath: files that are whole or absent, the cache folder, hashes, locks, cores and memory."""
