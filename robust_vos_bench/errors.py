@@ -1,13 +1,18 @@
 """Errors a person can act on: what happened, where, and what to do. Exit codes are part of the interface."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
 
 class RvosError(Exception):
     """Base of every error that rvos-bench raises on purpose; shown without a traceback unless `--debug`."""
 
     exit_code = 1
+    run: Any = None
+    """The `Run` that ended with this error, where one did: its finished part is kept."""
 
 
 class UsageError(RvosError):

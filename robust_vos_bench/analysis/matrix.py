@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from robust_vos_bench.runs.records import Manifest, UnitRecord
+from robust_vos_bench.runs.records import Manifest
+from robust_vos_bench.runs.state import Cells
 from robust_vos_bench.runs.store import RunStore
 
 
@@ -94,7 +95,7 @@ def matrix_from_records(
     models: Sequence[str],
     conditions: Sequence[ConditionInfo],
     videos: Sequence[str],
-    records: dict[tuple[str, str], dict[str, UnitRecord]],
+    records: Cells,
 ) -> ScoreMatrix:
     """Arrange records: (model, condition label) -> video -> record.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from robust_vos_bench.analysis.robustness import Robustness, beyond
 from robust_vos_bench.analysis.summary import Summary, summarise
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.runs.records import FrameScores, Manifest, UnitRecord
+from robust_vos_bench.runs.state import Cells
 from robust_vos_bench.runs.store import SCORE_COLUMNS, RunStore
 
 if TYPE_CHECKING:
@@ -29,11 +31,12 @@ NAMES = ("model", "dataset", "corruption", "condition", "video")
 class Run:
     """One run directory, read lazily. Scores are in 0..1 in `scores` and `frames`, in points elsewhere."""
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, cells: Cells | None = None) -> None:
+        """cells: the records, where they are known already; else each cell file is read when it is first asked for."""
         self.folder = folder
         self.manifest = manifest
         self.store = RunStore(folder)
-        self._records: dict[tuple[str, str], dict[str, UnitRecord]] = {}
+        self._records: dict[tuple[str, str], Mapping[str, UnitRecord]] = dict(cells or {})
 
     def __repr__(self) -> str:
         m = self.manifest
@@ -52,15 +55,18 @@ class Run:
     @cached_property
     def matrix(self) -> ScoreMatrix:
         """Models x conditions x objects."""
-        cells = {(model, label): self.records(model, label) for model in self.models for label in self.conditions}
-        return matrix_from_records(self.models, conditions_of(self.manifest), self.manifest.videos, cells)
+        return matrix_from_records(self.models, conditions_of(self.manifest), self.manifest.videos, self.cells())
 
     @cached_property
     def summaries(self) -> list[Summary]:
         """One row of the robustness table a model, in points."""
         return summarise(self.matrix)
 
-    def records(self, model: str, condition: str) -> dict[str, UnitRecord]:
+    def cells(self) -> Cells:
+        """(model, condition label) -> video -> record."""
+        return {(model, label): self.records(model, label) for model in self.models for label in self.conditions}
+
+    def records(self, model: str, condition: str) -> Mapping[str, UnitRecord]:
         """Video -> record of one cell: scores, time, memory, warnings, errors."""
         if (model, condition) not in self._records:
             self._records[model, condition] = self.store.records(condition, model)

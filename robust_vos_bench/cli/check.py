@@ -28,7 +28,7 @@ def command(name: str, checkpoint: str | None, options: tuple[str, ...], device:
 
     NAME is a model name or path/to/file.py:Class. Exit code 5 where the contract is broken.
     """
-    from robust_vos_bench.cli.progress import prints_on_stderr
+    from robust_vos_bench.cli.stdout import prints_on_stderr
     from robust_vos_bench.models import choose, load_adapter, parse_options
     from robust_vos_bench.models.check import check_adapter, raise_if_broken
 

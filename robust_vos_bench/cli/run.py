@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
-from robust_vos_bench.cli.devices import check_devices, lane_devices, producers_for
 from robust_vos_bench.cli.options import (
     checkpoint_option,
     condition_options,
@@ -25,11 +24,9 @@ from robust_vos_bench.cli.options import (
     output_option,
     workers_option,
 )
-from robust_vos_bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from robust_vos_bench.runs.plan import ModelSpec
-    from robust_vos_bench.runs.records import Manifest
+    from robust_vos_bench.analysis.run import Run
 
 DEFAULT_MODEL = "labelprop"
 
@@ -105,134 +102,30 @@ The same command again resumes: finished videos are not run twice.
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 @click.pass_context
 def command(
-    ctx: click.Context,
-    models: tuple[str, ...],
-    checkpoints: tuple[str, ...],
-    options: tuple[str, ...],
-    dataset: str,
-    data_root: Path | None,
-    limit: int | None,
-    corruptions: tuple[str, ...],
-    preset: str | None,
-    severities: tuple[int, ...],
-    temporal: str | None,
-    severity_profile: str | None,
-    clean_reference: bool | None,
-    seed: int,
-    corrupt_device: str,
-    workers: int | None,
-    device: str,
-    output: Path | None,
-    overwrite: str,
-    save_masks: bool,
-    producers: int | None,
-    engine: str,
-    ray_address: str | None,
-    ray_gpus: float | None,
-    ship_data: str,
-    profile: bool,
-    fail_fast: bool,
-    as_json: bool,
-    dry_run: bool,
-    may_probe: bool,
-    quiet: bool,
+    ctx: click.Context, as_json: bool, dry_run: bool, may_probe: bool, quiet: bool, **settings_given: Any
 ) -> None:
     """Corrupt videos, run models on them, score the masks, print how much each model loses.
 
     Without --corruption and --preset: the preset smoke on the demo data, common on any other.
     """
-    from robust_vos_bench.cli.plan import show_plan
-    from robust_vos_bench.cli.progress import ProgressListener, prints_on_stderr
-    from robust_vos_bench.conditions import select
-    from robust_vos_bench.datasets import open_dataset
-    from robust_vos_bench.runs.build import build_plan
-    from robust_vos_bench.runs.cost.estimate import Workers, cores
-    from robust_vos_bench.runs.local.engine import Engine, LocalEngine
-    from robust_vos_bench.runs.run import default_folder, inspect, run_plan
-    from robust_vos_bench.runs.store import RunStore
+    from robust_vos_bench.api.progress import ProgressListener
+    from robust_vos_bench.api.run import execute, exit_code, plan_of
+    from robust_vos_bench.api.settings import RunSettings
+    from robust_vos_bench.cli.stdout import prints_on_stderr
 
-    with prints_on_stderr():  # files of models may print where they are imported
-        specs = resolve_models(models, checkpoints, options, to_plan=dry_run)
-    if not corruptions and preset is None:
-        preset = "smoke" if dataset.split(":")[0] == "demo" else "common"
-    chosen, info = select(
-        corruptions, severities, preset, temporal, severity_profile, seed, clean_reference, corrupt_device
-    )
-    if limit is None and dataset == "demo":
-        limit = info.videos
-    data = open_dataset(dataset, data_root, limit=limit)
-    plan = build_plan(specs, data, chosen, info, save_masks=save_masks, profile=profile)
-    folder = output or default_folder(plan)
-    devices = lane_devices(device, workers, len(plan.conditions) * len(plan.videos))
-    if dry_run:
-        crew = Workers(len(devices), producers_for(devices, producers, workers), devices[0], cores())
-        show_plan(plan, RunStore(folder), devices, crew, overwrite, as_json, may_probe)
-        return
-    settings = {k: v for k, v in ctx.params.items() if isinstance(v, (str, int, float, bool, tuple, list))}
-    if engine != "ray" and set(devices) != {"cpu"} and inspect(plan, RunStore(folder), overwrite).pending:
-        check_devices(devices)  # on Ray the devices are the nodes'; a finished run needs none
-    listener = ProgressListener(quiet)
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(prints_on_stderr())
-        carry_out: Engine = LocalEngine(devices, producers_for(devices, producers, workers))
-        if engine == "ray":
-            from robust_vos_bench.runs.ray.engine import RayEngine
-
-            gpus = 0.0 if ray_gpus is None and device == "cpu" else ray_gpus
-            carry_out = stack.enter_context(contextlib.closing(RayEngine(ray_address, gpus, producers, ship_data)))
-        manifest = run_plan(
-            plan,
-            folder,
-            devices,
-            listener,
-            overwrite,
-            fail_fast,
-            command=["rvos-bench", *sys.argv[1:]],
-            settings={k: list(v) if isinstance(v, tuple) else v for k, v in settings.items()},
-            engine=carry_out,
-        )
-    if profile:
-        show_profile(folder)
-    show_result(folder, manifest, as_json)
-    ctx.exit(exit_code(manifest, [f.error_code for f in listener.failures]))
-
-
-def resolve_models(
-    names: Sequence[str], checkpoints: Sequence[str], options: Sequence[str], to_plan: bool = False
-) -> list[ModelSpec]:
-    """One spec a name, with the checkpoint and options that are meant for it; to_plan: weights may be absent."""
-    from robust_vos_bench.models import choose, parse_options
-    from robust_vos_bench.runs.build import build_model
-
-    files: dict[str, str] = {}
-    for given in checkpoints:
-        name, equals, file = given.partition("=")
-        if equals and name in names:
-            files[name] = file
-        elif given == "random":
-            files.update({n: "random" for n in names if n not in files})
-        elif len(names) == 1:
-            files[names[0]] = given
+    settings = RunSettings(**settings_given)
+    with prints_on_stderr():  # models, and files of models where they are imported, may print
+        if dry_run:
+            planned = plan_of(settings, may_probe, lambda text: click.echo(text, err=True))
         else:
-            raise UsageError(f"--checkpoint {given!r}: with several models write NAME=FILE, e.g. {names[0]}={given}")
-    specs = []
-    for name in names:
-        own = []
-        for option in options:
-            key = option.split("=", 1)[0]
-            owner, colon, _ = key.rpartition(":")
-            if colon and owner in names:
-                own += [option[len(owner) + 1 :]] if owner == name else []
-            elif len(names) == 1:
-                own.append(option)
-            else:
-                raise UsageError(f"--option {option!r}: with several models write MODEL:NAME=VALUE")
-        choice = choose(name, files.get(name))
-        if choice.instead:
-            click.echo(choice.instead, err=True)
-        chosen = choice.entry.name if choice.instead else name
-        specs.append(build_model(chosen, files.get(name), parse_options(choice.entry, own), to_plan))
-    return specs
+            done = execute(settings, ProgressListener(quiet), ["rvos-bench", *sys.argv[1:]])
+    if dry_run:
+        click.echo(json.dumps(planned.to_dict(), indent=2) if as_json else planned)
+        return
+    if settings.profile:
+        show_profile(done.folder)
+    show_result(done, as_json)
+    ctx.exit(exit_code(done))
 
 
 def show_profile(folder: Path) -> None:
@@ -245,63 +138,41 @@ def show_profile(folder: Path) -> None:
             click.echo(line, err=True)
 
 
-def show_result(folder: Path, manifest: Manifest, as_json: bool) -> None:
+def show_result(done: Run, as_json: bool) -> None:
     """The table on stdout; where the rest is, on stderr."""
     from rich.console import Console
 
-    from robust_vos_bench.analysis.matrix import read_matrix
-    from robust_vos_bench.analysis.summary import summarise
     from robust_vos_bench.reports.text import WIDTH, print_summary
     from robust_vos_bench.runs.run import is_whole_preset
-    from robust_vos_bench.runs.store import RunStore
 
-    matrix = read_matrix(RunStore(folder), manifest)
-    summaries = summarise(matrix)
+    manifest = done.manifest
     if as_json:
-        click.echo(json.dumps(result_json(folder, manifest, summaries), indent=2))
+        click.echo(msgspec.json.format(msgspec.json.encode(result_json(done)), indent=2).decode())
         return
     console = Console(highlight=False, width=WIDTH, markup=False)
     if any(m.is_recipe for m in manifest.models):
         console.print("Untrained recipe weights: a smoke test, not a result.", style="bold red")
-    if matrix.objects:
+    if done.matrix.objects:
         name = manifest.preset["name"]
         preset = f"{name} v{manifest.preset['version']}" if name != "custom" else "chosen by hand"
         if name != "custom" and not is_whole_preset(manifest):
             preset = f"part of {preset}"
-        print_summary(console, matrix, summaries, manifest.dataset["name"], preset)
+        print_summary(console, done.matrix, done.summaries, manifest.dataset["name"], preset)
     else:
         console.print("No video has been scored.")
     counts = manifest.units
-    click.echo(f"{counts.ok}/{counts.planned} units done, {counts.failed} failed. Results: {folder}", err=True)
+    click.echo(f"{counts.ok}/{counts.planned} units done, {counts.failed} failed. Results: {done.folder}", err=True)
 
 
-def result_json(folder: Path, manifest: Manifest, summaries: Sequence[Any]) -> dict[str, Any]:
-    """The table as data; NaN (missing) becomes null."""
-    import dataclasses
-    import math
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, float):
-            return None if math.isnan(value) else value
-        if isinstance(value, dict):
-            return {str(k): plain(v) for k, v in value.items()}
-        return value
-
+def result_json(done: Run) -> dict[str, Any]:
+    """The table as data; what is missing is NaN here and null in JSON."""
+    manifest = done.manifest
     return {
-        "output": str(folder),
+        "output": str(done.folder),
         "status": manifest.status,
         "run_id": manifest.run_id,
         "dataset": manifest.dataset["name"],
         "preset": manifest.preset,
         "units": {k: getattr(manifest.units, k) for k in ("planned", "ok", "failed", "pending")},
-        "models": [{k: plain(v) for k, v in dataclasses.asdict(s).items()} for s in summaries],
+        "models": [dataclasses.asdict(s) for s in done.summaries],
     }
-
-
-def exit_code(manifest: Manifest, failures: Sequence[int]) -> int:
-    """0 all done, 130 interrupted, 5 where every failure is a broken contract, else 3."""
-    if manifest.status == "complete":
-        return 0
-    if manifest.status == "interrupted":
-        return 130
-    return 5 if failures and all(code == 5 for code in failures) and manifest.units.ok == 0 else 3

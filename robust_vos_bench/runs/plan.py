@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from robust_vos_bench.conditions import Condition
 from robust_vos_bench.datasets import Dataset
@@ -23,6 +23,15 @@ class ModelSpec:
     record: ModelRecord
     absent: str = ""
     """Why it cannot be loaded here (no weights); such a model can be planned but not run."""
+
+
+class Unit(NamedTuple):
+    """One model on one video under one condition: what is scored, recorded and resumed as a whole."""
+
+    model: int
+    """Index into `Plan.models`."""
+    condition: Condition
+    video: str
 
 
 @dataclass(frozen=True)
@@ -74,7 +83,7 @@ class Plan:
 
     @cached_property
     def _facts(self) -> dict[str, dict[str, Any]]:
-        """Condition label -> its fields; a key is made for every unit of a run, three times."""
+        """Condition label -> its fields, made once: a run has a key per unit."""
         return {condition.label: condition.to_dict() for condition in self.conditions}
 
     @cached_property
@@ -100,18 +109,19 @@ class Plan:
             self._keys[place] = digest(facts)[:24]
         return self._keys[place]
 
-    def groups(self, pending: Sequence[tuple[int, Condition, str]]) -> Iterator[Group]:
+    def groups(self, pending: Iterable[Unit]) -> Iterator[Group]:
         """Pending units in the order they run: condition by condition, video by video, all models together."""
-        wanted = {(m, c.label, v) for m, c, v in pending}
+        models: dict[tuple[str, str], list[int]] = {}
+        for unit in pending:
+            models.setdefault((unit.condition.label, unit.video), []).append(unit.model)
         for condition in self.conditions:
             for video in self.videos:
-                models = tuple(m for m in range(len(self.models)) if (m, condition.label, video) in wanted)
-                if models:
-                    yield Group(condition, video, models)
+                if wanted := models.get((condition.label, video)):
+                    yield Group(condition, video, tuple(sorted(wanted)))
 
-    def units(self) -> Iterator[tuple[int, Condition, str]]:
+    def units(self) -> Iterator[Unit]:
         """Every unit of the grid."""
         for condition in self.conditions:
             for video in self.videos:
                 for model in range(len(self.models)):
-                    yield model, condition, video
+                    yield Unit(model, condition, video)

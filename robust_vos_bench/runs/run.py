@@ -6,41 +6,27 @@ import os
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from robust_vos_bench.conditions import Condition
 from robust_vos_bench.errors import UsageError
+from robust_vos_bench.runs.engine import Engine
 from robust_vos_bench.runs.environment import environment, tool
-from robust_vos_bench.runs.local.engine import Engine, LocalEngine
+from robust_vos_bench.runs.local.engine import LocalEngine
 from robust_vos_bench.runs.plan import Group, Plan
 from robust_vos_bench.runs.records import CellCounts, Manifest, UnitRecord, digest
+from robust_vos_bench.runs.state import RunState
 from robust_vos_bench.runs.stop import Stop, ctrl_c
 from robust_vos_bench.runs.store import RunStore
 from robust_vos_bench.runs.writer import RecordWriter
 
-Pending = tuple[int, Condition, str]
-
-
-@dataclass(frozen=True)
-class RunState:
-    """What a run directory already holds of a plan."""
-
-    done: int
-    pending: list[Pending]
-    failed_before: int
-    stale: int = 0
-    """Scored before their data, their corruption or the code changed; they are among `pending`."""
-
-    @property
-    def total(self) -> int:
-        """All units of the plan."""
-        return self.done + len(self.pending)
-
 
 class Listener:
     """What a run tells while it works; override what you want to hear."""
+
+    def notice(self, text: str) -> None:
+        """Something the user should know before the run starts."""
 
     def started(self, plan: Plan, state: RunState, folder: Path) -> None:
         """Before the first unit."""
@@ -90,32 +76,6 @@ def _place(plan: Plan) -> str:
     return digest(os.path.realpath(plan.dataset.root))[:16] if plan.dataset.root else ""
 
 
-def inspect(plan: Plan, store: RunStore, overwrite: str = "missing") -> RunState:
-    """Which units are done under the same key, and which are still to do.
-
-    overwrite: "missing" (default) runs what is not done, failed units included; "always" runs everything;
-    "never" runs nothing. A unit whose masks are to be saved and are not there is not done.
-    """
-    done, failed, stale, pending = 0, 0, 0, []
-    cells: dict[tuple[str, str], dict[str, UnitRecord]] = {}
-    for model, condition, video in plan.units():
-        name = plan.models[model].record.name
-        if (name, condition.label) not in cells:
-            cells[name, condition.label] = store.records(condition.label, name)
-        record = cells[name, condition.label].get(video)
-        same = record is not None and record.key == plan.key(model, condition, video)
-        failed += same and record is not None and record.failed
-        whole = same and record is not None and record.ok
-        if whole and plan.save_masks and overwrite == "missing":
-            whole = record is not None and store.has_masks(record)
-        if whole and overwrite != "always":
-            done += 1
-        elif overwrite != "never":
-            stale += not same and record is not None and record.ok
-            pending.append((model, condition, video))
-    return RunState(done, pending, failed, stale)
-
-
 def run_plan(
     plan: Plan,
     folder: Path,
@@ -126,49 +86,49 @@ def run_plan(
     command: Sequence[str] = (),
     settings: dict[str, Any] | None = None,
     engine: Engine | None = None,
-) -> Manifest:
-    """Run what is not done yet and return the final manifest, which tells how it ended (`status`).
+) -> tuple[Manifest, RunState]:
+    """Run what is not done yet; returns the final manifest, which tells how it ended (`status`), and all records.
 
     devices: one worker process each ("cpu", "cpu", ...; "cuda:0", ...). engine: what carries out the groups, by
-    default this machine with one lane a device.
+    default this machine with one worker per device.
     """
     listener = listener or Listener()
+    engine = engine or LocalEngine(devices)
     store = RunStore(folder)
     with store.locked():
         before = earlier(plan, store)
-        state = inspect(plan, store, overwrite)
+        state = RunState(plan, store, overwrite)
+        if state.pending:
+            engine.ready()
         manifest = _manifest(plan, folder, before, devices, command, settings or {})
         if before is not None:
-            _retire(plan, store)  # before the manifest says that what is here is of the present versions
+            _retire(state, store)  # before the manifest says that what is here is of the present versions
         store.write_manifest(manifest)
         store.log("start", pending=len(state.pending), done=state.done)
         stop = Stop()
-        ledger = RecordWriter(store, listener.unit, stop, fail_fast)
+        write = RecordWriter(store, state, listener.unit, stop, fail_fast)
         listener.started(plan, state, folder)
         try:
             groups: list[Group] = list(plan.groups(state.pending))
             if groups:
                 with ctrl_c(stop, listener.interrupted):
-                    (engine or LocalEngine(devices))(plan, groups, ledger)
+                    engine(plan, groups, write)
         except KeyboardInterrupt:
             stop.by_user = True
         finally:
             listener.finished()
-            unfinished = stop.by_user and ledger.entered < len(state.pending)
-            manifest = _close(plan, store, manifest, unfinished)
-    return manifest
+            unfinished = stop.by_user and write.written < len(state.pending)
+            manifest = _close(state, store, manifest, unfinished)
+    return manifest, state
 
 
-def _retire(plan: Plan, store: RunStore) -> None:
+def _retire(state: RunState, store: RunStore) -> None:
     """Mark what was scored under another key (data, corruptions or code have changed), so that no table takes it in."""
-    for model, spec in enumerate(plan.models):
-        for condition in plan.conditions:
-            records = store.records(condition.label, spec.record.name)
-            for video in plan.videos:
-                record, key = records.get(video), plan.key(model, condition, video)
-                if record is not None and record.ok and record.key != key:
-                    why = "scored before its data, its corruption or its code changed, and not again yet"
-                    store.add(UnitRecord(key, record.model, record.condition, video, "stale", error=why))
+    for unit, record in list(state.outdated()):
+        why = "scored before its data, its corruption or its code changed, and not again yet"
+        stale = UnitRecord(state.key(unit), record.model, record.condition, record.video, "stale", error=why)
+        store.add(stale)
+        state.add(stale)
 
 
 def is_whole_preset(manifest: Manifest) -> bool:
@@ -223,30 +183,18 @@ def _manifest(
     )
 
 
-def _close(plan: Plan, store: RunStore, manifest: Manifest, interrupted: bool) -> Manifest:
+def _close(state: RunState, store: RunStore, manifest: Manifest, interrupted: bool) -> Manifest:
     """Count, write the tidy scores, and settle the status."""
-    counts = CellCounts()
-    rows: list[dict[str, Any]] = []
-    for model, spec in enumerate(plan.models):
-        for condition in plan.conditions:
-            records = store.records(condition.label, spec.record.name)
-            for video in plan.videos:
-                counts.planned += 1
-                record = records.get(video)
-                if record is None or record.key != plan.key(model, condition, video):
-                    counts.pending += 1
-                elif not record.ok:
-                    counts.failed += record.failed
-                    counts.pending += not record.failed
-                else:
-                    counts.ok += 1
-                    rows += [_row(plan, condition, record, i) for i in range(len(record.objects))]
-    manifest.units = counts
+    counts = manifest.units = state.counts()
     complete = counts.ok == counts.planned
     # With --overwrite always everything may be there and still wait for its turn.
     manifest.status = "interrupted" if interrupted else "complete" if complete else "partial"
     manifest.updated = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    store.write_scores(rows)
+    store.write_scores(
+        _row(state.plan, condition, record, i)
+        for condition, record in state.scored()
+        for i in range(len(record.objects))
+    )
     store.write_manifest(manifest)
     store.log("end", status=manifest.status, ok=counts.ok, failed=counts.failed, pending=counts.pending)
     return manifest

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import fcntl
 import hashlib
 import io
 import json
 import os
 import re
-import socket
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,6 +19,7 @@ import msgspec
 from robust_vos_bench.errors import DataError, UsageError
 from robust_vos_bench.runs.records import FrameScores, Manifest, UnitRecord, read_manifest
 from robust_vos_bench.system.atomic import make_folder, write_bytes, write_error
+from robust_vos_bench.system.locks import exclusive
 
 SCORE_COLUMNS = (
     "model", "dataset", "corruption", "severity", "condition", "video", "object", "frames",
@@ -68,29 +67,17 @@ class RunStore:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the directory for writing. A second run is told who holds it and leaves (UsageError)."""
+        """Hold the directory for writing. Raises UsageError, naming the holder, where another run writes."""
         make_folder(self.folder)
-        try:
-            lock = (self.folder / ".lock").open("a+")
-        except OSError as error:
-            raise write_error(self.folder, error) from error
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                lock.seek(0)
-                raise UsageError(
-                    f"{self.folder} is being written by another run ({lock.read().strip() or 'unknown holder'}). "
-                    "Wait for it, stop it, or choose another --output."
-                ) from None
-            lock.truncate(0)
-            lock.write(f"pid {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
-            lock.flush()
-            try:
-                yield
-            finally:
-                with contextlib.suppress(OSError):
-                    lock.truncate(0)
+
+        def busy(holder: str) -> UsageError:
+            return UsageError(
+                f"{self.folder} is being written by another run ({holder}). Wait for it, stop it, or choose another "
+                "--output."
+            )
+
+        with exclusive(self.folder / ".lock", busy):
+            yield
 
     def cell_path(self, condition: str, model: str) -> Path:
         """Records of one cell, a JSON line a video."""

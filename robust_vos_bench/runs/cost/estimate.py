@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -15,13 +14,12 @@ from robust_vos_bench.datasets import Video
 from robust_vos_bench.errors import RvosError
 from robust_vos_bench.runs.cost.probe import probe
 from robust_vos_bench.runs.cost.timings import EARLIER, Items, RateCache, Rates, assemble, earlier_rates
-from robust_vos_bench.runs.plan import Plan
+from robust_vos_bench.runs.plan import Plan, Unit
 
 RECORD_BYTES = 2_500
 """A unit's record and its scores by frame, rounded up from real runs of 70-frame videos."""
 DRIVER_MIB = 150.0
 """The process that hands out work and writes, without a model of its own; measured."""
-Unit = tuple[int, Condition, str]
 
 
 @dataclass(frozen=True)
@@ -196,8 +194,3 @@ def _sources(rates: Rates, found: Mapping[Condition, object], models: Mapping[st
     if taken:
         sources["other conditions"] = f"{taken} of {len(conditions)}: as their corruption's, else their family's mean"
     return sources
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -10,16 +10,13 @@ from pathlib import Path
 
 import msgspec
 
+from robust_vos_bench.runs.local.devices import check_devices
 from robust_vos_bench.runs.local.workers import PRODUCER_DIED, WorkerProcess, start_worker
 from robust_vos_bench.runs.plan import Group, Plan
 from robust_vos_bench.runs.stop import Stop
 from robust_vos_bench.runs.work.process import limit_threads
 from robust_vos_bench.runs.work.worker import Worker, failed_record
-from robust_vos_bench.runs.writer import ATTEMPTS, RecordWriter, Result
-
-Engine = Callable[[Plan, Sequence[Group], RecordWriter], None]
-"""Carries out groups and enters every result; returns when all is done, or when `ledger.stop.asked` and nothing is in
-flight."""
+from robust_vos_bench.runs.writer import ATTEMPTS, RecordWriter, Scored
 
 
 @dataclass(frozen=True)
@@ -31,15 +28,21 @@ class LocalEngine:
     producers: int = 0
     """Processes a lane that make frames ahead of the model."""
 
-    def __call__(self, plan: Plan, groups: Sequence[Group], ledger: RecordWriter) -> None:
+    def ready(self) -> None:
+        """Raise UsageError for a GPU that this machine does not have."""
+        gpus = [device for device in self.devices if device != "cpu"]
+        if gpus:
+            check_devices(gpus)
+
+    def __call__(self, plan: Plan, groups: Sequence[Group], write: RecordWriter) -> None:
         """Run `groups`."""
         if list(self.devices) == ["cpu"] and not self.producers:
-            _inline(plan, groups, ledger.store.folder, ledger, ledger.stop)
+            _inline(plan, groups, write.store.folder, write, write.stop)
         else:
-            _WorkerPool(plan, groups, ledger.store.folder, self.producers, ledger).run(self.devices, ledger.stop)
+            _WorkerPool(plan, groups, write.store.folder, self.producers, write).run(self.devices, write.stop)
 
 
-def _inline(plan: Plan, groups: Sequence[Group], folder: Path, finish: Callable[[Result], None], stop: Stop) -> None:
+def _inline(plan: Plan, groups: Sequence[Group], folder: Path, finish: Callable[[Scored], None], stop: Stop) -> None:
     limit_threads(1)
     worker = Worker(plan, "cpu", folder)
     try:
@@ -56,7 +59,7 @@ class _WorkerPool:
     """Hands groups to lanes and takes results back; a lane that dies is replaced and its units are tried again."""
 
     def __init__(
-        self, plan: Plan, groups: Sequence[Group], folder: Path, producers: int, finish: Callable[[Result], None]
+        self, plan: Plan, groups: Sequence[Group], folder: Path, producers: int, finish: Callable[[Scored], None]
     ) -> None:
         self.plan, self.folder, self.producers, self.finish = plan, folder, producers, finish
         self.queue = deque(groups)

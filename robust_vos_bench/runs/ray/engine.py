@@ -27,7 +27,7 @@ from robust_vos_bench.runs.ray.nodes import Need, inspect_node, slots, task_need
 from robust_vos_bench.runs.ray.transfer import FileNote, FileServer, ShippedDataset, can_ship
 from robust_vos_bench.runs.work.process import environment, limit_threads
 from robust_vos_bench.runs.work.worker import Worker, failed_record
-from robust_vos_bench.runs.writer import ATTEMPTS, RecordWriter, Result
+from robust_vos_bench.runs.writer import ATTEMPTS, RecordWriter, Scored
 from robust_vos_bench.version import __version__
 
 SHIPPING = ("auto", "always", "never")
@@ -40,7 +40,7 @@ _workers: dict[str, Worker] = {}
 """Plan identity -> the worker of this process: Ray reuses processes, so models stay loaded between tasks."""
 
 
-def run_group(plan: Plan, group: Group, need: Need, folder: str, shelf: Any) -> list[Result]:
+def run_group(plan: Plan, group: Group, need: Need, folder: str, shelf: Any) -> list[Scored]:
     """The body of a task: all models of one corrupted video, in a process that keeps its models.
 
     shelf: the actor that has the data, where nodes may lack it.
@@ -114,14 +114,17 @@ class RayEngine:
                 except (ConnectionError, ValueError, RuntimeError) as error:
                     raise DataError(f"no Ray cluster at {address!r}: {error}") from error
 
-    def __call__(self, plan: Plan, groups: Sequence[Group], ledger: RecordWriter) -> None:
+    def ready(self) -> None:
+        """Nodes are asked when the plan is known; nothing can be told before."""
+
+    def __call__(self, plan: Plan, groups: Sequence[Group], write: RecordWriter) -> None:
         """Run `groups` wherever there is room.
 
         Raises DataError where a node cannot be used, UsageError where none has what a task needs.
         """
-        stop = ledger.stop
+        stop = write.stop
         shared_plan = self.ray.put(plan)
-        folder = str(ledger.store.folder.resolve())
+        folder = str(write.store.folder.resolve())
         need, shelf = self._prepare(plan, shared_plan, folder)
         remote = self.ray.remote(
             num_cpus=need.cpus, num_gpus=need.gpus, max_retries=ATTEMPTS - 1, retry_exceptions=False, max_calls=0
@@ -151,7 +154,7 @@ class RayEngine:
                 results = [r for group, task in finished for r in self._results(task, plan, group, queue)]
                 submit()  # before writing, which takes milliseconds
                 for result in results:
-                    ledger(result)
+                    write(result)
                 submit()
         except BaseException:
             for task in flying:
@@ -167,10 +170,10 @@ class RayEngine:
     def _nodes(self) -> list[dict[str, Any]]:
         return [n for n in self.ray.nodes() if n["Alive"] and n["Resources"].get("CPU", 0) >= 1]
 
-    def _results(self, task: Any, plan: Plan, group: Group, queue: deque[Group]) -> list[Result]:
+    def _results(self, task: Any, plan: Plan, group: Group, queue: deque[Group]) -> list[Scored]:
         """Results of a finished task; a lost group of several models is split so that only the culprit fails."""
         try:
-            results: list[Result] = self.ray.get(task)
+            results: list[Scored] = self.ray.get(task)
             return results
         except self.ray.exceptions.TaskCancelledError:
             return []  # withdrawn after Ctrl-C: left for the next run

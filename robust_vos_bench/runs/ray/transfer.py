@@ -6,7 +6,6 @@ another one.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import secrets
@@ -21,6 +20,7 @@ from robust_vos_bench.errors import DataError, RvosError
 from robust_vos_bench.system.atomic import make_folder, write_error
 from robust_vos_bench.system.cache import cache_folder
 from robust_vos_bench.system.hashes import file_sha256
+from robust_vos_bench.system.locks import exclusive
 
 PART_BYTES = 32 << 20
 """Bytes of files that travel in one message."""
@@ -151,8 +151,7 @@ def _fetch(source: Source, video: str, folder: Path, is_right: Callable[[Path], 
     make_folder(folder.parent)
     part = folder.with_name(f".{folder.name[:16]}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
-        with (folder.parent / f".{folder.name}.lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with exclusive(folder.parent / f".{folder.name}.lock"):
             if folder.is_dir():
                 return
             _copy(source, video, part)

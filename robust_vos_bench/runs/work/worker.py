@@ -25,7 +25,7 @@ from robust_vos_bench.runs.trace import TraceWriter
 from robust_vos_bench.runs.work.clip_cache import CachedClip
 from robust_vos_bench.runs.work.prefetch import Prefetcher
 from robust_vos_bench.runs.work.process import limit_threads
-from robust_vos_bench.runs.writer import Result
+from robust_vos_bench.runs.writer import Scored
 from robust_vos_bench.scoring import ObjectScore, PackedTruth, prepare
 from robust_vos_bench.system import memory
 
@@ -66,7 +66,7 @@ class Worker:
         if self._trace is not None:
             self._trace.close()
 
-    def run(self, group: Group) -> Iterator[Result]:
+    def run(self, group: Group) -> Iterator[Scored]:
         """One result a model of the group; a model or video that fails is a failed record, never an exception."""
         try:
             yield from self._results(group)
@@ -74,7 +74,7 @@ class Worker:
             if self.feed is not None:
                 self.feed.done(group)  # also where the frames were never asked for: they would fill the feed for ever
 
-    def _results(self, group: Group) -> Iterator[Result]:
+    def _results(self, group: Group) -> Iterator[Scored]:
         try:
             clean = self.plan.dataset.video(group.video)
             video = corrupt_video(clean, group.condition)
@@ -96,11 +96,11 @@ class Worker:
             for model in group.models:
                 yield self._unit(model, group, video.with_frames(frames), truth)
 
-    def _unit(self, model: int, group: Group, video: Video, truth: PackedTruth | None) -> Result:
+    def _unit(self, model: int, group: Group, video: Video, truth: PackedTruth | None) -> Scored:
         found = self._attempt(model, group, video, truth)
         return (self._out_of_memory(model, group, found), ()) if isinstance(found, str) else found
 
-    def _attempt(self, model: int, group: Group, video: Video, truth: PackedTruth | None) -> Result | str:
+    def _attempt(self, model: int, group: Group, video: Video, truth: PackedTruth | None) -> Scored | str:
         """The result, or what to say where memory ran out: freeing it has to wait until nothing here holds it."""
         try:
             adapter = self._adapter(model)

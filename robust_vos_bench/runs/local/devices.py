@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from robust_vos_bench.errors import UsageError
-from robust_vos_bench.reports.text import plural
+from robust_vos_bench.system.cores import available_cores
 
 
-def lane_devices(device: str, workers: int | None, groups: int) -> list[str]:
-    """One entry a worker process: every named GPU once, or `workers` CPU processes of one thread each."""
+def worker_devices(device: str, workers: int | None, groups: int) -> list[str]:
+    """One entry per worker process: every named GPU once, or `workers` CPU processes of one thread each.
+
+    device: "auto", "cpu", "cuda", "cuda:1", "mps", or several by comma. workers: None takes one per available core.
+    groups: how many clips there are to work on; more workers than that would have nothing to do.
+    Raises UsageError for any other word.
+    """
     names = [part.strip() for part in device.split(",") if part.strip()]
     if names == ["auto"]:
         names = _all_gpus() or ["cpu"]
     if names == ["cpu"]:
-        from robust_vos_bench.runs.cost.estimate import cores
-
-        return ["cpu"] * max(1, min(workers or cores(), groups))
+        return ["cpu"] * max(1, min(workers or available_cores(), groups))
     for name in names or [device]:
         if not name.startswith(("cuda", "mps")):
             raise UsageError(f"unknown device {name!r}; use auto, cpu, cuda, cuda:0 or cuda:0,cuda:1")
@@ -37,18 +39,16 @@ def check_devices(names: Sequence[str]) -> None:
         else:
             there = index.isdecimal() and int(index) < count
         if not there:
-            raise UsageError(
-                f"--device {name}: torch sees {plural(count, 'GPU')} here and not that one; use auto or cpu"
-            )
+            raise UsageError(f"--device {name}: torch sees {count} GPU(s) here and not that one; use auto or cpu")
 
 
 def producers_for(devices: Sequence[str], producers: int | None, workers: int | None) -> int:
-    """Producers a lane: a GPU gets its share of the cores, a CPU lane makes its own frames."""
+    """Producers per worker: a GPU gets its share of the cores, a CPU worker makes its own frames."""
     if producers is not None:
         return producers
     if all(device == "cpu" for device in devices):
         return 0
-    cores = workers or max((os.cpu_count() or 2) - len(devices), 1)
+    cores = workers or max(available_cores() - len(devices), 1)
     return max(cores // len(devices), 1)
 
 

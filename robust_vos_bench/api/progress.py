@@ -1,46 +1,34 @@
-"""What `run` shows while it works: bars on a terminal, plain lines elsewhere; always on stderr."""
+"""What long work shows while it goes on: bars on a terminal and in a notebook, plain lines elsewhere; on stderr."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from robust_vos_bench.reports.text import plural
 from robust_vos_bench.runs.plan import Plan
 from robust_vos_bench.runs.records import UnitRecord
-from robust_vos_bench.runs.run import Listener, RunState
+from robust_vos_bench.runs.run import Listener
+from robust_vos_bench.runs.state import RunState
 
 PLAIN_SECONDS = 10.0
 """Off a terminal, at most one progress line in this many seconds."""
 
 
-@contextlib.contextmanager
-def prints_on_stderr() -> Iterator[None]:
-    """What models print in this process and in those it starts goes to stderr: stdout is the table's, or the JSON's."""
-    try:
-        sys.stdout.flush()
-        kept = os.dup(1)
-        os.dup2(2, 1)
-    except (OSError, AttributeError):  # one of the two is closed: there is nothing to keep apart
-        yield
-        return
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
-
-
 class ProgressListener(Listener):
-    """Cells, videos, frames a second and remaining time; failures as they happen."""
+    """Cells, videos, frames per second and remaining time; failures as they happen."""
 
     def __init__(self, quiet: bool = False) -> None:
         self.console = Console(file=sys.stderr, highlight=False)
@@ -53,6 +41,10 @@ class ProgressListener(Listener):
         self._start = 0.0
         self._last = 0.0
         self._done = self._total = 0
+
+    def notice(self, text: str) -> None:
+        """Said also where no progress is shown."""
+        self._say(text)
 
     def started(self, plan: Plan, state: RunState, folder: Path) -> None:
         """Say what will be done, and start the bar."""
@@ -69,7 +61,7 @@ class ProgressListener(Listener):
             self._say(f"{plural(state.stale, 'unit')} scored before data, corruption or code changed: to be run again")
         if state.done:
             self._say(f"resuming: {state.done} done, {len(state.pending)} to do")
-        if self.console.is_terminal and state.pending:
+        if (self.console.is_terminal or self.console.is_jupyter) and state.pending:
             self._bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=24),
@@ -113,3 +105,48 @@ class ProgressListener(Listener):
 
     def _say(self, text: str) -> None:
         self.console.print(text, markup=False, soft_wrap=True)
+
+
+class Bar:
+    """A bar for work that is counted in pieces: live on a terminal, now and then a plain line elsewhere.
+
+    total: pieces, None where that is not known yet. noun: what a piece is, for the plain lines ("videos"); without it
+    there are none. sizes: pieces are bytes.
+    """
+
+    def __init__(self, what: str, total: int | None, noun: str = "", quiet: bool = False, sizes: bool = False) -> None:
+        self._console = Console(file=sys.stderr, highlight=False)
+        hidden = quiet or not (self._console.is_terminal or self._console.is_jupyter)
+        count = DownloadColumn() if sizes else MofNCompleteColumn()
+        columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), count, TimeRemainingColumn())
+        self._bar = Progress(*columns, console=self._console, transient=True, disable=hidden)
+        self._task = self._bar.add_task(what, total=total)
+        self._noun = "" if not hidden or quiet else noun
+        self._done, self._total = 0, total
+        self._last = time.monotonic()
+
+    def __enter__(self) -> Bar:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._bar.stop()
+
+    def step(self, what: str = "") -> None:
+        """One piece more; what: the piece that was just done."""
+        self._done += 1
+        if what:
+            self._bar.update(self._task, advance=1, description=what[:40])
+        else:
+            self._bar.update(self._task, advance=1)
+        if self._noun and time.monotonic() - self._last > PLAIN_SECONDS:
+            self._last = time.monotonic()
+            self.say(f"{self._done}/{self._total} {self._noun}, now {what}")
+
+    def reached(self, done: int, total: int | None) -> None:
+        """So many pieces of so many are done."""
+        self._bar.update(self._task, completed=done, total=total or None)
+
+    def say(self, text: str) -> None:
+        """A line on stderr, above the bar."""
+        self._console.print(text, markup=False, soft_wrap=True)

@@ -1,0 +1,92 @@
+"""What a run would do and what it would cost, as data: `rvos-bench run --dry-run` and `robust_vos_bench.plan`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from robust_vos_bench.api.prepare import Prepared
+from robust_vos_bench.runs.cost.estimate import Estimate, Workers, estimate
+from robust_vos_bench.runs.run import earlier
+from robust_vos_bench.runs.state import RunState
+from robust_vos_bench.runs.store import RunStore
+from robust_vos_bench.system.cores import available_cores
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """A run that has not been started."""
+
+    prepared: Prepared
+    done: int
+    """Units that are done already."""
+    to_do: int
+    cost: Estimate
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain data, in the order in which it is shown; what was not measured is None or absent."""
+        plan, cost = self.prepared.plan, self.cost
+        return {
+            "output": str(self.prepared.folder),
+            "models": [m.record.name for m in plan.models],
+            "dataset": plan.dataset.name,
+            "videos": len(plan.videos),
+            "conditions": [c.label for c in plan.conditions],
+            "preset": f"{plan.preset['name']} v{plan.preset['version']}",
+            "cells": len(plan.models) * len(plan.conditions),
+            "units": self.done + self.to_do,
+            "done": self.done,
+            "to_do": self.to_do,
+            "workers": list(self.prepared.devices),
+            "producers": self.prepared.producers,
+            "frames_to_segment": cost.frames,
+            "device_hours": cost.device_hours,
+            "wall_hours": cost.wall_hours,
+            "bottleneck": cost.bottleneck,
+            "disk_mib": cost.disk_mib,
+            "scratch_mib": cost.scratch_mib,
+            "memory_mib": cost.memory_mib,
+            "gpu_memory_mib": cost.gpu_mib,
+            "not_measured": list(cost.unmeasured),
+            "measured": dict(cost.sources),
+        }
+
+    def lines(self) -> list[str]:
+        """The same for a person, one fact per line; what is empty or unknown is left out."""
+        return [
+            line
+            for name, value in self.to_dict().items()
+            if value or name in ("done", "to_do")
+            for line in _lines(name, value)
+        ]
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+
+def estimated(
+    prepared: Prepared, overwrite: str, may_probe: bool = True, say: Callable[[str], None] | None = None
+) -> RunPlan:
+    """Look at what the run directory holds and estimate the rest. Raises UsageError where it holds another run."""
+    store = RunStore(prepared.folder)
+    earlier(prepared.plan, store)
+    state = RunState(prepared.plan, store, overwrite)
+    workers = Workers(len(prepared.devices), prepared.producers, prepared.devices[0], available_cores())
+    cost = estimate(prepared.plan, state.pending, store.folder, workers, may_probe, say)
+    return RunPlan(prepared, state.done, len(state.pending), cost)
+
+
+def _lines(name: str, value: Any) -> list[str]:
+    label = {"not_measured": "not counted"}.get(name, name.replace("_", " "))
+    if name == "measured":
+        return [f"{'measured' if i == 0 else '':18} {k}: {v}" for i, (k, v) in enumerate(value.items())]
+    if name == "not_measured":
+        return [f"{label if i == 0 else '':18} {v}" for i, v in enumerate(value)]
+    if isinstance(value, list):
+        value = ", ".join(map(str, value))
+    elif name.endswith("_hours"):
+        value = f"{value:.2f}" if value >= 0.1 else f"{value:.4f}"
+    elif isinstance(value, float):
+        value = f"{value:.0f}"
+    return [f"{label:18} {value}"]

@@ -1,0 +1,244 @@
+"""The words of a run: what `rvos-bench run` takes as flags and `robust_vos_bench.run` as arguments."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from robust_vos_bench.conditions import Condition
+from robust_vos_bench.datasets import Dataset
+from robust_vos_bench.errors import UsageError
+from robust_vos_bench.models import VOSAdapter
+
+DEFAULT_MODEL = "labelprop"
+Names = str | Sequence[str]
+"""One name or several."""
+Models = str | type[VOSAdapter] | Sequence[str | type[VOSAdapter]]
+"""What may be given as the models of a run."""
+Corruptions = str | Condition | Sequence[str | Condition] | None
+"""What may be given as the corruptions of a run."""
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Everything that decides a run, as given; `None` is "not given". Field names are those that `run.json` records."""
+
+    models: tuple[str, ...] = (DEFAULT_MODEL,)
+    checkpoints: tuple[str, ...] = ()
+    """A file, "random", or "NAME=FILE" each."""
+    options: tuple[str, ...] = ()
+    """"NAME=VALUE", or "MODEL:NAME=VALUE" each."""
+    dataset: str | Dataset = "demo"
+    data_root: str | Path | None = None
+    limit: int | None = None
+    corruptions: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    """Conditions made in Python, beside those that `corruptions` and `preset` name."""
+    preset: str | None = None
+    severities: tuple[int, ...] = ()
+    temporal: str | None = None
+    severity_profile: str | None = None
+    clean_reference: bool | None = None
+    seed: int = 0
+    corrupt_device: str = "cpu"
+    workers: int | None = None
+    device: str = "auto"
+    output: Path | None = None
+    overwrite: str = "missing"
+    save_masks: bool = False
+    producers: int | None = None
+    engine: str = "local"
+    ray_address: str | None = None
+    ray_gpus: float | None = None
+    ship_data: str = "auto"
+    profile: bool = False
+    fail_fast: bool = False
+
+    def __post_init__(self) -> None:
+        for name, least in (("limit", 1), ("workers", 1), ("producers", 0), ("ray_gpus", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise UsageError(f"{name} is {value}: at least {least} is needed")
+        for name, words in CHOICES.items():
+            if getattr(self, name) not in words:
+                raise UsageError(f"{name} is {getattr(self, name)!r}; it is one of {', '.join(words)}")
+        if not self.models:
+            raise UsageError("no model is given; `rvos-bench list models` shows what there is")
+
+    def recorded(self) -> dict[str, Any]:
+        """The plain settings, for `run.json`: no paths, nothing that was not given."""
+        plain = {k: v for k, v in asdict_shallow(self).items() if isinstance(v, (str, int, float, bool, tuple, list))}
+        plain.pop("conditions", None)
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in plain.items()}
+
+    def command(self) -> list[str]:
+        """The command line that means the same, for the record of a run that was started in Python.
+
+        Conditions and data sets that were made in Python have no words; they appear as comments.
+        """
+        words = ["rvos-bench", "run"]
+        default = RunSettings()
+        for name, flag in FLAGS.items():
+            value = getattr(self, name)
+            if value == getattr(default, name) or value is None:
+                continue
+            if isinstance(value, bool):
+                words.append(flag if value else NEGATIVE.get(name, flag))
+            elif name in ("models", "corruptions", "severities"):
+                words += [flag, ",".join(map(str, value))]
+            elif isinstance(value, tuple):
+                for item in value:
+                    words += [flag, str(item)]
+            else:
+                words += [flag, str(value.name if isinstance(value, Dataset) else value)]
+        if self.conditions:
+            words += ["#", *(condition.label for condition in self.conditions)]
+        return words
+
+
+def asdict_shallow(settings: RunSettings) -> dict[str, Any]:
+    """Field -> value, values as they are."""
+    return {name: getattr(settings, name) for name in settings.__dataclass_fields__}
+
+
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "overwrite": ("missing", "always", "never"),
+    "engine": ("local", "ray"),
+    "ship_data": ("auto", "always", "never"),
+}
+"""Setting -> the words it takes."""
+
+FLAGS: Mapping[str, str] = {
+    "models": "--model",
+    "checkpoints": "--checkpoint",
+    "options": "--option",
+    "dataset": "--dataset",
+    "data_root": "--data-root",
+    "limit": "--limit",
+    "corruptions": "--corruption",
+    "preset": "--preset",
+    "severities": "--severity",
+    "temporal": "--temporal",
+    "severity_profile": "--severity-profile",
+    "clean_reference": "--clean-reference",
+    "seed": "--seed",
+    "corrupt_device": "--corrupt-device",
+    "workers": "--workers",
+    "device": "--device",
+    "output": "--output",
+    "overwrite": "--overwrite",
+    "save_masks": "--save-masks",
+    "producers": "--producers",
+    "engine": "--engine",
+    "ray_address": "--ray-address",
+    "ray_gpus": "--ray-gpus",
+    "ship_data": "--ship-data",
+    "profile": "--profile",
+    "fail_fast": "--fail-fast",
+}
+"""Setting -> its flag."""
+NEGATIVE: Mapping[str, str] = {"clean_reference": "--corrupt-reference"}
+
+
+def settings_of(
+    model: Models = DEFAULT_MODEL,
+    corruption: Corruptions = None,
+    *,
+    severity: int | Iterable[int] | str | None = None,
+    checkpoint: str | Path | Mapping[str, str | Path] | Iterable[str] | None = None,
+    option: Mapping[str, Any] | Iterable[str] | None = None,
+    output: str | Path | None = None,
+    **others: Any,
+) -> RunSettings:
+    """The settings of a call of `run`; others: the fields of `RunSettings` that are taken as they are."""
+    words, conditions = split_conditions(corruption)
+    return RunSettings(
+        models=model_names(model),
+        checkpoints=checkpoint_words(checkpoint),
+        options=option_words(option),
+        corruptions=words,
+        conditions=conditions,
+        severities=numbers(severity),
+        output=None if output is None else Path(output),
+        **others,
+    )
+
+
+def names(given: Names | None) -> tuple[str, ...]:
+    """One name, several by comma (as on the command line) or a sequence -> a tuple; None -> ()."""
+    if given is None:
+        return ()
+    parts = given.split(",") if isinstance(given, str) and ".py:" not in given else given
+    return tuple(part.strip() for part in ([parts] if isinstance(parts, str) else parts))
+
+
+def model_names(given: Models) -> tuple[str, ...]:
+    """Names of models; a VOSAdapter class stands for "its file.py:Class"."""
+    items = [given] if isinstance(given, (str, type)) else list(given)
+    return tuple(name for item in items for name in ([class_name(item)] if isinstance(item, type) else names(item)))
+
+
+def class_name(cls: type) -> str:
+    """ "path/to/file.py:Class" of a class. Raises UsageError where it was typed into a session and has no file."""
+    try:
+        file = inspect.getsourcefile(cls)
+    except (OSError, TypeError):
+        file = None
+    if file is None or not Path(file).is_file() or "." in cls.__qualname__:
+        raise UsageError(
+            f"{cls.__qualname__} has no file of its own that worker processes could import: write the class at the top "
+            'level of a file and give "path/to/file.py:Class"'
+        )
+    return f"{file}:{cls.__qualname__}"
+
+
+def checkpoint_words(given: str | Path | Mapping[str, str | Path] | Iterable[str] | None) -> tuple[str, ...]:
+    """A file, "random", a mapping model -> file, or words as on the command line."""
+    if given is None:
+        return ()
+    if isinstance(given, Mapping):
+        return tuple(f"{name}={file}" for name, file in given.items())
+    return (str(given),) if isinstance(given, (str, Path)) else tuple(given)
+
+
+def option_words(given: Mapping[str, Any] | Iterable[str] | None) -> tuple[str, ...]:
+    """{"size": 480}, {"aot.t": {"size": 480}} with several models, or words as on the command line."""
+    if given is None:
+        return ()
+    if not isinstance(given, Mapping):
+        return (given,) if isinstance(given, str) else tuple(given)
+    found = []
+    for name, value in given.items():
+        if isinstance(value, Mapping):
+            found += [f"{name}:{option}={_text(v)}" for option, v in value.items()]
+        else:
+            found.append(f"{name}={_text(value)}")
+    return tuple(found)
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def split_conditions(given: Corruptions) -> tuple[tuple[str, ...], tuple[Condition, ...]]:
+    """Names and ready-made conditions of what was given as `corruption`."""
+    if given is None:
+        return (), ()
+    items = [given] if isinstance(given, (str, Condition)) else list(given)
+    words = tuple(name for item in items if not isinstance(item, Condition) for name in names(item))
+    return words, tuple(item for item in items if isinstance(item, Condition))
+
+
+def numbers(given: int | Iterable[int] | str | None) -> tuple[int, ...]:
+    """3, "1,3,5" or a sequence -> a tuple; None -> ()."""
+    if given is None:
+        return ()
+    if isinstance(given, int):
+        return (given,)
+    try:
+        return tuple(int(part) for part in (given.split(",") if isinstance(given, str) else given))
+    except ValueError:
+        raise UsageError(f"severity {given!r} is not a list of whole numbers") from None

@@ -1,0 +1,75 @@
+"""One writer per folder, and one process that makes what several need: file locks that end with their process."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from robust_vos_bench.errors import RvosError
+from robust_vos_bench.system.atomic import write_error
+
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP})
+"""What file systems without locks answer (some network shares)."""
+
+
+@contextlib.contextmanager
+def exclusive(path: Path, busy: Callable[[str], RvosError] | None = None) -> Iterator[None]:
+    """Hold the lock file `path` within this block; its folder must exist. A killed process gives its lock back.
+
+    busy: makes the error to raise where another process holds the lock; it is told who ("pid 7 on host since ...").
+    None waits for the other process instead.
+    Where the file system knows no locks a warning says so, and the block runs without: two commands at once are then
+    not kept apart. Raises WriteError, naming the file, where it cannot be created.
+    """
+    lock = FileLock(path)
+    held = True
+    try:
+        lock.acquire(timeout=-1 if busy is None else 0)
+    except Timeout:
+        if busy is None:  # cannot be: it waits for as long as it takes
+            raise
+        raise busy(_holder(path)) from None
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+            raise write_error(path, error) from error
+        held = False
+        warnings.warn(
+            f"{path.parent}: its file system has no file locks; do not run two commands on this folder at once",
+            stacklevel=3,
+        )
+    try:
+        if busy is not None:
+            _note(path, f"pid {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
+        yield
+    finally:
+        if busy is not None:
+            _note(path, "")
+        if held:
+            lock.release()
+
+
+def _note_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.holder")
+
+
+def _note(path: Path, text: str) -> None:
+    """Tell others who holds the lock; a note that cannot be written costs nothing but that."""
+    with contextlib.suppress(OSError):
+        if text:
+            _note_path(path).write_text(text, encoding="utf-8")
+        else:
+            _note_path(path).unlink()
+
+
+def _holder(path: Path) -> str:
+    with contextlib.suppress(OSError):
+        return _note_path(path).read_text(encoding="utf-8").strip() or "unknown holder"
+    return "unknown holder"
