@@ -11,8 +11,8 @@ class RvosError(Exception):
     """Base of every error that rvos-bench raises on purpose; shown without a traceback unless `--debug`."""
 
     exit_code = 1
-    run: Any = None
-    """The `Run` that ended with this error, where one did: its finished part is kept."""
+    partial: Any = None
+    """What was finished before the error, where there is something: a `Run`, a `SplitReport`."""
 
 
 class UsageError(RvosError):

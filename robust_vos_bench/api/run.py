@@ -104,7 +104,7 @@ def run(
         Data, weights or the output folder are missing, wrong or not writable.
     IncompleteError, ContractError
         The run ended and units failed or are missing (ContractError: every unit, and each by a broken contract). The
-        finished part is kept, and the error's `run` attribute has it.
+        finished part is kept: the error's `partial` is the Run.
     KeyboardInterrupt
         It was stopped by Ctrl-C; the same call resumes.
 
@@ -187,7 +187,7 @@ def plan_of(settings: RunSettings, probe: bool = True, say: Callable[[str], None
 
 
 def raise_for_status(done: Run) -> None:
-    """Raise IncompleteError or ContractError, with the run as its `run`, where units failed or are missing."""
+    """Raise IncompleteError or ContractError, with the run as its `partial`, where units failed or are missing."""
     code = exit_code(done)
     if code == 0:
         return
@@ -201,7 +201,7 @@ def raise_for_status(done: Run) -> None:
         f"{counts.ok} of {counts.planned} units are done, {counts.failed} failed.{first} Results: {done.folder}; the "
         "same call tries the others again"
     )
-    error.run = done
+    error.partial = done
     raise error
 
 

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
-import shutil
-from pathlib import Path
-from typing import Any
 
 import click
 
 from robust_vos_bench.cli.options import json_option
-
-EXTRAS = {"av": "video", "jinja2": "report", "matplotlib": "report", "ray": "ray", "cutie": "cutie", "sam2": "sam2"}
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @json_option()
 def command(as_json: bool) -> None:
     """Show versions, devices, extras, folders and disk space."""
+    from robust_vos_bench.api.doctor import diagnose
+
     facts = diagnose()
     if as_json:
         click.echo(json.dumps(facts, indent=2))
@@ -28,28 +23,3 @@ def command(as_json: bool) -> None:
         click.echo(f"{name}:")
         for key, text in value.items():
             click.echo(f"  {key:24} {text}")
-
-
-def diagnose() -> dict[str, dict[str, Any]]:
-    """Facts by topic."""
-    import torch
-
-    from robust_vos_bench.models.checkpoint import search_folders
-    from robust_vos_bench.runs.environment import environment, tool
-
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    found = environment(device)
-    packages = found.pop("packages")
-    extras = {
-        module: "installed" if importlib.util.find_spec(module) else f"absent: pip install 'rvos-bench[{extra}]'"
-        for module, extra in EXTRAS.items()
-    }
-    here = Path.cwd()
-    usage = shutil.disk_usage(here)
-    folders = {
-        "weights are looked for in": ", ".join(str(f.parent / "<family>") for f in search_folders("family")),
-        "data root": os.environ.get("RVOS_BENCH_DATA", "RVOS_BENCH_DATA is not set; give --data-root"),
-        "free disk here": f"{usage.free / 2**30:.0f} GiB in {here}",
-        "writable here": "yes" if os.access(here, os.W_OK) else "no: give --output",
-    }
-    return {"rvos-bench": tool(), "machine": found, "libraries": packages, "extras": extras, "folders": folders}

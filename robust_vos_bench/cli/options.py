@@ -14,7 +14,7 @@ from robust_vos_bench.errors import UsageError, unknown
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class CommaList(click.ParamType):
+class CommaList(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic from click 8.2 on
     """A list given by commas, by repeating the flag, or both (use with `multiple=True` and `flat`)."""
 
     name = "LIST"

@@ -102,7 +102,7 @@ The same command again resumes: finished videos are not run twice.
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 @click.pass_context
 def command(
-    ctx: click.Context, as_json: bool, dry_run: bool, may_probe: bool, quiet: bool, **settings_given: Any
+    ctx: click.Context, /, as_json: bool, dry_run: bool, may_probe: bool, quiet: bool, **settings_given: Any
 ) -> None:
     """Corrupt videos, run models on them, score the masks, print how much each model loses.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 
 import click
@@ -72,43 +70,27 @@ def command(
     Ends with exit code 4, naming the file, where a mask is missing, damaged, of another size, RGB, or holds an object
     id that the video does not have.
     """
-    import json
-
-    from robust_vos_bench.datasets.registry import open_dataset
-    from robust_vos_bench.scoring import tables
-    from robust_vos_bench.scoring.folder import FolderScorer, slow_hint
-    from robust_vos_bench.scoring.protocols import Protocol
+    from robust_vos_bench.api.score import score
     from robust_vos_bench.system.atomic import make_folder, write_bytes
 
-    data = open_dataset(dataset, data_root, limit=limit)
-    rules = Protocol(
-        protocol or data.protocol,
-        wrap_decay=wrap_decay,
+    found = score(
+        predictions,
+        dataset=dataset,
+        data_root=data_root,
+        limit=limit,
+        protocol=protocol,
         first_frame=first_frame,
         last_frame=not no_last_frame,
-        range_end=range_end or "object",
+        range_end=range_end,
+        wrap_decay=wrap_decay,
+        workers=workers,
+        backend=backend,
     )
-    names = list(data.videos)
-    done = 0
-
-    def progress(name: str) -> None:
-        nonlocal done
-        done += 1
-        click.echo(f"\r{done}/{len(names)} {name:<40.40}", nl=done == len(names), err=True)
-
-    scorer = FolderScorer(data, rules, backend)
-    threads = workers or min(
-        4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    objects = scorer.score(predictions, threads, progress if sys.stderr.isatty() else None)
-    if backend == "auto" and (hint := slow_hint(scorer, objects)):
-        click.echo(hint, err=True)
-    text = json.dumps(tables.as_json(objects, rules, data.seen_categories), indent=2, allow_nan=False)
+    if found.hint:
+        click.echo(found.hint, err=True)
     if official_csv is not None:
-        make_folder(official_csv)
-        for name, content in tables.official_csv(objects, data.name.partition(":")[2] or "val").items():
-            write_bytes(official_csv / name, content.encode())
+        found.write_official_csv(official_csv)
     if output is not None:
         make_folder(output.parent)
-        write_bytes(output, (text + "\n").encode())
-    click.echo(text if as_json else tables.as_text(objects, rules, data.seen_categories))
+        write_bytes(output, (found.to_json() + "\n").encode())
+    click.echo(found.to_json() if as_json else found)

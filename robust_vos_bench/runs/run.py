@@ -144,7 +144,12 @@ def is_whole_preset(manifest: Manifest) -> bool:
 
 
 def _manifest(
-    plan: Plan, folder: Path, before: Manifest | None, devices: Sequence[str], command: Sequence[str], settings: dict
+    plan: Plan,
+    folder: Path,
+    before: Manifest | None,
+    devices: Sequence[str],
+    command: Sequence[str],
+    settings: dict[str, Any],
 ) -> Manifest:
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     dataset = plan.dataset

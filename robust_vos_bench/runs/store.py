@@ -80,11 +80,11 @@ class RunStore:
             yield
 
     def cell_path(self, condition: str, model: str) -> Path:
-        """Records of one cell, a JSON line a video."""
+        """Records of one cell, one JSON line per video."""
         return self.folder / "cells" / safe_name(condition) / f"{safe_name(model)}.jsonl"
 
     def frames_path(self, condition: str, model: str) -> Path:
-        """J and F by frame of one cell, a JSON line an object."""
+        """J and F by frame of one cell, one JSON line per object."""
         return self.folder / "frames" / safe_name(condition) / f"{safe_name(model)}.jsonl"
 
     def masks_path(self, condition: str, model: str, video: str) -> Path:
@@ -92,11 +92,11 @@ class RunStore:
         return self.folder / "masks" / safe_name(model) / safe_name(condition) / video
 
     def has_masks(self, record: UnitRecord) -> bool:
-        """Whether a mask of every frame of a unit is kept; a run that was killed may have left some."""
+        """Whether a mask of every frame of a unit is kept; a run that was killed may have left only some."""
         return len(list(self.masks_path(record.condition, record.model, record.video).glob("*.png"))) == record.frames
 
     def add(self, record: UnitRecord, frames: Iterable[FrameScores] = ()) -> None:
-        """Append one unit; on disk when this returns."""
+        """Append one unit; it is on disk when this returns."""
         lines = [msgspec.json.encode(f) for f in frames]
         if lines:
             self._append(self.frames_path(record.condition, record.model), lines)
@@ -123,7 +123,7 @@ class RunStore:
             raise write_error(path, error) from error
 
     def records(self, condition: str, model: str) -> dict[str, UnitRecord]:
-        """Video -> the newest record of one cell; a torn last line (a killed run) is passed over."""
+        """Video -> the newest record of one cell; an incomplete last line, left by a killed run, is ignored."""
         found: dict[str, UnitRecord] = {}
         for line in _whole_lines(self.cell_path(condition, model)):
             try:
@@ -144,13 +144,13 @@ class RunStore:
         return found
 
     def log(self, event: str, **fields: Any) -> None:
-        """Append one line to `log.jsonl`; a full disk does not stop a run for it."""
+        """Append one line to `log.jsonl`; a full disk does not stop a run because of the log."""
         line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S"), "event": event, **fields})
         with contextlib.suppress(OSError), (self.folder / "log.jsonl").open("a") as file:
             file.write(line + "\n")
 
     def write_scores(self, rows: Iterable[dict[str, Any]]) -> None:
-        """Replace `scores.csv` (tidy; a row an object); floats are written so that they read back to the bit."""
+        """Replace `scores.csv` (tidy, one row per object); floats are written so that they read back to the bit."""
         text = io.StringIO()
         writer = csv.DictWriter(text, SCORE_COLUMNS, lineterminator="\n")
         writer.writeheader()

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 Span = tuple[str, float, float]
 """(what, start, seconds): "frames" (waiting for frames), "model", "score", "unit"."""
@@ -79,7 +80,7 @@ def merge(folder: Path) -> Shares | None:
     return shares(events)
 
 
-def shares(events: Iterable[dict]) -> Shares | None:
+def shares(events: Iterable[dict[str, Any]]) -> Shares | None:
     """Shares of the spans by name. Each process counts from its first unit's start to its last unit's end."""
     spent: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     first: dict[int, float] = {}

@@ -58,7 +58,7 @@ def ran_out(error: BaseException) -> bool:
     return False
 
 
-def told(error: BaseException, device: str) -> str:
+def explain(error: BaseException, device: str) -> str:
     """The error of a unit that ran out of memory: where, how much was in use, and what to do."""
     peak, gpu = peaks(device)
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

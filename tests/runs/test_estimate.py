@@ -1,4 +1,4 @@
-"""What a run will cost: known answers from constructed rates, and one real probe."""
+"""What a run will cost: known answers from constructed timings, and one real probe."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from robust_vos_bench.conditions import CLEAN, Condition
 from robust_vos_bench.runs.cost import probe as probe_module
 from robust_vos_bench.runs.cost.estimate import Workers, cost
 from robust_vos_bench.runs.cost.probe import sample
-from robust_vos_bench.runs.cost.timings import EARLIER, PROBE, Rate, RateCache, Rates
+from robust_vos_bench.runs.cost.timings import EARLIER, PROBE, Timing, TimingCache, Timings
 
 MODELS = Path(__file__).with_name("models.py")
 Rvos = Callable[..., subprocess.CompletedProcess[str]]
@@ -37,11 +37,11 @@ def units(models: int, conditions: list[Condition]) -> list[tuple[int, Condition
 
 LENGTHS = {"long": 300, "short": 100}
 SIZES = {"long": (480, 854), "short": (480, 854)}
-RATES = Rates(
-    decode=Rate(0.01, PROBE),
-    score=Rate(0.005, PROBE),
-    corrupt={NOISE[1]: Rate(0.05, PROBE)},
-    models={"m": Rate(0.1, PROBE, mib=500, gpu_mib=2000), "n": Rate(0.3, PROBE, mib=700, gpu_mib=3000)},
+RATES = Timings(
+    decode=Timing(0.01, PROBE),
+    score=Timing(0.005, PROBE),
+    corrupt={NOISE[1]: Timing(0.05, PROBE)},
+    models={"m": Timing(0.1, PROBE, mib=500, gpu_mib=2000), "n": Timing(0.3, PROBE, mib=700, gpu_mib=3000)},
     base_mib=200,
     mask_bytes=2**20 / 400,
 )
@@ -65,7 +65,7 @@ def test_producers_that_do_not_keep_up_are_the_bottleneck() -> None:
     slow = cost(plan("m"), work, LENGTHS, SIZES, RATES, Workers(1, 1, "cuda:0", 64))
     assert slow.wall_hours == pytest.approx(400 * 0.1 / 3600)  # 0.06 s a frame is hidden behind 0.1 s
     assert slow.bottleneck.startswith("models")
-    fast = Rates(RATES.decode, RATES.score, RATES.corrupt, {"m": Rate(0.02, PROBE)}, 200)
+    fast = Timings(RATES.decode, RATES.score, RATES.corrupt, {"m": Timing(0.02, PROBE)}, 200)
     found = cost(plan("m"), work, LENGTHS, SIZES, fast, Workers(1, 1, "cuda:0", 64))
     assert found.wall_hours == pytest.approx(400 * 0.06 / 3600)
     assert found.bottleneck == "corrupt: models would wait 67 % of the time (--producers 3 would keep up)"
@@ -75,15 +75,15 @@ def test_producers_that_do_not_keep_up_are_the_bottleneck() -> None:
 
 
 def test_conditions_are_taken_over_from_their_likes_and_never_made_up() -> None:
-    assert RATES.of_condition(CLEAN, FAMILIES) == Rate(0.0, PROBE)
-    assert RATES.of_condition(NOISE[1], FAMILIES) == Rate(0.05, PROBE)
-    assert RATES.of_condition(NOISE[2], FAMILIES) == Rate(0.05, "like gaussian_noise")
-    assert RATES.of_condition(SHOT, FAMILIES) == Rate(0.05, "mean of noise")
-    assert RATES.of_condition(FOG, FAMILIES) == Rate(0.05, "mean of all measured")
-    assert Rates().of_condition(FOG, FAMILIES) is None
+    assert RATES.of_condition(CLEAN, FAMILIES) == Timing(0.0, PROBE)
+    assert RATES.of_condition(NOISE[1], FAMILIES) == Timing(0.05, PROBE)
+    assert RATES.of_condition(NOISE[2], FAMILIES) == Timing(0.05, "like gaussian_noise")
+    assert RATES.of_condition(SHOT, FAMILIES) == Timing(0.05, "mean of noise")
+    assert RATES.of_condition(FOG, FAMILIES) == Timing(0.05, "mean of all measured")
+    assert Timings().of_condition(FOG, FAMILIES) is None
     found = cost(plan("m"), units(1, [NOISE[1], NOISE[2]]), LENGTHS, SIZES, RATES, Workers(1))
     assert "1 of 2" in found.sources["other conditions"] and NOISE[1].label in found.sources
-    nothing = cost(plan("m"), units(1, [NOISE[1]]), LENGTHS, SIZES, Rates(models=RATES.models), Workers(1))
+    nothing = cost(plan("m"), units(1, [NOISE[1]]), LENGTHS, SIZES, Timings(models=RATES.models), Workers(1))
     assert nothing.wall_hours is None and nothing.device_hours is not None and nothing.frames == 400
 
 
@@ -95,8 +95,8 @@ def test_a_model_without_weights_is_not_counted_and_said_so() -> None:
 
 
 def test_disk_and_earlier_memory() -> None:
-    rates = Rates(RATES.decode, RATES.score, {}, {"m": Rate(0.1, EARLIER, mib=900)}, 200, mask_bytes=2**20 / 400)
-    found = cost(plan("m", save_masks=True), units(1, [CLEAN]), LENGTHS, SIZES, rates, Workers(3))
+    timings = Timings(RATES.decode, RATES.score, {}, {"m": Timing(0.1, EARLIER, mib=900)}, 200, mask_bytes=2**20 / 400)
+    found = cost(plan("m", save_masks=True), units(1, [CLEAN]), LENGTHS, SIZES, timings, Workers(3))
     assert found.disk_mib == pytest.approx(1 + 2 * 2500 / 2**20)
     assert found.memory_mib == pytest.approx(3 * 900 + 150)  # an earlier run tells of the whole process
 
@@ -125,7 +125,7 @@ def test_the_probe_measures_once_and_the_plan_says_what(
     second = rvos(*words, "--no-probe", env=env)
     assert "wall hours" in second.stdout and "not counted" in second.stdout
     monkeypatch.setenv("RVOS_BENCH_CACHE", env["RVOS_BENCH_CACHE"])
-    assert RateCache("cpu").path == kept and kept.read_bytes() == before
+    assert TimingCache("cpu").path == kept and kept.read_bytes() == before
 
 
 def test_nothing_is_probed_where_it_is_not_wanted(tmp_path: Path, rvos: Rvos) -> None:

@@ -1,4 +1,4 @@
-"""What a run will cost, from measured rates; where a part was not measured, nothing is made up for it."""
+"""What a run will cost, from measured timings; parts that were not measured are left out and named."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from robust_vos_bench.conditions import Condition
 from robust_vos_bench.datasets import Video
 from robust_vos_bench.errors import RvosError
 from robust_vos_bench.runs.cost.probe import probe
-from robust_vos_bench.runs.cost.timings import EARLIER, Items, RateCache, Rates, assemble, earlier_rates
+from robust_vos_bench.runs.cost.timings import EARLIER, TimingCache, TimingKeys, Timings, earlier_timings, known_timings
 from robust_vos_bench.runs.plan import Plan, Unit
 
 RECORD_BYTES = 2_500
@@ -24,12 +24,12 @@ DRIVER_MIB = 150.0
 
 @dataclass(frozen=True)
 class Workers:
-    """Who will work."""
+    """The processes of a run."""
 
-    lanes: int
+    processes: int
     """Model processes."""
     producers: int = 0
-    """Processes a lane that make frames ahead of the model."""
+    """Processes per model process that make frames ahead of it."""
     device: str = "cpu"
     cores: int = 1
 
@@ -56,9 +56,9 @@ class Estimate:
     """Peak of all processes together, from short clips: memory networks may need more on long videos."""
     gpu_mib: float | None
     unmeasured: tuple[str, ...]
-    """Models without a rate, each with the reason; they are not in the hours and the memory."""
+    """Models without a timing, each with the reason; they are not part of the hours and the memory."""
     sources: Mapping[str, str]
-    """Part -> how its rate came about."""
+    """Part -> its timing, and where that comes from."""
 
 
 def estimate(
@@ -71,27 +71,27 @@ def estimate(
 ) -> Estimate:
     """Cost of the pending units with these workers.
 
-    Rates are those of earlier runs beside `folder`, else of the probe of this machine, which is made here for what
-    the cache lacks (`may_probe`); `say` is told before that, for it takes its time.
+    Timings are those of earlier runs beside `folder`, else of the probe of this machine, which is made here for what
+    the cache lacks (`may_probe`); `say` is told before that.
     """
     videos: dict[str, Video] = {}
     for name in dict.fromkeys(video for _, _, video in pending):
-        with suppress(RvosError, OSError):  # a damaged video fails when it is its turn, and costs nothing
+        with suppress(RvosError, OSError):  # a damaged video fails when its turn comes, and costs nothing
             videos[name] = plan.dataset.video(name)
     pending = [unit for unit in pending if unit[2] in videos]
     lengths = {name: len(video) for name, video in videos.items()}
     if not pending:
-        return cost(plan, pending, lengths, {}, Rates(), workers)
+        return cost(plan, pending, lengths, {}, Timings(), workers)
     mean = sum(len(v.object_ids) * lengths[n] for n, v in videos.items()) / sum(lengths.values())
     typical = min(videos, key=lambda name: abs(len(videos[name].object_ids) - mean))
     sizes = {name: video.size for name, video in videos.items()}
     conditions = [c for c in dict.fromkeys(c for _, c, _ in pending) if not c.is_clean]
-    items = Items.of(plan, conditions, sizes[typical])
-    cache = RateCache(workers.device)
-    earlier = earlier_rates(plan, folder, workers.device)
+    items = TimingKeys.of(plan, conditions, sizes[typical])
+    cache = TimingCache(workers.device)
+    earlier = earlier_timings(plan, folder, workers.device)
     if may_probe:
         probe(plan, conditions, typical, workers.device, items, cache, known=tuple(earlier.models), say=say)
-    return cost(plan, pending, lengths, sizes, assemble(items, cache, earlier), workers)
+    return cost(plan, pending, lengths, sizes, known_timings(items, cache, earlier), workers)
 
 
 def cost(
@@ -99,10 +99,10 @@ def cost(
     pending: Sequence[Unit],
     lengths: Mapping[str, int],
     sizes: Mapping[str, tuple[int, int]],
-    rates: Rates,
+    timings: Timings,
     workers: Workers,
 ) -> Estimate:
-    """The arithmetic. lengths: frames of each video; sizes: its (H, W). Rates are taken as equal for all videos."""
+    """The arithmetic. lengths: frames of each video; sizes: its (H, W). Timings are taken as equal for all videos."""
     clips: Counter[Condition] = Counter()
     for condition, video in {(c, v) for _, c, v in pending}:
         clips[condition] += lengths[video]
@@ -110,15 +110,15 @@ def cost(
     for model, _, video in pending:
         models[plan.models[model].record.name] += lengths[video]
     frames = sum(models.values())
-    timed = {name: n for name, n in models.items() if name in rates.models}
-    found = {c: rates.of_condition(c, plan.families) for c in clips}
+    timed = {name: n for name, n in models.items() if name in timings.models}
+    found = {c: timings.of_condition(c, plan.families) for c in clips}
     corrupt = None if None in found.values() else sum(r.seconds * clips[c] for c, r in found.items() if r is not None)
-    unmeasured = tuple(f"{name}: {_reason(plan, rates, name)}" for name in models if name not in rates.models)
+    unmeasured = tuple(f"{name}: {_reason(plan, timings, name)}" for name in models if name not in timings.models)
     parts = {
-        "decode": None if rates.decode is None else rates.decode.seconds * sum(clips.values()),
+        "decode": None if timings.decode is None else timings.decode.seconds * sum(clips.values()),
         "corrupt": corrupt,
-        "models": sum(rates.models[name].seconds * n for name, n in timed.items()) if timed else None,
-        "score": None if rates.score is None else rates.score.seconds * sum(timed.values()),
+        "models": sum(timings.models[name].seconds * n for name, n in timed.items()) if timed else None,
+        "score": None if timings.score is None else timings.score.seconds * sum(timed.values()),
     }
     known = {name: seconds for name, seconds in parts.items() if seconds is not None}
     wall, bottleneck = None, ""
@@ -126,8 +126,8 @@ def cost(
         wall, bottleneck = _wall(known, workers)
     side = max((a * b * 3 for a, b in sizes.values()), default=0)
     longest = max((lengths[name] for _, _, name in pending), default=0)
-    spooled = workers.lanes * (3 if workers.producers else int(len(plan.models) > 1))
-    masks = frames * rates.mask_bytes if plan.save_masks else 0
+    spooled = workers.processes * (3 if workers.producers else int(len(plan.models) > 1))
+    masks = frames * timings.mask_bytes if plan.save_masks else 0
     return Estimate(
         frames=frames,
         device_hours=known["models"] / 3600 if "models" in known else None,
@@ -136,10 +136,10 @@ def cost(
         bottleneck=bottleneck,
         disk_mib=(len(pending) * RECORD_BYTES + masks) / 2**20,
         scratch_mib=spooled * longest * side / 2**20,
-        memory_mib=_memory(rates, list(timed), workers) if timed else None,
-        gpu_mib=sum(rates.models[name].gpu_mib for name in timed) if timed else None,
+        memory_mib=_memory(timings, list(timed), workers) if timed else None,
+        gpu_mib=sum(timings.models[name].gpu_mib for name in timed) if timed else None,
         unmeasured=unmeasured,
-        sources=_sources(rates, found, models),
+        sources=_sources(timings, found, models),
     )
 
 
@@ -149,48 +149,49 @@ def _wall(seconds: Mapping[str, float], workers: Workers) -> tuple[float, str]:
     if not workers.producers:
         total = sum(seconds.values())
         part = max(seconds, key=lambda name: seconds[name])
-        return total / workers.lanes, f"{part} ({100 * seconds[part] / total:.0f} % of the work)"
+        return total / workers.processes, f"{part} ({100 * seconds[part] / total:.0f} % of the work)"
     # Frames are made and masks are scored beside the model; on a CPU all of them share the cores.
-    lane = max(seconds["models"], seconds["score"]) / workers.lanes
-    feed = making / (workers.producers * workers.lanes)
+    busiest = max(seconds["models"], seconds["score"]) / workers.processes
+    frames = making / (workers.producers * workers.processes)
     on_cores = making + seconds["score"] + (seconds["models"] if workers.device == "cpu" else 0.0)
-    crowd = on_cores / workers.cores
-    wall = max(lane, feed, crowd)
-    need = math.ceil(making / workers.lanes / lane) if lane else 1
-    if wall == lane:
+    shared = on_cores / workers.cores
+    wall = max(busiest, frames, shared)
+    need = math.ceil(making / workers.processes / busiest) if busiest else 1
+    if wall == busiest:
         slow = "models" if seconds["models"] >= seconds["score"] else "score"
-        return wall, f"{slow} ({workers.producers} producers a device suffice; {need} would)"
+        return wall, f"{slow} (already saturated: {need} per device would be enough)"
     part = "corrupt" if seconds["corrupt"] >= seconds["decode"] else "decode"
-    where = f"{workers.cores} cores are too few" if wall == crowd else f"--producers {need} would keep up"
-    return wall, f"{part}: models would wait {100 * (1 - lane / wall):.0f} % of the time ({where})"
+    where = f"{workers.cores} cores are too few" if wall == shared else f"--producers {need} would keep up"
+    return wall, f"{part}: models would wait {100 * (1 - busiest / wall):.0f} % of the time ({where})"
 
 
-def _memory(rates: Rates, names: Sequence[str], workers: Workers) -> float:
-    """Every lane holds all models; a rate of an earlier run tells the whole process, one of the probe what is added."""
-    whole = max((rates.models[n].mib for n in names if rates.models[n].source == EARLIER), default=0.0)
-    added = sum(rates.models[n].mib for n in names if rates.models[n].source != EARLIER)
-    lane = max(whole, rates.base_mib) + added
-    return workers.lanes * (lane + workers.producers * rates.base_mib) + DRIVER_MIB
+def _memory(timings: Timings, names: Sequence[str], workers: Workers) -> float:
+    """Every process holds all models. A timing of an earlier run has the memory of the whole process, one of the probe
+    what the model adds."""
+    whole = max((timings.models[n].mib for n in names if timings.models[n].source == EARLIER), default=0.0)
+    added = sum(timings.models[n].mib for n in names if timings.models[n].source != EARLIER)
+    worker = max(whole, timings.base_mib) + added
+    return workers.processes * (worker + workers.producers * timings.base_mib) + DRIVER_MIB
 
 
-def _reason(plan: Plan, rates: Rates, name: str) -> str:
+def _reason(plan: Plan, timings: Timings, name: str) -> str:
     absent = next((m.absent for m in plan.models if m.record.name == name), "")
-    return absent or rates.failures.get(name) or "not measured yet; the next --dry-run goes on with it"
+    return absent or timings.failures.get(name) or "not measured yet; the next --dry-run goes on with it"
 
 
-def _sources(rates: Rates, found: Mapping[Condition, object], models: Mapping[str, int]) -> dict[str, str]:
+def _sources(timings: Timings, found: Mapping[Condition, object], models: Mapping[str, int]) -> dict[str, str]:
     sources: dict[str, str] = {}
-    for part, rate in (("decode", rates.decode), ("score", rates.score)):
+    for part, rate in (("decode", timings.decode), ("score", timings.score)):
         if rate is not None:
-            sources[part] = f"{1000 * rate.seconds:.1f} ms a frame ({rate.source})"
+            sources[part] = f"{1000 * rate.seconds:.1f} ms per frame ({rate.source})"
     for name in models:
-        if name in rates.models:
-            sources[name] = f"{1000 * rates.models[name].seconds:.1f} ms a frame ({rates.models[name].source})"
+        if name in timings.models:
+            sources[name] = f"{1000 * timings.models[name].seconds:.1f} ms per frame ({timings.models[name].source})"
     conditions = [c for c in found if not c.is_clean]
-    for condition, rate in rates.corrupt.items():
+    for condition, rate in timings.corrupt.items():
         if condition in found:
-            sources[condition.label] = f"{1000 * rate.seconds:.1f} ms a frame ({rate.source})"
-    taken = len([c for c in conditions if c not in rates.corrupt])
+            sources[condition.label] = f"{1000 * rate.seconds:.1f} ms per frame ({rate.source})"
+    taken = len([c for c in conditions if c not in timings.corrupt])
     if taken:
         sources["other conditions"] = f"{taken} of {len(conditions)}: as their corruption's, else their family's mean"
     return sources

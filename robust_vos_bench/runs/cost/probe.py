@@ -1,6 +1,6 @@
-"""Twenty seconds of measuring on this machine: decode, corrupt, segment and score a few frames of the planned data.
+"""At most twenty seconds of measuring: decode, corrupt, segment and score a few frames of the planned data.
 
-It happens in a process of its own, as runs do, so that it can be ended at any time: what was measured by then is kept.
+It runs in a separate process, as the work of a run does, and can be ended at any time: what was measured is kept.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from robust_vos_bench.conditions import Condition, corrupt_video
 from robust_vos_bench.datasets import Frame, Mask, Video
 from robust_vos_bench.errors import RvosError
-from robust_vos_bench.runs.cost.timings import Items, RateCache
+from robust_vos_bench.runs.cost.timings import TimingCache, TimingKeys
 from robust_vos_bench.runs.plan import Plan
 from robust_vos_bench.runs.work.process import ONE_THREAD, environment, limit_threads, plain_main
 from robust_vos_bench.system import memory
@@ -44,15 +44,16 @@ def probe(
     conditions: Sequence[Condition],
     video: str,
     device: str,
-    items: Items,
-    cache: RateCache,
+    items: TimingKeys,
+    cache: TimingCache,
     known: Sequence[str] = (),
     say: Callable[[str], None] | None = None,
 ) -> bool:
     """Measure what the cache lacks and store it there; returns whether there was anything to measure.
 
-    conditions: sampled one a family first. video: the sample. known: models that need no measuring; those whose
-    weights are not here are left out as well. A part that kills the process or takes all the time is stored as failed.
+    conditions: one of every family is sampled first. video: the sample. known: models that need no measuring;
+    models without weights here are left out as well. A part that kills the process or takes all the time is stored as
+    failed.
     """
     deadline = time.monotonic() + SECONDS
     tasks = [t for t in _tasks(plan, conditions, items, known) if t.key not in cache.items]
@@ -61,7 +62,7 @@ def probe(
     ):
         return False
     if say is not None:
-        say(f"measuring this machine, {SECONDS:g} s at most (--no-probe leaves it out)")
+        say(f"measuring this machine, {SECONDS:g} s at most (skip with --no-probe)")
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     with environment(ONE_THREAD), plain_main():
@@ -82,20 +83,20 @@ def probe(
     child.kill()
     child.join()
     if died:
-        cache.items[under_way] = {"failed": "the probe's process died of it"}
-    elif under_way and spent > SECONDS / 4:  # less is no fair try: the next probe begins with it
+        cache.items[under_way] = {"failed": "the process that measured it died"}
+    elif under_way and spent > SECONDS / 4:  # with less time it was not really tried: the next probe begins with it
         cache.items[under_way] = {"failed": f"not done after {spent:.0f} s"}
     cache.save()
     return True
 
 
-def _new_family(plan: Plan, conditions: Sequence[Condition], items: Items, cache: RateCache) -> bool:
+def _new_family(plan: Plan, conditions: Sequence[Condition], items: TimingKeys, cache: TimingCache) -> bool:
     """Whether a family has no condition yet that was measured or tried."""
     families = {plan.families[c.corruption] for c in conditions if not c.is_clean}
     return bool(families - {plan.families[c.corruption] for c, key in items.corrupt.items() if key in cache.items})
 
 
-def _tasks(plan: Plan, conditions: Sequence[Condition], items: Items, known: Sequence[str]) -> Iterator[Task]:
+def _tasks(plan: Plan, conditions: Sequence[Condition], items: TimingKeys, known: Sequence[str]) -> Iterator[Task]:
     yield Task("decode", items.decode)
     chosen = sample(conditions, plan.families)
     families = len({plan.families[c.corruption] for c in chosen})
@@ -110,7 +111,7 @@ def _tasks(plan: Plan, conditions: Sequence[Condition], items: Items, known: Seq
 
 
 def sample(conditions: Sequence[Condition], families: Any) -> list[Condition]:
-    """One condition a corruption (its middle severity), the first of every family before the second of any."""
+    """One condition per corruption (its middle severity), the first of every family before the second of any."""
     by_name: dict[str, list[Condition]] = {}
     for condition in conditions:
         if not condition.is_clean:
@@ -171,7 +172,7 @@ def _clip(video: Video) -> tuple[Video, float]:
 
 
 def _corrupt(clip: Video, condition: Condition) -> float:
-    """Seconds a frame; one frame first, for tables and compiled kernels that are made once."""
+    """Seconds per frame; one frame is made first, for tables and compiled kernels that are made once."""
     names = clip.frame_names[:1]
     prompts = {t: mask for t, mask in clip.prompts.items() if t == 0}
     one = replace(clip, frames=list(clip.frames)[:1], frame_names=names, prompts=prompts)
@@ -188,7 +189,7 @@ def _corrupt(clip: Video, condition: Condition) -> float:
 def _segment(
     clip: Video, model: Any, device: str, dataset: str, adapters: list[Any], masks: list[Mask]
 ) -> dict[str, float]:
-    """Seconds a frame of a model after its first two, and the memory it adds. Adapters are kept, as in a run."""
+    """Seconds per frame of a model after its first two, and the memory it adds. Adapters are kept, as in a run."""
     from robust_vos_bench.models import load_adapter
 
     before = memory.resident()
@@ -214,7 +215,7 @@ def _segment(
 
 
 def _score(plan: Plan, clip: Video, masks: list[Mask]) -> float:
-    """Seconds a frame of scoring; 0 where the data has no truth."""
+    """Seconds per frame of scoring; 0 where the data has no truth."""
     from robust_vos_bench.scoring import PackedTruth, VideoScorer, compiled
 
     if plan.dataset.truth(clip.name) is None:
@@ -224,7 +225,7 @@ def _score(plan: Plan, clip: Video, masks: list[Mask]) -> float:
     backend = "numba" if compiled.ready() else "numpy"
     given = masks or [clip.prompts[min(clip.prompts)]]
     times: list[float] = []
-    for turn in range(2):  # the first turn packs the truth, which a run does once a video
+    for turn in range(2):  # the first turn packs the truth, which a run does once per video
         scorer = VideoScorer(packed, plan.protocol, backend)
         for t in scorer.frames:
             start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Seconds a frame of every part of a run on this machine: from earlier runs, else from a probe; never guessed."""
+"""Seconds per frame of every part of a run on this machine: from earlier runs, else from a probe; never guessed."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ EARLIER, PROBE = "earlier runs", "probe"
 
 
 @dataclass(frozen=True)
-class Rate:
+class Timing:
     """What one part costs."""
 
     seconds: float
-    """A frame."""
+    """Per frame."""
     source: str
     """`EARLIER`, `PROBE`, or what it was taken over from ("like gaussian_noise", "mean of blur")."""
     mib: float = 0.0
@@ -40,14 +40,14 @@ class Rate:
 
 
 @dataclass(frozen=True)
-class Rates:
+class Timings:
     """All that is known; a part that is absent was not measured."""
 
-    decode: Rate | None = None
-    score: Rate | None = None
-    corrupt: Mapping[Condition, Rate] = field(default_factory=dict)
+    decode: Timing | None = None
+    score: Timing | None = None
+    corrupt: Mapping[Condition, Timing] = field(default_factory=dict)
     """Measured ones only."""
-    models: Mapping[str, Rate] = field(default_factory=dict)
+    models: Mapping[str, Timing] = field(default_factory=dict)
     base_mib: float = 0.0
     """Peak memory of a process that decodes, corrupts and scores, without a model."""
     mask_bytes: float = 0.0
@@ -55,11 +55,11 @@ class Rates:
     failures: Mapping[str, str] = field(default_factory=dict)
     """Model or condition -> why it could not be measured."""
 
-    def of_condition(self, condition: Condition, families: Mapping[str, str]) -> Rate | None:
-        """The rate of a condition: its own, else the mean of its corruption's other severities, else of its family,
-        else of all that was measured; None where nothing was."""
+    def of_condition(self, condition: Condition, families: Mapping[str, str]) -> Timing | None:
+        """The timing of a condition: its own, else the mean of its corruption's other severities, else of its family,
+        else of everything that was measured; None where nothing was."""
         if condition.is_clean:
-            return Rate(0.0, PROBE)
+            return Timing(0.0, PROBE)
         if condition in self.corrupt:
             return self.corrupt[condition]
         name, family = condition.corruption, families.get(condition.corruption, "")
@@ -68,22 +68,22 @@ class Rates:
             (f"mean of {family}", [r for c, r in self.corrupt.items() if families.get(c.corruption) == family]),
             ("mean of all measured", list(self.corrupt.values())),
         )
-        for source, rates in alike:
-            if rates:
-                return Rate(sum(rate.seconds for rate in rates) / len(rates), source)
+        for source, timings in alike:
+            if timings:
+                return Timing(sum(rate.seconds for rate in timings) / len(timings), source)
         return None
 
 
-def earlier_rates(plan: Plan, folder: Path, device: str) -> Rates:
-    """Rates of the plan's models, and of scoring, from this run directory and its neighbours, where those ran on this
-    kind of machine and device over the same data set."""
+def earlier_timings(plan: Plan, folder: Path, device: str) -> Timings:
+    """Timings of the plan's models, and of scoring, from this run directory and those beside it, where they ran on
+    this kind of machine and device over the same data set."""
     versions = {m.record.name: m.record.adapter_version for m in plan.models}
     units: dict[str, list[UnitRecord]] = defaultdict(list)
     for path in sorted({*folder.parent.glob("*/run.json"), *folder.glob("run.json")}):
         store = RunStore(path.parent)
         try:
             manifest = store.manifest()
-        except DataError:  # a neighbour of another version is no reason to refuse a plan
+        except DataError:  # a run of another version beside this one does not matter
             continue
         if manifest is None or manifest.dataset.get("name") != plan.dataset.name or not _is_here(manifest, device):
             continue
@@ -93,7 +93,7 @@ def earlier_rates(plan: Plan, folder: Path, device: str) -> Rates:
                     records = store.records(condition["label"], model.name).values()
                     units[model.name] += [record for record in records if record.ok and record.frames]
     models = {
-        name: Rate(
+        name: Timing(
             sum(r.seconds_model for r in records) / sum(r.frames for r in records),
             EARLIER,
             max(r.peak_rss_mib for r in records),
@@ -104,9 +104,9 @@ def earlier_rates(plan: Plan, folder: Path, device: str) -> Rates:
     }
     every = [record for records in units.values() for record in records]
     score = None
-    if every and device == "cpu":  # beside a device, records hold the time that scoring was waited for
-        score = Rate(sum(r.seconds_score for r in every) / sum(r.frames for r in every), EARLIER)
-    return Rates(score=score, models=models)
+    if every and device == "cpu":  # on a GPU, records hold only the time that the model waited for scoring
+        score = Timing(sum(r.seconds_score for r in every) / sum(r.frames for r in every), EARLIER)
+    return Timings(score=score, models=models)
 
 
 def _is_here(manifest: Manifest, device: str) -> bool:
@@ -116,7 +116,7 @@ def _is_here(manifest: Manifest, device: str) -> bool:
     return kind == device.partition(":")[0] and all(there.get(key) == value for key, value in here.items())
 
 
-class RateCache:
+class TimingCache:
     """What probes of this machine with these versions found, by item; a JSON file in the cache folder."""
 
     def __init__(self, device: str) -> None:
@@ -143,8 +143,8 @@ def _cpu_name() -> str:
 
 
 @dataclass(frozen=True)
-class Items:
-    """Cache keys of everything that a plan's rates stand on."""
+class TimingKeys:
+    """Cache keys of everything that a plan's timings stand on."""
 
     decode: str
     score: str
@@ -152,8 +152,8 @@ class Items:
     models: Mapping[str, str]
 
     @classmethod
-    def of(cls, plan: Plan, conditions: Sequence[Condition], size: tuple[int, int]) -> Items:
-        """size: (H, W) of the sample video; all rates hold for this size."""
+    def of(cls, plan: Plan, conditions: Sequence[Condition], size: tuple[int, int]) -> TimingKeys:
+        """size: (H, W) of the sample video; all timings hold for this size."""
         shape = f"{size[0]}x{size[1]}"
 
         def key(*facts: object) -> str:
@@ -172,20 +172,20 @@ class Items:
         )
 
 
-def assemble(items: Items, cache: RateCache, earlier: Rates) -> Rates:
+def known_timings(items: TimingKeys, cache: TimingCache, earlier: Timings) -> Timings:
     """Everything known, earlier runs first."""
 
-    def rate(key: str) -> Rate | None:
+    def rate(key: str) -> Timing | None:
         found = cache.items.get(key, {})
         if "seconds" not in found:
             return None
-        return Rate(found["seconds"], PROBE, found.get("mib", 0.0), found.get("gpu_mib", 0.0))
+        return Timing(found["seconds"], PROBE, found.get("mib", 0.0), found.get("gpu_mib", 0.0))
 
     models = {name: found for name, key in items.models.items() if (found := rate(key)) is not None}
     named = {c.label: key for c, key in items.corrupt.items()}
     named |= {name: key for name, key in items.models.items() if name not in earlier.models}
     decoded = cache.items.get(items.decode, {})
-    return Rates(
+    return Timings(
         decode=rate(items.decode),
         score=earlier.score or rate(items.score),
         corrupt={c: found for c, key in items.corrupt.items() if (found := rate(key)) is not None},

@@ -1,4 +1,4 @@
-"""Carry out a plan on this machine: hand groups to lanes, write what comes back, survive what goes wrong."""
+"""Carry out a plan on this machine: hand groups to worker processes, write results, replace processes that die."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class LocalEngine:
     """The engine of one machine."""
 
     devices: Sequence[str] = ("cpu",)
-    """One lane each; a single CPU lane without producers works in this process."""
+    """One worker process each; a single CPU worker without producers runs in this process."""
     producers: int = 0
-    """Processes a lane that make frames ahead of the model."""
+    """Processes per worker that make frames ahead of the model."""
 
     def ready(self) -> None:
         """Raise UsageError for a GPU that this machine does not have."""
@@ -56,7 +56,7 @@ def _inline(plan: Plan, groups: Sequence[Group], folder: Path, finish: Callable[
 
 
 class _WorkerPool:
-    """Hands groups to lanes and takes results back; a lane that dies is replaced and its units are tried again."""
+    """Hands groups to workers and takes results back; a worker that dies is replaced and its units are tried again."""
 
     def __init__(
         self, plan: Plan, groups: Sequence[Group], folder: Path, producers: int, finish: Callable[[Scored], None]
@@ -66,54 +66,54 @@ class _WorkerPool:
         self.attempts: Counter[tuple[int, str, str]] = Counter()
 
     def run(self, devices: Sequence[str], stop: Stop) -> None:
-        lanes = [start_worker(self.plan, device, self.folder, self.producers) for device in devices]
+        workers = [start_worker(self.plan, device, self.folder, self.producers) for device in devices]
         try:
-            while any(lane.groups for lane in lanes) or (self.queue and not stop.asked):
-                for lane in lanes:
-                    while self.queue and not stop.asked and lane.has_room:
-                        lane.give(self.queue.popleft())
-                ready = wait([lane.pipe for lane in lanes], timeout=0.5)
-                for i, lane in enumerate(lanes):
-                    if lane.pipe in ready or not lane.process.is_alive():
-                        lanes[i] = self._listen(lane)
+            while any(worker.groups for worker in workers) or (self.queue and not stop.asked):
+                for worker in workers:
+                    while self.queue and not stop.asked and worker.has_room:
+                        worker.give(self.queue.popleft())
+                ready = wait([worker.pipe for worker in workers], timeout=0.5)
+                for i, worker in enumerate(workers):
+                    if worker.pipe in ready or not worker.process.is_alive():
+                        workers[i] = self._listen(worker)
         except BaseException:
-            for lane in lanes:
-                lane.process.kill()
+            for worker in workers:
+                worker.process.kill()
             raise
         finally:
-            for lane in lanes:
-                lane.stop()
+            for worker in workers:
+                worker.stop()
 
-    def _listen(self, lane: WorkerProcess) -> WorkerProcess:
-        """Take what a lane has to say; returns it, or its replacement."""
+    def _listen(self, worker: WorkerProcess) -> WorkerProcess:
+        """Take the results of a worker; returns the worker, or its replacement."""
         try:
-            while lane.pipe.poll():
-                record, frames = lane.pipe.recv()
-                group = lane.groups[0]
+            while worker.pipe.poll():
+                record, frames = worker.pipe.recv()
+                group = worker.groups[0]
                 model = next(m for m in group.models if self.plan.models[m].record.name == record.model)
                 tried = self.attempts[model, record.condition, record.video] + 1
-                lane.reported(model)
+                worker.reported(model)
                 self.finish((msgspec.structs.replace(record, attempts=tried), frames))
-            if lane.process.is_alive():
-                return lane
+            if worker.process.is_alive():
+                return worker
         except (EOFError, OSError):
             pass
-        return self._replace(lane)
+        return self._replace(worker)
 
-    def _replace(self, lane: WorkerProcess) -> WorkerProcess:
-        lane.stop(now=True)
-        if lane.groups:
-            group = lane.groups[0]
+    def _replace(self, worker: WorkerProcess) -> WorkerProcess:
+        worker.stop(now=True)
+        if worker.groups:
+            group = worker.groups[0]
             model = group.models[0]
             key = (model, group.condition.label, group.video)
             self.attempts[key] += 1
             if self.attempts[key] >= ATTEMPTS:
-                reason = f"{_cause(lane.process.exitcode)}, {ATTEMPTS} times"
+                reason = f"{_cause(worker.process.exitcode)}, {ATTEMPTS} times"
                 failed = failed_record(self.plan, model, group, reason, 1)
-                lane.reported(model)
+                worker.reported(model)
                 self.finish((msgspec.structs.replace(failed, attempts=ATTEMPTS), ()))
-        self.queue.extendleft(reversed(lane.groups))
-        return start_worker(self.plan, lane.device, self.folder, self.producers)
+        self.queue.extendleft(reversed(worker.groups))
+        return start_worker(self.plan, worker.device, self.folder, self.producers)
 
 
 def _cause(code: int | None) -> str:

@@ -1,4 +1,4 @@
-"""Worker processes of one machine: a lane is one process on one device that works through groups."""
+"""Worker processes of one machine: each is one process on one device that works through groups."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from robust_vos_bench.runs.work.process import (
 )
 
 PRODUCER_DIED = 75
-"""Exit status of a lane whose producer died."""
+"""Exit status of a worker whose producer died."""
 
 
 @dataclass
@@ -38,11 +38,11 @@ class WorkerProcess:
     pipe: Connection
     device: str
     depth: int
-    """How many groups it is given at a time: more than one where frames are made ahead."""
+    """Groups it holds at a time: more than one where frames are made ahead."""
     scratch: Path
-    """Its folder for clips; gone when it has left."""
+    """Its folder for clips; removed when it stops."""
     groups: deque[Group] = field(default_factory=deque)
-    """What it was given and has not finished; of the first, only the models that have not reported yet."""
+    """What it has not finished; of the first group, only the models that have not reported yet."""
 
     @property
     def has_room(self) -> bool:
@@ -52,7 +52,7 @@ class WorkerProcess:
     def give(self, group: Group) -> None:
         """Hand it a group."""
         self.groups.append(group)
-        with contextlib.suppress(OSError):  # it died: the group goes back to the queue when that is noticed
+        with contextlib.suppress(OSError):  # the process died: the group returns to the queue when that is noticed
             self.pipe.send(group)
 
     def reported(self, model: int) -> None:
@@ -64,7 +64,7 @@ class WorkerProcess:
             self.groups.popleft()
 
     def stop(self, now: bool = False) -> None:
-        """Ask it to leave (it finishes what it has), or end it at once."""
+        """Ask it to stop after what it holds, or end it at once."""
         if now:
             self.process.kill()
         else:
@@ -82,30 +82,30 @@ def start_worker(plan: Plan, device: str, folder: Path, producers: int = 0) -> W
     """Start one worker process; each library in it uses one thread, so that processes times threads = cores."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    scratch = Path(tempfile.mkdtemp(prefix="rvos-lane-"))
+    scratch = Path(tempfile.mkdtemp(prefix="rvos-worker-"))
     with environment(ONE_THREAD), plain_main(), no_ctrl_c():
         process = context.Process(target=_work, args=(theirs, plan, device, folder, producers, scratch))
-        process.daemon = not producers  # one that makes frames ahead has children of its own, which daemons may not
+        process.daemon = not producers  # with producers it has children of its own, which a daemon may not have
         process.start()
     theirs.close()
     return WorkerProcess(process, ours, device, 3 if producers else 1, scratch)
 
 
 def _work(pipe: Connection, plan: Plan, device: str, folder: Path, producers: int, scratch: Path) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     leave_with_parent(scratch)
     limit_threads(1)
     from robust_vos_bench.runs.work.worker import Worker
 
     worker = Worker(plan, device, folder, producers, scratch)
     queue: deque[Group | None] = deque()
-    with contextlib.suppress(EOFError, BrokenPipeError), _leaving_without_producers():
+    with contextlib.suppress(EOFError, BrokenPipeError), _exit_without_producers():
         while True:
             while not queue or pipe.poll():
                 group = pipe.recv()
                 queue.append(group)
                 if group is not None:
-                    worker.expect(group)
+                    worker.announce(group)
             if (group := queue.popleft()) is None:
                 break
             for result in worker.run(group):
@@ -114,8 +114,8 @@ def _work(pipe: Connection, plan: Plan, device: str, folder: Path, producers: in
 
 
 @contextlib.contextmanager
-def _leaving_without_producers() -> Iterator[None]:
-    """Where a producer died (killed for memory, say) this process leaves too: the parent starts both anew."""
+def _exit_without_producers() -> Iterator[None]:
+    """Exit where a producer died (killed for its memory, for example): the parent starts both again."""
     try:
         yield
     except BrokenProcessPool:

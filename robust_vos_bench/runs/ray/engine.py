@@ -1,7 +1,7 @@
-"""Beyond one machine: the same groups as Ray tasks. Ray schedules, retries and survives lost nodes; we write.
+"""More than one machine: the same groups as Ray tasks. Ray schedules, retries and survives lost nodes.
 
-One writer, the driver, appends every record to the run directory as it comes back, so resume, leaderboards and
-reports cannot tell such a run from a local one.
+The driver is the only writer: it appends every record to the run directory as it arrives, so that resume, leaderboards
+and reports see no difference to a local run.
 """
 
 from __future__ import annotations
@@ -30,26 +30,23 @@ from robust_vos_bench.runs.work.worker import Worker, failed_record
 from robust_vos_bench.runs.writer import ATTEMPTS, RecordWriter, Scored
 from robust_vos_bench.version import __version__
 
-SHIPPING = ("auto", "always", "never")
-"""When nodes get their data from the driver: where they lack it, where theirs differs as well, or not at all."""
-
 COUNT_SECONDS = 1.0
-"""Nodes are counted this often: they come and go, and asking takes milliseconds."""
+"""Seconds between two counts of the nodes, which come and go; a count takes milliseconds."""
 
 _workers: dict[str, Worker] = {}
 """Plan identity -> the worker of this process: Ray reuses processes, so models stay loaded between tasks."""
 
 
-def run_group(plan: Plan, group: Group, need: Need, folder: str, shelf: Any) -> list[Scored]:
+def run_group(plan: Plan, group: Group, need: Need, folder: str, files: Any) -> list[Scored]:
     """The body of a task: all models of one corrupted video, in a process that keeps its models.
 
-    shelf: the actor that has the data, where nodes may lack it.
+    files: the actor that has the data, where nodes may lack it.
     """
     if plan.identity not in _workers:
         limit_threads(1)
         _workers.clear()
-        if shelf is not None:
-            plan = replace(plan, dataset=ShippedDataset(plan.dataset, plan.fingerprints, RemoteFiles(shelf)))
+        if files is not None:
+            plan = replace(plan, dataset=ShippedDataset(plan.dataset, plan.fingerprints, RemoteFiles(files)))
         scratch = Path(tempfile.mkdtemp(prefix="rvos-ray-")) if need.producers else None
         device = "cuda" if need.gpus else "cpu"
         _workers[plan.identity] = Worker(plan, device, Path(folder), need.producers, scratch)
@@ -85,9 +82,10 @@ class RemoteFiles:
 class RayEngine:
     """Carries out groups on a Ray cluster.
 
-    address: of a running cluster ("auto" finds it), None starts one on this machine. gpus: GPUs a task needs (a
-    fraction lets tasks share one, 0 runs on CPUs), producers: processes a task that make frames ahead; None chooses
-    by the cluster and the models' cards. ship: one of `SHIPPING`. Close it when done.
+    address: of a running cluster ("auto" finds it), None starts one on this machine. gpus: GPUs per task (a
+    fraction lets tasks share one, 0 runs on CPUs), producers: processes per task that make frames ahead; None chooses
+    by the cluster and the models' cards. ship: when nodes get their data
+    from the driver: "auto" where they lack it, "always" where theirs differs as well, "never". Close it when done.
     """
 
     def __init__(
@@ -125,7 +123,7 @@ class RayEngine:
         stop = write.stop
         shared_plan = self.ray.put(plan)
         folder = str(write.store.folder.resolve())
-        need, shelf = self._prepare(plan, shared_plan, folder)
+        need, files = self._prepare(plan, shared_plan, folder)
         remote = self.ray.remote(
             num_cpus=need.cpus, num_gpus=need.gpus, max_retries=ATTEMPTS - 1, retry_exceptions=False, max_calls=0
         )(run_group)
@@ -140,7 +138,7 @@ class RayEngine:
             # One waits for every one that runs: slots whose tasks end together find their next one there.
             while queue and not stop.asked and len(flying) < 2 * room:
                 group = queue.popleft()
-                flying[remote.remote(shared_plan, group, need, folder, shelf)] = group
+                flying[remote.remote(shared_plan, group, need, folder, files)] = group
 
         try:
             submit()
@@ -187,7 +185,7 @@ class RayEngine:
             return [(msgspec.structs.replace(record, attempts=ATTEMPTS if lost else 1), ())]
 
     def _prepare(self, plan: Plan, shared_plan: Any, folder: str) -> tuple[Need, Any]:
-        """Ask every node for its version, data and GPUs before anything is spent; (need of a task, shelf or None)."""
+        """Ask every node for its version, data and GPUs before anything is spent; (need of a task, files or None)."""
         nodes = self._nodes()
         reports = {node["NodeID"]: self._ask(node, shared_plan, folder) for node in nodes}
         lacking = False
@@ -211,14 +209,14 @@ class RayEngine:
         sizes = [report["gpu_gib"] for report in reports.values() if report["gpu_gib"]]
         resources = [node["Resources"] for node in nodes]
         need = task_need(plan, resources, min(sizes, default=None), self.gpus, self.producers)
-        return need, self._shelf(plan) if lacking else None
+        return need, self._file_server(plan) if lacking else None
 
     def _ask(self, node: dict[str, Any], shared_plan: Any, folder: str) -> Any:
         gpus = 0.01 if node["Resources"].get("GPU", 0) else 0
         ask = self.ray.remote(num_cpus=1, num_gpus=gpus, max_retries=1)(inspect_node)
         return ask.options(scheduling_strategy=self._on(node["NodeID"])).remote(shared_plan, __version__, folder)
 
-    def _shelf(self, plan: Plan) -> Any:
+    def _file_server(self, plan: Plan) -> Any:
         """The actor that reads the data, on the node that this process runs on."""
         here = self.ray.get_runtime_context().get_node_id()
         actor = self.ray.remote(num_cpus=0)(FileServer).options(scheduling_strategy=self._on(here))

@@ -1,7 +1,6 @@
 """Data for nodes that do not see it: fetched video by video, checked by hash, kept in the node's cache folder.
 
-A video lies under the digest of its bytes, so it is shipped once a node whatever run needs it, and a changed video is
-another one.
+A video lies under the digest of its bytes, so each node gets it once for all runs, and a changed video is another one.
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ class FileServer:
 
     def _files(self, video: str) -> Mapping[str, Path | bytes]:
         if video not in self._places:
-            self._places = {video: _files(self._dataset, video)}  # the last one only: each is asked for in one go
+            self._places = {video: _files(self._dataset, video)}  # only the last one: each is read in one go
         return self._places[video]
 
 
@@ -184,7 +183,7 @@ def inside(root: Path, path: str) -> Path:
 
 
 def batches(notes: Sequence[FileNote]) -> list[list[FileNote]]:
-    """Files in order, as many a message as `PART_BYTES` allow, at least one."""
+    """Files in order, as many per message as `PART_BYTES` allow, at least one."""
     found: list[list[FileNote]] = []
     room = 0
     for note in notes:

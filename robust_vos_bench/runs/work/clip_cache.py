@@ -33,13 +33,13 @@ class CachedClip:
         return len(self._source)
 
     def __iter__(self) -> Iterator[Frame]:
-        bytes_a_frame = int(np.prod(self._shape))
+        frame_bytes = int(np.prod(self._shape))
         for t in range(len(self._source)):
             if t < self._ready:
-                self._file.seek(t * bytes_a_frame)
-                yield np.frombuffer(self._file.read(bytes_a_frame), np.uint8).reshape(self._shape).copy()
+                self._file.seek(t * frame_bytes)
+                yield np.frombuffer(self._file.read(frame_bytes), np.uint8).reshape(self._shape).copy()
                 continue
-            if self._failure is not None:  # a generator that has raised only says that it is at its end
+            if self._failure is not None:  # a generator that has raised would only end
                 raise self._failure
             if self._rest is None:
                 self._rest = iter(self._source)
@@ -49,17 +49,17 @@ class CachedClip:
                 self._failure = error
                 raise
             try:
-                self._file.seek(t * bytes_a_frame)
+                self._file.seek(t * frame_bytes)
                 self._file.write(np.ascontiguousarray(frame).data)
                 self._file.flush()
-            except OSError as error:  # no fault of the model that asks for the frame
+            except OSError as error:  # not the fault of the model that asks for the frame
                 self._failure = write_error(self._folder / "scratch clip", error)
                 raise self._failure from error
             self._ready = t + 1
             yield frame
 
     def close(self) -> None:
-        """Give the scratch space back."""
+        """Free the scratch space."""
         self._file.close()
 
     def __enter__(self) -> CachedClip:

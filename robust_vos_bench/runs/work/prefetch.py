@@ -1,9 +1,9 @@
 """Frames made ahead of the device by processes of their own: decode and corrupt never make the model wait.
 
-A clip lives in one scratch file: a byte a frame that says "ready", then the frames. Producers write into it, the model
-process reads from it, so that no frame is ever pickled; several models of a run read the same file. How many frames are
-made ahead of the reader is bounded, whatever the length of the video. Plain reads and writes, not a memory map: on a
-full disk a write fails with a reason, where a page of a map that cannot be stored kills the process.
+A clip is one scratch file: one byte per frame that says "ready", then the frames. Producers write to it and the model's
+process reads from it, so that no frame is pickled; several models of a run read the same file. The number of frames
+made ahead of the reader is bounded, whatever the length of the video. Plain reads and writes, no memory map: on a full
+disk a write fails with a reason, while a page of a map that cannot be stored kills the process.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _dataset: Dataset | None = None
 
 
 class ClipFile:
-    """The scratch file of one clip: `ready` flags, then frames. Every process opens it for itself."""
+    """The scratch file of one clip: `ready` flags, then frames. Every process opens it separately."""
 
     def __init__(self, path: Path, length: int, size: tuple[int, int], create: bool = False) -> None:
         self.path, self.length, self.shape = path, length, (*size, 3)
@@ -72,7 +72,7 @@ class ClipFile:
         return frame
 
     def close(self, remove: bool = False) -> None:
-        """Close; remove gives the space back."""
+        """Close the file. remove: delete it as well."""
         self._file.close()
         if remove:
             self.path.unlink(missing_ok=True)
@@ -91,7 +91,7 @@ def _begin(dataset: Dataset, scratch: Path | None) -> None:
 
 
 def _make(path: Path, video_name: str, condition: Condition, frames: range) -> float:
-    """Producer side: make some frames of a clip; returns the seconds it took."""
+    """In a producer: make some frames of a clip; returns the seconds that it took."""
     start = time.perf_counter()
     if _dataset is None:
         raise RuntimeError("a producer was not initialised")
@@ -115,10 +115,12 @@ def _make(path: Path, video_name: str, condition: Condition, frames: range) -> f
 class PrefetchedFrames:
     """The frame source of one clip that producers fill."""
 
-    def __init__(self, feed: Prefetcher, group: Group, video: Video) -> None:
-        self._feed, self._group, self._video = feed, group, video
-        indexable = hasattr(corrupt_video(video, group.condition).frames, "__getitem__")  # may fail: before any file
-        handle, name = tempfile.mkstemp(prefix="rvos-clip-", dir=feed.folder)
+    def __init__(self, prefetcher: Prefetcher, group: Group, video: Video) -> None:
+        self._prefetcher, self._group, self._video = prefetcher, group, video
+        indexable = hasattr(
+            corrupt_video(video, group.condition).frames, "__getitem__"
+        )  # may raise: before any file is made
+        handle, name = tempfile.mkstemp(prefix="rvos-clip-", dir=prefetcher.folder)
         os.close(handle)
         self.clip = ClipFile(Path(name), len(video), video.size, create=True)
         self.jobs: list[tuple[range, Future[float]]] = []
@@ -138,12 +140,12 @@ class PrefetchedFrames:
     def submit_next(self) -> None:
         """Hand the next job to the producers."""
         frames = self.todo.popleft()
-        job = self._feed.pool.submit(_make, self.clip.path, self._video.name, self._group.condition, frames)
+        job = self._prefetcher.pool.submit(_make, self.clip.path, self._video.name, self._group.condition, frames)
         self.jobs.append((frames, job))
 
     def __iter__(self) -> Iterator[Frame]:
         for t in range(len(self)):
-            self._feed.top_up()
+            self._prefetcher.top_up()
             while not self.clip.ready(t):
                 if self.todo and not any(t in frames for frames, _ in self.jobs):
                     self.submit_next()
@@ -160,16 +162,16 @@ class PrefetchedFrames:
                 raise job.exception()  # type: ignore[misc]
 
     def close(self) -> None:
-        """Drop what is not made yet and give the scratch space back."""
+        """Drop what is not made yet and free the scratch space."""
         self.todo.clear()
         wait([job for _, job in self.jobs if not job.cancel()])  # a cancelled job never starts, so nothing to wait for
         self.clip.close(remove=True)
 
 
 class Prefetcher:
-    """Producers of one lane. `expect` groups as soon as they are known; they are made in that order.
+    """The producers of one worker. `announce` groups as soon as they are known; they are made in that order.
 
-    folder: where clips are kept; it is this lane's own, and removed when the lane is gone without having closed.
+    folder: where clips are kept. It belongs to this worker and is removed with it, also where it did not close.
     """
 
     def __init__(self, dataset: Dataset, producers: int, folder: Path | None = None, ahead: int = AHEAD) -> None:
@@ -179,7 +181,7 @@ class Prefetcher:
         )
         self._clips: deque[tuple[Group, PrefetchedFrames]] = deque()
 
-    def expect(self, group: Group) -> None:
+    def announce(self, group: Group) -> None:
         """Announce a group: its frames are made when there is room."""
         self._clips.append((group, PrefetchedFrames(self, group, self.dataset.video(group.video))))
         self.top_up()
@@ -192,17 +194,17 @@ class Prefetcher:
                 budget -= len(clip.todo[0])
                 clip.submit_next()
 
-    def take(self, group: Group) -> PrefetchedFrames:
-        """The frames of the group that is worked on now (as a rule the first one expected)."""
+    def frames(self, group: Group) -> PrefetchedFrames:
+        """The frames of the group that is worked on now (usually the first one announced)."""
         place = self._place(group)
         if place is None:
-            self.expect(group)
+            self.announce(group)
             self._clips.rotate(1)
             place = 0
         return self._clips[place][1]
 
     def done(self, group: Group) -> None:
-        """The group is finished, well or not: free its clip, taken or not."""
+        """The group is finished or failed: free its clip, whether it was taken or not."""
         place = self._place(group)
         if place is not None:
             clip = self._clips[place][1]

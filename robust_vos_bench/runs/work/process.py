@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
-"""Environment of a worker process: processes times threads = cores."""
+"""Environment of a worker process: one thread per library, so that processes times threads are the cores."""
 
 
 def limit_threads(threads: int) -> None:
@@ -29,7 +29,7 @@ def limit_threads(threads: int) -> None:
 
 
 def leave_with_parent(scratch: Path | None = None) -> None:
-    """Watch the parent process from a thread: when it is gone, remove `scratch` and leave at once."""
+    """Watch the parent process from a thread: when it is gone, remove `scratch` and exit at once."""
     parent = os.getppid()
 
     def watch() -> None:
@@ -59,8 +59,8 @@ def environment(values: dict[str, str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def no_ctrl_c() -> Iterator[None]:
-    """Processes started in this block never get SIGINT, not even while they import; here it waits for the end."""
-    resource_tracker.ensure_running()  # it would lift the block when the first process starts it
+    """Processes started in this block never receive SIGINT, not even while they import; this one gets it afterwards."""
+    resource_tracker.ensure_running()  # started later, it would lift the block
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -70,7 +70,7 @@ def no_ctrl_c() -> Iterator[None]:
 
 @contextlib.contextmanager
 def plain_main() -> Iterator[None]:
-    """Spawned processes must not run the caller's script again: hide its `__main__` file while they start."""
+    """Hide the `__main__` file while processes start: a spawned process must not run the caller's script again."""
     main: Any = sys.modules.get("__main__")
     spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
     if main is None or file is None:

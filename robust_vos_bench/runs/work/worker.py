@@ -1,4 +1,4 @@
-"""The work of one process: make a corrupted clip once, run every model of the group on it, score as it goes."""
+"""The work of one process: make each corrupted clip once, run every model of the group on it, score its masks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from robust_vos_bench.scoring import ObjectScore, PackedTruth, prepare
 from robust_vos_bench.system import memory
 
 TRUTHS_KEPT = 64
-"""Packed truths are small (bits); conditions revisit the same videos, so a split's worth is kept."""
+"""Packed truths kept in memory: they are small, and every condition uses those of the same videos again."""
 
 
 class Worker:
@@ -41,38 +41,38 @@ class Worker:
         self.device = device
         self.store = RunStore(folder)
         self.scratch = scratch
-        self.feed = Prefetcher(plan.dataset, producers, scratch) if producers else None
-        self._beside = bool(producers) or device != "cpu"  # a lone CPU process has no core to score on beside
-        self._trace = TraceWriter(folder, f"{device} lane") if plan.profile else None
+        self.prefetcher = Prefetcher(plan.dataset, producers, scratch) if producers else None
+        self._beside = bool(producers) or device != "cpu"  # a single CPU process has no second core to score on
+        self._trace = TraceWriter(folder, f"{device} worker") if plan.profile else None
         self._adapters: dict[int, VOSAdapter] = {}
         self._load_errors: dict[int, RvosError] = {}
         self._scoring_ready = False
         self._truths: OrderedDict[str, PackedTruth | None] = OrderedDict()
 
-    def expect(self, group: Group) -> None:
-        """A group that will be run after those expected before: its frames may be made ahead."""
-        if self.feed is not None:
+    def announce(self, group: Group) -> None:
+        """A group that will be run after those announced before: its frames may be made ahead."""
+        if self.prefetcher is not None:
             try:
-                self.feed.expect(group)
+                self.prefetcher.announce(group)
             except BrokenProcessPool:
-                raise  # the producers died: the whole process starts anew
-            except Exception:  # a video that cannot be opened fails, and says why, when it is its turn
+                raise  # the producers died: the whole process is started again
+            except Exception:  # a video that cannot be opened fails, with its reason, when its turn comes
                 return
 
     def close(self) -> None:
         """Stop the producers and close the trace."""
-        if self.feed is not None:
-            self.feed.close()
+        if self.prefetcher is not None:
+            self.prefetcher.close()
         if self._trace is not None:
             self._trace.close()
 
     def run(self, group: Group) -> Iterator[Scored]:
-        """One result a model of the group; a model or video that fails is a failed record, never an exception."""
+        """One result per model of the group; a model or video that fails gives a failed record, never an exception."""
         try:
             yield from self._results(group)
         finally:
-            if self.feed is not None:
-                self.feed.done(group)  # also where the frames were never asked for: they would fill the feed for ever
+            if self.prefetcher is not None:
+                self.prefetcher.done(group)  # also where its frames were never read: they would occupy the prefetcher
 
     def _results(self, group: Group) -> Iterator[Scored]:
         try:
@@ -80,14 +80,14 @@ class Worker:
             video = corrupt_video(clean, group.condition)
             self._prepare_scoring(clean)
             truth = self._truth(clean, group.condition)
-        except Exception as error:  # whatever a data set or a corruption raises: this video fails, the run goes on
+        except Exception as error:  # of a data set or a corruption: this video fails, the run goes on
             for model in group.models:
                 yield self._failed(model, group, error), ()
             return
-        if self.feed is not None:
-            fed = video.with_frames(self.feed.take(group))
+        if self.prefetcher is not None:
+            ready = video.with_frames(self.prefetcher.frames(group))
             for model in group.models:
-                yield self._unit(model, group, fed, truth)
+                yield self._unit(model, group, ready, truth)
             return
         if len(group.models) == 1:
             yield self._unit(group.models[0], group, video, truth)
@@ -101,7 +101,7 @@ class Worker:
         return (self._out_of_memory(model, group, found), ()) if isinstance(found, str) else found
 
     def _attempt(self, model: int, group: Group, video: Video, truth: PackedTruth | None) -> Scored | str:
-        """The result, or what to say where memory ran out: freeing it has to wait until nothing here holds it."""
+        """The result, or the message where memory ran out: it can be freed only after this frame has returned."""
         try:
             adapter = self._adapter(model)
             adapter.begin(group.condition.label, self.plan.dataset.name)
@@ -109,9 +109,11 @@ class Worker:
             outcome = evaluate(adapter, video, truth, self.plan.protocol, sink, self._beside)
         except Exception as error:  # a model may raise anything; its video fails, the run goes on
             if isinstance(error, BrokenProcessPool) or isinstance(error.__cause__, BrokenProcessPool):
-                raise BrokenProcessPool(str(error)) from error  # no fault of the model: the whole process starts anew
+                raise BrokenProcessPool(
+                    str(error)
+                ) from error  # not the fault of the model: the whole process is started again
             if memory.ran_out(error):
-                return memory.told(error, self.device)
+                return memory.explain(error, self.device)
             return self._failed(model, group, error), ()
         if self._trace is not None:
             name = self.plan.models[model].record.name
@@ -120,7 +122,7 @@ class Worker:
 
     def _out_of_memory(self, model: int, group: Group, message: str) -> UnitRecord:
         resident, gpu = memory.peaks(self.device)
-        self._adapters.clear()  # what it kept of the video goes with it; models are loaded again when needed
+        self._adapters.clear()  # frees what they hold; models are loaded again when they are needed
         memory.release()
         record = failed_record(self.plan, model, group, message, 1)
         return msgspec.structs.replace(record, peak_rss_mib=round(resident, 1), peak_gpu_mib=round(gpu, 1))
@@ -133,10 +135,10 @@ class Worker:
             try:
                 self._adapters[model] = load_adapter(spec.name, spec.checkpoint, self.device, **spec.options)
             except RvosError as error:
-                if not memory.ran_out(error):  # there may be room the next time
+                if not memory.ran_out(error):  # there may be enough memory next time
                     self._load_errors[model] = error
                 raise
-            limit_threads(1)  # the model may just have brought torch in
+            limit_threads(1)  # the model may just have imported torch
         return self._adapters[model]
 
     def _prepare_scoring(self, video: Video) -> None:
@@ -162,7 +164,7 @@ class Worker:
     def _sink(self, model: int, group: Group, video: Video) -> MaskSink | None:
         name = self.plan.models[model].record.name
         folder = self.store.masks_path(group.condition.label, name, group.video)
-        shutil.rmtree(folder, ignore_errors=True)  # of an earlier time: perhaps of other data, or half of them
+        shutil.rmtree(folder, ignore_errors=True)  # of an earlier attempt: perhaps of other data, or incomplete
         if not self.plan.save_masks:
             return None
         from robust_vos_bench.datasets.images import write_mask
@@ -205,7 +207,7 @@ def failed_record(plan: Plan, model: int, group: Group, message: str, code: int)
 
 
 def describe(error: Exception) -> str:
-    """Text for a person; for a foreign exception also where it came from."""
+    """Text for a person; for an exception of other code also the place where it was raised."""
     if isinstance(error, RvosError):
         return str(error)
     where = traceback.extract_tb(error.__traceback__)[-1:] if error.__traceback__ else []

@@ -28,7 +28,7 @@ NOISE = Condition("salt_and_pepper", 3, "frame")
 
 
 @pytest.fixture
-def feed(clips: Path, tmp_path: Path) -> Iterator[Prefetcher]:
+def prefetcher(clips: Path, tmp_path: Path) -> Iterator[Prefetcher]:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     made = Prefetcher(open_dataset("folder", clips), 2, scratch, ahead=6)
@@ -37,49 +37,49 @@ def feed(clips: Path, tmp_path: Path) -> Iterator[Prefetcher]:
     assert not list(scratch.iterdir())
 
 
-def test_fed_frames_equal_frames_made_in_place(feed: Prefetcher) -> None:
+def test_fed_frames_equal_frames_made_in_place(prefetcher: Prefetcher) -> None:
     in_batches = replace(NOISE, device="cpu")
     groups = [Group(NOISE, "a", (0, 1)), Group(CLEAN, "b", (0,)), Group(NOISE, "c", (0,)), Group(in_batches, "a", (0,))]
     for group in groups:
-        feed.expect(group)
+        prefetcher.announce(group)
     for group in groups:
-        expected = list(corrupt_video(feed.dataset.video(group.video), group.condition).frames)
-        frames = feed.take(group)
+        expected = list(corrupt_video(prefetcher.dataset.video(group.video), group.condition).frames)
+        frames = prefetcher.frames(group)
         for _ in group.models:  # a second model reads the same clip
             assert all(np.array_equal(a, b) for a, b in zip(frames, expected, strict=True))
-        feed.done(group)
+        prefetcher.done(group)
 
 
-def test_frames_in_flight_are_bounded(feed: Prefetcher) -> None:
+def test_frames_in_flight_are_bounded(prefetcher: Prefetcher) -> None:
     groups = [Group(NOISE, name, (0,)) for name in "abc"]
     for group in groups:
-        feed.expect(group)
+        prefetcher.announce(group)
     for group in groups:
-        for _ in feed.take(group):
-            assert sum(clip.in_flight for _, clip in feed._clips) <= feed.ahead + 4
-        feed.done(group)
+        for _ in prefetcher.frames(group):
+            assert sum(clip.in_flight for _, clip in prefetcher._clips) <= prefetcher.ahead + 4
+        prefetcher.done(group)
 
 
-def test_a_damaged_frame_reaches_the_reader_as_an_error(feed: Prefetcher, clips: Path) -> None:
+def test_a_damaged_frame_reaches_the_reader_as_an_error(prefetcher: Prefetcher, clips: Path) -> None:
     frame = clips / "JPEGImages" / "a" / "00003.png"
     frame.write_bytes(frame.read_bytes()[:100])
     group = Group(NOISE, "a", (0,))
-    feed.expect(group)
+    prefetcher.announce(group)
     with pytest.raises(DataError, match="00003"):
-        list(feed.take(group))
-    feed.done(group)
+        list(prefetcher.frames(group))
+    prefetcher.done(group)
 
 
-def test_a_group_is_found_wherever_it_stands(feed: Prefetcher) -> None:
+def test_a_group_is_found_wherever_it_stands(prefetcher: Prefetcher) -> None:
     first, second, third = (Group(NOISE, name, (0,)) for name in "abc")
     for group in (first, second, third):
-        feed.expect(group)
-    frames = feed.take(second)
-    assert len(feed._clips) == 3, "it is not made a second time"
+        prefetcher.announce(group)
+    frames = prefetcher.frames(second)
+    assert len(prefetcher._clips) == 3, "it is not made a second time"
     assert len(list(frames)) == len(frames)
-    feed.done(second)
-    feed.done(first)
-    assert [group for group, _ in feed._clips] == [third]
+    prefetcher.done(second)
+    prefetcher.done(first)
+    assert [group for group, _ in prefetcher._clips] == [third]
 
 
 def test_a_unit_that_fails_before_its_frames_are_asked_for_frees_them(clips: Path, tmp_path: Path) -> None:
@@ -87,14 +87,14 @@ def test_a_unit_that_fails_before_its_frames_are_asked_for_frees_them(clips: Pat
     scratch.mkdir()
     plan = build_plan([build_model("static")], open_dataset("folder", clips), [NOISE], PresetInfo("own", 1, ""))
     worker = Worker(plan, "cpu", tmp_path / "out", producers=1, scratch=scratch)
-    assert worker.feed is not None
+    assert worker.prefetcher is not None
     try:
         groups = [Group(NOISE, name, (0,)) for name in "ab"]
         for group in groups:
-            worker.expect(group)
+            worker.announce(group)
         (clips / "Annotations" / "a" / "00000.png").write_bytes(b"damaged")
         assert [record.status for group in groups for record, _ in worker.run(group)] == ["failed", "ok"]
-        assert not worker.feed._clips and not list(scratch.iterdir())
+        assert not worker.prefetcher._clips and not list(scratch.iterdir())
     finally:
         worker.close()
 
@@ -119,7 +119,7 @@ def test_whatever_is_raised_before_the_model_runs_fails_one_video(
     try:
         groups = [Group(bad, "a", (0,)), Group(CLEAN, "c", (0,)), Group(CLEAN, "b", (0,))]
         for group in groups:
-            worker.expect(group)
+            worker.announce(group)
         records = [record for group in groups for record, _ in worker.run(group)]
         assert [record.status for record in records] == ["failed", "failed", "ok"]
         assert records[0].error == "corruption boom-1 failed on video 'a' at frame 0: ValueError: not today"

@@ -1,0 +1,209 @@
+"""`robust_vos_bench.corrupt` and `preview`: corrupted copies of a data set on disk, and pictures of corruptions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from robust_vos_bench.api.progress import Bar
+from robust_vos_bench.api.settings import Corruptions, numbers, split_conditions
+from robust_vos_bench.conditions import Condition, PresetInfo, select
+from robust_vos_bench.corrupted.split import SplitReport, check_folder, space, units, write_splits
+from robust_vos_bench.corrupted.write import FORMATS, finished
+from robust_vos_bench.datasets import Dataset, open_dataset
+from robust_vos_bench.errors import DataError, IncompleteError, MissingExtraError, UsageError
+from robust_vos_bench.system.atomic import write_error
+from robust_vos_bench.system.cores import available_cores
+
+
+def corrupt(
+    corruption: Corruptions = None,
+    *,
+    output: str | Path,
+    dataset: str | Dataset = "demo",
+    data_root: str | Path | None = None,
+    limit: int | None = None,
+    preset: str | None = None,
+    severity: int | Iterable[int] | str | None = None,
+    temporal: str | None = None,
+    severity_profile: str | None = None,
+    clean_reference: bool | None = None,
+    seed: int = 0,
+    corrupt_device: str = "cpu",
+    workers: int | None = None,
+    format: str = "png",
+    progress: bool = True,
+) -> SplitReport:
+    """Write corrupted copies of a data set in the layout of its input: `rvos-bench corrupt`, with the same words.
+
+    Parameters
+    ----------
+    corruption, preset, severity, temporal, severity_profile, clean_reference, seed, corrupt_device
+        Which conditions, as in `run`; `corruption` or `preset` must be given.
+    output
+        Folder to write to; each condition becomes a folder in it ("fog-3-drift"), with `rvos-bench.json` (the hash of
+        every file). The same call again goes on where it stopped.
+    dataset, data_root, limit
+        What to corrupt, as in `run`.
+    workers
+        Processes; by default one per available core.
+    format
+        "png" (lossless), or "jpg": 4:4:4 at quality 100, for tools that insist on .jpg, at a small loss.
+    progress
+        Show a bar on stderr.
+
+    Returns
+    -------
+    SplitReport
+        The folders, and how many videos were written and how many were there already.
+
+    Raises
+    ------
+    UsageError, DataError
+        Unknown names; data that is missing or damaged; an output folder that holds something else or is not writable.
+    IncompleteError, DataError, MissingExtraError
+        Videos that could not be written; `failed` of the error's `partial`, a SplitReport, tells which and why.
+    """
+    conditions, info = chosen(
+        corruption, preset, severity, temporal, severity_profile, clean_reference, seed, corrupt_device
+    )
+    data = opened(dataset, data_root, limit)
+    report = write(data, conditions, info, Path(output), format, workers, quiet=not progress)
+    raise_for_failures(report)
+    return report
+
+
+def chosen(
+    corruption: Corruptions,
+    preset: str | None = None,
+    severity: int | Iterable[int] | str | None = None,
+    temporal: str | None = None,
+    severity_profile: str | None = None,
+    clean_reference: bool | None = None,
+    seed: int = 0,
+    corrupt_device: str = "cpu",
+) -> tuple[list[Condition], PresetInfo | None]:
+    """The conditions that are asked for, and the preset they belong to (None for conditions made in Python)."""
+    words, made = split_conditions(corruption)
+    if not words and preset is None:
+        if not made:
+            raise UsageError(
+                "say what to do to the frames: --corruption NAME or --preset NAME (`rvos-bench list presets`)"
+            )
+        return list(made), None
+    found, info = select(
+        words, numbers(severity), preset, temporal, severity_profile, seed, clean_reference, corrupt_device
+    )
+    return [*found, *made], None if made else info
+
+
+def opened(dataset: str | Dataset, data_root: str | Path | None, limit: int | None) -> Dataset:
+    """A data set by name, or as it is."""
+    if isinstance(dataset, str):
+        return open_dataset(dataset, data_root, limit=limit)
+    return dataset if limit is None else dataset.with_videos(list(dataset.videos)[:limit])
+
+
+def write(
+    data: Dataset,
+    conditions: Sequence[Condition],
+    preset: PresetInfo | None,
+    output: Path,
+    format: str = "png",
+    workers: int | None = None,
+    quiet: bool = False,
+) -> SplitReport:
+    """Write every video under every condition; failures are in the report."""
+    if format not in FORMATS:
+        raise UsageError(f"unknown format {format!r}; use {' or '.join(FORMATS)}")
+    report = SplitReport(folders={condition.label: str(output / condition.label) for condition in conditions})
+    with Bar("starting", len(units(data, conditions)), "videos", quiet) as bar:
+        for outcome in write_splits(data, conditions, output, format, workers or available_cores(), preset):
+            what = f"{outcome.unit.condition.label} · {outcome.unit.video}"
+            if outcome.error is not None:
+                report.failed.append(outcome)
+                bar.say(f"! {what}: {outcome.error}")
+            elif outcome.kept:
+                report.kept += 1
+            else:
+                report.written += 1
+            bar.step(what)
+    return report
+
+
+def raise_for_failures(report: SplitReport) -> None:
+    """Raise an error, with the report as its `partial`, where videos could not be written."""
+    if not report.failed:
+        return
+    kinds = Counter(type(outcome.error) for outcome in report.failed)
+    text = f"{len(report.failed)} videos could not be written (see above); the same command tries them again"
+    error: IncompleteError | MissingExtraError | DataError = IncompleteError(text)
+    if not report.written and not report.kept and len(kinds) == 1:
+        if issubclass(next(iter(kinds)), MissingExtraError):
+            error = MissingExtraError(str(report.failed[0].error))
+        elif issubclass(next(iter(kinds)), DataError):
+            error = DataError(text)
+    error.partial = report
+    raise error
+
+
+@dataclass(frozen=True)
+class SplitPlan:
+    """What writing a corrupted copy would do."""
+
+    output: Path
+    conditions: list[dict[str, Any]]
+    """Condition, number of videos, and how many of them are there already."""
+    needed: int
+    """Bytes of all frames uncompressed; PNG hardly exceeds them."""
+    free: int
+    """Bytes free where they would go."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for `--json`."""
+        facts = {"output": str(self.output), "conditions": self.conditions}
+        return {**facts, "bytes_at_most_about": self.needed, "bytes_free": self.free}
+
+    def lines(self) -> list[str]:
+        """The same for a person."""
+        rows = [
+            f"{self.output / r['condition']}: {r['videos']} videos, {r['there']} there already" for r in self.conditions
+        ]
+        return [*rows, f"uncompressed {self.needed / 2**30:.2f} GiB (PNG takes less), {self.free / 2**30:.2f} GiB free"]
+
+
+def plan_split(data: Dataset, conditions: Sequence[Condition], output: Path, format: str) -> SplitPlan:
+    """Look at what is there. Raises DataError for a folder that writing would refuse."""
+    needed, free = space(data, conditions, output)
+    rows = []
+    for condition in conditions:
+        folder = output / condition.label
+        check_folder(data, condition, folder, format)
+        there = sum(finished(data, name, condition, folder, FORMATS[format]) is not None for name in data.videos)
+        rows.append({"condition": condition.label, "videos": len(data.videos), "there": there})
+    return SplitPlan(output, rows, needed, free)
+
+
+def draw_preview(data: Dataset, conditions: Sequence[Condition], output: Path | None = None) -> list[Path]:
+    """A sheet (.png), a film (.mp4) or, for a folder (default "preview"), both, of the first video.
+
+    Returns the files that were written. Raises WriteError where they cannot be.
+    """
+    from robust_vos_bench.corrupted import preview
+
+    video = data.video(data.videos[0])
+    target = output or Path("preview")
+    sheet = target if target.suffix == ".png" else target / f"{video.name}-sheet.png"
+    film = target if target.suffix == ".mp4" else target / f"{video.name}-film.mp4"
+    written = []
+    try:
+        if target.suffix != ".mp4":
+            written.append(preview.save_contact_sheet(sheet, preview.contact_sheet(video, conditions)))
+        if target.suffix != ".png":
+            written.append(preview.save_clip(film, preview.clip_frames(video, conditions), video.fps))
+    except OSError as error:
+        raise write_error(target, error) from error
+    return written

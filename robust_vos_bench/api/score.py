@@ -1,0 +1,138 @@
+"""`robust_vos_bench.score`: J and F of a folder of masks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from robust_vos_bench.api.corrupt import opened
+from robust_vos_bench.api.progress import Bar
+from robust_vos_bench.datasets import Dataset
+from robust_vos_bench.scoring import tables
+from robust_vos_bench.scoring.folder import FolderScorer, slow_hint
+from robust_vos_bench.scoring.objects import ObjectScore
+from robust_vos_bench.scoring.protocols import Protocol
+from robust_vos_bench.scoring.statistics import global_scores
+from robust_vos_bench.system.atomic import make_folder, write_bytes
+from robust_vos_bench.system.cores import available_cores
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+THREADS = 4
+"""More do not score faster: reading and unpacking the files is what takes the time."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores of one folder of masks."""
+
+    objects: list[ObjectScore]
+    """In the order of the split."""
+    protocol: Protocol
+    dataset: str
+    seen_categories: frozenset[str] = frozenset()
+    hint: str = ""
+    """What would make the next scoring faster; empty where nothing would."""
+
+    @property
+    def overall(self) -> dict[str, float]:
+        """The official global line: "J&F-Mean", "J-Mean", ... in 0..1."""
+        return dict(global_scores(self.objects))
+
+    def table(self) -> pd.DataFrame:
+        """One row per object: video, object, J-Mean ... F-Decay, in 0..1, every bit kept."""
+        import pandas as pd
+
+        rows = [
+            {"video": s.video, "object": s.object, "J&F": s.jf}
+            | {name: getattr(s, attribute) for name, attribute in tables.COLUMNS.items()}
+            for s in self.objects
+        ]
+        return pd.DataFrame(rows, columns=["video", "object", "J&F", *tables.COLUMNS])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document of `rvos-bench score --json`."""
+        return tables.as_json(self.objects, self.protocol, self.seen_categories)
+
+    def to_json(self) -> str:
+        """The same as text; floats keep every bit, NaN is null."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+
+    def write_official_csv(self, folder: str | Path) -> None:
+        """Write the two CSV files of the official script into `folder`."""
+        make_folder(Path(folder))
+        for name, text in tables.official_csv(self.objects, self.dataset.partition(":")[2] or "val").items():
+            write_bytes(Path(folder) / name, text.encode())
+
+    def __str__(self) -> str:
+        return tables.as_text(self.objects, self.protocol, self.seen_categories)
+
+    def _repr_html_(self) -> str:
+        found: str = self.table().to_html(index=False, float_format="{:.3f}".format)
+        overall = ", ".join(f"{name} {value:.3f}" for name, value in self.overall.items())
+        return f"<p>{overall}</p>{found}"
+
+
+def score(
+    predictions: str | Path,
+    *,
+    dataset: str | Dataset = "demo",
+    data_root: str | Path | None = None,
+    limit: int | None = None,
+    protocol: str | None = None,
+    first_frame: bool = False,
+    last_frame: bool = True,
+    range_end: str | None = None,
+    wrap_decay: bool = False,
+    workers: int | None = None,
+    backend: str = "auto",
+    progress: bool = True,
+) -> Scores:
+    """Score a folder of masks, bit-identical to the official DAVIS tool: `rvos-bench score`, with the same words.
+
+    Parameters
+    ----------
+    predictions
+        Folder of masks, `<video>/<frame>.png`, palette or grey, object ids as in the annotations.
+    dataset, data_root, limit
+        What they are scored against, as in `run`. Annotations are needed, frames are not.
+    protocol
+        "davis" or "ranges"; by default as the data set says.
+    first_frame, last_frame, range_end
+        For "ranges": also score the frame in which an object is given; score the last annotated frame of an object; up
+        to the last frame that shows the "object" (the default) or to the last of the "video".
+    wrap_decay
+        Decay as the official script computes it beyond 256 frames (it wraps at 8 bits).
+    workers
+        Videos scored at once; by default the available cores, at most 4.
+    backend
+        "auto", "numpy" or "numba"; the numbers are the same.
+    progress
+        Show a bar on stderr.
+
+    Returns
+    -------
+    Scores
+        Per object and overall; `str()` is the table of the command line.
+
+    Raises
+    ------
+    DataError
+        A mask is missing, damaged, of another size, RGB, or holds an id that its video does not have; names the file.
+    """
+    data = opened(dataset, data_root, limit)
+    rules = Protocol(
+        protocol or data.protocol,
+        wrap_decay=wrap_decay,
+        first_frame=first_frame,
+        last_frame=last_frame,
+        range_end=range_end or "object",
+    )
+    scorer = FolderScorer(data, rules, backend)
+    with Bar("scoring", len(data.videos), quiet=not progress) as bar:
+        objects = scorer.score(Path(predictions), workers or min(THREADS, available_cores()), bar.step)
+    hint = slow_hint(scorer, objects) if backend == "auto" else ""
+    return Scores(objects, rules, data.name, data.seen_categories, hint)
