@@ -24,16 +24,15 @@ def flags(command: click.Command) -> set[str]:
 
 
 def test_corrupt_writes_what_a_run_sees(clips: Path) -> None:
-    report = rvos.corrupt(
-        "salt_and_pepper", severity=3, dataset="folder", data_root=clips, output="bad", progress=False
-    )
+    asked = {"severity": 3, "dataset": "folder", "data_root": clips, "output": "bad", "progress": False}
+    report = rvos.corrupt("salt_and_pepper", **asked)  # type: ignore[arg-type]
     assert report.written == 2 and not report.failed
     folder = report.folders["salt_and_pepper-3-frame"]
     words = {"model": "flow", "dataset": "folder", "workers": 1, "progress": False}
     stored = rvos.run(**words, corruption="clean", data_root=folder, output="stored")  # type: ignore[arg-type]
-    made = rvos.run(**words, corruption="salt_and_pepper", severity=3, data_root=clips, output="made")  # type: ignore[arg-type]
-    on_disk = stored.scores["J&F"].tolist()
-    assert on_disk == made.scores.query("severity == 3")["J&F"].tolist()
+    words |= {"corruption": "salt_and_pepper", "severity": 3, "data_root": clips, "output": "made"}
+    made = rvos.run(**words)  # type: ignore[arg-type]
+    assert stored.scores["J&F"].tolist() == made.scores.query("severity == 3")["J&F"].tolist()
     again = rvos.corrupt("salt_and_pepper", **asked)  # type: ignore[arg-type]
     assert again.kept == 2 and again.written == 0
 
