@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +49,12 @@ def run(fps: float, engine: str, workers: int) -> dict[str, float]:
     from robust_vos_bench.conditions import select
     from robust_vos_bench.datasets import open_dataset
     from robust_vos_bench.runs.build import build_model, build_plan
-    from robust_vos_bench.runs.local.engine import Engine, LocalEngine
+    from robust_vos_bench.runs.engine import Engine
+    from robust_vos_bench.runs.local.engine import LocalEngine
+    from robust_vos_bench.runs.plan import Group, Plan
     from robust_vos_bench.runs.records import UnitRecord
     from robust_vos_bench.runs.run import Listener, run_plan
-    from robust_vos_bench.runs.writer import RecordWriter
+    from robust_vos_bench.runs.writer import RecordWriter, Scored
 
     class Clock(Listener):
         """Notes when each unit was on disk."""
@@ -68,19 +70,25 @@ def run(fps: float, engine: str, workers: int) -> dict[str, float]:
     units = workers * max(4, round(SECONDS / (FRAMES / fps)))
     writing: list[float] = []
 
-    def timed(carry_out: Engine) -> Callable[..., None]:
-        class Timed(RecordWriter):
-            """Notes how long writing a unit takes."""
+    class TimedWriter(RecordWriter):
+        """Notes how long writing a unit takes."""
 
-            def __call__(self, result: Any) -> None:
-                start = time.perf_counter()
-                super().__call__(result)
-                writing.append(time.perf_counter() - start)
+        def __call__(self, unit: Scored) -> None:
+            start = time.perf_counter()
+            super().__call__(unit)
+            writing.append(time.perf_counter() - start)
 
-        def call(plan: Any, groups: Any, ledger: RecordWriter) -> None:
-            carry_out(plan, groups, Timed(ledger.store, ledger._on_unit, ledger.stop))
+    class TimedEngine:
+        """Another engine, with a writer that is timed."""
 
-        return call
+        def __init__(self, engine: Engine) -> None:
+            self.engine = engine
+
+        def ready(self) -> None:
+            self.engine.ready()
+
+        def __call__(self, plan: Plan, groups: Sequence[Group], write: RecordWriter) -> None:
+            self.engine(plan, groups, TimedWriter(write.store, write.state, write._on_unit, write.stop))
 
     with tempfile.TemporaryDirectory() as folder:
         clips = Path(folder) / "clips"
@@ -91,11 +99,13 @@ def run(fps: float, engine: str, workers: int) -> dict[str, float]:
         clock = Clock()
         busy = time.process_time()
         if engine == "local":
-            run_plan(plan, Path(folder) / "out", ["cpu"] * workers, clock, engine=timed(LocalEngine(["cpu"] * workers)))
+            run_plan(
+                plan, Path(folder) / "out", ["cpu"] * workers, clock, engine=TimedEngine(LocalEngine(["cpu"] * workers))
+            )
         else:
             with_ray(
                 workers,
-                lambda ray_engine: run_plan(plan, Path(folder) / "out", ["cpu"], clock, engine=timed(ray_engine)),
+                lambda ray_engine: run_plan(plan, Path(folder) / "out", ["cpu"], clock, engine=TimedEngine(ray_engine)),
             )
         busy = time.process_time() - busy
     warm = workers if workers > 1 or engine == "ray" else 1
