@@ -46,7 +46,8 @@ def prepare(
     plan = build_plan(models, data, conditions, preset, save_masks=settings.save_masks, profile=settings.profile)
     devices = worker_devices(settings.device, settings.workers, len(plan.conditions) * len(plan.videos))
     producers = producers_for(devices, settings.producers, settings.workers)
-    return Prepared(plan, settings.output or default_folder(plan), devices, producers)
+    folder = (settings.output or default_folder(plan)).expanduser().absolute()
+    return Prepared(plan, folder, devices, producers)
 
 
 def choose_conditions(settings: RunSettings) -> tuple[list[Condition], PresetInfo]:

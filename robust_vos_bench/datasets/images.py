@@ -6,12 +6,14 @@ images by their EXIF tag, and destroys the indices of palette masks; the decoded
 
 from __future__ import annotations
 
+import contextlib
 import io
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 from robust_vos_bench.datasets.palette import colour_ids, palette
 from robust_vos_bench.datasets.video import Frame, Mask
@@ -20,13 +22,14 @@ from robust_vos_bench.system.atomic import write_bytes
 
 FRAME_SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
 """File name endings that count as frames."""
+_MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def image_size(path: Path) -> tuple[int, int]:
     """(H, W) from the header alone; nothing is decoded. Raises DataError, naming the file."""
     try:
-        with Image.open(path) as image:
+        with _strict_pillow(), Image.open(path) as image:
             return image.height, image.width
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
@@ -122,6 +125,17 @@ def check_png(path: Path, data: bytes) -> None:
         position = end
 
 
+@contextlib.contextmanager
+def _strict_pillow() -> Iterator[None]:
+    """Pillow as it comes, whatever a model in this process has set: half a picture is never taken for a whole one."""
+    tolerant, pixels = ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS
+    ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = False, _MAX_IMAGE_PIXELS
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = tolerant, pixels
+
+
 def _decode(path: Path) -> tuple[Image.Image, int]:
     """The decoded image and its bits a channel."""
     try:
@@ -135,8 +149,9 @@ def _decode(path: Path) -> tuple[Image.Image, int]:
     if data.startswith(_PNG_SIGNATURE):
         check_png(path, data)
     try:
-        image: Image.Image = Image.open(io.BytesIO(data))
-        image.load()
+        with _strict_pillow():
+            image: Image.Image = Image.open(io.BytesIO(data))
+            image.load()
     except (OSError, SyntaxError, ValueError, zlib.error, Image.DecompressionBombError) as error:
         raise DataError(f"{path}: truncated or damaged image ({_reason(error)})") from error
     if data.startswith(_PNG_SIGNATURE):

@@ -40,11 +40,12 @@ ENTRIES = (
 
 
 def data_root(given: str | Path | None = None) -> Path:
-    """The data root: the argument, else `$RVOS_BENCH_DATA`, else the `data` folder of the cache."""
+    """The data root: the argument, else `$RVOS_BENCH_DATA`, else the `data` folder of the cache; always absolute,
+    because a model may change the working directory."""
     if given is not None:
-        return Path(given).expanduser()
+        return Path(given).expanduser().absolute()
     if os.environ.get("RVOS_BENCH_DATA"):
-        return Path(os.environ["RVOS_BENCH_DATA"]).expanduser()
+        return Path(os.environ["RVOS_BENCH_DATA"]).expanduser().absolute()
     return cache_folder() / "data"
 
 

@@ -49,7 +49,7 @@ def find_checkpoint(card: ModelCard, given: str | Path | None) -> Path | str | N
     if given is not None:
         if str(given) == RANDOM:
             return RANDOM
-        path = Path(given).expanduser()
+        path = Path(given).expanduser().absolute()
         if not path.is_file():
             raise WeightsError(f"checkpoint {str(path)!r} does not exist")
         return path

@@ -61,7 +61,10 @@ def build_model(
         license=card.license,
         input_policy=card.input_policy,
     )
-    load_name = name if ".py:" in name else entry.name
+    load_name = entry.name
+    if ".py:" in name:  # absolute: a model may change the working directory before another one is loaded
+        path, _, cls = name.rpartition(":")
+        load_name = f"{Path(path).expanduser().absolute()}:{cls}"
     return ModelSpec(load_name, str(found) if found is not None else None, given, record, absent)
 
 

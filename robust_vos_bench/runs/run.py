@@ -92,12 +92,15 @@ def run_plan(
     devices: one worker process each ("cpu", "cpu", ...; "cuda:0", ...). engine: what carries out the groups, by
     default this machine with one worker per device.
     """
+    folder = folder.absolute()  # a model may change the working directory
     listener = listener or Listener()
     engine = engine or LocalEngine(devices)
     store = RunStore(folder)
     with store.locked():
         before = earlier(plan, store)
         state = RunState(plan, store, overwrite)
+        for path, lines in store.unreadable.items():
+            listener.notice(f"{path}: {lines} unreadable line(s) ignored; their units are run again")
         if state.pending:
             engine.ready()
         manifest = _manifest(plan, folder, before, devices, command, settings or {})

@@ -45,6 +45,8 @@ class RunStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._trimmed: set[Path] = set()
+        self.unreadable: dict[Path, int] = {}
+        """Cell files with lines that are no records, and how many: damaged, or of another version."""
 
     @property
     def manifest_path(self) -> Path:
@@ -125,13 +127,18 @@ class RunStore:
     def records(self, condition: str, model: str) -> dict[str, UnitRecord]:
         """Video -> the newest record of one cell; an incomplete last line, left by a killed run, is ignored."""
         found: dict[str, UnitRecord] = {}
-        for line in _whole_lines(self.cell_path(condition, model)):
+        unreadable = 0
+        path = self.cell_path(condition, model)
+        for line in _whole_lines(path):
             try:
                 record = msgspec.json.decode(line, type=UnitRecord)
             except msgspec.MsgspecError:
+                unreadable += 1
                 continue
             if record.model == model:
                 found[record.video] = record
+        if unreadable:
+            self.unreadable[path] = unreadable
         return found
 
     def frame_scores(self, condition: str, model: str) -> dict[tuple[str, int], FrameScores]:

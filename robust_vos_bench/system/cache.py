@@ -21,7 +21,7 @@ _VERSION = 1
 
 def cache_folder() -> Path:
     """Where things that can be made again are kept: `$RVOS_BENCH_CACHE`, else the user's cache folder."""
-    return Path(os.environ.get("RVOS_BENCH_CACHE") or platformdirs.user_cache_dir("rvos-bench"))
+    return Path(os.environ.get("RVOS_BENCH_CACHE") or platformdirs.user_cache_dir("rvos-bench")).expanduser().absolute()
 
 
 def file_fingerprint(identity: str, paths: Sequence[Path]) -> str:

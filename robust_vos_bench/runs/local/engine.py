@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from robust_vos_bench.errors import RvosError
 from robust_vos_bench.runs.local.devices import check_devices
 from robust_vos_bench.runs.local.workers import PRODUCER_DIED, WorkerProcess, start_worker
 from robust_vos_bench.runs.plan import Group, Plan
@@ -88,7 +89,10 @@ class _WorkerPool:
         """Take the results of a worker; returns the worker, or its replacement."""
         try:
             while worker.pipe.poll():
-                record, frames = worker.pipe.recv()
+                said = worker.pipe.recv()
+                if isinstance(said, RvosError):
+                    raise said
+                record, frames = said
                 group = worker.groups[0]
                 model = next(m for m in group.models if self.plan.models[m].record.name == record.model)
                 tried = self.attempts[model, record.condition, record.video] + 1

@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from robust_vos_bench.errors import RvosError
 from robust_vos_bench.runs.plan import Group, Plan
 from robust_vos_bench.runs.work.process import (
     ONE_THREAD,
@@ -108,8 +109,12 @@ def _work(pipe: Connection, plan: Plan, device: str, folder: Path, producers: in
                     worker.announce(group)
             if (group := queue.popleft()) is None:
                 break
-            for result in worker.run(group):
-                pipe.send(result)
+            try:
+                for result in worker.run(group):
+                    pipe.send(result)
+            except RvosError as error:  # ends the run: the parent raises it
+                pipe.send(error)
+                break
     worker.close()
 
 

@@ -26,7 +26,7 @@ from robust_vos_bench.runs.plan import Group, Plan
 from robust_vos_bench.runs.ray.nodes import Need, inspect_node, slots, task_need
 from robust_vos_bench.runs.ray.transfer import FileNote, FileServer, ShippedDataset, can_ship
 from robust_vos_bench.runs.work.process import environment, limit_threads
-from robust_vos_bench.runs.work.worker import Worker, failed_record
+from robust_vos_bench.runs.work.worker import FATAL, Worker, failed_record
 from robust_vos_bench.runs.writer import ATTEMPTS, RecordWriter, Scored
 from robust_vos_bench.version import __version__
 
@@ -176,6 +176,8 @@ class RayEngine:
         except self.ray.exceptions.TaskCancelledError:
             return []  # withdrawn after Ctrl-C: left for the next run
         except self.ray.exceptions.RayError as error:
+            if isinstance(cause := getattr(error, "cause", None), FATAL):
+                raise cause from error
             if len(group.models) > 1:
                 queue.extendleft(replace(group, models=(m,)) for m in reversed(group.models))
                 return []

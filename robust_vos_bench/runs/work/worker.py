@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 import shutil
 import traceback
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import msgspec
 
 from robust_vos_bench.conditions import Condition, corrupt_truth, corrupt_video
 from robust_vos_bench.datasets import Video
-from robust_vos_bench.errors import RvosError
+from robust_vos_bench.errors import ContractError, MissingExtraError, RvosError, UsageError, WeightsError
 from robust_vos_bench.evaluation import Outcome, evaluate
 from robust_vos_bench.evaluation.segment import MaskSink
 from robust_vos_bench.models import VOSAdapter, load_adapter
@@ -28,9 +29,15 @@ from robust_vos_bench.runs.work.process import limit_threads
 from robust_vos_bench.runs.writer import Scored
 from robust_vos_bench.scoring import ObjectScore, PackedTruth, prepare
 from robust_vos_bench.system import memory
+from robust_vos_bench.system.process_settings import ProcessSettings
 
 TRUTHS_KEPT = 64
 """Packed truths kept in memory: they are small, and every condition uses those of the same videos again."""
+
+
+FATAL = (WeightsError, UsageError, MissingExtraError, ContractError)
+"""Errors of loading a model that every one of its units would have."""
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 
 
 class Worker:
@@ -45,6 +52,8 @@ class Worker:
         self._beside = bool(producers) or device != "cpu"  # a single CPU process has no second core to score on
         self._trace = TraceWriter(folder, f"{device} worker") if plan.profile else None
         self._adapters: dict[int, VOSAdapter] = {}
+        self._settings: dict[int, ProcessSettings] = {}
+        """What each model has made of the process; it holds during the model's turns only."""
         self._load_errors: dict[int, RvosError] = {}
         self._scoring_ready = False
         self._truths: OrderedDict[str, PackedTruth | None] = OrderedDict()
@@ -67,7 +76,10 @@ class Worker:
             self._trace.close()
 
     def run(self, group: Group) -> Iterator[Scored]:
-        """One result per model of the group; a model or video that fails gives a failed record, never an exception."""
+        """One result per model of the group; a model or video that fails gives a failed record.
+
+        Raises only what ends the run: a model that cannot be loaded at all (see `load`), producers that died.
+        """
         try:
             yield from self._results(group)
         finally:
@@ -75,6 +87,7 @@ class Worker:
                 self.prefetcher.done(group)  # also where its frames were never read: they would occupy the prefetcher
 
     def _results(self, group: Group) -> Iterator[Scored]:
+        self.load(group.models)
         try:
             clean = self.plan.dataset.video(group.video)
             video = corrupt_video(clean, group.condition)
@@ -104,21 +117,21 @@ class Worker:
         """The result, or the message where memory ran out: it can be freed only after this frame has returned."""
         try:
             adapter = self._adapter(model)
-            adapter.begin(group.condition.label, self.plan.dataset.name)
             sink = self._sink(model, group, video)
-            outcome = evaluate(adapter, video, truth, self.plan.protocol, sink, self._beside)
+            with self._settings[model].applied():
+                adapter.begin(group.condition.label, self.plan.dataset.name)
+                outcome = evaluate(adapter, video, truth, self.plan.protocol, sink, self._beside)
+            record = readable(self._done(model, group, outcome))
         except Exception as error:  # a model may raise anything; its video fails, the run goes on
             if isinstance(error, BrokenProcessPool) or isinstance(error.__cause__, BrokenProcessPool):
-                raise BrokenProcessPool(
-                    str(error)
-                ) from error  # not the fault of the model: the whole process is started again
+                # Not the fault of the model: the whole process is started again.
+                raise BrokenProcessPool(str(error)) from error
             if memory.ran_out(error):
                 return memory.explain(error, self.device)
             return self._failed(model, group, error), ()
         if self._trace is not None:
-            name = self.plan.models[model].record.name
-            self._trace.spans(outcome.spans, model=name, condition=group.condition.label, video=group.video)
-        return self._done(model, group, outcome), tuple(frame_scores(o) for o in outcome.objects)
+            self._trace.spans(outcome.spans, model=record.model, condition=record.condition, video=group.video)
+        return record, tuple(frame_scores(o) for o in outcome.objects)
 
     def _out_of_memory(self, model: int, group: Group, message: str) -> UnitRecord:
         resident, gpu = memory.peaks(self.device)
@@ -127,18 +140,36 @@ class Worker:
         record = failed_record(self.plan, model, group, message, 1)
         return msgspec.structs.replace(record, peak_rss_mib=round(resident, 1), peak_gpu_mib=round(gpu, 1))
 
+    def load(self, models: Iterable[int]) -> None:
+        """Load models that are not loaded yet, before any of them works.
+
+        Raises what no other unit would fare better with (`FATAL`): weights that do not fit, options that cannot be.
+        """
+        for model in models:
+            try:
+                self._adapter(model)
+            except FATAL:
+                raise
+            except Exception:  # perhaps of this moment only: the model's units fail and say why
+                continue
+
     def _adapter(self, model: int) -> VOSAdapter:
         if model in self._load_errors:
             raise self._load_errors[model]
         if model not in self._adapters:
             spec = self.plan.models[model]
+            outside = ProcessSettings.taken()
             try:
                 self._adapters[model] = load_adapter(spec.name, spec.checkpoint, self.device, **spec.options)
+                limit_threads(1)  # the model may just have imported torch
+                self._settings[model] = ProcessSettings.taken()
             except RvosError as error:
                 if not memory.ran_out(error):  # there may be enough memory next time
                     self._load_errors[model] = error
                 raise
-            limit_threads(1)  # the model may just have imported torch
+            finally:
+                outside.restore()
+                limit_threads(1)
         return self._adapters[model]
 
     def _prepare_scoring(self, video: Video) -> None:
@@ -193,6 +224,15 @@ class Worker:
         return failed_record(self.plan, model, group, describe(error), getattr(error, "exit_code", 1))
 
 
+def readable(record: UnitRecord) -> UnitRecord:
+    """The record as it will be read back. Raises ContractError where it could not be: it holds what is no text or
+    number where one belongs, from a model's diagnostics or a data set's categories."""
+    try:
+        return msgspec.json.decode(msgspec.json.encode(record), type=UnitRecord)
+    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError) as error:
+        raise ContractError(f"the record of this unit could not be read back: {error}") from error
+
+
 def failed_record(plan: Plan, model: int, group: Group, message: str, code: int) -> UnitRecord:
     """The record of a unit that gave no scores."""
     return UnitRecord(
@@ -207,12 +247,15 @@ def failed_record(plan: Plan, model: int, group: Group, message: str, code: int)
 
 
 def describe(error: Exception) -> str:
-    """Text for a person; for an exception of other code also the place where it was raised."""
+    """Text for a person; for an exception of other code also the place where it was raised.
+
+    Addresses in memory are left out: they differ from run to run, and records should not.
+    """
     if isinstance(error, RvosError):
-        return str(error)
+        return _ADDRESS.sub("0x...", str(error))
     where = traceback.extract_tb(error.__traceback__)[-1:] if error.__traceback__ else []
     place = f" ({Path(where[0].filename).name}:{where[0].lineno})" if where else ""
-    return f"{type(error).__name__}: {error}{place}"
+    return _ADDRESS.sub("0x...", f"{type(error).__name__}: {error}{place}")
 
 
 def object_record(score: ObjectScore) -> ObjectRecord:
