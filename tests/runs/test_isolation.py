@@ -34,6 +34,7 @@ def run(clips: Path, *models: str, **words: object) -> rvos.Run:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_settings_end_with_a_models_turn(clips: Path, workers: int) -> None:
+    run(clips, "Still", output="first")  # imports what runs import: OpenCV sets environment variables of its own
     before = ProcessSettings.taken()
     done = run(clips, "Unruly", "Witness", "Double", workers=workers)
     assert [r.error for cell in done.cells().values() for r in cell.values()] == [""] * 9
