@@ -1,4 +1,4 @@
-"""Three machine instructions that Python has no word for, as numba intrinsics."""
+"""Three machine instructions that Python does not offer, as numba intrinsics."""
 
 from __future__ import annotations
 
