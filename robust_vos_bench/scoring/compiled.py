@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.metadata
-import os
 import platform
 import sys
 import tempfile
@@ -18,6 +17,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
+
+from robust_vos_bench.system.cache import cache_folder
 
 SOURCES = (
     "compiled.py",
@@ -50,17 +51,12 @@ def _processor() -> str:
 @functools.cache
 def folder() -> Path:
     """Cache folder of exactly these kernels on this machine (`RVOS_BENCH_CACHE`, else the user's cache folder)."""
-    base = os.environ.get("RVOS_BENCH_CACHE")
-    if not base:
-        import platformdirs
-
-        base = platformdirs.user_cache_dir("rvos-bench")
     digest = hashlib.sha256()
     for name in SOURCES:
         digest.update((Path(__file__).parent / name).read_bytes())
     facts = (sys.version, importlib.metadata.version("numba"), platform.machine(), _processor())
     digest.update("\0".join(facts).encode())
-    return Path(base) / "kernels" / digest.hexdigest()[:24]
+    return cache_folder() / "kernels" / digest.hexdigest()[:24]
 
 
 def ready() -> bool:
@@ -84,7 +80,7 @@ def _store(dispatcher: Any) -> None:
     try:
         from numba.core import caching
 
-        class Locator(caching._CacheLocator):  # type: ignore[misc]
+        class Locator(caching._CacheLocator):
             def __init__(self, py_func: Any, py_file: str) -> None:
                 self._py_file = py_file
                 self._lineno = py_func.__code__.co_firstlineno
@@ -102,15 +98,16 @@ def _store(dispatcher: Any) -> None:
             def from_function(cls, py_func: Any, py_file: str) -> Any:
                 return cls(py_func, py_file)
 
-        class Implementation(caching.CompileResultCacheImpl):  # type: ignore[misc]
+        class Implementation(caching.CompileResultCacheImpl):
             _locator_classes = [Locator]  # noqa: RUF012
 
-        class Store(caching.FunctionCache):  # type: ignore[misc]
+        class Store(caching.FunctionCache):
             _impl_class = Implementation
 
         folder().mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder()).close()  # Raises where the folder is read-only.
-        dispatcher._cache = Store(dispatcher.py_func)
+        make_store: Any = Store  # its constructor has no types
+        dispatcher._cache = make_store(dispatcher.py_func)
     except (OSError, ImportError, AttributeError, TypeError, RuntimeError):
         return
 
