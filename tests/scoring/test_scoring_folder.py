@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import scoring_edges as edges
 from click.testing import CliRunner, Result
-from scoring_clips import make_truth, write_clip
 
+from helpers.scoring import edges
+from helpers.scoring.clips import make_truth, write_clip
 from robust_vos_bench.cli.score import command
 from robust_vos_bench.datasets import open_dataset
 from robust_vos_bench.errors import DataError, RvosError, UsageError

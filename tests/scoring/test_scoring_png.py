@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from scoring_clips import make_truth, write_palette
 
+from helpers.scoring.clips import make_truth, write_palette
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.scoring import PackedTruth
 from robust_vos_bench.scoring.backends import CompiledCounter, Counter, make_counter
