@@ -1,4 +1,4 @@
-"""How the engine scales: frames a second on 1 and 2 local workers and on 1, 2 and 4 Ray nodes. Prints Markdown rows.
+"""How the engine scales: frames per second on 1 and 2 local workers and on 1, 2 and 4 Ray nodes. Prints Markdown rows.
 
     python benchmarks/scaling.py --fps 20,60,200 [--engine local,ray]
 
@@ -152,7 +152,9 @@ def main() -> None:
         fps, engine, workers = given.case.split(",")
         print(json.dumps(run(float(fps), engine, int(workers))))
         return
-    print("| engine | workers | model, fps | frames / s | efficiency | unit, s | beside it, ms a frame | write, ms |")
+    print(
+        "| engine | workers | model, fps | frames / s | efficiency | unit, s | other work, ms per frame | write, ms |"
+    )
     print("|:--|--:|--:|--:|--:|--:|--:|--:|")
     for fps in given.fps.split(","):
         for engine in given.engine.split(","):

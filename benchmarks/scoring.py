@@ -30,7 +30,7 @@ from PIL import Image
 from robust_vos_bench.datasets import open_dataset
 from robust_vos_bench.datasets.palette import palette
 from robust_vos_bench.scoring import PackedTruth, VideoScorer
-from robust_vos_bench.scoring.engine import load_kernels
+from robust_vos_bench.scoring.backends import load_kernels
 from robust_vos_bench.scoring.folder import FolderScorer
 
 PEERS = {"official": "davis2017-evaluation", "vos-benchmark": "vos-benchmark"}
@@ -236,12 +236,12 @@ def table(found: dict[int, dict[str, float]], cold: dict[str, tuple[float, float
     """The measured numbers as markdown."""
     order = ["official", "vos-benchmark", "numpy, nothing cached", "numpy, truth cached"]
     order += ["numba, nothing cached", "numba, truth cached", "numba, in memory"]
-    lines = ["| ms of CPU an object and frame | 1 object a frame | 3 objects a frame |", "|---|---|---|"]
+    lines = ["| ms of CPU per object and frame | 1 object per frame | 3 objects per frame |", "|---|---|---|"]
     for name in order:
         cells = [f"{found[n][name]:.4f}" if name in found[n] else "-" for n in (1, 3)]
         label = PEERS.get(name, f"rvos-bench, {name}")
         lines.append(f"| {label} | {cells[0]} | {cells[1]} |")
-    lines += ["", "| ratio | 1 object a frame | 3 objects a frame | wanted |", "|---|---|---|---|"]
+    lines += ["", "| ratio | 1 object per frame | 3 objects per frame | wanted |", "|---|---|---|---|"]
     for (peer, ours), wanted in TARGETS.items():
         cells = [f"{found[n][peer] / found[n][ours]:.0f}x" if peer in found[n] else "-" for n in (1, 3)]
         lines.append(f"| {PEERS[peer]} / {ours} | {cells[0]} | {cells[1]} | {wanted[1]}x, {wanted[3]}x |")

@@ -10,6 +10,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """One process for a single file or test, where starting workers takes longer; None: as many as `-n auto` says."""
+    chosen = config.invocation_params.args
+    files = [arg for arg in chosen if isinstance(arg, str) and ".py" in arg]
+    return 0 if len(files) == 1 else None
+
+
 SHARED = Path(os.environ.get("RVOS_BENCH_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
 

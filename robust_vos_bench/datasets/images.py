@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from robust_vos_bench.datasets.palette import colour_ids, palette
+from robust_vos_bench.datasets.png import SIGNATURE, chunks
 from robust_vos_bench.datasets.video import Frame, Mask
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.system.atomic import write_bytes
@@ -23,7 +24,6 @@ from robust_vos_bench.system.atomic import write_bytes
 FRAME_SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
 """File name endings that count as frames."""
 _MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -109,20 +109,8 @@ def encode_frame(frame: Frame, suffix: str = ".png") -> bytes:
 
 def check_png(path: Path, data: bytes) -> None:
     """Walk the chunks of a PNG and check every CRC. Raises DataError where one is cut off or damaged."""
-    position = len(_PNG_SIGNATURE)
-    while True:
-        if position + 12 > len(data):
-            raise DataError(f"{path}: truncated PNG: it ends after {len(data)} bytes without its end chunk")
-        length = int.from_bytes(data[position : position + 4], "big")
-        kind = data[position + 4 : position + 8]
-        end = position + 12 + length
-        if end > len(data):
-            raise DataError(f"{path}: truncated PNG: chunk {kind!r} needs {end} bytes, the file has {len(data)}")
-        if zlib.crc32(data[position + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
-            raise DataError(f"{path}: damaged PNG: wrong checksum in chunk {kind!r} at byte {position}")
-        if kind == b"IEND":
-            return
-        position = end
+    for _ in chunks(data, str(path)):
+        pass
 
 
 @contextlib.contextmanager
@@ -146,7 +134,7 @@ def _decode(path: Path) -> tuple[Image.Image, int]:
         raise DataError(f"{path}: cannot be read ({_reason(error)})") from error
     if not data:
         raise DataError(f"{path}: empty file (0 bytes)")
-    if data.startswith(_PNG_SIGNATURE):
+    if data.startswith(SIGNATURE):
         check_png(path, data)
     try:
         with _strict_pillow():
@@ -154,7 +142,7 @@ def _decode(path: Path) -> tuple[Image.Image, int]:
             image.load()
     except (OSError, SyntaxError, ValueError, zlib.error, Image.DecompressionBombError) as error:
         raise DataError(f"{path}: truncated or damaged image ({_reason(error)})") from error
-    if data.startswith(_PNG_SIGNATURE):
+    if data.startswith(SIGNATURE):
         return image, data[24]  # the header says it: Pillow opens 16-bit colour as 8-bit RGB, keeping the high bytes
     return image, {"I": 32, "F": 32}.get(image.mode, 16 if image.mode.startswith("I") else 8)
 

@@ -1,4 +1,4 @@
-"""Scoring beside the model: a thread takes masks from a short queue, so that a device need not wait for the scorer."""
+"""Scoring in a thread: it takes masks from a short queue, so that a model on a GPU does not wait for the scorer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Protocol
 from robust_vos_bench.datasets.video import Mask
 
 AHEAD = 8
-"""Masks that may wait for the scorer; then the model does."""
+"""Masks that may wait in the queue; when it is full, the model waits."""
 
 
 class Receiver(Protocol):
@@ -35,7 +35,7 @@ class BackgroundScorer:
         self._thread.start()
 
     def __call__(self, t: int, mask: Mask) -> None:
-        """Hand over a copy of a mask (models may write into theirs again); waits while the queue is full."""
+        """Queue a copy of a mask (models may reuse their buffer); waits while the queue is full."""
         if self._error is not None:
             raise self._error
         self._queue.put((t, mask.copy()))
@@ -65,5 +65,5 @@ class BackgroundScorer:
         try:
             self.close()
         except BaseException:
-            if error is None:  # else the first error is the one to tell
+            if error is None:  # else the first error is the one to report
                 raise

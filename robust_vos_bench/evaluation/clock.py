@@ -1,4 +1,4 @@
-"""Who spent the time: the model, the making of its frames, or the scoring of its masks."""
+"""Where the time goes: how long a model waits for its frames."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from robust_vos_bench.datasets.video import Frame, FrameSource
 
 
 class TimedFrames:
-    """A frame source that notes how long its consumer waits for each frame."""
+    """A frame source that records how long its consumer waits for each frame."""
 
     def __init__(self, frames: FrameSource) -> None:
         self._frames = frames
@@ -18,7 +18,7 @@ class TimedFrames:
 
     @property
     def seconds(self) -> float:
-        """All waits together."""
+        """Sum of all waits."""
         return sum(seconds for _, seconds in self.waits)
 
     def __len__(self) -> int:

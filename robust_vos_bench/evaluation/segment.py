@@ -1,4 +1,4 @@
-"""Run one adapter over one video and score every mask as it appears; nothing is kept but numbers."""
+"""Run one adapter over one video and score every mask as it appears; only numbers are kept."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def evaluate(
     sink: MaskSink | None = None,
     beside: bool = False,
 ) -> Outcome:
-    """Segment `video` and score it against `truth` (None: nothing is scored, masks only go to the sink).
+    """Segment `video` and score it against `truth` (None: masks go to the sink and nothing is scored).
 
-    beside: score in a thread of its own, for models that wait for a device anyway; the numbers are the same.
+    beside: score in a separate thread, for models on a GPU; the numbers are the same.
     Raises ContractError where the adapter breaks the contract and RvosError where it fails otherwise: a video is
     scored as a whole or not at all.
     """

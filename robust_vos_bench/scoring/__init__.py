@@ -3,7 +3,7 @@
 Importing this loads numpy alone; compilers and image libraries are loaded when a job is large or odd enough.
 """
 
-from robust_vos_bench.scoring.engine import BACKENDS, prepare
+from robust_vos_bench.scoring.backends import BACKENDS, prepare
 from robust_vos_bench.scoring.objects import ObjectScore
 from robust_vos_bench.scoring.protocols import PROTOCOL_VERSION, Protocol, make_protocol
 from robust_vos_bench.scoring.statistics import GLOBAL_NAMES, global_scores

@@ -1,4 +1,4 @@
-"""The seven counts in numpy alone: no compiler to load, so the choice for small jobs. Same numbers as `kernels`.
+"""The seven counts in numpy alone, for small jobs: no compiler has to be loaded. Same numbers as `kernels`.
 
 Masks are bit planes: uint64 (H, S) with S = ceil(W / 64) + 1, pixel x in bit x % 64 of word x // 64, the last word of
 each row zero.
@@ -22,12 +22,7 @@ STRAY = 255
 
 def bit_count(words: Words) -> int:
     """Number of set bits of an array of uint64."""
-    if hasattr(np, "bitwise_count"):
-        return int(np.bitwise_count(words).sum(dtype=np.int64))
-    x = words - ((words >> np.uint64(1)) & np.uint64(0x5555555555555555))
-    x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
-    x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return int(((x * np.uint64(0x0101010101010101)) >> np.uint64(56)).sum(dtype=np.int64))
+    return int(np.bitwise_count(words).sum(dtype=np.int64))
 
 
 def boundary(plane: Words, width: int, top: int, bottom: int, first: int, last: int) -> Words:
@@ -81,8 +76,8 @@ def dilate(source: Words, half: NDArray[np.int64]) -> Words:
     return out.reshape(rows, stride)
 
 
-class ArrayEngine:
-    """Work space of one video in numpy: load a mask, then crop it as truth or count it against one."""
+class ArrayCounter:
+    """Work space of one video in numpy; see `backends.Counter`."""
 
     def __init__(self, geometry: Geometry, objects: int) -> None:
         if sys.byteorder != "little":

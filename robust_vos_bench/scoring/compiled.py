@@ -1,8 +1,8 @@
-"""Where compiled kernels are kept, and whether they are there: known without importing the compiler.
+"""Where compiled kernels are stored, and whether they exist: known without importing the compiler.
 
-Compiling takes seconds, loading what was compiled before takes half of one, and scoring a small folder without any of
-it takes less than that. So the kernels are stored once, in the user's cache folder (an installed package may be
-read-only), under a key of all that they depend on: their sources, the versions of Python and numba, the processor.
+Compiling takes seconds, loading stored kernels half a second; numpy scores a small folder in less than that. The
+kernels are stored in the user's cache folder (an installed package may be read-only) under a key of everything they
+depend on: their sources, the versions of Python and numba, the processor.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.metadata
-import os
 import platform
 import sys
 import tempfile
@@ -19,11 +18,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from robust_vos_bench.system.cache import cache_folder
+
 SOURCES = (
     "compiled.py",
     "geometry.py",
     "machine.py",
     "fastpng/huffman.py",
+    "fastpng/codes.py",
+    "fastpng/runs.py",
     "fastpng/inflate.py",
     "fastpng/chunks.py",
     "fastpng/paint.py",
@@ -48,17 +51,12 @@ def _processor() -> str:
 @functools.cache
 def folder() -> Path:
     """Cache folder of exactly these kernels on this machine (`RVOS_BENCH_CACHE`, else the user's cache folder)."""
-    base = os.environ.get("RVOS_BENCH_CACHE")
-    if not base:
-        import platformdirs
-
-        base = platformdirs.user_cache_dir("rvos-bench")
     digest = hashlib.sha256()
     for name in SOURCES:
         digest.update((Path(__file__).parent / name).read_bytes())
     facts = (sys.version, importlib.metadata.version("numba"), platform.machine(), _processor())
     digest.update("\0".join(facts).encode())
-    return Path(base) / "kernels" / digest.hexdigest()[:24]
+    return cache_folder() / "kernels" / digest.hexdigest()[:24]
 
 
 def ready() -> bool:
@@ -75,14 +73,14 @@ def mark_ready() -> None:
 
 
 def _store(dispatcher: Any) -> None:
-    """Point numba's function cache of `dispatcher` at our folder; without a cache where that cannot be done.
+    """Point numba's function cache of `dispatcher` at our folder; no cache where that is not possible.
 
-    Built on numba's cache classes, which are not a stable interface: a numba that changed them compiles anew each time.
+    Uses numba's private cache classes: with a numba that changed them, kernels are compiled again in each process.
     """
     try:
         from numba.core import caching
 
-        class Locator(caching._CacheLocator):  # type: ignore[misc]
+        class Locator(caching._CacheLocator):
             def __init__(self, py_func: Any, py_file: str) -> None:
                 self._py_file = py_file
                 self._lineno = py_func.__code__.co_firstlineno
@@ -100,15 +98,16 @@ def _store(dispatcher: Any) -> None:
             def from_function(cls, py_func: Any, py_file: str) -> Any:
                 return cls(py_func, py_file)
 
-        class Implementation(caching.CompileResultCacheImpl):  # type: ignore[misc]
+        class Implementation(caching.CompileResultCacheImpl):
             _locator_classes = [Locator]  # noqa: RUF012
 
-        class Store(caching.FunctionCache):  # type: ignore[misc]
+        class Store(caching.FunctionCache):
             _impl_class = Implementation
 
         folder().mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder()).close()  # Raises where the folder is read-only.
-        dispatcher._cache = Store(dispatcher.py_func)
+        make_store: Any = Store  # its constructor has no types
+        dispatcher._cache = make_store(dispatcher.py_func)
     except (OSError, ImportError, AttributeError, TypeError, RuntimeError):
         return
 

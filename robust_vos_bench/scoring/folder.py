@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from robust_vos_bench.datasets.dataset import Dataset
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.scoring import compiled
-from robust_vos_bench.scoring.engine import LOADING, choose_backend, load_kernels
+from robust_vos_bench.scoring.backends import LOADING, choose_backend, load_kernels
 from robust_vos_bench.scoring.objects import ObjectScore
 from robust_vos_bench.scoring.protocols import Protocol, make_protocol
 from robust_vos_bench.scoring.truth import PackedTruth
 from robust_vos_bench.scoring.video import VideoScorer
 
 Progress = Callable[[str], None]
-"""Called with the name of each video that is done."""
+"""Called with the name of each finished video."""
 
 
 class FolderScorer:
@@ -43,7 +43,7 @@ class FolderScorer:
         self._backend = backend
         self._budget = budget
         self._kept: dict[str, PackedTruth] = {}
-        # The first video, so that it is not opened twice: once to choose the back end and once to be scored.
+        # The first video's truth chooses the back end; it is kept here so that it is not opened again for scoring.
         self._opened: dict[str, PackedTruth] = {}
         self.used = ""
         """The back end of the last folder: "numpy" or "numba"."""
@@ -104,7 +104,7 @@ class FolderScorer:
         return packed
 
     def _choose(self, videos: list[str]) -> str:
-        """The back end for this data set; its size is taken from the first video, whose truth is opened anyway."""
+        """The back end for this data set, chosen by the number of videos and the size of the first."""
         truth = self.truth(videos[0])
         if not self._budget:
             self._opened[videos[0]] = truth
@@ -115,10 +115,10 @@ class FolderScorer:
 
 
 def slow_hint(scorer: FolderScorer, objects: list[ObjectScore]) -> str:
-    """One line for people whose machine has no compiled kernels yet and who scored enough to want them; else ""."""
+    """One line of advice after a large job without compiled kernels on this machine; else ""."""
     if scorer.used != "numpy" or compiled.ready() or sum(score.frames for score in objects) < LOADING:
         return ""
-    return "Scored with numpy. `--backend numba` compiles faster code, once a machine: scoring is then over 10x faster."
+    return "Scored with numpy. `--backend numba` compiles faster code (once per machine), over 10x as fast."
 
 
 def check_folders(predictions: Path, videos: list[str]) -> None:
@@ -137,7 +137,7 @@ def check_folders(predictions: Path, videos: list[str]) -> None:
 def _map(
     work: Callable[[str], list[ObjectScore]], videos: list[str], workers: int
 ) -> Iterator[tuple[str, list[ObjectScore]]]:
-    """Results as they come; the first error ends it and drops what has not begun."""
+    """Results as they come; the first error ends the work and drops videos that have not begun."""
     if workers <= 1 or len(videos) <= 1:
         for name in videos:
             yield name, work(name)
@@ -148,7 +148,7 @@ def _map(
             pending = set(jobs)
             while pending:
                 done, pending = wait(pending, return_when=FIRST_EXCEPTION, timeout=0.5)
-                # In the order of the split, so that of several errors the same one is always told.
+                # In the order of the split, so that of several errors the same one is always reported.
                 for job in sorted(done, key=lambda job: videos.index(jobs[job])):
                     yield jobs[job], job.result()
         finally:

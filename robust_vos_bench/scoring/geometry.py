@@ -1,4 +1,4 @@
-"""Sizes that follow from the frame size, and how the truth's side of an object lies in memory."""
+"""Sizes that follow from the frame size, and the memory layout of an object's packed truth."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STRIP = 48
 
 
 class FrameTruth(NamedTuple):
-    """The truth's side of one frame: all that every prediction scored against it needs.
+    """The packed truth of one frame: everything that scoring a prediction against it needs.
 
     Per object, `words` holds three planes on one crop, (3, rows, words) uint64: the mask, its boundary, and the
     boundary dilated by the tolerance. The crop is the bounding box of the dilated boundary.
@@ -61,7 +61,7 @@ class Geometry:
 
     @property
     def margin(self) -> int:
-        """Spare words on each side of a row that take what a dilation pushes over its ends."""
+        """Spare words on each side of a row, for bits that a dilation shifts past its ends."""
         return (self.radius + 63) // 64
 
     @property

@@ -1,7 +1,7 @@
 """Boundaries, disk dilation and the seven counts on bit planes, compiled.
 
-Everything the truth contributes lies in a `FrameTruth` (see `geometry`): three cropped planes an object, so that only
-one dilation is left for each prediction scored against it.
+The truth is a `FrameTruth` (see `geometry`): three cropped planes per object, so that each prediction scored
+against it costs one dilation.
 """
 
 from __future__ import annotations

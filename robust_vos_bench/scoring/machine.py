@@ -1,4 +1,4 @@
-"""Three machine instructions that Python has no word for, as numba intrinsics."""
+"""Three machine instructions that Python does not offer, as numba intrinsics."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any
 
 import llvmlite.ir as ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils as untyped_cgutils
 from numba.extending import intrinsic
+
+cgutils: Any = untyped_cgutils
 
 
 def _ones(typing_context: Any, word: Any) -> Any:

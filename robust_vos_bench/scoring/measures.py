@@ -1,7 +1,7 @@
-"""J and F from seven integers an object and frame; every float operation in the official order.
+"""J and F from seven integers per object and frame; every float operation in the official order.
 
-J is the region similarity (intersection over union), F the boundary measure (Perazzi et al., CVPR 2016). All that they
-need of two masks are the seven counts of `COUNTS`.
+J is the region similarity (intersection over union), F the boundary measure (Perazzi et al., CVPR 2016). They need
+only the seven counts of `COUNTS` from two masks.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a scorer says about one object of one video."""
+"""The scores of one object of one video."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class ObjectScore:
     j_recall: float
     """Share of frames with J > 0.5."""
     j_decay: float
-    """Mean of the first of four bins of frames less that of the last: how much is lost over time."""
+    """Mean over the first quarter of the frames minus mean over the last: how much is lost over time."""
     f_mean: float
     f_recall: float
     f_decay: float
     category: str = ""
-    """Category name, where the data set tells."""
+    """Category name, where the data set has categories."""
     indices: tuple[int, ...] = ()
     """Frame index of each value of `j` and `f`."""
     j: tuple[float, ...] = ()

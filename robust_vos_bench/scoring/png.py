@@ -1,7 +1,7 @@
 """Strict reading of label masks: palette indices or grey values of a PNG, every checksum checked.
 
-The compiled reader (`kernels.read_png`) takes the plain files and hands anything else to this one, which reads what is
-merely unusual (bit depths, interlacing, any filter) as Pillow does, and says what is wrong with the rest.
+The compiled reader (`kernels.read_png`) reads plain files and leaves all others to this one, which reads unusual files
+(other bit depths, interlacing, any filter) as Pillow does and says what is wrong with damaged ones.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from robust_vos_bench.datasets.png import SIGNATURE, chunks
 from robust_vos_bench.errors import DataError
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _KINDS = {2: "an RGB", 4: "a grey with alpha", 6: "an RGBA"}
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _ADAM7 = ((0, 8, 0, 8), (0, 8, 4, 8), (4, 8, 0, 4), (0, 4, 2, 4), (2, 4, 0, 2), (0, 2, 1, 2), (1, 2, 0, 1))
@@ -45,7 +45,7 @@ def decode_index(data: bytes, name: str, size: tuple[int, int] | None = None) ->
     if kind in _KINDS:
         raise DataError(f"{name}: {_KINDS[kind]} image; a mask has one channel (palette or grey PNG of object ids)")
     if depth == 16:
-        raise DataError(f"{name}: a 16-bit image; a mask has 8 bits or fewer a pixel")
+        raise DataError(f"{name}: a 16-bit image; a mask has at most 8 bits per pixel")
     if size is not None and (height, width) != size:
         raise DataError(f"{name}: {width} x {height} pixels (width x height), expected {size[1]} x {size[0]}")
     expected = sum((1 + (w * depth + 7) // 8) * h for h, w in _passes(height, width, interlaced) if w and h)
@@ -68,25 +68,15 @@ def _chunks(data: bytes, name: str) -> tuple[tuple[int, ...], bytes]:
         raise DataError(f"{name}: not a PNG file")
     parts: list[bytes] = []
     header: tuple[int, ...] | None = None
-    at = 8
-    while True:
-        if at + 12 > len(data):
-            raise DataError(f"{name}: truncated PNG (ends after {len(data)} bytes)")
-        length, kind = struct.unpack_from(">I4s", data, at)
-        stop = at + 8 + length
-        if stop + 4 > len(data):
-            raise DataError(f"{name}: truncated PNG (ends after {len(data)} bytes)")
-        if zlib.crc32(data[at + 4 : stop]) != int.from_bytes(data[stop : stop + 4], "big"):
-            raise DataError(f"{name}: damaged PNG (wrong checksum of its {kind.decode('latin-1')} chunk)")
+    for kind, start, stop in chunks(data, name):
         if header is None:
-            if kind != b"IHDR" or length != 13:
+            if kind != b"IHDR" or stop - start != 13:
                 raise DataError(f"{name}: damaged PNG (does not start with a header)")
-            header = struct.unpack_from(">IIBBBBB", data, at + 8)
+            header = struct.unpack_from(">IIBBBBB", data, start)
         elif kind == b"IDAT":
-            parts.append(data[at + 8 : stop])
-        elif kind == b"IEND":
-            break
-        at = stop + 4
+            parts.append(data[start:stop])
+    if header is None:
+        raise DataError(f"{name}: damaged PNG (no header)")
     width, height, depth, colours, compression, filters, interlaced = header
     depths = {0: (1, 2, 4, 8, 16), 3: (1, 2, 4, 8)}.get(colours, (8, 16))
     if not width or not height or colours not in _CHANNELS or depth not in depths or compression or filters:

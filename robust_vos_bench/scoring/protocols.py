@@ -11,7 +11,7 @@ from robust_vos_bench.datasets.video import Truth
 from robust_vos_bench.errors import DataError, UsageError, unknown
 
 PROTOCOL_VERSION = "1"
-"""Part of the key of every stored score: raised whenever a number could come out differently."""
+"""Part of the key of every stored score: raised whenever a number can change."""
 NAMES = ("davis", "ranges")
 RANGE_ENDS = ("object", "video")
 
@@ -69,7 +69,7 @@ class Protocol:
         return ids
 
     def candidates(self, annotated: list[int]) -> list[int]:
-        """Frames whose predictions are looked at at all."""
+        """Frames whose predictions may count."""
         return annotated[1:-1] if self.name == "davis" else annotated
 
     def selected(self, frames: NDArray[np.int64], first: int, last_shown: int, last: int) -> NDArray[np.bool_]:

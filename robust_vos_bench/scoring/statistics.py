@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
 BINS = 4
 THRESHOLD = 0.5
-GLOBAL_NAMES = ("J&F-Mean", "J-Mean", "J-Recall", "J-Decay", "F-Mean", "F-Recall", "F-Decay")
+STATISTICS = {
+    "J-Mean": "j_mean",
+    "J-Recall": "j_recall",
+    "J-Decay": "j_decay",
+    "F-Mean": "f_mean",
+    "F-Recall": "f_recall",
+    "F-Decay": "f_decay",
+}
+"""The six statistics of an object: official name -> attribute of `ObjectScore`, in the order of every table."""
+GLOBAL_NAMES = ("J&F-Mean", *STATISTICS)
 """Names of the global block, in the order in which the official script prints them."""
 
 
@@ -36,7 +45,7 @@ def decay_edges(length: int, wrap: bool = False) -> NDArray[np.int64]:
 def statistics(values: NDArray[np.float64], wrap: bool = False) -> tuple[float, float, float]:
     """(mean, recall, decay) of one measure over the scored frames of one object; NaN where there is no frame.
 
-    Recall is the share of frames strictly above 0.5; decay is the mean of the first of four bins less that of the last.
+    Recall is the share of frames strictly above 0.5; decay is the mean of the first of four bins minus the last's.
     """
     values = np.ascontiguousarray(values, dtype=np.float64)
     if not len(values):
@@ -59,7 +68,6 @@ def global_scores(objects: Iterable[ObjectScore]) -> dict[str, float]:
     scores = list(objects)
     if not scores:
         return dict.fromkeys(GLOBAL_NAMES, float("nan"))
-    columns = ("j_mean", "j_recall", "j_decay", "f_mean", "f_recall", "f_decay")
-    means = [np.mean([getattr(score, column) for score in scores]) for column in columns]
-    both = (means[0] + means[3]) / 2.0
-    return {name: float(value) for name, value in zip(GLOBAL_NAMES, (both, *means))}
+    means = {name: np.mean([getattr(score, field) for score in scores]) for name, field in STATISTICS.items()}
+    both = (means["J-Mean"] + means["F-Mean"]) / 2.0
+    return {"J&F-Mean": float(both), **{name: float(value) for name, value in means.items()}}

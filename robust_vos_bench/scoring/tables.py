@@ -12,17 +12,7 @@ import numpy as np
 
 from robust_vos_bench.scoring.objects import ObjectScore
 from robust_vos_bench.scoring.protocols import PROTOCOL_VERSION, Protocol
-from robust_vos_bench.scoring.statistics import GLOBAL_NAMES, global_scores
-
-COLUMNS = {
-    "J-Mean": "j_mean",
-    "J-Recall": "j_recall",
-    "J-Decay": "j_decay",
-    "F-Mean": "f_mean",
-    "F-Recall": "f_recall",
-    "F-Decay": "f_decay",
-}
-"""Official name -> attribute of `ObjectScore`, in the order of every table."""
+from robust_vos_bench.scoring.statistics import GLOBAL_NAMES, STATISTICS, global_scores
 
 
 def seen_unseen(objects: Iterable[ObjectScore], seen: frozenset[str]) -> dict[str, float]:
@@ -55,7 +45,7 @@ def as_json(objects: Sequence[ObjectScore], protocol: Protocol, seen: frozenset[
         document["seen_unseen"] = {name: _number(value) for name, value in seen_unseen(objects, seen).items()}
     for score in objects:
         entry: dict[str, Any] = {"sequence": score.video, "object": score.object}
-        entry |= {name: _number(getattr(score, attribute)) for name, attribute in COLUMNS.items()}
+        entry |= {name: _number(getattr(score, attribute)) for name, attribute in STATISTICS.items()}
         if score.category:
             entry["category"] = score.category
         document["objects"].append(entry)
@@ -73,11 +63,11 @@ def official_csv(objects: Sequence[ObjectScore], split: str) -> dict[str, str]:
 
 
 def as_text(objects: Sequence[ObjectScore], protocol: Protocol, seen: frozenset[str] = frozenset()) -> str:
-    """A table for people: one line an object, the global line, three decimals."""
+    """A table for people: one line per object, then the global line, three decimals."""
     overall = global_scores(objects)
     lines = [["object", *GLOBAL_NAMES]]
     for s in objects:
-        values = [s.jf, *(getattr(s, attribute) for attribute in COLUMNS.values())]
+        values = [s.jf, *(getattr(s, attribute) for attribute in STATISTICS.values())]
         lines.append([f"{s.video}_{s.object}", *(_three(v) or "-" for v in values)])
     lines.append([f"mean of {len(objects)}", *(_three(overall[name]) or "-" for name in GLOBAL_NAMES)])
     widths = [max(len(line[c]) for line in lines) for c in range(len(lines[0]))]

@@ -1,33 +1,52 @@
-"""The truth's side of a video, packed once and reused for every run that is scored against it."""
+"""The truth of a video, packed once and reused for every run that is scored against it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robust_vos_bench.datasets.video import Truth
 from robust_vos_bench.errors import DataError
+from robust_vos_bench.scoring.backends import Counter
 from robust_vos_bench.scoring.bits import STRAY
-from robust_vos_bench.scoring.engine import Engine
 from robust_vos_bench.scoring.geometry import FrameTruth, Geometry
-from robust_vos_bench.scoring.protocols import Protocol, make_protocol
+from robust_vos_bench.scoring.protocols import Protocol as ScoringProtocol
+from robust_vos_bench.scoring.protocols import make_protocol
 
 VOID = 255
 BUDGET = 256 << 20
 """Default bytes that a video's packed truth may take."""
 
 
+@runtime_checkable
+class MasksInFiles(Protocol):
+    """Masks of a truth that lie in files: the PNG files among them are read by the scorer's own decoder.
+
+    `datasets.files.MaskFiles` is one; those of another data set may have the same two attributes.
+    """
+
+    @property
+    def paths(self) -> Sequence[Path | None]:
+        """The file of each frame's mask, None where a frame has none."""
+
+    @property
+    def lookup(self) -> NDArray[np.uint8] | None:
+        """Object ids by stored value, (256,); None where the files hold the ids themselves."""
+
+
 class PackedTruth:
     """Ground truth of one video as bit planes: packed frame by frame when first needed, then kept.
 
-    Up to `budget` bytes are kept (about 30 kB an object and frame at 480p); frames beyond that are packed anew each
+    Up to `budget` bytes are kept (about 30 kB per object and frame at 480p); frames beyond that are packed anew each
     time, so memory does not grow with the length of the video. May be shared by threads.
     """
 
-    def __init__(self, truth: Truth, protocol: str | Protocol = "davis", budget: int = BUDGET) -> None:
+    def __init__(self, truth: Truth, protocol: str | ScoringProtocol = "davis", budget: int = BUDGET) -> None:
         self.truth = truth
         self.protocol = make_protocol(protocol)
         self.geometry = Geometry(*truth.size)
@@ -65,7 +84,7 @@ class PackedTruth:
     def last_frames(self) -> Mapping[int, int] | None:
         """Object id -> last annotated frame that shows it, where a corruption moved the masks; None elsewhere.
 
-        Found in the masks before they were moved: what is pushed out of the picture still counts, at every severity.
+        Taken from the masks before they were moved, so that an object pushed out of the picture still counts.
         """
         if self.truth.unmoved is None:
             return None
@@ -88,11 +107,13 @@ class PackedTruth:
 
     @cached_property
     def _file_table(self) -> NDArray[np.uint8]:
-        lookup = getattr(self.truth.masks, "lookup", None)
-        return self.truth_table if lookup is None else self.truth_table[np.asarray(lookup, np.uint8)]
+        masks = self.truth.masks
+        if not isinstance(masks, MasksInFiles) or masks.lookup is None:
+            return self.truth_table
+        return self.truth_table[masks.lookup]
 
-    def frame(self, t: int, engine: Engine) -> FrameTruth:
-        """The packed truth of frame `t`; `engine` is the work space to pack it with (what it held is lost).
+    def frame(self, t: int, counter: Counter) -> FrameTruth:
+        """The packed truth of frame `t`; `counter` is the work space to pack it with (its loaded mask is replaced).
 
         Raises DataError, naming the file or frame, where the annotation is missing, damaged or of another size.
         """
@@ -101,7 +122,7 @@ class PackedTruth:
             return packed
         path = self._paths[t]
         if path is not None:
-            engine.load_file(path, self._file_table)
+            counter.load_file(path, self._file_table)
         else:
             mask = self.truth.masks[t]
             if mask is None:
@@ -111,8 +132,8 @@ class PackedTruth:
                     f"video {self.name!r}, annotation of frame {self.truth.frame_names[t]}: expected a uint8 mask of "
                     f"{self.truth.size}, got {mask.dtype} {mask.shape}"
                 )
-            engine.load_mask(mask, self.truth_table)
-        packed = engine.crop()
+            counter.load_mask(mask, self.truth_table)
+        packed = counter.crop()
         if self._used + packed.nbytes <= self._budget:
             self._used += packed.nbytes
             packed = FrameTruth(packed.table, packed.words.copy())
@@ -122,14 +143,13 @@ class PackedTruth:
 
 def _png_paths(truth: Truth) -> list[str | None]:
     """The file of each frame's annotation, where the truth is a sequence of PNG files."""
-    paths = getattr(truth.masks, "paths", None) or [None] * len(truth)
-    files = [None if path is None else str(path) for path in paths]
-    return [path if path is not None and path.lower().endswith(".png") else None for path in files]
+    masks = truth.masks
+    paths = masks.paths if isinstance(masks, MasksInFiles) else [None] * len(truth)
+    return [str(path) if path is not None and path.suffix.lower() == ".png" else None for path in paths]
 
 
 def _annotated(truth: Truth) -> list[int]:
     """Indices of the annotated frames; nothing is decoded where the truth knows its files."""
-    paths = getattr(truth.masks, "paths", None)
-    if paths is not None:
-        return [t for t, path in enumerate(paths) if path is not None]
+    if isinstance(truth.masks, MasksInFiles):
+        return [t for t, path in enumerate(truth.masks.paths) if path is not None]
     return [t for t in range(len(truth)) if truth.masks[t] is not None]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from robust_vos_bench.datasets.video import Mask, Truth
 from robust_vos_bench.errors import ContractError, DataError, UsageError
-from robust_vos_bench.scoring.engine import Engine, choose_backend, make_engine
+from robust_vos_bench.scoring.backends import Counter, choose_backend, make_counter
 from robust_vos_bench.scoring.measures import boundary_f, jaccard
 from robust_vos_bench.scoring.objects import ObjectScore
 from robust_vos_bench.scoring.protocols import Protocol, make_protocol
@@ -18,10 +18,10 @@ from robust_vos_bench.scoring.truth import PackedTruth
 
 
 class VideoScorer:
-    """J and F of every object of one video from its predicted masks, given one by one; no mask is kept.
+    """J and F of every object of one video from its predicted masks, which are added one by one; no mask is kept.
 
     truth: what to score against; a `PackedTruth` is reused between runs. backend: "auto", "numpy" or "numba", see
-    `engine.choose_backend`; the numbers are the same.
+    `backends.choose_backend`; the numbers are the same.
     """
 
     def __init__(
@@ -41,13 +41,13 @@ class VideoScorer:
         self._counts = np.zeros((len(self._place), len(self.truth.objects), 7), np.int64)
         self._seen = np.zeros(len(self._place), np.bool_)
         backend = choose_backend(backend, len(self._place), size)
-        self._engine: Engine = make_engine(backend, self.truth.geometry, len(self.truth.objects))
+        self._counter: Counter = make_counter(backend, self.truth.geometry, len(self.truth.objects))
         self._table = self.truth.prediction_table
         self._file_table: NDArray[np.uint8] | None = None
 
     @property
     def frames(self) -> tuple[int, ...]:
-        """Indices of the frames whose predictions are needed; others are ignored, whatever they hold."""
+        """Indices of the frames whose predictions are scored; masks of other frames are ignored."""
         return self.truth.frames
 
     def add(self, t: int, mask: Mask) -> None:
@@ -66,11 +66,11 @@ class VideoScorer:
             return
         if self._seen[place]:
             raise ContractError(f"{self._where(t)}: given twice")
-        packed = self.truth.frame(t, self._engine)
-        stray = self._engine.load_mask(mask, self._table)
+        packed = self.truth.frame(t, self._counter)
+        stray = self._counter.load_mask(mask, self._table)
         if stray:
             raise ContractError(f"{self._where(t)}: predicted object id {stray}, {self._known()}")
-        self._engine.count(packed, self._counts[place])
+        self._counter.count(packed, self._counts[place])
         self._seen[place] = True
 
     def add_file(self, t: int, path: str | Path, lookup: NDArray[np.uint8] | None = None) -> None:
@@ -84,16 +84,16 @@ class VideoScorer:
             return
         if self._file_table is None:
             self._file_table = self._table if lookup is None else self._table[lookup]
-        packed = self.truth.frame(t, self._engine)
-        stray = self._engine.load_file(path, self._file_table)
+        packed = self.truth.frame(t, self._counter)
+        stray = self._counter.load_file(path, self._file_table)
         if stray:
             stray = stray if lookup is None else int(lookup[stray])
             raise DataError(f"{path}: holds object id {stray}, {self._known()}{_hint(stray)}")
-        self._engine.count(packed, self._counts[place])
+        self._counter.count(packed, self._counts[place])
         self._seen[place] = True
 
     def result(self) -> list[ObjectScore]:
-        """One score an object, in the order of ids. Raises DataError where a frame that counts was never added."""
+        """One score per object, in the order of ids. Raises DataError where a frame that counts was never added."""
         if not self._seen.all():
             missing = [self.truth.truth.frame_names[t] for t, n in self._place.items() if not self._seen[n]]
             raise DataError(

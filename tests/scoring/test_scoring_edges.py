@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import scoring_edges as edges
-import scoring_reference as reference
-from scoring_clips import file_truth
 
+from helpers.scoring import edges, reference
+from helpers.scoring.clips import file_truth
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.scoring import ObjectScore, VideoScorer
 

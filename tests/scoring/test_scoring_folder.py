@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import scoring_edges as edges
 from click.testing import CliRunner, Result
-from scoring_clips import make_truth, write_clip
 
+from helpers.scoring import edges
+from helpers.scoring.clips import make_truth, write_clip
 from robust_vos_bench.cli.score import command
 from robust_vos_bench.datasets import open_dataset
 from robust_vos_bench.errors import DataError, RvosError, UsageError
-from robust_vos_bench.scoring import PackedTruth, VideoScorer, compiled, engine
+from robust_vos_bench.scoring import PackedTruth, VideoScorer, backends, compiled
 from robust_vos_bench.scoring.folder import FolderScorer
 
 ANSWERS = json.loads((Path(__file__).parent / "edge_answers.json").read_text())
@@ -203,14 +203,14 @@ def test_small_jobs_need_no_compiler(root: Path) -> None:
 
 
 def test_choice_of_back_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, engine._MODULE, raising=False)
+    monkeypatch.delitem(sys.modules, backends._MODULE, raising=False)
     for ready, expected in ((False, ["numpy", "numpy", "numba"]), (True, ["numpy", "numba", "numba"])):
         monkeypatch.setattr(compiled, "ready", lambda ready=ready: ready)
-        found = [engine.choose_backend("auto", frames, (480, 854)) for frames in (70, 1400, 60_000)]
+        found = [backends.choose_backend("auto", frames, (480, 854)) for frames in (70, 1400, 60_000)]
         assert found == expected
-    monkeypatch.setitem(sys.modules, engine._MODULE, sys)
-    assert engine.choose_backend("auto", 1, (480, 854)) == "numba"
-    assert engine.choose_backend("numpy", 10**6, (480, 854)) == "numpy"
+    monkeypatch.setitem(sys.modules, backends._MODULE, sys)
+    assert backends.choose_backend("auto", 1, (480, 854)) == "numba"
+    assert backends.choose_backend("numpy", 10**6, (480, 854)) == "numpy"
 
 
 def test_kernels_work_where_nothing_can_be_stored(tmp_path: Path) -> None:
@@ -231,9 +231,9 @@ def test_kernels_work_where_nothing_can_be_stored(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_kernels_are_stored_once_and_loaded_after(tmp_path: Path) -> None:
     code = (
-        "from robust_vos_bench.scoring import compiled, engine\n"
+        "from robust_vos_bench.scoring import backends, compiled\n"
         "before = compiled.ready()\n"
-        "k = engine.load_kernels()\n"
+        "k = backends.load_kernels()\n"
         "hits = [sum(f.stats.cache_hits.values()) for f in (k.read_png, k.paint_dense, k.crop_truth, k.count)]\n"
         "print(before, compiled.ready(), hits)"
     )

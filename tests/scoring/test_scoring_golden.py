@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import scoring_derived as derived
 from PIL import Image
-from scoring_clips import make_truth
 
+from helpers.scoring import derived
+from helpers.scoring.clips import make_truth
 from robust_vos_bench.datasets import open_dataset
 from robust_vos_bench.scoring import VideoScorer, global_scores
 from robust_vos_bench.scoring.folder import FolderScorer

@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 import pytest
-import scoring_reference as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scoring_clips import make_truth
 
+from helpers.scoring import reference
+from helpers.scoring.clips import make_truth
 from robust_vos_bench.errors import ContractError, DataError, UsageError
 from robust_vos_bench.scoring import PackedTruth, VideoScorer, global_scores
 from robust_vos_bench.scoring.measures import half_widths, radius

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from scoring_clips import make_truth, write_palette
 
+from helpers.scoring.clips import make_truth, write_palette
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.scoring import PackedTruth
-from robust_vos_bench.scoring.engine import CompiledEngine, Engine, make_engine
+from robust_vos_bench.scoring.backends import CompiledCounter, Counter, make_counter
 from robust_vos_bench.scoring.geometry import Geometry
 from robust_vos_bench.scoring.png import read_index
 
@@ -82,11 +82,11 @@ def labels(rng: np.random.Generator, size: tuple[int, int], kind: str) -> np.nda
     return mask
 
 
-def planes(engine: Engine, path: Path, table: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, int]:
-    """What an engine makes of a file: the planes, dense, and the stray label."""
-    stray = engine.load_file(path, table)
-    assert isinstance(engine, CompiledEngine)
-    bits = np.unpackbits(engine._planes.view(np.uint8), axis=-1, bitorder="little")[..., : size[1]]
+def planes(counter: Counter, path: Path, table: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, int]:
+    """What a counter makes of a file: the planes, dense, and the stray label."""
+    stray = counter.load_file(path, table)
+    assert isinstance(counter, CompiledCounter)
+    bits = np.unpackbits(counter._planes.view(np.uint8), axis=-1, bitorder="little")[..., : size[1]]
     return bits.astype(bool), stray
 
 
@@ -126,21 +126,21 @@ def test_plain_pngs_are_read_as_pillow_reads_them(
     path = tmp_path_factory.getbasetemp() / "mask.png"
     path.write_bytes(data)
     assert np.array_equal(read_index(path, size), mask)
-    engine = CompiledEngine(Geometry(*size), 2)
+    counter = CompiledCounter(Geometry(*size), 2)
     table = np.zeros(256, np.uint8)
     table[rng.integers(1, 256, 20)] = 1
     table[[7, 9]] = 2
     strays = rng.integers(1, 256, 2)
     table[strays] = 255
-    found, stray = planes(engine, path, table, size)
+    found, stray = planes(counter, path, table, size)
     assert np.array_equal(found[0], table[mask] == 1)
     assert np.array_equal(found[1], table[mask] == 2)
     assert stray == max([int(i) for i in strays if (mask == i).any()], default=0)
     # The compiled reader itself took it, unless it is noise with more runs than it keeps.
     data8 = np.zeros(len(data) + 32, np.uint8)
     data8[: len(data)] = np.frombuffer(data, np.uint8)
-    status = engine._kernels.read_png(
-        data8, len(data), size[1], engine._runs, engine._rows, table, engine._planes, engine._boxes
+    status = counter._kernels.read_png(
+        data8, len(data), size[1], counter._runs, counter._rows, table, counter._planes, counter._boxes
     )
     assert status == stray
 
@@ -149,10 +149,10 @@ def test_noise_with_more_runs_than_kept_falls_to_the_slow_reader(tmp_path: Path)
     rng = np.random.default_rng(1)
     mask = rng.integers(0, 2, (300, 400)).astype(np.uint8)
     (tmp_path / "a.png").write_bytes(make_png(mask, [0] * 300))
-    engine = CompiledEngine(Geometry(300, 400), 1)
+    counter = CompiledCounter(Geometry(300, 400), 1)
     table = np.zeros(256, np.uint8)
     table[1] = 1
-    found, stray = planes(engine, tmp_path / "a.png", table, (300, 400))
+    found, stray = planes(counter, tmp_path / "a.png", table, (300, 400))
     assert np.array_equal(found[0], mask == 1)
     assert stray == 0
 
@@ -181,12 +181,12 @@ def test_other_depths_and_interlacing_as_pillow(
     path = tmp_path / "mask.png"
     path.write_bytes(data)
     assert np.array_equal(read_index(path), expected)
-    engine = make_engine(backend, Geometry(*size), 1)
+    counter = make_counter(backend, Geometry(*size), 1)
     top = int(expected.max())
     table = np.where(np.arange(256) == top, 1, 0).astype(np.uint8)
-    engine.load_file(path, table)
+    counter.load_file(path, table)
     counts = np.zeros((1, 7), np.int64)
-    engine.count(engine.crop(), counts)
+    counter.count(counter.crop(), counts)
     assert counts[0, 0] == (expected == top).sum()
 
 
@@ -198,7 +198,7 @@ def _passes(interlace: bool) -> list[tuple[int, int, int, int]]:
 
 def load(path: Path, backend: str, size: tuple[int, int] = (30, 50)) -> int:
     packed = PackedTruth(make_truth([np.ones(size, np.uint8)] * 3))
-    return make_engine(backend, Geometry(*size), 1).load_file(path, packed.prediction_table)
+    return make_counter(backend, Geometry(*size), 1).load_file(path, packed.prediction_table)
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
@@ -274,11 +274,11 @@ def test_a_large_file_is_read_whole(tmp_path: Path) -> None:
     mask[40:300, 30:400] = 1
     (tmp_path / "a.png").write_bytes(make_png(mask, [0] * 400, level=0))
     assert (tmp_path / "a.png").stat().st_size > 1 << 17
-    engine = CompiledEngine(Geometry(400, 500), 1)
+    counter = CompiledCounter(Geometry(400, 500), 1)
     table = np.full(256, 255, np.uint8)
     table[:2] = [0, 1]
     for _ in range(2):
-        found, stray = planes(engine, tmp_path / "a.png", table, (400, 500))
+        found, stray = planes(counter, tmp_path / "a.png", table, (400, 500))
         assert stray == 0
         assert np.array_equal(found[0], mask == 1)
 
@@ -286,13 +286,13 @@ def test_a_large_file_is_read_whole(tmp_path: Path) -> None:
 def test_what_pillow_writes_is_read_by_the_compiled_reader(tmp_path: Path) -> None:
     mask = np.zeros((60, 90), np.uint8)
     mask[10:40, 20:70] = 3
-    engine = CompiledEngine(Geometry(60, 90), 1)
+    counter = CompiledCounter(Geometry(60, 90), 1)
     table = np.zeros(256, np.uint8)
     table[3] = 1
     write_palette(tmp_path / "p.png", mask)
     Image.fromarray(mask).save(tmp_path / "l.png")
     for name in ("p.png", "l.png"):
-        size = engine._read(tmp_path / name)
-        kernels, work = engine._kernels, (engine._runs, engine._rows)
-        assert kernels.read_png(engine._data, size, 90, *work, table, engine._planes, engine._boxes) == 0
-        assert engine._boxes[0].tolist() == [1500, 10, 40, 20, 70]
+        size = counter._read(tmp_path / name)
+        kernels, work = counter._kernels, (counter._runs, counter._rows)
+        assert kernels.read_png(counter._data, size, 90, *work, table, counter._planes, counter._boxes) == 0
+        assert counter._boxes[0].tolist() == [1500, 10, 40, 20, 70]

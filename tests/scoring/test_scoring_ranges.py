@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import scoring_reference as reference
-from scoring_clips import make_truth
 
+from helpers.scoring import reference
+from helpers.scoring.clips import make_truth
 from robust_vos_bench.errors import ContractError, DataError, UsageError
 from robust_vos_bench.scoring import ObjectScore, Protocol, VideoScorer, make_protocol
 from robust_vos_bench.scoring.tables import seen_unseen

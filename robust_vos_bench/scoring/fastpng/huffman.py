@@ -1,4 +1,4 @@
-"""Canonical Huffman codes of deflate (RFC 1951), compiled: tables, and the codes too long for them."""
+"""Canonical Huffman codes of deflate (RFC 1951), compiled: tables, and the decoding of longer codes."""
 
 from __future__ import annotations
 

@@ -1,49 +1,28 @@
 """Inflate (RFC 1951) straight into runs of equal bytes, compiled.
 
-A label mask holds a few hundred runs of one value, so the half a megabyte that zlib would write is never made: a match
-copies runs instead of bytes, and Adler-32 follows from the runs in closed form. Every access is checked; whatever is
-damaged or unusual ends with a negative status, and the caller then takes the slow road, which says what is wrong.
+A label mask is a few hundred runs of one value. zlib would write half a megabyte for it; here a match copies runs, not
+bytes, and Adler-32 is computed from the runs. Every access is checked. A damaged or unusual stream gives a negative
+status; the caller then reads the file with `scoring.png`, which names the damage.
 
-A run is one int64: `end << 8 | value`, where `end` is the position behind its last byte.
+The loop over literals and matches is one function on purpose: numba counts references to the arrays at every call that
+LLVM does not inline early, and split further, real masks took a fifth longer.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import int64, uint8, uint64
+from numba import int64, uint64
 
 from robust_vos_bench.scoring.compiled import part
-from robust_vos_bench.scoring.fastpng.huffman import FAST_BITS, LENGTH, LITERAL, STOP, build_table, long_code
+from robust_vos_bench.scoring.fastpng.codes import fixed_codes, overrun, read_codes, refill
+from robust_vos_bench.scoring.fastpng.huffman import FAST_BITS, LENGTH, LITERAL, STOP, long_code
+from robust_vos_bench.scoring.fastpng.runs import adler_fits, copy
 from robust_vos_bench.scoring.machine import load64
 
 DAMAGED = -1
 """The stream is not a valid one, is too short or too long, or a checksum does not fit."""
 TOO_MANY_RUNS = -2
 """Valid so far, but more runs than the work space holds: noise, not a mask."""
-
-ORDER = np.array([16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15], dtype=np.int64)
-
-
-@part
-def adler_fits(runs, n, expected):  # type: ignore[no-untyped-def]
-    """Whether the Adler-32 of the bytes that the runs stand for is the expected one.
-
-    64 bits hold the unreduced sums of up to 2^28 bytes, so the modulus waits for the end.
-    """
-    a = uint64(1)
-    b = uint64(0)
-    start = uint64(0)
-    for k in range(n):
-        run = runs[k]
-        end = run >> uint64(8)
-        value = run & uint64(255)
-        length = end - start
-        b += length * a
-        if value:
-            b += value * (length * (length + uint64(1)) // uint64(2))
-            a += value * length
-        start = end
-    return (b % uint64(65521)) << uint64(16) | (a % uint64(65521)) == expected
 
 
 @part
@@ -57,9 +36,6 @@ def inflate_runs(data, start, stop, total, runs):  # type: ignore[no-untyped-def
     if (int64(data[start]) * 256 + int64(data[start + 1])) % 31 != 0:
         return DAMAGED
     capacity = len(runs)
-    # Typed, so that the numbers are not compiled in as constants, once for each.
-    literal = int64(LITERAL)
-    distances = int64(LENGTH)
     end = stop - 4
     ip = start + 2
     bits = uint64(0)
@@ -69,19 +45,19 @@ def inflate_runs(data, start, stop, total, runs):  # type: ignore[no-untyped-def
     value = -1
     hint = 0
     final = False
+    # Typed, so that the numbers are not compiled in as constants, once for each.
+    literal = int64(LITERAL)
+    distances = int64(LENGTH)
     lit_fast = np.empty(1 << FAST_BITS, np.uint32)
     dist_fast = np.empty(1 << FAST_BITS, np.uint32)
     lit_counts = np.empty(16, np.int64)
     dist_counts = np.empty(16, np.int64)
     lit_symbols = np.empty(288, np.int64)
     dist_symbols = np.empty(288, np.int64)
-    lengths = np.empty(320, np.uint8)
     fast_mask = uint64((1 << FAST_BITS) - 1)
     while not final:
-        bits |= load64(data, ip) << uint64(held)
-        ip += (63 - held) >> 3
-        held |= 56
-        if ip - (held >> 3) > end:
+        bits, held, ip = refill(data, bits, held, ip)
+        if overrun(held, ip, end):
             return DAMAGED
         final = (bits & uint64(1)) != 0
         kind = int64((bits >> uint64(1)) & uint64(3))
@@ -91,13 +67,9 @@ def inflate_runs(data, start, stop, total, runs):  # type: ignore[no-untyped-def
             ip -= held >> 3
             bits = uint64(0)
             held = 0
-            if ip + 4 > end:
-                return DAMAGED
-            length = int64(data[ip]) | int64(data[ip + 1]) << 8
-            if length ^ 0xFFFF != int64(data[ip + 2]) | int64(data[ip + 3]) << 8:
-                return DAMAGED
+            length = stored_length(data, ip, end)
             ip += 4
-            if ip + length > end or pos + length > total:
+            if length < 0 or ip + length > end or pos + length > total:
                 return DAMAGED
             for i in range(ip, ip + length):
                 byte = int64(data[i])
@@ -110,84 +82,16 @@ def inflate_runs(data, start, stop, total, runs):  # type: ignore[no-untyped-def
                 runs[last] = uint64(pos << 8 | value)
             ip += length
             continue
-        if kind == 3:
-            return DAMAGED
         if kind == 1:
-            for i in range(288):
-                lengths[i] = 8 if i < 144 else (9 if i < 256 else (7 if i < 280 else 8))
-            if not build_table(lengths, int64(288), literal, lit_counts, lit_symbols, lit_fast):
-                return DAMAGED
-            for i in range(32):
-                lengths[i] = 5
-            if not build_table(lengths, int64(32), distances, dist_counts, dist_symbols, dist_fast):
-                return DAMAGED
+            fits = fixed_codes(lit_counts, lit_symbols, lit_fast, dist_counts, dist_symbols, dist_fast)
+        elif kind == 2:
+            fits, bits, held, ip = read_codes(
+                data, bits, held, ip, end, lit_counts, lit_symbols, lit_fast, dist_counts, dist_symbols, dist_fast
+            )
         else:
-            n_lit = int64(bits & uint64(31)) + 257
-            n_dist = int64((bits >> uint64(5)) & uint64(31)) + 1
-            n_code = int64((bits >> uint64(10)) & uint64(15)) + 4
-            bits >>= uint64(14)
-            held -= 14
-            if n_lit > 286 or n_dist > 30:
-                return DAMAGED
-            for i in range(19):
-                lengths[i] = 0
-            for i in range(n_code):
-                if held < 3:
-                    bits |= load64(data, ip) << uint64(held)
-                    ip += (63 - held) >> 3
-                    held |= 56
-                    if ip - (held >> 3) > end:
-                        return DAMAGED
-                lengths[ORDER[i]] = uint8(bits & uint64(7))
-                bits >>= uint64(3)
-                held -= 3
-            # No meaning but the symbol itself: these entries carry it in the upper half.
-            if not build_table(lengths, int64(19), literal, lit_counts, lit_symbols, lit_fast):
-                return DAMAGED
-            i = 0
-            while i < n_lit + n_dist:
-                bits |= load64(data, ip) << uint64(held)
-                ip += (63 - held) >> 3
-                held |= 56
-                if ip - (held >> 3) > end:
-                    return DAMAGED
-                entry = int64(lit_fast[bits & fast_mask])
-                size = entry & 255
-                if size == 0:
-                    return DAMAGED
-                bits >>= uint64(size)
-                held -= size
-                symbol = entry >> 16
-                if symbol < 16:
-                    lengths[i] = symbol
-                    i += 1
-                    continue
-                previous = uint8(0)
-                if symbol == 16:
-                    if i == 0:
-                        return DAMAGED
-                    previous = lengths[i - 1]
-                    repeat = 3 + int64(bits & uint64(3))
-                    size = 2
-                elif symbol == 17:
-                    repeat = 3 + int64(bits & uint64(7))
-                    size = 3
-                else:
-                    repeat = 11 + int64(bits & uint64(127))
-                    size = 7
-                bits >>= uint64(size)
-                held -= size
-                if i + repeat > n_lit + n_dist:
-                    return DAMAGED
-                for _ in range(repeat):
-                    lengths[i] = previous
-                    i += 1
-            if lengths[256] == 0:
-                return DAMAGED
-            if not build_table(lengths[n_lit:], n_dist, distances, dist_counts, dist_symbols, dist_fast):
-                return DAMAGED
-            if not build_table(lengths, n_lit, literal, lit_counts, lit_symbols, lit_fast):
-                return DAMAGED
+            fits = False
+        if not fits:
+            return DAMAGED
         while True:
             # One refill holds a whole token: at most 15 + 5 + 15 + 13 bits.
             bits |= load64(data, ip) << uint64(held)
@@ -244,33 +148,9 @@ def inflate_runs(data, start, stop, total, runs):  # type: ignore[no-untyped-def
                 pos += length
                 runs[last] = uint64(pos << 8 | value)
                 continue
-            source = pos - distance
-            k = min(hint, last)
-            while int64(runs[k] >> uint64(8)) <= source:
-                k += 1
-            while k > 0 and int64(runs[k - 1] >> uint64(8)) > source:
-                k -= 1
-            while True:
-                if k == last:
-                    pos += length
-                    runs[last] = uint64(pos << 8 | value)
-                    break
-                run = int64(runs[k])
-                take = min((run >> 8) - source, length)
-                byte = run & 255
-                if byte != value:
-                    last += 1
-                    if last >= capacity:
-                        return TOO_MANY_RUNS
-                    value = byte
-                pos += take
-                runs[last] = uint64(pos << 8 | value)
-                source += take
-                length -= take
-                if length == 0:
-                    break
-                k += 1
-            hint = k
+            last, value, pos, hint = copy(runs, last, value, pos, pos - distance, length, min(hint, last))
+            if last >= capacity:
+                return TOO_MANY_RUNS
     ip -= held >> 3
     if ip != end or pos != total:
         return DAMAGED
@@ -283,3 +163,14 @@ def inflate_runs(data, start, stop, total, runs):  # type: ignore[no-untyped-def
     if not adler_fits(runs, last + 1, expected):
         return DAMAGED
     return last + 1
+
+
+@part
+def stored_length(data, ip, end):  # type: ignore[no-untyped-def]
+    """Bytes of the stored block whose header begins at `ip`; -1 where it is cut off or contradicts itself."""
+    if ip + 4 > end:
+        return -1
+    length = int64(data[ip]) | int64(data[ip + 1]) << 8
+    if length ^ 0xFFFF != int64(data[ip + 2]) | int64(data[ip + 3]) << 8:
+        return -1
+    return length

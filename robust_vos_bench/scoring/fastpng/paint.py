@@ -1,4 +1,4 @@
-"""From runs or dense masks to one bit plane an object, compiled.
+"""From runs or dense masks to one bit plane per object, compiled.
 
 A plane is uint64 (H, S), S = ceil(W / 64) + 1: pixel x of a row is bit x % 64 of word x // 64, and the last word of
 each row stays zero, so that a row's right neighbour may always be read. `boxes` holds, per object, the area and the

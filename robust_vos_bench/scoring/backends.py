@@ -1,4 +1,4 @@
-"""The two back ends behind one face, and which of them a job gets."""
+"""The two back ends, numpy and numba, behind one interface, and the choice between them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from robust_vos_bench.errors import DataError, unknown
 from robust_vos_bench.scoring import compiled
-from robust_vos_bench.scoring.bits import ArrayEngine
+from robust_vos_bench.scoring.bits import ArrayCounter
 from robust_vos_bench.scoring.geometry import COLUMNS, FrameTruth, Geometry
 
 BACKENDS = ("auto", "numpy", "numba")
@@ -22,14 +22,14 @@ _UNIT = 480 * 854
 LOADING = 250
 """Frames from which loading compiled kernels (half a second) is quicker than doing without."""
 COMPILING = 6000
-"""Frames from which compiling them first (some fifteen seconds, once a machine) is quicker than doing without."""
+"""Frames from which compiling them first (about fifteen seconds, once per machine) is quicker than doing without."""
 _MODULE = "robust_vos_bench.scoring.kernels"
 _RUNS = 1 << 15
 _TAIL = 32
 
 
-class Engine(Protocol):
-    """Work space of one video: load a mask, then crop it as truth or count it against one. Not for two threads."""
+class Counter(Protocol):
+    """Work space of one video: load a mask, then crop it as truth or count it against a truth. One thread at a time."""
 
     def load_mask(self, mask: NDArray[np.uint8], table: NDArray[np.uint8]) -> int:
         """Take a dense (H, W) mask, labels mapped by the 256-entry `table`; the largest stray label, 0 if none."""
@@ -44,18 +44,18 @@ class Engine(Protocol):
         """The seven counts of every object, into `out` (K, 7), of the loaded mask against a frame's truth."""
 
 
-def make_engine(backend: str, geometry: Geometry, objects: int) -> Engine:
+def make_counter(backend: str, geometry: Geometry, objects: int) -> Counter:
     """A work space for one video; `backend` is "numpy" or "numba" (see `choose_backend`)."""
     if backend == "numba":
-        return CompiledEngine(geometry, objects)
-    return ArrayEngine(geometry, objects)
+        return CompiledCounter(geometry, objects)
+    return ArrayCounter(geometry, objects)
 
 
 def choose_backend(backend: str, frames: int, size: tuple[int, int]) -> str:
-    """ "numpy" or "numba": what was asked for, else what ends first for `frames` frames of `size` (H, W).
+    """ "numpy" or "numba": what was asked for, or what finishes first for `frames` frames of `size` (H, W).
 
-    Kernels that are loaded are always used; kernels that were compiled before are loaded for a few hundred frames;
-    compiling them takes thousands. Both give the same numbers.
+    Loaded kernels are always used. Loading stored kernels pays from a few hundred frames, compiling them from a few
+    thousand. Both back ends give the same numbers.
     """
     if backend not in BACKENDS:
         raise unknown("scoring back end", backend, BACKENDS)
@@ -70,7 +70,7 @@ def choose_backend(backend: str, frames: int, size: tuple[int, int]) -> str:
 
 
 def prepare(frames: int, size: tuple[int, int] = (480, 854)) -> str:
-    """Load, or if worth it compile, the kernels for a process that will score `frames` frames; the back end chosen.
+    """Load the kernels (or compile them, where that pays) for a process that will score `frames` frames; the back end.
 
     Every scorer of this process with backend "auto" then uses it.
     """
@@ -81,14 +81,14 @@ def prepare(frames: int, size: tuple[int, int] = (480, 854)) -> str:
 
 
 def load_kernels() -> Any:
-    """The compiled kernels' module; compiles and stores them where that was not done before."""
+    """The compiled kernels' module; compiled and stored first if this machine has not done so yet."""
     from robust_vos_bench.scoring import kernels
 
     compiled.mark_ready()
     return kernels
 
 
-class CompiledEngine:
+class CompiledCounter:
     """Work space of one video for the compiled kernels."""
 
     def __init__(self, geometry: Geometry, objects: int) -> None:
@@ -110,7 +110,7 @@ class CompiledEngine:
 
     def load_mask(self, mask: NDArray[np.uint8], table: NDArray[np.uint8]) -> int:
         """Take a dense (H, W) mask, labels mapped by the 256-entry `table`; the largest stray label, 0 if none."""
-        # reshape copies where the mask does not lie in one piece.
+        # reshape copies a mask that is not contiguous.
         flat = mask.reshape(-1)
         return int(self._kernels.paint_dense(flat, self.geometry.width, table, self._planes, self._boxes))
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from scoring_clips import write_palette
+
+from helpers.scoring.clips import write_palette
 
 HEIGHT, WIDTH, FRAMES = 60, 80, 8
 Masks = list[np.ndarray]

@@ -1,0 +1,1 @@
+"""Clips, edge cases and a slow reference for the tests of scoring."""
