@@ -250,25 +250,25 @@ def show_result(folder: Path, manifest: Manifest, as_json: bool) -> None:
     from rich.console import Console
 
     from robust_vos_bench.analysis.matrix import read_matrix
-    from robust_vos_bench.analysis.summary import summarise
+    from robust_vos_bench.analysis.table import RobustnessTable
     from robust_vos_bench.reports.text import WIDTH, print_summary
     from robust_vos_bench.runs.run import is_whole_preset
     from robust_vos_bench.runs.store import RunStore
 
     matrix = read_matrix(RunStore(folder), manifest)
-    summaries = summarise(matrix)
+    table = RobustnessTable(matrix)
     if as_json:
-        click.echo(json.dumps(result_json(folder, manifest, summaries), indent=2))
+        click.echo(json.dumps(result_json(folder, manifest, [row.summary for row in table]), indent=2))
         return
     console = Console(highlight=False, width=WIDTH, markup=False)
     if any(m.is_recipe for m in manifest.models):
         console.print("Untrained recipe weights: a smoke test, not a result.", style="bold red")
     if matrix.objects:
-        name = manifest.preset["name"]
-        preset = f"{name} v{manifest.preset['version']}" if name != "custom" else "chosen by hand"
+        name = manifest.preset.name
+        preset = f"{name} v{manifest.preset.version}" if name != "custom" else "chosen by hand"
         if name != "custom" and not is_whole_preset(manifest):
             preset = f"part of {preset}"
-        print_summary(console, matrix, summaries, manifest.dataset["name"], preset)
+        print_summary(console, table, manifest.dataset.name, preset)
     else:
         console.print("No video has been scored.")
     counts = manifest.units
@@ -279,6 +279,8 @@ def result_json(folder: Path, manifest: Manifest, summaries: Sequence[Any]) -> d
     """The table as data; NaN (missing) becomes null."""
     import dataclasses
     import math
+
+    import msgspec
 
     def plain(value: Any) -> Any:
         if isinstance(value, float):
@@ -291,8 +293,8 @@ def result_json(folder: Path, manifest: Manifest, summaries: Sequence[Any]) -> d
         "output": str(folder),
         "status": manifest.status,
         "run_id": manifest.run_id,
-        "dataset": manifest.dataset["name"],
-        "preset": manifest.preset,
+        "dataset": manifest.dataset.name,
+        "preset": msgspec.to_builtins(manifest.preset),
         "units": {k: getattr(manifest.units, k) for k in ("planned", "ok", "failed", "pending")},
         "models": [{k: plain(v) for k, v in dataclasses.asdict(s).items()} for s in summaries],
     }

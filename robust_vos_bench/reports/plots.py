@@ -59,7 +59,7 @@ def look(i: int) -> dict[str, Any]:
 
 
 def severity_curves(matrix: ScoreMatrix, summaries: Sequence[Summary]) -> Figure:
-    """J&F over severity, one small plot a family, one line a model; severity 0 is clean, missing cells are gaps."""
+    """J&F over severity, one small plot per family, one line per model; severity 0 is clean, missing cells are gaps."""
     families = list(dict.fromkeys(c.family for c in matrix.conditions if not c.is_clean))
     columns = min(3, max(1, len(families)))
     rows = math.ceil(len(families) / columns) or 1
@@ -88,7 +88,7 @@ def severity_curves(matrix: ScoreMatrix, summaries: Sequence[Summary]) -> Figure
 
 
 def clean_against_corrupted(matrix: ScoreMatrix) -> Figure:
-    """One dot an object: mean J&F under corruption (vertical) against clean (horizontal); below the line is a loss."""
+    """One dot per object: mean J&F under corruption (vertical) against clean (horizontal); below the line is a loss."""
     clean = [i for i, c in enumerate(matrix.conditions) if c.is_clean]
     bad = [i for i, c in enumerate(matrix.conditions) if not c.is_clean]
     with _style() as figure_class:
