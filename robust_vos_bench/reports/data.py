@@ -138,7 +138,7 @@ def page_csv(page: Page) -> str:
         if measure.where_key and "csv" in measure.where_formats:
             columns[measure.where_key] = [row.where(measure.key) for row in rows]
     columns["run"] = [row.result.manifest.run_id for row in page.rows]
-    return _csv(columns)
+    return _csv(pd.DataFrame(columns))
 
 
 def scores_csv(run: Run) -> str:
@@ -151,12 +151,11 @@ def scores_csv(run: Run) -> str:
         for k, (video, i) in enumerate(m.objects)
         if not math.isnan(m.j[a, b, k])
     ]
-    return _csv(dict(zip(("model", "condition", "video", "object", "J", "F"), zip(*rows)))) if rows else ""
+    return _csv(pd.DataFrame(rows, columns=["model", "condition", "video", "object", "J", "F"]))
 
 
-def _csv(columns: dict[str, Any]) -> str:
-    text: str = pd.DataFrame(columns).to_csv(index=False, float_format=f"%.{DIGITS}f", lineterminator="\n")
-    return text
+def _csv(frame: pd.DataFrame) -> str:
+    return frame.to_csv(index=False, float_format=f"%.{DIGITS}f", lineterminator="\n")
 
 
 def _rank(row: RobustnessRow) -> dict[str, Any]:
