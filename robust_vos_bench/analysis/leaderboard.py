@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 from robust_vos_bench.analysis.bootstrap import Rank
@@ -83,6 +84,9 @@ class Page:
     def conditions(self) -> int:
         """Number of corrupted conditions."""
         return len(self.table.matrix.conditions) - 1
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(self.dataset)} · {escape(self.preset)}</p>{self.table._repr_html_()}"
 
 
 def build_page(results: Sequence[Result]) -> Page:

@@ -43,7 +43,7 @@ class Run:
 
         m = self.manifest
         about = f"run {m.run_id}, {m.status}: {m.dataset.name}, {len(m.videos)} videos, {len(m.conditions)} conditions"
-        return f"<p>{escape(about)}</p>{self.table().to_html(index=False, float_format='{:.1f}'.format, na_rep='n/a')}"
+        return f"<p>{escape(about)}</p>{self.robustness._repr_html_()}"
 
     @property
     def models(self) -> list[str]:

@@ -75,23 +75,17 @@ class RobustnessTable:
         """Whether corruption changes the order of the models."""
         return order_consistency(self.bootstrap)
 
-    @cached_property
-    def has_bursts(self) -> bool:
-        """Whether any condition has the severity profile "burst"."""
-        return any(c.profile == "burst" for c in self.matrix.conditions)
-
     def chosen(self, group: Group | None = None, shown_in: str = "") -> list[Measure]:
         """The measures of a group (None: of all) that a rendering shows, in the order of tables for readers."""
         found = [m for m in self.measures.values() if group in (None, m.group)]
         found = [m for m in found if not shown_in or shown_in in m.formats]
-        ordered: list[Measure] = []
-        for measure in found:
-            if measure.reference_of not in [m.key for m in ordered]:
-                ordered.append(measure)
-            else:
-                at = next(i for i, m in enumerate(ordered) if m.key == measure.reference_of)
-                ordered.insert(at, measure)
-        return ordered
+        keys = [m.key for m in found]
+
+        def place(measure: Measure) -> float:
+            before = measure.reference_of in keys  # a reference stands before the measure it belongs to
+            return keys.index(measure.reference_of) - 0.5 if before else keys.index(measure.key)
+
+        return sorted(found, key=place)
 
     def by_mpc(self) -> list[RobustnessRow]:
         """Rows from the highest to the lowest mPC; models without mPC last."""
@@ -121,7 +115,8 @@ class RobustnessTable:
         return pd.DataFrame(rows)
 
     def _repr_html_(self) -> str:
-        return str(self.frame(group=Group.HEADLINE)._repr_html_())  # type: ignore[operator]
+        frame = self.frame(intervals=False, group=Group.HEADLINE)
+        return frame.to_html(index=False, float_format="{:.1f}".format, na_rep="n/a")
 
 
 class RobustnessRow:

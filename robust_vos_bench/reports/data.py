@@ -11,7 +11,7 @@ import pandas as pd
 
 from robust_vos_bench.analysis.bootstrap import Interval
 from robust_vos_bench.analysis.leaderboard import Page, Row
-from robust_vos_bench.analysis.measure import Group
+from robust_vos_bench.analysis.measure import Group, Measure
 from robust_vos_bench.analysis.naming import preset_words
 from robust_vos_bench.analysis.order import OrderConsistency
 from robust_vos_bench.analysis.run import Run
@@ -85,7 +85,7 @@ def robustness_data(row: RobustnessRow) -> dict[str, Any]:
     return {**found, "burst": {key.removeprefix("burst_"): value for key, value in burst.items()} or None}
 
 
-def _in_order(table: RobustnessTable, group: Group) -> list[Any]:
+def _in_order(table: RobustnessTable, group: Group) -> list[Measure]:
     """In the order in which the measures are declared, which is that of the keys in files."""
     return [m for m in table.measures.values() if m.group is group and "json" in m.formats]
 
