@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from robust_vos_bench.analysis.words import plural
 from robust_vos_bench.errors import UsageError
-from robust_vos_bench.reports.text import plural
 
 
 def lane_devices(device: str, workers: int | None, groups: int) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from robust_vos_bench.reports.text import plural
+from robust_vos_bench.analysis.words import plural
 from robust_vos_bench.runs.plan import Plan
 from robust_vos_bench.runs.records import UnitRecord
 from robust_vos_bench.runs.run import Listener, RunState

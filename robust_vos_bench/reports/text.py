@@ -15,8 +15,7 @@ from robust_vos_bench.analysis.matrix import ScoreMatrix
 from robust_vos_bench.analysis.measure import Group
 from robust_vos_bench.analysis.summary import Summary
 from robust_vos_bench.analysis.table import RobustnessTable
-from robust_vos_bench.analysis.words import plural as plural
-from robust_vos_bench.analysis.words import points, unscored_note
+from robust_vos_bench.analysis.words import plural, points, unscored_note
 from robust_vos_bench.reports.grids import Column, family_columns, headline_columns, legend
 
 WIDTH = 80
