@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from robust_vos_bench.analysis.matrix import ScoreMatrix
 DRAWS = 10_000
 LEVEL = 0.95
 FEW = 10
-"""With fewer videos than this an interval is shown, but said to be rough."""
+"""With fewer videos than this, intervals are shown with a caution."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +37,15 @@ class Interval:
 
 
 def caution(videos: int) -> str:
-    """What to say of intervals over so few videos; "" where there are enough."""
+    """The caution to print below intervals over so few videos; "" where there are enough."""
     few = f"Only {videos} video{'s' * (videos != 1)}: intervals are rough, too narrow rather than too wide."
     return few * (0 < videos < FEW)
 
 
 def smallest_p(videos: int) -> float:
-    """The smallest two-sided p that so many videos can show: all of one sign.
+    """The smallest two-sided p that so many videos can show, which is that of a sign test where all videos agree.
 
-    A bootstrap does not know this bound: where every video agrees no draw ever crosses zero, however few they are.
+    The bootstrap does not know this bound: where all videos agree, no draw crosses zero, however few videos there are.
     """
     return min(1.0, 2.0 ** (1 - videos))
 
@@ -120,10 +121,15 @@ class Bootstrap:
         self._sums[~matrix.complete] = np.nan
         self._sizes = np.bincount(of, minlength=videos).astype(np.float64)
         rng = np.random.Generator(np.random.PCG64(seed))
-        if not videos:  # nothing to draw from: no draws, and so no interval and no p
+        if not videos:  # nothing to draw from: no interval and no p
             self._counts = np.zeros((0, 0))
             return
         self._counts = rng.multinomial(videos, np.full(videos, 1 / videos), size=draws).astype(np.float64)
+
+    @cached_property
+    def statistics(self) -> dict[str, NDArray[np.float64]]:
+        """`statistics` of the matrix: name -> weights over conditions."""
+        return statistics(self.matrix)
 
     def value(self, model: int, weights: NDArray[np.float64]) -> float:
         """The statistic on the videos as they are."""

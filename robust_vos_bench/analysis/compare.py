@@ -1,44 +1,55 @@
-"""The paired difference of two models: how large, how sure, and where it comes from."""
+"""The paired difference of two models: how large, how certain, and where it comes from."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from robust_vos_bench.analysis.bootstrap import Bootstrap, Interval, holm, statistics
-from robust_vos_bench.analysis.leaderboard import check_same
+from robust_vos_bench.analysis.bootstrap import DRAWS, Bootstrap, Interval, holm
 from robust_vos_bench.analysis.matrix import ScoreMatrix
+from robust_vos_bench.analysis.measure import Better
+from robust_vos_bench.analysis.measures import measures
 from robust_vos_bench.analysis.result import Result, joint_matrix, read_result, results_of
+from robust_vos_bench.analysis.same import check_same
+from robust_vos_bench.analysis.words import unscored_note
 from robust_vos_bench.errors import UsageError
-from robust_vos_bench.reports.text import left_out
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One statistic of A minus the same of B, in points."""
+    """One measure of A minus the same of B, in points."""
 
     name: str
     a: float
     b: float
     interval: Interval
+    """95 % interval of A - B."""
     p: float
     """Two-sided; among families Holm-corrected."""
+    better: Better = Better.HIGHER
+    """Whether a positive difference means that A is better (HIGHER) or worse (LOWER)."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A minus B on the same videos and conditions; positive means that A is better (except `drop`)."""
+    """A minus B on the same videos and conditions."""
 
     a: str
     b: str
     videos: int
     objects: int
     headline: tuple[Difference, ...]
-    """P, mPC, drop: as many as the runs allow."""
+    """P, mPC, drop and registered linear measures: as many as the runs allow."""
     families: tuple[Difference, ...]
     corruptions: tuple[tuple[str, float], ...]
     """(corruption, A - B), most in favour of B first."""
@@ -47,16 +58,35 @@ class Comparison:
     note: str = ""
     """What could not be checked."""
 
+    def frame(self) -> pd.DataFrame:
+        """The headline measures and the families: name, a, b, difference, low, high, p."""
+        import pandas as pd
 
-def find_results(source: str) -> list[Result]:
-    """Results of `PATH` (run directory or packed result) or of one model of it, `PATH:MODEL`."""
+        rows = [
+            (d.name, d.a, d.b, d.interval.value, d.interval.low, d.interval.high, d.p)
+            for d in (*self.headline, *self.families)
+        ]
+        return pd.DataFrame(rows, columns=["name", "a", "b", "difference", "low", "high", "p"])
+
+    def to_json(self) -> str:
+        """As indented JSON; missing numbers are null."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=2).decode()
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<p>A = {escape(self.a)}, B = {escape(self.b)}</p>{self.frame().to_html(index=False)}"
+
+
+def find_results(source: str | Path) -> list[Result]:
+    """Results of `PATH` (run directory or packed result) or of one model of it, `PATH:MODEL`. UsageError if none."""
     path, model = Path(source), ""
-    if not path.exists() and ":" in source:
-        head, _, model = source.rpartition(":")
+    if not path.exists() and ":" in str(source):
+        head, _, model = str(source).rpartition(":")
         path = Path(head)
     if not path.exists():
-        raise UsageError(f"{source!r} is neither a run directory nor a packed result (nor PATH:MODEL of one)")
-    results = results_of(path, facts=False) if path.is_dir() else [read_result(path)]
+        raise UsageError(f"{str(source)!r} is neither a run directory nor a packed result (nor PATH:MODEL of one)")
+    results = results_of(path, objects=False) if path.is_dir() else [read_result(path)]
     if model:
         chosen = [r for r in results if r.model == model]
         if not chosen:
@@ -65,29 +95,32 @@ def find_results(source: str) -> list[Result]:
     return results
 
 
-def pick_two(sources: Sequence[str]) -> tuple[Result, Result]:
-    """The two models to compare: from one run of two models, or one each from two sources."""
-    if len(sources) == 1:
-        results = find_results(sources[0])
-        if len(results) != 2:
-            names = ", ".join(r.model for r in results)
-            raise UsageError(f"{sources[0]} holds {len(results)} models ({names}); name two as PATH:MODEL PATH:MODEL")
-        return results[0], results[1]
-    picked = []
+def pick_two(sources: Sequence[str | Path | Result]) -> tuple[Result, Result]:
+    """The two models to compare: from one run of two models, or one each from two sources. UsageError if unclear."""
+    if len(sources) not in (1, 2):
+        raise UsageError(f"compare takes one run of two models or two sources, not {len(sources)}")
+    wanted = 3 - len(sources)  # models per source
+    picked: list[Result] = []
     for source in sources:
-        results = find_results(source)
-        if len(results) != 1:
+        results = [source] if isinstance(source, Result) else find_results(source)
+        if len(results) != wanted:
             names = ", ".join(r.model for r in results)
-            raise UsageError(f"{source} holds {len(results)} models ({names}); name one as {source}:MODEL")
-        picked.append(results[0])
+            advice = "name two as PATH:MODEL PATH:MODEL" if wanted == 2 else f"name one as {source}:MODEL"
+            held = f"{len(results)} model{'s' * (len(results) != 1)}"
+            what = repr(source.model) if isinstance(source, Result) else source
+            raise UsageError(f"{what} holds {held} ({names}); {advice}")
+        picked += results
     return picked[0], picked[1]
 
 
-def compare(a: Result, b: Result, draws: int = 10_000, seed: int = 0) -> Comparison:
-    """Compare two results on the conditions and videos that both have; n/a is what one failed on.
+def compare(*sources: str | Path | Result, draws: int = DRAWS, seed: int = 0) -> Comparison:
+    """Compare two models, A minus B, on the conditions and videos that both have.
 
-    Raises UsageError where they share nothing or were made with other data, protocol or corruption versions.
+    sources: one run directory of two models, or two of: a run directory, a packed result, PATH:MODEL, a `Result`.
+    draws, seed: of the bootstrap over videos. A number is NaN where one of the models failed on something it needs.
+    Raises UsageError where the two share nothing or were made with other data, protocol or corruption versions.
     """
+    a, b = pick_two(sources)
     left, right = _narrow(a, b), _narrow(b, a)
     check_same([left, right], "be compared", partly=True, data=_same_videos(a, b))
     if left.model == right.model:
@@ -96,35 +129,36 @@ def compare(a: Result, b: Result, draws: int = 10_000, seed: int = 0) -> Compari
     if not matrix.objects:
         raise UsageError(f"{left.model!r} and {right.model!r} share no scored video: there is nothing to compare")
     boot = Bootstrap(matrix, draws, seed)
-    stats = statistics(matrix)
-
-    def difference(name: str, p: float | None = None) -> Difference:
-        found, own = boot.difference(0, 1, stats[name])
-        label = name.removeprefix("family:")
-        return Difference(label, boot.value(0, stats[name]), boot.value(1, stats[name]), found, own if p is None else p)
-
-    families = [name for name in stats if name.startswith("family:")]
-    corrected = holm([boot.difference(0, 1, stats[name])[1] for name in families])
+    families = [name for name in boot.statistics if name.startswith("family:")]
+    found = [_difference(boot, name, name.removeprefix("family:")) for name in families]
+    corrected = holm([difference.p for difference in found])
+    linear = [m for m in measures() if m.weights in boot.statistics]
     return Comparison(
         a=left.model,
         b=right.model,
         videos=len(matrix.videos),
         objects=len(matrix.objects),
-        headline=tuple(difference(name) for name in ("P", "mPC", "drop") if name in stats),
-        families=tuple(difference(name, p) for name, p in zip(families, corrected)),
+        headline=tuple(_difference(boot, m.weights, m.key, m.better) for m in linear),
+        families=tuple(replace(difference, p=p) for difference, p in zip(found, corrected)),
         corruptions=_by_corruption(matrix),
-        by_video=_by_video(matrix, stats.get("mPC")),
-        note=" ".join((*_notes(a, b, left), left_out(len(matrix.unscored_videos)))).strip(),
+        by_video=_by_video(matrix, boot.statistics.get("mPC")),
+        note=" ".join((*_notes(a, b, left), unscored_note(len(matrix.unscored_videos)))).strip(),
     )
 
 
+def _difference(boot: Bootstrap, statistic: str, name: str, better: Better = Better.HIGHER) -> Difference:
+    weights = boot.statistics[statistic]
+    interval, p = boot.difference(0, 1, weights)
+    return Difference(name, boot.value(0, weights), boot.value(1, weights), interval, p, better)
+
+
 def _notes(a: Result, b: Result, common: Result) -> Iterator[str]:
-    """What a reader must know of two results that are not of one grid."""
+    """What a reader must know where the two results do not have the same grid."""
     shared, own, theirs = (len(r.manifest.conditions) for r in (common, a, b))
     if not shared == own == theirs:
         yield f"Conditions that both runs have: {shared}, of {own} of A's and {theirs} of B's."
     if not _same_videos(a, b):
-        yield "The runs took other videos: that those in common are the same files could not be checked."
+        yield "The runs used different videos: whether those in common are the same files could not be checked."
 
 
 def _same_videos(a: Result, b: Result) -> bool:
@@ -133,22 +167,18 @@ def _same_videos(a: Result, b: Result) -> bool:
 
 def _narrow(result: Result, other: Result) -> Result:
     """The part of a result on the conditions and videos that the other has as well."""
-    import msgspec
-
-    theirs = {c["label"] for c in other.manifest.conditions}
-    conditions = [c for c in result.manifest.conditions if c["label"] in theirs]
+    theirs = {c.label for c in other.manifest.conditions}
+    conditions = [c for c in result.manifest.conditions if c.label in theirs]
     videos = [v for v in result.manifest.videos if v in set(other.manifest.videos)]
     if not conditions or not videos:
         raise UsageError(f"{result.model!r} and {other.model!r} share no condition or no video")
-    labels, names = {c["label"] for c in conditions}, set(videos)
+    labels, names = {c.label for c in conditions}, set(videos)
     manifest = msgspec.structs.replace(result.manifest, conditions=conditions, videos=videos)
     records = tuple(r for r in result.records if r.condition in labels and r.video in names)
     return msgspec.structs.replace(result, manifest=manifest, records=records)
 
 
 def _renamed(result: Result, suffix: str) -> Result:
-    import msgspec
-
     name = f"{result.model} ({suffix})"
     model = msgspec.structs.replace(result.manifest.models[0], name=name)
     manifest = msgspec.structs.replace(result.manifest, models=[model])
@@ -161,12 +191,12 @@ def _by_corruption(matrix: ScoreMatrix) -> tuple[tuple[str, float], ...]:
     names = dict.fromkeys(c.corruption for c in matrix.conditions if not c.is_clean)
     found = []
     for name in names:
-        chosen = matrix.condition_index(corruption=name)
+        chosen = [i for i, c in enumerate(matrix.conditions) if c.corruption == name]
         found.append((name, float((means[0, chosen] - means[1, chosen]).mean())))
     return _ordered(found)
 
 
-def _by_video(matrix: ScoreMatrix, weights: np.ndarray | None) -> tuple[tuple[str, float], ...]:
+def _by_video(matrix: ScoreMatrix, weights: NDArray[np.float64] | None) -> tuple[tuple[str, float], ...]:
     if weights is None:
         return ()
     used = weights != 0
@@ -177,5 +207,5 @@ def _by_video(matrix: ScoreMatrix, weights: np.ndarray | None) -> tuple[tuple[st
 
 
 def _ordered(rows: list[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
-    """The smallest first, unknown ones last: among them `sorted` would leave the others in any order."""
+    """The smallest first, NaN last; sorting by the value alone has no defined order where some are NaN."""
     return tuple(sorted(rows, key=lambda row: (math.isnan(row[1]), row[1])))

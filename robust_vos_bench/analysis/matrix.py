@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from robust_vos_bench.runs.records import Manifest
+from robust_vos_bench.runs.records import ConditionRecord, Manifest, UnitRecord
 from robust_vos_bench.runs.state import Cells
 from robust_vos_bench.runs.store import RunStore
-
-
-@dataclass(frozen=True)
-class ConditionInfo:
-    """One column of the grid, as the manifest tells it."""
-
-    label: str
-    corruption: str
-    severity: int
-    family: str
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether nothing is corrupted."""
-        return not self.corruption
 
 
 @dataclass(frozen=True)
@@ -33,7 +18,7 @@ class ScoreMatrix:
     """J and F of every object under every condition for every model; NaN where a unit is missing or failed."""
 
     models: tuple[str, ...]
-    conditions: tuple[ConditionInfo, ...]
+    conditions: tuple[ConditionRecord, ...]
     objects: tuple[tuple[str, int], ...]
     """(video, object id), in the order of the data set."""
     j: NDArray[np.float64]
@@ -43,13 +28,13 @@ class ScoreMatrix:
     missing_videos: dict[tuple[str, str], tuple[str, ...]]
     """(model, condition label) -> videos without scores; absent where the cell is complete."""
     unscored: tuple[tuple[str, int], ...] = ()
-    """Objects that the truth shows in no frame to be scored (in their prompt only): in no mean, of no model."""
+    """Objects that the truth shows in no scored frame, only in their prompt. No mean of any model contains them."""
     unscored_videos: tuple[str, ...] = ()
     """Videos without any object to be scored, not among `videos`."""
 
     @property
     def jf(self) -> NDArray[np.float64]:
-        """(J + F) / 2 an object."""
+        """(J + F) / 2 per object, 0..1."""
         return (self.j + self.f) / 2
 
     @property
@@ -67,69 +52,82 @@ class ScoreMatrix:
 
     @property
     def complete(self) -> NDArray[np.bool_]:
-        """models x conditions: whether every video is scored. A video that failed everywhere has no known objects, so
-        this cannot be read off `j` and `f`."""
-        return np.array([[(m, c.label) not in self.missing_videos for c in self.conditions] for m in self.models])
+        """models x conditions: whether every video is scored.
 
-    def condition_index(self, **wanted: object) -> list[int]:
-        """Indices of the conditions whose fields equal `wanted`."""
-        return [i for i, c in enumerate(self.conditions) if all(getattr(c, k) == v for k, v in wanted.items())]
+        `j` and `f` cannot tell this: a video that failed everywhere has no known objects.
+        """
+        return np.array([[(m, c.label) not in self.missing_videos for c in self.conditions] for m in self.models])
 
 
 def read_matrix(store: RunStore, manifest: Manifest) -> ScoreMatrix:
     """The matrix of one run directory."""
-    conditions = conditions_of(manifest)
     models = tuple(m.name for m in manifest.models)
-    records = {(m, c.label): store.records(c.label, m) for m in models for c in conditions}
-    return matrix_from_records(models, conditions, tuple(manifest.videos), records)
-
-
-def conditions_of(manifest: Manifest) -> tuple[ConditionInfo, ...]:
-    """The grid's columns, in the order of the plan."""
-    return tuple(
-        ConditionInfo(c["label"], c["corruption"], int(c["severity"]), c.get("family", "")) for c in manifest.conditions
-    )
+    records = {(m, c.label): store.records(c.label, m) for m in models for c in manifest.conditions}
+    return matrix_from_records(models, manifest.conditions, manifest.videos, records)
 
 
 def matrix_from_records(
     models: Sequence[str],
-    conditions: Sequence[ConditionInfo],
+    conditions: Sequence[ConditionRecord],
     videos: Sequence[str],
     records: Cells,
 ) -> ScoreMatrix:
-    """Arrange records: (model, condition label) -> video -> record.
+    """Arrange records in arrays.
 
-    An object without any frame to be scored is left out, and a video that has no other: that is the truth's doing,
-    and the same for every model. A video that nobody could do stays, for all that is known of its objects.
+    An object without any frame to be scored is left out, and so is a video without any other object: that follows from
+    the ground truth and is the same for every model. A video that no model could process stays, because its objects
+    are not known.
     """
-    ids: dict[str, set[int]] = {video: set() for video in videos}
-    seen: dict[str, set[int]] = {}
-    for cell in records.values():
-        for video, record in cell.items():
-            if record.ok and video in ids:
-                ids[video] |= {o.object for o in record.objects if o.frames}
-                seen.setdefault(video, set()).update(o.object for o in record.objects)
-    unscored = tuple((video, i) for video in videos for i in sorted(seen.get(video, set()) - ids[video]))
-    unscored_videos = tuple(video for video in videos if video in seen and not ids[video])
-    videos = [video for video in videos if video not in unscored_videos]
-    objects = tuple((video, i) for video in videos for i in sorted(ids[video]))
-    position = {name: i for i, name in enumerate(objects)}
+    known = _known_objects(records, set(videos))
+    scored = {video: {i for i, frames in known.get(video, {}).items() if frames} for video in videos}
+    unscored_videos = tuple(video for video in videos if video in known and not scored[video])
+    kept = tuple(video for video in videos if video not in unscored_videos)
+    objects = tuple((video, i) for video in kept for i in sorted(scored[video]))
+    position = {name: k for k, name in enumerate(objects)}
     shape = (len(models), len(conditions), len(objects))
     j, f = np.full(shape, np.nan), np.full(shape, np.nan)
     missing: dict[tuple[str, str], tuple[str, ...]] = {}
     for a, model in enumerate(models):
         for b, condition in enumerate(conditions):
             cell = records.get((model, condition.label), {})
-            absent = tuple(v for v in videos if v not in cell or not cell[v].ok)
+            absent = tuple(v for v in kept if v not in cell or not cell[v].ok)
             if absent:
                 missing[model, condition.label] = absent
-            for video in videos:
-                if video in cell and cell[video].ok:
-                    for score in cell[video].objects:
-                        if (video, score.object) not in position:
-                            continue
-                        k = position[video, score.object]
-                        j[a, b, k], f[a, b, k] = score.value("j_mean"), score.value("f_mean")
+            _fill(j[a, b], f[a, b], cell, position)
     return ScoreMatrix(
-        tuple(models), tuple(conditions), objects, j, f, tuple(videos), missing, unscored, unscored_videos
+        models=tuple(models),
+        conditions=tuple(conditions),
+        objects=objects,
+        j=j,
+        f=f,
+        videos=kept,
+        missing_videos=missing,
+        unscored=tuple((v, i) for v in videos for i in sorted(known.get(v, {}).keys() - scored[v])),
+        unscored_videos=unscored_videos,
     )
+
+
+def _known_objects(records: Cells, videos: Container[str]) -> dict[str, dict[int, bool]]:
+    """Video -> object -> whether any record scores a frame of it. Videos without a finished record are absent."""
+    known: dict[str, dict[int, bool]] = {}
+    for cell in records.values():
+        for video, record in cell.items():
+            if record.ok and video in videos:
+                seen = known.setdefault(video, {})
+                for score in record.objects:
+                    seen[score.object] = seen.get(score.object, False) or bool(score.frames)
+    return known
+
+
+def _fill(
+    j: NDArray[np.float64],
+    f: NDArray[np.float64],
+    cell: Mapping[str, UnitRecord],
+    position: Mapping[tuple[str, int], int],
+) -> None:
+    """Write one cell's scores to its rows of J and F (one entry per object)."""
+    for video, record in cell.items():
+        for score in record.objects if record.ok else ():
+            k = position.get((video, score.object))
+            if k is not None:
+                j[k], f[k] = score.value("j_mean"), score.value("f_mean")

@@ -1,157 +1,239 @@
-"""Robustness beyond the mean. Definitions and formulas: docs/metrics.md."""
+"""The measures of the robustness table. Definitions and formulas: docs/metrics.md.
+
+A measure is declared once, here or with `register_measure`; every table, file and page shows it from its declaration.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from robust_vos_bench.analysis.bootstrap import Bootstrap, Interval, interval, statistics
-from robust_vos_bench.analysis.summary import Summary, mean
+from robust_vos_bench.analysis.bootstrap import Bootstrap, Interval
+from robust_vos_bench.analysis.formulas import Recovery, severity_area, worst_corruption, worst_severity
+from robust_vos_bench.analysis.measure import FORMATS, Better, Group, Measure, ModelScores, Value
+from robust_vos_bench.analysis.object_stats import ObjectStats
+from robust_vos_bench.analysis.stability import moves_pixels
+from robust_vos_bench.errors import UsageError
 
-LOST = 0.1
-"""An object is lost from the frame on after which its J never reaches this again."""
-RECOVERED = 0.9
-"""An object has recovered when its J is back at this share of the clean run's J in the same frame."""
-
-
-def severity_area(summary: Summary, severities: Sequence[tuple[str, int, str]]) -> float:
-    """Area under the severity curve, in points: clean counts as severity 0, the axis is scaled to 0..1.
-
-    severities: (corruption, severity, condition label) of every corrupted condition. Mean over corruptions; NaN where
-    a cell is missing or there is no clean score.
-    """
-    areas = []
-    for name in dict.fromkeys(c for c, _, _ in severities):
-        points = sorted((s, summary.cells[label]) for c, s, label in severities if c == name)
-        x = np.array([0.0, *(s for s, _ in points)])
-        y = np.array([summary.p, *(v for _, v in points)])
-        areas.append(float(np.trapezoid(y, x) / x[-1]) if x[-1] else math.nan)
-    return mean(areas)
+NOT_CSV = FORMATS - {"csv"}
+"""For numbers that the CSV files of leaderboards do not have."""
 
 
-def worst_corruption(summary: Summary) -> tuple[str, float]:
-    """The corruption with the lowest mean over its severities; ("", NaN) where any is missing."""
-    if not summary.corruptions or any(math.isnan(v) for v in summary.corruptions.values()):
-        return "", math.nan
-    name = min(summary.corruptions, key=lambda c: summary.corruptions[c])
-    return name, summary.corruptions[name]
+def _lost(stats: ObjectStats) -> float:
+    return float(stats.lost)
 
 
-def worst_severity(summary: Summary) -> tuple[int, float]:
-    """The severity with the lowest mean over corruptions; (0, NaN) where any is missing."""
-    if not summary.severities or any(math.isnan(v) for v in summary.severities.values()):
-        return 0, math.nan
-    level = min(summary.severities, key=lambda s: summary.severities[s])
-    return level, summary.severities[level]
+def _stability(stats: ObjectStats) -> float:
+    return math.nan if stats.stability is None else stats.stability
 
 
-def lost_at(j: Sequence[float]) -> int | None:
-    """Index of the first scored frame from which J stays below `LOST` to the end; None where it never is lost."""
-    if not len(j) or not j[-1] < LOST:
+def _area(scores: ModelScores) -> float:
+    levels = [(c.corruption, c.severity, c.label) for c in scores.corrupted]
+    return severity_area(scores.summary, levels) if levels else math.nan
+
+
+def _worst_corruption(scores: ModelScores) -> Value:
+    name, number = worst_corruption(scores.summary)
+    return Value(number, name)
+
+
+def _worst_severity(scores: ModelScores) -> Value:
+    level, number = worst_severity(scores.summary)
+    return Value(number, level)
+
+
+def _rpc_interval(boot: Bootstrap, model: int) -> Interval | None:
+    """Paired within each draw; None in runs without clean or without corrupted conditions."""
+    if not {"P", "mPC"} <= boot.statistics.keys():
         return None
-    below = np.asarray(j, float) < LOST
-    kept = np.flatnonzero(~below)
-    return int(kept[-1]) + 1 if kept.size else 0
+    return boot.ratio(model, boot.statistics["mPC"], boot.statistics["P"])
 
 
-def share_lost(tracks: Iterable[Sequence[float]]) -> float:
-    """Share of objects (0..1) that are lost before the video ends; NaN where there is none."""
-    found = [lost_at(j) is not None for j in tracks]
-    return float(np.mean(found)) if found else math.nan
+def _after_burst(number: Callable[[list[Recovery]], float]) -> Callable[[ModelScores], float | None]:
+    """A number of all recoveries of a model: None without bursts, NaN where a burst cell is missing."""
+
+    def of(scores: ModelScores) -> float | None:
+        if scores.recoveries is None:
+            return None
+        return number(scores.recoveries) if scores.bursts_complete else math.nan
+
+    return of
 
 
-@dataclass(frozen=True)
-class Recovery:
-    """What a burst of corruption leaves behind, for one object; mean J in 0..1."""
-
-    before: float
-    """Before the burst."""
-    during: float
-    after: float
-    """After the burst, to the end."""
-    clean: float
-    """Of the clean run over the same frames as `after`: what the object would have had without a burst."""
-    frames: int | None
-    """Frames after the burst until J is at 90 % of the clean run's; None where it never is."""
-
-    @property
-    def ratio(self) -> float:
-        """after / clean: 1 is a full recovery; NaN where the clean run has lost the object as well."""
-        return self.after / self.clean if self.clean else math.nan
+def _mean_j(name: str) -> Callable[[list[Recovery]], float]:
+    return lambda found: 100 * float(np.mean([getattr(r, name) for r in found]))
 
 
-def recovery(j: Sequence[float], clean: Sequence[float], start: int, end: int) -> Recovery:
-    """Recovery of one object from a burst in frames start..end-1 (indices into `j`).
+def _ratio(found: list[Recovery]) -> float:
+    clean = _mean_j("clean")(found)
+    return 100 * _mean_j("after")(found) / clean if clean else math.nan
 
-    clean: J of the same object and frames in the clean run. Against its J before the burst an object would seem hurt
-    by whatever it loses in the course of a clean video. Raises ValueError unless frames are left on both sides.
-    """
-    values, unharmed = np.asarray(j, float), np.asarray(clean, float)
-    if not 0 < start < end < values.size:
-        raise ValueError(f"a burst of frames {start}..{end - 1} leaves nothing before or after it in {values.size}")
-    if unharmed.size != values.size:
-        raise ValueError(f"{values.size} frames under corruption, but {unharmed.size} clean ones")
-    after, meant = values[end:], unharmed[end:]
-    back = np.flatnonzero(after >= RECOVERED * meant)
-    return Recovery(
-        before=float(values[:start].mean()),
-        during=float(values[start:end].mean()),
-        after=float(after.mean()),
-        clean=float(meant.mean()),
-        frames=int(back[0]) if back.size else None,
+
+def _frames(found: list[Recovery]) -> float:
+    frames = [r.frames for r in found if r.frames is not None]
+    return float(np.median(frames)) if frames else math.nan
+
+
+def _burst(
+    name: str, heading: str, number: Callable[[list[Recovery]], float], better: Better, high: float = 100
+) -> Measure:
+    return Measure(
+        f"burst_{name}",
+        _after_burst(number),
+        better,
+        0,
+        high,
+        group=Group.BURST,
+        heading=heading,
+        formats=NOT_CSV,
     )
 
 
-def stability(
-    masks: Iterable[tuple[int, NDArray[np.uint8], NDArray[np.uint8]]], scored: Mapping[int, Container[int]]
-) -> dict[int, float]:
-    """Object id -> mean IoU between the mask under corruption and the clean run's mask of the same frame.
+BUILT_IN = (
+    Measure(
+        "P",
+        lambda m: m.summary.p,
+        Better.HIGHER,
+        0,
+        100,
+        group=Group.HEADLINE,
+        heading="P (clean)",
+        legend="P: clean.",
+        weights="P",
+        interval_formats=frozenset({"json"}),
+    ),
+    Measure(
+        "mPC",
+        lambda m: m.summary.mpc,
+        Better.HIGHER,
+        0,
+        100,
+        group=Group.HEADLINE,
+        legend="mPC: mean over severities, then over corruptions.",
+        weights="mPC",
+        interval_formats=frozenset({"markdown", "html", "csv", "json"}),
+        strong=True,
+    ),
+    Measure(
+        "rPC",
+        lambda m: m.summary.rpc,
+        Better.HIGHER,
+        0,
+        math.inf,
+        group=Group.HEADLINE,
+        legend="rPC = mPC / P in percent.",
+        interval=_rpc_interval,
+        interval_formats=frozenset({"json"}),
+    ),
+    Measure(
+        "drop",
+        lambda m: m.summary.drop,
+        Better.LOWER,
+        -100,
+        100,
+        group=Group.HEADLINE,
+        legend="drop = P - mPC.",
+        weights="drop",
+    ),
+    Measure(
+        "area",
+        _area,
+        Better.HIGHER,
+        0,
+        100,
+        legend="area: under the severity curve.",
+    ),
+    Measure(
+        "worst_corruption_score",
+        _worst_corruption,
+        Better.HIGHER,
+        0,
+        100,
+        heading="worst corruption",
+        where_key="worst_corruption",
+        formats=NOT_CSV,
+    ),
+    Measure(
+        "worst_severity_score",
+        _worst_severity,
+        Better.HIGHER,
+        0,
+        100,
+        heading="worst severity",
+        where_key="worst_severity",
+        formats=NOT_CSV,
+    ),
+    Measure(
+        "lost",
+        lambda m: m.mean_over(m.corrupted, _lost),
+        Better.LOWER,
+        0,
+        100,
+        heading="lost %",
+        legend="lost: share of objects whose J stays below 0.1 to the end.",
+    ),
+    Measure(
+        "lost_clean",
+        lambda m: m.cell_mean(m.clean.label if m.clean else "", _lost),
+        Better.LOWER,
+        0,
+        100,
+        heading="lost clean %",
+        formats=NOT_CSV,
+        reference_of="lost",
+    ),
+    Measure(
+        "stability",
+        # Where pixels move, masks move as well: such cells have no stability and do not take it from the others.
+        lambda m: m.mean_over((c for c in m.corrupted if not moves_pixels(c.corruption)), _stability),
+        Better.HIGHER,
+        0,
+        100,
+        legend="stability: mean IoU with the clean run's masks, where they were saved.",
+    ),
+    Measure(
+        "worst",
+        lambda m: Value(m.summary.worst, m.summary.worst_label),
+        Better.HIGHER,
+        0,
+        100,
+        group=Group.HEADLINE,
+        where_key="worst_condition",
+        formats=NOT_CSV,
+    ),
+    Measure(
+        "burst_objects",
+        lambda m: None if m.recoveries is None else len(m.recoveries),
+        Better.NEITHER,
+        0,
+        math.inf,
+        group=Group.BURST,
+        heading="objects",
+        formats=NOT_CSV,
+    ),
+    _burst("before", "J before", _mean_j("before"), Better.NEITHER),
+    _burst("during", "in the burst", _mean_j("during"), Better.HIGHER),
+    _burst("after", "after", _mean_j("after"), Better.HIGHER),
+    _burst("clean", "clean run after", _mean_j("clean"), Better.NEITHER),
+    _burst("ratio", "recovery %", _ratio, Better.HIGHER, math.inf),
+    _burst("back", "back %", lambda found: 100 * sum(r.frames is not None for r in found) / len(found), Better.HIGHER),
+    _burst("frames", "frames", _frames, Better.LOWER, math.inf),
+)
 
-    masks: (frame, corrupted-run mask, clean-run mask). scored: the frames that count for each object, its scored ones.
-    Frames where both are empty count as 1. High stability with a low J means that the model is wrong in the same way
-    on both. NaN for an object with no such frame.
-    """
-    values: dict[int, list[float]] = {i: [] for i in scored}
-    for t, corrupted, clean in masks:
-        wanted = [i for i, frames in scored.items() if t in frames]
-        if np.array_equal(corrupted, clean):
-            for i in wanted:
-                values[i].append(1.0)
-            continue
-        for i in wanted:
-            here, there = corrupted == i, clean == i
-            union = np.count_nonzero(here | there)
-            values[i].append(np.count_nonzero(here & there) / union if union else 1.0)
-    return {i: float(np.mean(found)) if found else math.nan for i, found in values.items()}
+_registered: dict[str, Measure] = {}
 
 
-@dataclass(frozen=True)
-class OrderConsistency:
-    """Whether clean scores already tell which model is robust: Kendall's tau-b between the orders by P and by mPC."""
+def register_measure(measure: Measure) -> Measure:
+    """Add a measure to every table that is made from now on. Raises UsageError where its key is taken."""
+    taken = {key for known in measures() for key in (known.key, known.where_key)}
+    if measure.key in taken or (measure.where_key and measure.where_key in taken):
+        raise UsageError(f"there is a measure {measure.key!r} already; give yours another key")
+    _registered[measure.key] = measure
+    return measure
 
-    tau: Interval
-    """In -1..1; 1 where corruption does not change the order."""
-    models: int
 
-
-def order_consistency(boot: Bootstrap, max_draws: int = 1000) -> OrderConsistency:
-    """Kendall's tau-b with its bootstrap interval over videos; NaN for fewer than two complete models."""
-    stats = statistics(boot.matrix)
-    count = len(boot.matrix.models)
-    if "P" not in stats or "mPC" not in stats:
-        return OrderConsistency(Interval(math.nan, math.nan, math.nan), 0)
-    values = np.array([[boot.value(m, stats["P"]), boot.value(m, stats["mPC"])] for m in range(count)])
-    complete = [m for m in range(count) if not np.isnan(values[m]).any()]
-    if len(complete) < 2:
-        return OrderConsistency(Interval(math.nan, math.nan, math.nan), len(complete))
-    clean = np.stack([boot.draws(m, stats["P"])[:max_draws] for m in complete])
-    corrupted = np.stack([boot.draws(m, stats["mPC"])[:max_draws] for m in complete])
-    from scipy.stats import kendalltau  # half a second, for this one number
-
-    drawn = np.array([kendalltau(clean[:, d], corrupted[:, d]).statistic for d in range(clean.shape[1])])
-    tau = float(kendalltau(values[complete, 0], values[complete, 1]).statistic)
-    return OrderConsistency(interval(tau, drawn[~np.isnan(drawn)]), len(complete))
+def measures() -> tuple[Measure, ...]:
+    """All measures: the built-in ones, then those that were registered."""
+    return (*BUILT_IN, *_registered.values())

@@ -5,15 +5,17 @@ from __future__ import annotations
 import gzip
 import hashlib
 import math
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from robust_vos_bench.analysis.matrix import ScoreMatrix, conditions_of, matrix_from_records
+from robust_vos_bench.analysis.matrix import ScoreMatrix, matrix_from_records
 from robust_vos_bench.analysis.object_stats import ObjectStats, object_stats, verify_object_stats
 from robust_vos_bench.errors import DataError, UsageError
-from robust_vos_bench.runs.records import CellCounts, Manifest, UnitRecord
+from robust_vos_bench.runs.records import STATISTICS, CellCounts, Manifest, UnitRecord
 from robust_vos_bench.runs.store import RunStore
 from robust_vos_bench.system.atomic import make_folder, write_bytes
 
@@ -27,10 +29,10 @@ class Result(msgspec.Struct, frozen=True):
     """The run's manifest, narrowed to this model."""
     records: tuple[UnitRecord, ...]
     checksum: str
-    """sha256 of manifest, records and facts; detects edited or damaged files, not malice."""
+    """sha256 of manifest, records and object statistics; detects edited or damaged files, not malice."""
     schema: str = RESULT_SCHEMA
-    facts: tuple[ObjectStats, ...] = ()
-    """What frames and masks told beyond the means; absent in results of older versions."""
+    objects: tuple[ObjectStats, ...] = msgspec.field(default=(), name="facts")
+    """Statistics of objects over their frames; empty in results of older versions."""
 
     @property
     def model(self) -> str:
@@ -43,17 +45,18 @@ class Result(msgspec.Struct, frozen=True):
         return len(self.records) == len(self.manifest.conditions) * len(self.manifest.videos)
 
     def cells(self) -> dict[tuple[str, str], dict[str, UnitRecord]]:
-        """(model, condition label) -> video -> record."""
+        """The records by cell (see `matrix.Cells`)."""
         found: dict[tuple[str, str], dict[str, UnitRecord]] = {}
         for record in self.records:
             found.setdefault((record.model, record.condition), {})[record.video] = record
         return found
 
 
-def results_of(folder: Path, facts: bool = True) -> list[Result]:
-    """The results of a run directory, one a model. Failed and missing units are simply not in them.
+def results_of(folder: Path, objects: bool = True) -> list[Result]:
+    """The results of a run directory, one per model. Failed and missing units are not in them.
 
-    facts: with what frames and saved masks tell (see `reports.facts`); without it only the scores are read.
+    objects: with object statistics from frames and saved masks; without them only the scores are read. Raises
+    DataError where there is no run.
     """
     store = RunStore(folder)
     manifest = store.manifest()
@@ -61,29 +64,29 @@ def results_of(folder: Path, facts: bool = True) -> list[Result]:
         raise DataError(f"{folder} is not a run directory: it has no run.json")
     found = []
     for model in manifest.models:
-        records: list[UnitRecord] = []
-        for condition in manifest.conditions:
-            cell = store.records(condition["label"], model.name)
-            records += [cell[v] for v in manifest.videos if v in cell and cell[v].ok]
+        cells = {c.label: store.records(c.label, model.name) for c in manifest.conditions}
+        records = tuple(cell[v] for cell in cells.values() for v in manifest.videos if v in cell and cell[v].ok)
         planned = len(manifest.conditions) * len(manifest.videos)
         narrowed = msgspec.structs.replace(
             manifest,
             models=[model],
             units=CellCounts(planned=planned, ok=len(records), pending=planned - len(records)),
-            # where somebody's data lies is nobody's business
-            dataset={k: v for k, v in manifest.dataset.items() if k != "place"} | {"root": ""},
+            # The folder of the data is private and says nothing about the result.
+            dataset=msgspec.structs.replace(manifest.dataset, root="", place=msgspec.UNSET),
             settings={},
         )
-        known = object_stats(store, manifest, model.name) if facts else ()
-        found.append(Result(narrowed, tuple(records), checksum(narrowed, records, known), facts=known))
+        known = object_stats(store, manifest, model.name, cells) if objects else ()
+        found.append(Result(narrowed, records, checksum(narrowed, records, known), objects=known))
     return found
 
 
-def checksum(manifest: Manifest, records: Sequence[UnitRecord], facts: Sequence[ObjectStats] = ()) -> str:
-    """Hex sha256 over what a result says."""
-    said = [manifest, list(records), list(facts)] if facts else [manifest, list(records)]
-    payload = msgspec.json.encode(said, order="sorted")
-    return hashlib.sha256(payload).hexdigest()
+def checksum(manifest: Manifest, records: Sequence[UnitRecord], objects: Sequence[ObjectStats] = ()) -> str:
+    """Hex sha256 over the content of a result."""
+    return _digest([manifest, list(records), list(objects)] if objects else [manifest, list(records)])
+
+
+def _digest(content: list[Any]) -> str:
+    return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
 
 
 def write_result(path: Path, result: Result) -> None:
@@ -93,64 +96,85 @@ def write_result(path: Path, result: Result) -> None:
 
 
 def read_result(path: Path) -> Result:
-    """Read and verify a packed result; DataError names the file and what is wrong with it."""
+    """Read and verify a packed result; DataError names the file and what is wrong with it.
+
+    A file of another version may have keys that this version does not know, or lack some. Its checksum is checked over
+    the file as it is; the result in memory has the checksum of what was taken from it.
+    """
     try:
-        result = msgspec.json.decode(gzip.decompress(path.read_bytes()), type=Result)
-    except (OSError, EOFError, msgspec.MsgspecError) as error:
+        data = gzip.decompress(path.read_bytes())
+        result = msgspec.json.decode(data, type=Result)
+    except (OSError, EOFError, zlib.error, msgspec.MsgspecError) as error:
         raise DataError(f"{path}: not a readable packed result ({error})") from error
+    own = checksum(result.manifest, result.records, result.objects)
+    if own != result.checksum and _checksum_of_file(data) == result.checksum:
+        result = msgspec.structs.replace(result, checksum=own)
     verify(result, str(path))
     return result
 
 
-def verify(result: Result, where: str) -> None:
-    """Refuse what cannot be a true result: other schema, wrong checksum, strange units, impossible or no scores.
+def _checksum_of_file(data: bytes) -> str:
+    """`checksum` of the JSON of a result, unknown keys included."""
+    content = msgspec.json.decode(data)
+    objects = content.get("facts")
+    return _digest([content["manifest"], content["records"], *([objects] if objects else [])])
 
-    A unit without scores is none of these: a video may have no truth beyond its prompt.
+
+def verify(result: Result, where: str) -> None:
+    """Raise DataError for what cannot be a result: other schema, wrong checksum, unknown units, impossible or no score.
+
+    A unit without scores is allowed: a video may have no truth after its prompt. where: named in the message.
     """
     if result.schema != RESULT_SCHEMA:
         raise DataError(f"{where}: schema {result.schema!r}, this version reads {RESULT_SCHEMA!r}")
-    if result.checksum != checksum(result.manifest, result.records, result.facts):
+    if result.checksum != checksum(result.manifest, result.records, result.objects):
         raise DataError(f"{where}: the checksum does not fit: the file was edited or damaged")
     if len(result.manifest.models) != 1:
         raise DataError(f"{where}: a packed result holds one model, this one {len(result.manifest.models)}")
-    labels = {c["label"] for c in result.manifest.conditions}
-    videos = set(result.manifest.videos)
-    seen: set[tuple[str, str]] = set()
-    for record in result.records:
-        unit = (record.condition, record.video)
-        if record.model != result.model or record.condition not in labels or record.video not in videos:
-            raise DataError(f"{where}: unit {unit} is not part of the run it claims to come from")
-        if unit in seen:
-            raise DataError(f"{where}: unit {unit} is there twice")
-        seen.add(unit)
-        if not record.ok:
-            raise DataError(f"{where}: unit {unit} is not done")
-        for score in record.objects:
-            for name in ("j_mean", "f_mean", "j_recall", "f_recall"):
-                value = score.value(name)
-                if not math.isnan(value) and not 0 <= value <= 1:
-                    raise DataError(f"{where}: unit {unit}, object {score.object}: {name} is {value}")
+    units = _verify_units(result, where)
     if not any(score.frames for record in result.records for score in record.objects):
         raise DataError(
             f"{where}: model {result.model!r} has no scored video, so there is nothing to rank or compare. Finish the "
-            "run, or take data with truth in frames after the prompt."
+            "run, or use data with truth in frames after the prompt."
         )
-    wrong = verify_object_stats(result.facts, seen)
+    wrong = verify_object_stats(result.objects, units)
     if wrong:
         raise DataError(f"{where}: {wrong}")
 
 
+def _verify_units(result: Result, where: str) -> set[tuple[str, str]]:
+    """The (condition, video) of every record. Raises DataError for one that cannot be."""
+    labels = {c.label for c in result.manifest.conditions}
+    videos = set(result.manifest.videos)
+    units: set[tuple[str, str]] = set()
+    for record in result.records:
+        unit = (record.condition, record.video)
+        if record.model != result.model or record.condition not in labels or record.video not in videos:
+            raise DataError(f"{where}: unit {unit} is not part of the run it claims to come from")
+        if unit in units:
+            raise DataError(f"{where}: unit {unit} occurs twice")
+        units.add(unit)
+        if not record.ok:
+            raise DataError(f"{where}: unit {unit} is not done")
+        for score in record.objects:
+            for name in STATISTICS:
+                value, low = score.value(name), -1 if name.endswith("decay") else 0
+                if not math.isnan(value) and not low <= value <= 1:
+                    raise DataError(f"{where}: unit {unit}, object {score.object}: {name} is {value}")
+    return units
+
+
 def refuse_recipe(result: Result) -> None:
-    """Untrained weights are for smoke tests; they never enter a leaderboard."""
+    """Raise UsageError for a model with untrained weights: they are for smoke tests and never enter a leaderboard."""
     if result.manifest.models[0].is_recipe:
-        raise UsageError(f"model {result.model!r} ran with --checkpoint random: untrained weights have no place here")
+        raise UsageError(f"model {result.model!r} ran with --checkpoint random: untrained weights are refused here")
 
 
-def joint_matrix(results: list[Result]) -> ScoreMatrix:
+def joint_matrix(results: Sequence[Result]) -> ScoreMatrix:
     """Several models on the same grid as one matrix (they must share conditions and videos)."""
     first = results[0].manifest
     cells: dict[tuple[str, str], dict[str, UnitRecord]] = {}
     for result in results:
         cells.update(result.cells())
     models = tuple(r.model for r in results)
-    return matrix_from_records(models, conditions_of(first), tuple(first.videos), cells)
+    return matrix_from_records(models, first.conditions, first.videos, cells)

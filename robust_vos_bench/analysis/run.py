@@ -1,8 +1,7 @@
-"""A run in Python: tidy tables for notebooks."""
+"""A run directory in Python: scores, tables and intervals for notebooks."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from functools import cached_property
@@ -11,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from robust_vos_bench.analysis.bootstrap import Bootstrap, statistics
-from robust_vos_bench.analysis.matrix import ScoreMatrix, conditions_of, matrix_from_records
-from robust_vos_bench.analysis.object_stats import object_stats, scored_tracks
-from robust_vos_bench.analysis.robustness import Robustness, beyond
-from robust_vos_bench.analysis.summary import Summary, summarise
+from robust_vos_bench.analysis.matrix import ScoreMatrix, matrix_from_records
+from robust_vos_bench.analysis.measure import Group
+from robust_vos_bench.analysis.object_stats import ObjectStats, object_stats, scored_tracks
+from robust_vos_bench.analysis.summary import Summary
+from robust_vos_bench.analysis.table import RobustnessTable
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.runs.records import FrameScores, Manifest, UnitRecord
 from robust_vos_bench.runs.state import Cells
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NAMES = ("model", "dataset", "corruption", "condition", "video")
-"""Columns of `scores.csv` that hold text."""
+"""Columns of `scores.csv` that contain text."""
 
 
 class Run:
@@ -40,7 +39,14 @@ class Run:
 
     def __repr__(self) -> str:
         m = self.manifest
-        return f"Run({m.run_id!r}, {m.status}, models={self.models}, dataset={m.dataset['name']!r})"
+        return f"Run({m.run_id!r}, {m.status}, models={self.models}, dataset={m.dataset.name!r})"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        m = self.manifest
+        about = f"run {m.run_id}, {m.status}: {m.dataset.name}, {len(m.videos)} videos, {len(m.conditions)} conditions"
+        return f"<p>{escape(about)}</p>{self.robustness._repr_html_()}"
 
     @property
     def models(self) -> list[str]:
@@ -50,17 +56,31 @@ class Run:
     @property
     def conditions(self) -> list[str]:
         """Condition labels, clean first."""
-        return [c["label"] for c in self.manifest.conditions]
+        return [c.label for c in self.manifest.conditions]
 
     @cached_property
     def matrix(self) -> ScoreMatrix:
         """Models x conditions x objects."""
-        return matrix_from_records(self.models, conditions_of(self.manifest), self.manifest.videos, self.cells())
+        return matrix_from_records(self.models, self.manifest.conditions, self.manifest.videos, self.cells())
 
     @cached_property
+    def robustness(self) -> RobustnessTable:
+        """Every measure of every model with its interval, in points or percent (docs/metrics.md).
+
+        Measures of the group ROBUSTNESS read J by frame, and compare saved masks with the clean run's where there are
+        any; that is slow the first time.
+        """
+        return RobustnessTable(self.matrix, self.object_stats)
+
+    @property
     def summaries(self) -> list[Summary]:
-        """One row of the robustness table a model, in points."""
-        return summarise(self.matrix)
+        """Mean scores per model: cells, corruptions, severities, families; in points."""
+        return [row.summary for row in self.robustness]
+
+    def object_stats(self, model: str) -> tuple[ObjectStats, ...]:
+        """Whether each object was lost, how it recovered from a burst, how stable its mask is."""
+        records = {label: self.records(model, label) for label in self.conditions}
+        return object_stats(self.store, self.manifest, model, records)
 
     def cells(self) -> Cells:
         """(model, condition label) -> video -> record."""
@@ -74,19 +94,19 @@ class Run:
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """Tidy scores, a row an object: what `scores.csv` holds."""
+        """Tidy scores in 0..1, one row per object: the content of `scores.csv`."""
         import pandas as pd
 
         path = self.folder / "scores.csv"
         if not path.exists():
             raise DataError(f"{path} is missing: run the same command again to finish the run")
-        # Names are taken as they stand: a video may be called 001 or NA.
+        # Names are read as text: a video may be called 001 or NA.
         missing = {column: ["nan"] for column in SCORE_COLUMNS if column not in NAMES}
         return pd.read_csv(path, dtype=dict.fromkeys(NAMES, str), keep_default_na=False, na_values=missing)
 
     @cached_property
     def units(self) -> pd.DataFrame:
-        """A row a unit: status, frames, seconds, fps, peak memory, warnings, error."""
+        """One row per unit: status, frames, seconds, fps, peak memory, warnings, error."""
         import pandas as pd
 
         rows = []
@@ -99,48 +119,12 @@ class Run:
         return pd.DataFrame(rows)
 
     def table(self, intervals: bool = True) -> pd.DataFrame:
-        """The robustness table: P, mPC, rPC, drop, worst, families; bootstrap intervals as `<column>_low`, `_high`."""
-        import pandas as pd
+        """The headline measures and the families, one row per model, in points.
 
-        boot = Bootstrap(self.matrix) if intervals else None
-        stats = statistics(self.matrix)
-        rows = []
-        for i, s in enumerate(self.summaries):
-            row: dict[str, object] = {"model": s.model, "P": s.p, "mPC": s.mpc, "rPC": s.rpc, "drop": s.drop}
-            if boot is not None:
-                spans = {name.removeprefix("family:"): boot.interval(i, weights) for name, weights in stats.items()}
-                if "P" in stats and "mPC" in stats:
-                    spans["rPC"] = boot.ratio(i, stats["mPC"], stats["P"])
-                for name, span in spans.items():
-                    row |= {f"{name}_low": span.low, f"{name}_high": span.high}
-            row |= {"worst": s.worst, "worst_condition": s.worst_label, **s.families}
-            rows.append(row)
-        return pd.DataFrame(rows)
-
-    @cached_property
-    def beyond(self) -> list[Robustness]:
-        """Robustness beyond the mean, one entry a model: area, worst, lost, recovery, stability (docs/metrics.md).
-
-        Reads J by frame, and where the run kept its masks compares them with the clean run's (slow the first time).
+        Columns: `model`, `P`, `mPC`, `rPC`, `drop`, `worst`, `worst_condition`, families; `<column>_low` and
+        `<column>_high` are the ends of the 95 % bootstrap interval.
         """
-        facts = [
-            object_stats(
-                self.store, self.manifest, model, {label: self.records(model, label) for label in self.conditions}
-            )
-            for model in self.models
-        ]
-        return [beyond(self.matrix, s, f, self.manifest.conditions) for s, f in zip(self.summaries, facts)]
-
-    def beyond_table(self) -> pd.DataFrame:
-        """`beyond` as a table, a row a model; columns of the recovery from bursts start with `burst_`."""
-        import pandas as pd
-
-        rows = []
-        for model, found in zip(self.models, self.beyond):
-            fields = dataclasses.asdict(found)
-            burst = fields.pop("burst") or {}
-            rows.append({"model": model, **fields, **{f"burst_{k}": v for k, v in burst.items()}})
-        return pd.DataFrame(rows)
+        return self.robustness.frame(intervals, Group.HEADLINE)
 
     def tracks(self, model: str, condition: str) -> list[FrameScores]:
         """J and F by frame of every object that is scored in one cell."""

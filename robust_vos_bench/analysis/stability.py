@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from robust_vos_bench.analysis.measures import stability
+from robust_vos_bench.analysis.formulas import stability
 from robust_vos_bench.conditions import find_corruption
 from robust_vos_bench.datasets.files import sorted_files
 from robust_vos_bench.datasets.images import read_mask
@@ -22,17 +22,17 @@ from robust_vos_bench.runs.store import RunStore, safe_name
 from robust_vos_bench.system.atomic import WriteError, write_bytes
 
 FOLDER = "stability"
-"""In the run directory: a JSON file a model, derived from its masks; deleting it only costs time."""
+"""In the run directory: one JSON file per model, derived from its masks; deleting it only costs time."""
 
 
 class StabilityCache:
-    """Stability of one model's units, remembered under the keys of both units that were compared."""
+    """Stability of one model's units, kept under the keys of both units that were compared."""
 
     def __init__(self, store: RunStore, manifest: Manifest, model: str) -> None:
         self.store, self.model = store, model
         self.path = store.folder / FOLDER / f"{safe_name(model)}.json"
-        self.clean = next((c["label"] for c in manifest.conditions if not c["corruption"]), "")
-        self.moved = {c["label"] for c in manifest.conditions if moves_pixels(c["corruption"])}
+        self.clean = manifest.clean.label if manifest.clean else ""
+        self.moved = {c.label for c in manifest.conditions if moves_pixels(c.corruption)}
         self.kept = (store.folder / "masks" / safe_name(model)).is_dir()
         self._known = self._read()
         self._changed = False
@@ -77,7 +77,7 @@ class StabilityCache:
     def _compare(
         self, label: str, video: str, record: UnitRecord, tracks: Mapping[int, FrameScores]
     ) -> dict[int, float] | None:
-        """None where either run has not kept exactly the masks that it made."""
+        """None where masks of either run are missing."""
         paths, clean = (
             sorted_files(self.store.masks_path(name, self.model, video).glob("*.png")) for name in (label, self.clean)
         )
@@ -100,5 +100,5 @@ def moves_pixels(corruption: str) -> bool:
         return False
     try:
         return find_corruption(corruption).move_mask is not None
-    except UsageError:  # one of somebody's own that is not installed here
+    except UsageError:  # not installed here
         return False

@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robust_vos_bench.analysis.matrix import ScoreMatrix
+
+Key = TypeVar("Key", str, int)
 
 
 @dataclass(frozen=True)
@@ -37,30 +41,23 @@ class Summary:
 
 
 def summarise(matrix: ScoreMatrix, measure: str = "J&F") -> list[Summary]:
-    """One summary a model, in the order of the run. measure: "J&F", "J" or "F"."""
+    """One summary per model, in the order of the run. measure: "J&F", "J" or "F"."""
     means = 100 * matrix.cell_means(measure)
     return [_summary(matrix, model, means[a]) for a, model in enumerate(matrix.models)]
 
 
-def _summary(matrix: ScoreMatrix, model: str, row: np.ndarray) -> Summary:
+def _summary(matrix: ScoreMatrix, model: str, row: NDArray[np.float64]) -> Summary:
     cells = {c.label: float(v) for c, v in zip(matrix.conditions, row)}
-    clean = next((cells[c.label] for c in matrix.conditions if c.is_clean), math.nan)
     corrupted = [c for c in matrix.conditions if not c.is_clean]
+    clean = next((cells[c.label] for c in matrix.conditions if c.is_clean), math.nan)
     by_corruption = {
-        name: mean(cells[c.label] for c in corrupted if c.corruption == name)
-        for name in dict.fromkeys(c.corruption for c in corrupted)
+        name: mean(cells[label] for label in labels)
+        for name, labels in grouped((c.corruption, c.label) for c in corrupted).items()
     }
-    family_of = {c.corruption: c.family for c in corrupted}
-    families = {
-        family: mean(v for name, v in by_corruption.items() if family_of[name] == family)
-        for family in dict.fromkeys(family_of.values())
-    }
-    severities = {
-        s: mean(cells[c.label] for c in corrupted if c.severity == s) for s in sorted({c.severity for c in corrupted})
-    }
+    by_severity = grouped((c.severity, c.label) for c in corrupted)
+    by_family = grouped((c.family, c.corruption) for c in corrupted)
     mpc = mean(by_corruption.values())
-    labels = [c.label for c in corrupted]
-    worst_label = min(labels, key=lambda label: cells[label]) if labels and not math.isnan(mpc) else ""
+    worst_label = min((c.label for c in corrupted), key=cells.__getitem__, default="") if not math.isnan(mpc) else ""
     return Summary(
         model=model,
         p=clean,
@@ -69,13 +66,21 @@ def _summary(matrix: ScoreMatrix, model: str, row: np.ndarray) -> Summary:
         drop=clean - mpc,
         worst=cells[worst_label] if worst_label else math.nan,
         worst_label=worst_label,
-        families=families,
+        families={family: mean(by_corruption[c] for c in dict.fromkeys(names)) for family, names in by_family.items()},
         corruptions=by_corruption,
-        severities=severities,
+        severities={s: mean(cells[label] for label in by_severity[s]) for s in sorted(by_severity)},
         cells=cells,
         cells_done=sum(not math.isnan(v) for v in cells.values()),
         cells_planned=len(cells),
     )
+
+
+def grouped(pairs: Iterable[tuple[Key, str]]) -> dict[Key, list[str]]:
+    """Key -> the values that come with it; keys in the order in which they first occur."""
+    found: dict[Key, list[str]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
+    return found
 
 
 def mean(values: Iterable[float]) -> float:

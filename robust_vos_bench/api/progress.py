@@ -17,7 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from robust_vos_bench.reports.text import plural
+from robust_vos_bench.analysis.words import plural
 from robust_vos_bench.runs.plan import Plan
 from robust_vos_bench.runs.records import UnitRecord
 from robust_vos_bench.runs.run import Listener

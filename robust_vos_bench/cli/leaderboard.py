@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -29,15 +28,16 @@ from robust_vos_bench.cli.options import json_option
 def command(runs: tuple[Path, ...], output: Path, as_json: bool) -> None:
     """Add RUNS (run directories or packed results) to the leaderboards and write the pages.
 
-    One page a data set and preset, with an index. Results of other versions are refused, not mixed; untrained recipe
+    One page per data set and preset, with an index. Results of other versions are refused, not mixed; untrained recipe
     weights are refused; missing cells are shown as missing.
     """
-    from robust_vos_bench.reports.leaderboard_files import as_json as page_json
-    from robust_vos_bench.reports.leaderboard_files import build
+    from robust_vos_bench.reports.data import page_data
+    from robust_vos_bench.reports.leaderboard_files import leaderboard
+    from robust_vos_bench.system.json import to_json
 
-    pages = build(runs, output)
+    pages = leaderboard(*runs, output=output)
     if as_json:
-        click.echo(json.dumps([page_json(page) for page in pages], indent=2))
+        click.echo(to_json([page_data(page) for page in pages]))
         return
     for page in pages:
         click.echo(f"{output / (page.name + '.md')}: {len(page.rows)} models")

@@ -160,8 +160,8 @@ def _runs(folder: Path) -> list[dict[str, Any]]:
                 "folder": str(path.parent),
                 "status": manifest.status,
                 "models": [m.name for m in manifest.models],
-                "dataset": manifest.dataset["name"],
-                "preset": manifest.preset["name"],
+                "dataset": manifest.dataset.name,
+                "preset": manifest.preset.name,
                 "units": f"{manifest.units.ok}/{manifest.units.planned}",
                 "updated": manifest.updated,
             }

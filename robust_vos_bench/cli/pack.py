@@ -18,7 +18,6 @@ import click
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write. [default: beside the run]")
 def command(run: Path, masks: str | None, model: str | None, output: Path | None) -> None:
     """Check RUN and pack it: scores of one model as .json.gz, or its masks as .zip. Incomplete runs are refused."""
-    from robust_vos_bench.reports.pack import pack_masks, pack_result
+    from robust_vos_bench.reports.pack import pack
 
-    path = pack_masks(run, masks, model, output) if masks else pack_result(run, model, output)
-    click.echo(str(path))
+    click.echo(str(pack(run, masks, model, output)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -33,12 +32,13 @@ def command(
 ) -> None:
     """Write one self-contained HTML page of RUNS: tables, plots, film strips, failures, provenance."""
     from robust_vos_bench.analysis.run import load_run
-    from robust_vos_bench.reports.html import numbers, write_report
+    from robust_vos_bench.reports.data import run_data
+    from robust_vos_bench.reports.html import report
+    from robust_vos_bench.system.json import to_json
 
-    path = output or runs[0] / "report.html"
     loaded = [load_run(run) for run in runs]
-    write_report(path, loaded, video=video, strips=strips, rerun=rerun, data_root=data_root)
+    path = report(*loaded, output=output, video=video, strips=strips, rerun=rerun, data_root=data_root)
     if as_json:
-        click.echo(json.dumps({"report": str(path), "runs": [numbers(run) for run in loaded]}, indent=2))
+        click.echo(to_json({"report": str(path), "runs": [run_data(run) for run in loaded]}))
     else:
         click.echo(str(path))

@@ -144,35 +144,36 @@ def show_result(done: Run, as_json: bool) -> None:
 
     from robust_vos_bench.reports.text import WIDTH, print_summary
     from robust_vos_bench.runs.run import is_whole_preset
+    from robust_vos_bench.system.json import to_json
 
     manifest = done.manifest
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(result_json(done)), indent=2).decode())
+        click.echo(to_json(result_data(done)))
         return
     console = Console(highlight=False, width=WIDTH, markup=False)
     if any(m.is_recipe for m in manifest.models):
         console.print("Untrained recipe weights: a smoke test, not a result.", style="bold red")
     if done.matrix.objects:
-        name = manifest.preset["name"]
-        preset = f"{name} v{manifest.preset['version']}" if name != "custom" else "chosen by hand"
+        name = manifest.preset.name
+        preset = f"{name} v{manifest.preset.version}" if name != "custom" else "chosen by hand"
         if name != "custom" and not is_whole_preset(manifest):
             preset = f"part of {preset}"
-        print_summary(console, done.matrix, done.summaries, manifest.dataset["name"], preset)
+        print_summary(console, done.robustness, manifest.dataset.name, preset)
     else:
         console.print("No video has been scored.")
     counts = manifest.units
     click.echo(f"{counts.ok}/{counts.planned} units done, {counts.failed} failed. Results: {done.folder}", err=True)
 
 
-def result_json(done: Run) -> dict[str, Any]:
-    """The table as data; what is missing is NaN here and null in JSON."""
+def result_data(done: Run) -> dict[str, Any]:
+    """The table as data; what is missing is NaN."""
     manifest = done.manifest
     return {
         "output": str(done.folder),
         "status": manifest.status,
         "run_id": manifest.run_id,
-        "dataset": manifest.dataset["name"],
-        "preset": manifest.preset,
+        "dataset": manifest.dataset.name,
+        "preset": msgspec.to_builtins(manifest.preset),
         "units": {k: getattr(manifest.units, k) for k in ("planned", "ok", "failed", "pending")},
         "models": [dataclasses.asdict(s) for s in done.summaries],
     }

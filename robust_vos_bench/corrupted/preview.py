@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from robust_vos_bench.conditions.apply import corrupt_video, source_frame
 from robust_vos_bench.conditions.condition import CLEAN, Condition
 from robust_vos_bench.conditions.corruption import find_corruption
-from robust_vos_bench.datasets.palette import palette
-from robust_vos_bench.datasets.video import Frame, Mask, Video
+from robust_vos_bench.datasets.overlay import paint_mask
+from robust_vos_bench.datasets.video import Frame, Video
 from robust_vos_bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def clip_frames(
         sheet = Image.new("RGB", (width, height), _BACKGROUND)
         for i, (condition, picture) in enumerate(zip(shown, tiles)):
             if prompts and t in videos[i].prompts:
-                picture = _paint(picture, videos[i].prompts[t])
+                picture = paint_mask(picture, videos[i].prompts[t])
             top = _GAP + (i // columns) * (tile[0] + _LABEL + _GAP)
             _paste(sheet, picture, tile, top, i % columns, condition.label)
         yield np.asarray(sheet)
@@ -158,20 +157,7 @@ def _frame_to_show(video: Video, frame: int | None, scope: str, strongest: Condi
 def _shown(video: Video, condition: Condition, t: int, scope: str) -> Frame:
     corrupted = corrupt_video(video, condition)
     picture = source_frame(corrupted.frames, t)
-    return _paint(picture, corrupted.prompts[t]) if scope == "prompt" else picture
-
-
-def _paint(picture: Frame, mask: Mask) -> Frame:
-    """Objects tinted in their palette colours, with a bright rim."""
-    colours: NDArray[np.float32] = np.frombuffer(palette(), np.uint8).reshape(-1, 3).astype(np.float32)
-    inside = mask > 0
-    rim = np.zeros_like(inside)
-    rim[1:] |= mask[1:] != mask[:-1]
-    rim[:, 1:] |= mask[:, 1:] != mask[:, :-1]
-    painted = picture.astype(np.float32)
-    painted[inside] = 0.5 * painted[inside] + 0.5 * colours[mask[inside]]
-    painted[rim] = 255.0
-    return painted.astype(np.uint8)
+    return paint_mask(picture, corrupted.prompts[t]) if scope == "prompt" else picture
 
 
 def _paste(sheet: Image, picture: Frame, tile: tuple[int, int], top: int, column: int, label: str) -> None:

@@ -1,4 +1,4 @@
-"""Reports: tables, statistics, leaderboards and pages from run directories."""
+"""Renderings of robustness tables: terminal, Markdown, HTML, CSV, JSON, plots; packed results and masks."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -6,14 +6,26 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from robust_vos_bench.analysis.result import Result, refuse_recipe, results_of, verify, write_result
 from robust_vos_bench.datasets.files import sorted_files
+from robust_vos_bench.datasets.images import read_mask
 from robust_vos_bench.errors import DataError, IncompleteError, UsageError
 from robust_vos_bench.runs.store import RunStore, safe_name
 from robust_vos_bench.system.atomic import make_folder, replacing
+
+
+def pack(run: str | Path, masks: str | None = None, model: str | None = None, output: str | Path | None = None) -> Path:
+    """Check a run, pack it into one file for others, and return its path.
+
+    The scores of one model as `.json.gz`, or, with masks (a condition label such as "clean"), its saved masks of that
+    condition as `.zip`. model: needed where the run has several. output: by default a file beside the run.
+
+    Raises UsageError for an unclear choice, IncompleteError for a run that is not finished, DataError for damage.
+    """
+    folder, path = Path(run), None if output is None else Path(output)
+    return pack_result(folder, model, path) if masks is None else pack_masks(folder, masks, model, path)
 
 
 def choose(run: Path, model: str | None) -> Result:
@@ -32,16 +44,16 @@ def pack_result(run: Path, model: str | None = None, output: Path | None = None)
     if not result.complete:
         done = {(r.condition, r.video) for r in result.records}
         missing = [
-            f"{c['label']} · {v}"
+            f"{c.label} · {v}"
             for c in result.manifest.conditions
             for v in result.manifest.videos
-            if (c["label"], v) not in done
+            if (c.label, v) not in done
         ]
         raise IncompleteError(
             f"{run}: {len(missing)} of {result.manifest.units.planned} units of {result.model!r} are missing or "
             f"failed, first: {', '.join(missing[:3])}. Repeat the run's command to finish it."
         )
-    verify(result, str(run))  # nothing is written that nobody would take
+    verify(result, str(run))  # what a leaderboard would refuse is not written
     path = output or run.parent / f"{safe_name(result.model)}-{result.manifest.run_id}.json.gz"
     write_result(path, result)
     return path
@@ -60,7 +72,7 @@ def pack_masks(run: Path, condition: str, model: str | None = None, output: Path
     if model is None and len(names) > 1:
         raise UsageError(f"{run} has the models {', '.join(names)}: choose one with --model")
     name = model or names[0]
-    labels = [c["label"] for c in manifest.conditions]
+    labels = [c.label for c in manifest.conditions]
     if name not in names or condition not in labels:
         raise UsageError(f"{run} has the models {', '.join(names)} and the conditions {', '.join(labels)}")
     records = store.records(condition, name)
@@ -85,7 +97,7 @@ def pack_masks(run: Path, condition: str, model: str | None = None, output: Path
 
 
 def _write_zip(path: Path, files: Sequence[tuple[Path, str]]) -> None:
-    """Whole or not at all, and mask by mask: a zip of a whole split need not fit into memory."""
+    """All or nothing, and mask by mask, so that the zip of a whole split need not fit into memory."""
     make_folder(path.parent)
     with replacing(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
         for mask, inside in files:
@@ -93,10 +105,8 @@ def _write_zip(path: Path, files: Sequence[tuple[Path, str]]) -> None:
 
 
 def _check_mask(path: Path) -> None:
-    try:
-        with Image.open(path) as image:
-            mode, array = image.mode, np.asarray(image)
-    except (OSError, UnidentifiedImageError, SyntaxError) as error:
-        raise DataError(f"{path}: damaged mask ({error})") from error
-    if mode != "P" or array.dtype != np.uint8:
-        raise DataError(f"{path}: expected a palette PNG of object ids, got mode {mode}")
+    """Raise DataError for a mask that is damaged or has no palette."""
+    read_mask(path)
+    with Image.open(path) as image:
+        if image.mode != "P":
+            raise DataError(f"{path}: expected a palette PNG of object ids, got mode {image.mode}")

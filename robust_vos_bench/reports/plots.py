@@ -59,12 +59,12 @@ def look(i: int) -> dict[str, Any]:
 
 
 def severity_curves(matrix: ScoreMatrix, summaries: Sequence[Summary]) -> Figure:
-    """J&F over severity, one small plot a family, one line a model; severity 0 is clean, missing cells are gaps."""
+    """J&F over severity, one small plot per family, one line per model; severity 0 is clean, missing cells are gaps."""
     families = list(dict.fromkeys(c.family for c in matrix.conditions if not c.is_clean))
     columns = min(3, max(1, len(families)))
     rows = math.ceil(len(families) / columns) or 1
     with _style() as figure_class:
-        figure = figure_class(figsize=(3.1 * columns, 2.4 * rows + 0.4), layout="constrained")
+        figure: Figure = figure_class(figsize=(3.1 * columns, 2.4 * rows + 0.4), layout="constrained")
         axes = np.atleast_1d(figure.subplots(rows, columns, sharey=True, squeeze=False)).ravel()
         for axis, family in zip(axes, families):
             severities = sorted({c.severity for c in matrix.conditions if c.family == family and not c.is_clean})
@@ -88,11 +88,11 @@ def severity_curves(matrix: ScoreMatrix, summaries: Sequence[Summary]) -> Figure
 
 
 def clean_against_corrupted(matrix: ScoreMatrix) -> Figure:
-    """One dot an object: mean J&F under corruption (vertical) against clean (horizontal); below the line is a loss."""
+    """One dot per object: mean J&F under corruption (vertical) against clean (horizontal); below the line is a loss."""
     clean = [i for i, c in enumerate(matrix.conditions) if c.is_clean]
     bad = [i for i, c in enumerate(matrix.conditions) if not c.is_clean]
     with _style() as figure_class:
-        figure = figure_class(figsize=(4.6, 4.6), layout="constrained")
+        figure: Figure = figure_class(figsize=(4.6, 4.6), layout="constrained")
         axis = figure.subplots()
         axis.plot([0, 100], [0, 100], color=_INK, linewidth=0.8, alpha=0.5)
         for i, model in enumerate(matrix.models):
@@ -113,7 +113,7 @@ def over_time(
 ) -> Figure:
     """J and F by frame. tracks: (label, frame indices, J, F), each value in 0..1. burst: frames shaded."""
     with _style() as figure_class:
-        figure = figure_class(figsize=(7.2, 3.2), layout="constrained")
+        figure: Figure = figure_class(figsize=(7.2, 3.2), layout="constrained")
         for axis, name in zip(figure.subplots(1, 2, sharey=True), ("J", "F")):
             for i, (label, frames, j, f) in enumerate(tracks):
                 values = j if name == "J" else f

@@ -7,22 +7,22 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from robust_vos_bench.analysis.matrix import ScoreMatrix
-from robust_vos_bench.analysis.object_stats import condition_of
 from robust_vos_bench.analysis.run import Run
 from robust_vos_bench.conditions import Condition, corrupt_truth, corrupt_video
 from robust_vos_bench.datasets import Dataset, Frame, Mask, open_dataset
+from robust_vos_bench.datasets.images import read_mask
+from robust_vos_bench.datasets.overlay import paint_mask
 from robust_vos_bench.errors import RvosError
 from robust_vos_bench.models import load_adapter
 
 WIDTH = 176
-"""Pixels a picture is wide; ten strips of four frames stay well under a megabyte."""
+"""Width of a picture in pixels; ten strips of four frames take well under a megabyte."""
 FRAMES = 4
 
 
@@ -39,7 +39,7 @@ class Drop:
 
     @property
     def points(self) -> float:
-        """How much was lost."""
+        """Clean minus corrupted."""
         return self.clean - self.corrupted
 
 
@@ -87,10 +87,11 @@ def worst_drops(matrix: ScoreMatrix, count: int = 10) -> list[Drop]:
 
 
 def make_strips(run: Run, drops: Sequence[Drop], data_root: Path | None, rerun: bool = False) -> list[Strip]:
-    """Pictures of the drops. Masks come from the run where it saved them; rerun: else run the model again for them."""
+    """Pictures of the drops. Masks are those that the run saved; rerun: where it saved none, run the model again."""
     try:
-        root = data_root or (Path(run.manifest.dataset["root"]) if run.manifest.dataset["root"] else None)
-        dataset = open_dataset(run.manifest.dataset["name"], root)
+        recorded = run.manifest.dataset
+        root = data_root or (Path(recorded.root) if recorded.root else None)
+        dataset = open_dataset(recorded.name, root)
     except RvosError as error:
         return [Strip(drop, (), f"no pictures: {error}") for drop in drops]
     strips = []
@@ -128,8 +129,8 @@ def _strip(run: Run, dataset: Dataset, drop: Drop, rerun: bool) -> Strip:
 
 
 def _condition(run: Run, label: str) -> Condition:
-    # Made on the CPU whatever made the run's frames: pictures of this size show no difference of a bit.
-    return replace(condition_of(next(c for c in run.manifest.conditions if c["label"] == label)), device="")
+    # Made on the CPU even where the run used a GPU: at this size a difference of one bit cannot be seen.
+    return replace(next(c for c in run.manifest.conditions if c.label == label).condition, device="")
 
 
 def _masks(
@@ -141,25 +142,15 @@ def _masks(
     for t in wanted:
         path = folder / f"{video.frame_names[t]}.png"
         if path.exists():
-            with Image.open(path) as image:
-                found[t] = np.asarray(image).astype(np.uint8)
+            found[t] = read_mask(path)
     if found or not rerun:
         return found, "" if found else "no masks: the run was made without --save-masks (report --rerun makes them)"
     record = next(m for m in run.manifest.models if m.name == drop.model)
     if record.checkpoint:
-        return {}, "no masks: run again with --save-masks (weights are not at hand here)"
-    base = drop.model.split("[", 1)[0]
-    adapter = load_adapter(base, device="cpu", **_given_options(drop.model, record.options))
+        return {}, "no masks: the model needs weights, which a report does not load; repeat the run with --save-masks"
+    adapter = load_adapter(record.registered_name, device="cpu", **record.options)
     segmented = adapter.segment(corrupt_video(video, condition))
     return dict(_pick(segmented, wanted)), ""
-
-
-def _given_options(name: str, options: dict[str, Any]) -> dict[str, Any]:
-    """The options that the model's name shows, with the values the manifest recorded."""
-    if "[" not in name:
-        return {}
-    keys = [part.split("=", 1)[0] for part in name.split("[", 1)[1].rstrip("]").split(",") if "=" in part]
-    return {key: options[key] for key in keys if key in options}
 
 
 def _pick(items: Iterator[NDArray[np.uint8]], wanted: set[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
@@ -172,19 +163,10 @@ def _pick(items: Iterator[NDArray[np.uint8]], wanted: set[int]) -> Iterator[tupl
 
 
 def _overlay(frame: Frame, mask: Mask, chosen: int) -> Frame:
-    """The object in question in orange, others in blue, with a light outline; the rest darkened a little."""
-    colours = np.zeros((256, 3), np.float32)
-    colours[1:] = (0, 114, 178)
+    """The object of the drop in orange, the others in blue, everything else darker."""
+    colours = np.full((256, 3), (0, 114, 178), np.uint8)
     colours[chosen] = (230, 159, 0)
-    mixed = frame.astype(np.float32)
-    on = mask > 0
-    mixed[~on] *= 0.6
-    mixed[on] = 0.45 * mixed[on] + 0.55 * colours[mask[on]]
-    edge = np.zeros(mask.shape, bool)
-    edge[:, 1:] |= mask[:, 1:] != mask[:, :-1]
-    edge[1:] |= mask[1:] != mask[:-1]
-    mixed[edge] = 255
-    return mixed.round().astype(np.uint8)
+    return paint_mask(frame, mask, colours, share=0.55, background=0.6)
 
 
 def _jpeg(frame: Frame) -> str:

@@ -9,85 +9,96 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from robust_vos_bench.analysis.bootstrap import caution, smallest_p
+from robust_vos_bench.analysis.compare import Comparison, Difference
 from robust_vos_bench.analysis.matrix import ScoreMatrix
+from robust_vos_bench.analysis.measure import Group
 from robust_vos_bench.analysis.summary import Summary
+from robust_vos_bench.analysis.table import RobustnessTable
+from robust_vos_bench.analysis.words import plural, points, unscored_note
+from robust_vos_bench.reports.grids import Column, family_columns, headline_columns, legend
 
 WIDTH = 80
 FAMILIES = 5
 """Families side by side."""
+SHOWN = 5
+"""Corruptions and videos of a comparison listed at either end."""
 
 
-def points(value: float) -> str:
-    """One decimal, or n/a."""
-    return "n/a" if math.isnan(value) else f"{round(value, 1) + 0.0:.1f}"  # + 0.0: never "-0.0"
-
-
-def plural(count: int, noun: str) -> str:
-    """ "1 video", "2 videos"."""
-    return f"{count} {noun}" + ("" if count == 1 else "s")
-
-
-def left_out(videos: int) -> str:
-    """What to say of videos that nobody can be scored on; "" where there are none."""
-    return f"{plural(videos, 'video')} without truth after the prompt: not scored, for any model." * bool(videos)
-
-
-def print_summary(
-    console: Console, matrix: ScoreMatrix, summaries: Sequence[Summary], dataset: str, preset: str = ""
-) -> None:
-    """The closing table of a run: headline numbers, then a table by corruption and severity."""
+def print_summary(console: Console, table: RobustnessTable, dataset: str, preset: str = "") -> None:
+    """The closing table of a run: headline measures, then a table by corruption and severity for every model."""
+    matrix, rows = table.matrix, table.by_mpc()
     console.print(f"Robustness on {dataset} · J&F in %, higher is better", markup=False, soft_wrap=True)
-    facts = [plural(len(matrix.videos), "video"), plural(len(matrix.objects), "object"), preset]
-    console.print(" · ".join(fact for fact in facts if fact), markup=False, soft_wrap=True)
-    console.print(_headline(summaries))
-    families = list(dict.fromkeys(f for s in summaries for f in s.families))
+    about = [plural(len(matrix.videos), "video"), plural(len(matrix.objects), "object"), preset]
+    console.print(" · ".join(words for words in about if words), markup=False, soft_wrap=True)
+    models = [row.model for row in rows]
+    cells = Column("cells", tuple(f"{row.summary.cells_done}/{row.summary.cells_planned}" for row in rows))
+    console.print(_by_model(models, [*headline_columns(table, rows, "text", families=False), cells]))
+    families = family_columns(table, rows)
     for start in range(0, len(families) if len(families) > 1 else 0, FAMILIES):
-        console.print(_by_family(summaries, families[start : start + FAMILIES]))
-    corrupted = [c for c in matrix.conditions if not c.is_clean]
-    if corrupted:
-        for s in _ordered(summaries):
-            console.print(_by_corruption(matrix, s))
-    console.print(
-        "P: clean. mPC: mean under corruption. rPC = mPC / P in %. drop = P - mPC.",
-        markup=False,
-        soft_wrap=True,
-    )
+        console.print(_by_model(models, families[start : start + FAMILIES]))
+    for row in rows if any(not c.is_clean for c in matrix.conditions) else ():
+        console.print(_by_corruption(matrix, row.summary))
+    console.print(legend(table, Group.HEADLINE, "text"), markup=False)
     if matrix.unscored:
-        count = plural(len(matrix.unscored), "object")
-        console.print(f"{count} to be seen in no frame after the prompt: not scored, for any model.", markup=False)
+        count = len(matrix.unscored)
+        verb = (
+            "never appears after its prompt frame and is"
+            if count == 1
+            else ("never appear after their prompt frames and are")
+        )
+        console.print(f"{plural(count, 'object')} {verb} not scored, for any model.", markup=False)
     if matrix.unscored_videos:
-        console.print(left_out(len(matrix.unscored_videos)), markup=False)
-    incomplete = [s for s in summaries if s.cells_done < s.cells_planned]
-    if incomplete:
-        console.print("n/a: cells with missing or failed videos; never filled in, never averaged over.")
+        console.print(unscored_note(len(matrix.unscored_videos)), markup=False)
+    if any(row.summary.cells_done < row.summary.cells_planned for row in rows):
+        console.print("n/a: a video of a needed cell is missing or failed; nothing is filled in.")
 
 
-def _headline(summaries: Sequence[Summary]) -> Table:
-    table = _table("P", "mPC", "rPC", "drop", "worst", "cells")
-    for s in _ordered(summaries):
-        numbers = (s.p, s.mpc, s.rpc, s.drop, s.worst)
-        table.add_row(s.model, *(points(v) for v in numbers), f"{s.cells_done}/{s.cells_planned}")
-    return table
+def print_comparison(console: Console, found: Comparison) -> None:
+    """A minus B: measures and families with intervals and p, then where the difference comes from."""
+    counts = f"{plural(found.videos, 'video')}, {plural(found.objects, 'object')}"
+    console.print(f"A = {found.a}, B = {found.b} · {counts} · J&F in points")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    for name in ("A", "B", "A - B", "95 % interval", "p"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for difference in (*found.headline, *found.families):
+        table.add_row(*_difference_cells(difference))
+    console.print(table)
+    for title, rows in (("corruptions", found.corruptions), ("videos (mPC)", found.by_video)):
+        known = [row for row in rows if not math.isnan(row[1])]
+        if known:
+            console.print(f"{title}, worst for A: {_signed_list(known[:SHOWN])}", soft_wrap=False)
+        if len(known) > SHOWN:
+            console.print(f"{title}, best for A: {_signed_list(known[-SHOWN:][::-1])}")
+    console.print("Videos are resampled; p is two-sided, Holm-corrected over families.")
+    if found.note:
+        console.print(found.note)
+    if caution(found.videos):
+        console.print(f"{caution(found.videos)} No p can be below {smallest_p(found.videos):.2g}.")
 
 
-def _by_family(summaries: Sequence[Summary], families: Sequence[str]) -> Table:
-    table = _table(*families)
-    for s in _ordered(summaries):
-        table.add_row(s.model, *(points(s.families.get(f, math.nan)) for f in families))
-    return table
+def _difference_cells(row: Difference) -> tuple[str, ...]:
+    low, high = row.interval.low, row.interval.high
+    value = "n/a" if math.isnan(row.interval.value) else f"{row.interval.value:+.1f}"
+    span = "n/a" if math.isnan(low) else f"{low:+.1f} to {high:+.1f}"
+    p = "n/a" if math.isnan(row.p) else f"{row.p:.3f}" if row.p >= 0.001 else "<0.001"
+    return row.name, points(row.a), points(row.b), value, span, p
 
 
-def _table(*columns: str) -> Table:
-    """Model names give way before numbers do: a cut name can be looked up, a cut number cannot."""
+def _signed_list(rows: Sequence[tuple[str, float]]) -> str:
+    return ", ".join(f"{name} {value:+.1f}" for name, value in rows)
+
+
+def _by_model(models: Sequence[str], columns: Sequence[Column]) -> Table:
+    """Model names are shortened before numbers are: a cut name can be looked up, a cut number cannot."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("model", no_wrap=True, overflow="ellipsis", max_width=28)
-    for name in columns:
-        table.add_column(name, justify="right", no_wrap=True, min_width=max(5, len(name)))
+    for column in columns:
+        table.add_column(column.heading, justify="right", no_wrap=True, min_width=max(5, len(column.heading)))
+    for i, model in enumerate(models):
+        table.add_row(model, *(column.cells[i] for column in columns))
     return table
-
-
-def _ordered(summaries: Sequence[Summary]) -> list[Summary]:
-    return sorted(summaries, key=lambda s: (math.isnan(s.mpc), 0.0 if math.isnan(s.mpc) else -s.mpc))
 
 
 def _by_corruption(matrix: ScoreMatrix, summary: Summary) -> Table:

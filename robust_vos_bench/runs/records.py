@@ -1,4 +1,8 @@
-"""What is written down: one record a unit (model x condition x video), versioned."""
+"""What a run writes down: `run.json` and one record per unit (model x condition x video), versioned.
+
+JSON keys stand in the order of the fields. Optional keys that a file lacks are `UNSET`, so that a record that is read
+and written again has the same bytes.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
+from robust_vos_bench.conditions.condition import Condition
 from robust_vos_bench.errors import DataError
 
 SCHEMA = "rvos-bench/run/1"
+STATISTICS = {
+    "j_mean": "J",
+    "f_mean": "F",
+    "j_recall": "J-Recall",
+    "j_decay": "J-Decay",
+    "f_recall": "F-Recall",
+    "f_decay": "F-Decay",
+}
+"""Statistics of an object: field of `ObjectRecord` -> name in tables. Decay is in -1..1, the others are in 0..1."""
 
 
 class ObjectRecord(msgspec.Struct, frozen=True):
@@ -72,7 +87,7 @@ class UnitRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def failed(self) -> bool:
-        """Whether it was tried in vain."""
+        """Whether the unit was tried and failed."""
         return self.status == "failed"
 
 
@@ -123,6 +138,112 @@ class ModelRecord(msgspec.Struct, frozen=True):
         """Whether deterministic untrained weights were used: never for a leaderboard."""
         return self.checkpoint == "random"
 
+    @property
+    def registered_name(self) -> str:
+        """The name without the options that were given: what `load_adapter` takes, with `options`."""
+        return self.name.partition("[")[0]
+
+
+class ToolRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """The rvos-bench that made a run."""
+
+    version: str = ""
+    commit: str | UnsetType = UNSET
+    """Short commit, where it ran from a checkout."""
+    dirty: bool | UnsetType = UNSET
+    """Whether that checkout had local changes."""
+
+
+class EnvironmentRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """The machine and the libraries of a run."""
+
+    python: str = ""
+    system: str = ""
+    """System and processor: "Linux x86_64"."""
+    cpus: int | None = None
+    device: str = "cpu"
+    """The first worker's torch device."""
+    packages: dict[str, str] = {}
+    """Library -> version."""
+    gpu: str | UnsetType = UNSET
+    """Name of the GPU, where the device is one."""
+    cuda: str | UnsetType | None = UNSET
+    """CUDA version that torch was built for, where the device is a GPU."""
+
+
+class ProtocolRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """The scoring protocol; scores of two versions are never compared."""
+
+    name: str
+    version: str
+
+
+class DatasetRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """The data that a run scored."""
+
+    name: str
+    """As it is opened: "davis2017:val"."""
+    index_sha256: str = ""
+    """Digest of the data of the run's videos."""
+    videos: int
+    """Number of videos in the run."""
+    videos_in_split: int
+    """Number of videos in the whole split."""
+    root: str = ""
+    """Folder of the data; "" in packed results and for data made on the spot."""
+    place: str | UnsetType = UNSET
+    """Digest of the real path of that folder; not in packed results."""
+
+
+class PresetRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """The preset that the conditions were taken from; "custom" where they were chosen one by one."""
+
+    name: str
+    version: int
+    description: str = ""
+
+
+class ConditionRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One condition of a run: the fields of `Condition`, its label, its family and its fingerprint."""
+
+    corruption: str = ""
+    severity: int = 0
+    temporal: str = ""
+    profile: str = "constant"
+    seed: int = 0
+    clean_reference: bool = False
+    device: str | UnsetType = UNSET
+    """Kind of torch device that made the frames ("cuda"), where one was asked for."""
+    label: str
+    """Unique name: "clean", "fog-3-drift"."""
+    family: str = ""
+    """Family of the corruption; "" for clean."""
+    fingerprint: str = ""
+    """Digest of the corruption, its version and its parameters."""
+
+    @classmethod
+    def of(cls, condition: Condition, family: str, fingerprint: str) -> ConditionRecord:
+        """The record of a condition."""
+        return cls(**condition.to_dict(), label=condition.label, family=family, fingerprint=fingerprint)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing is corrupted."""
+        return not self.corruption
+
+    @property
+    def condition(self) -> Condition:
+        """The condition that this is the record of."""
+        return Condition(
+            corruption=self.corruption,
+            severity=self.severity,
+            temporal=self.temporal,
+            profile=self.profile,
+            seed=self.seed,
+            clean_reference=self.clean_reference,
+            device="" if self.device is UNSET else self.device,
+        )
+
 
 class Manifest(msgspec.Struct):
     """`run.json`: all that is needed to read, repeat and trust a run."""
@@ -136,17 +257,32 @@ class Manifest(msgspec.Struct):
     updated: str
     command: list[str]
     settings: dict[str, Any]
-    tool: dict[str, Any]
-    environment: dict[str, Any]
-    protocol: dict[str, Any]
-    dataset: dict[str, Any]
-    preset: dict[str, Any]
+    tool: ToolRecord
+    environment: EnvironmentRecord
+    protocol: ProtocolRecord
+    dataset: DatasetRecord
+    preset: PresetRecord
     models: list[ModelRecord]
-    conditions: list[dict[str, Any]]
-    """Each condition's fields, its label and family."""
+    conditions: list[ConditionRecord]
+    """Clean first."""
     videos: list[str]
     units: CellCounts
     schema: str = SCHEMA
+
+    @property
+    def clean(self) -> ConditionRecord | None:
+        """The clean condition, None in a run without one."""
+        return next((c for c in self.conditions if c.is_clean), None)
+
+    @property
+    def corrupted(self) -> list[ConditionRecord]:
+        """The conditions that are not clean."""
+        return [c for c in self.conditions if not c.is_clean]
+
+    @property
+    def seed(self) -> int:
+        """The largest seed of its conditions: that of the corrupted ones, as the clean one has 0."""
+        return max((c.seed for c in self.conditions), default=0)
 
 
 def digest(payload: object) -> str:

@@ -9,13 +9,26 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from robust_vos_bench.conditions import Condition
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.runs.engine import Engine
 from robust_vos_bench.runs.environment import environment, tool
 from robust_vos_bench.runs.local.engine import LocalEngine
 from robust_vos_bench.runs.plan import Group, Plan
-from robust_vos_bench.runs.records import CellCounts, Manifest, UnitRecord, digest
+from robust_vos_bench.runs.records import (
+    CellCounts,
+    ConditionRecord,
+    DatasetRecord,
+    EnvironmentRecord,
+    Manifest,
+    PresetRecord,
+    ProtocolRecord,
+    ToolRecord,
+    UnitRecord,
+    digest,
+)
 from robust_vos_bench.runs.state import RunState
 from robust_vos_bench.runs.stop import Stop, ctrl_c
 from robust_vos_bench.runs.store import RunStore
@@ -63,9 +76,10 @@ def earlier(plan: Plan, store: RunStore) -> Manifest | None:
         )
     if before is not None:
         place = _place(plan)
-        if before.dataset.get("place", place) != place and before.dataset["index_sha256"] != plan.dataset.index_hash:
+        elsewhere = before.dataset.place not in (place, msgspec.UNSET)
+        if elsewhere and before.dataset.index_sha256 != plan.dataset.index_hash:
             raise UsageError(
-                f"{store.folder} holds a run on other data of the same names (made on {before.dataset['root']}, not on "
+                f"{store.folder} holds a run on other data of the same names (made on {before.dataset.root}, not on "
                 f"{plan.dataset.root}). Choose another --output, or delete that run."
             )
     return before
@@ -138,12 +152,11 @@ def is_whole_preset(manifest: Manifest) -> bool:
     """Whether a run's conditions are exactly those of the preset it names."""
     from robust_vos_bench.conditions.presets import load_preset, preset_names
 
-    name = manifest.preset["name"]
+    name = manifest.preset.name
     if name not in preset_names():
         return False
-    seed = max((int(c["seed"]) for c in manifest.conditions), default=0)
-    wanted = ["clean", *(c.label for c in load_preset(name).conditions(seed))]
-    return sorted(c["label"] for c in manifest.conditions) == sorted(wanted)
+    wanted = ["clean", *(c.label for c in load_preset(name).conditions(manifest.seed))]
+    return sorted(c.label for c in manifest.conditions) == sorted(wanted)
 
 
 def _manifest(
@@ -164,26 +177,21 @@ def _manifest(
         updated=now,
         command=list(command),
         settings=settings,
-        tool=tool(),
-        environment=environment(devices[0] if devices else "cpu"),
-        protocol={"name": plan.protocol, "version": plan.protocol_version},
-        dataset={
-            "name": dataset.name,
-            "index_sha256": dataset.index_hash,
-            "videos": len(plan.videos),
-            "videos_in_split": dataset.split_size,
-            "root": os.fspath(dataset.root) if dataset.root else "",
-            "place": _place(plan),
-        },
-        preset=dict(plan.preset),
+        tool=msgspec.convert(tool(), ToolRecord),
+        environment=msgspec.convert(environment(devices[0] if devices else "cpu"), EnvironmentRecord),
+        protocol=ProtocolRecord(name=plan.protocol, version=plan.protocol_version),
+        dataset=DatasetRecord(
+            name=dataset.name,
+            index_sha256=dataset.index_hash,
+            videos=len(plan.videos),
+            videos_in_split=dataset.split_size,
+            root=os.fspath(dataset.root) if dataset.root else "",
+            place=_place(plan),
+        ),
+        preset=msgspec.convert(dict(plan.preset), PresetRecord),
         models=[m.record for m in plan.models],
         conditions=[
-            {
-                **c.to_dict(),
-                "label": c.label,
-                "family": plan.families.get(c.corruption, ""),
-                "fingerprint": plan.condition_fingerprints[c.label],
-            }
+            ConditionRecord.of(c, plan.families.get(c.corruption, ""), plan.condition_fingerprints[c.label])
             for c in plan.conditions
         ],
         videos=list(plan.videos),

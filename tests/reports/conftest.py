@@ -10,7 +10,20 @@ import pytest
 from msgspec.json import encode
 
 from robust_vos_bench.conditions import Condition, condition_fingerprint
-from robust_vos_bench.runs.records import CellCounts, FrameScores, Manifest, ModelRecord, ObjectRecord, UnitRecord
+from robust_vos_bench.runs.records import (
+    CellCounts,
+    ConditionRecord,
+    DatasetRecord,
+    EnvironmentRecord,
+    FrameScores,
+    Manifest,
+    ModelRecord,
+    ObjectRecord,
+    PresetRecord,
+    ProtocolRecord,
+    ToolRecord,
+    UnitRecord,
+)
 from robust_vos_bench.runs.store import RunStore
 
 CONDITIONS = [("", 0, ""), ("fog", 1, "weather"), ("fog", 5, "weather"), ("shot_noise", 3, "noise")]
@@ -42,21 +55,18 @@ def make_run(
         ModelRecord(m, "1", {}, checkpoint, weights * 32 if checkpoint else "", trained_on=("davis2017-train",))
         for m in models
     ]
-    fields = [
-        {
-            "corruption": c,
-            "severity": s,
-            "temporal": "",
-            "profile": condition.profile,
-            "seed": seed if c else 0,
-            "clean_reference": False,
-            "label": label,
-            "family": f,
-            "fingerprint": condition_fingerprint(condition) if profile != "constant" else f"{label}/1",
-        }
+    columns = [
+        ConditionRecord(
+            corruption=c,
+            severity=s,
+            profile=condition.profile,
+            seed=seed if c else 0,
+            label=label,
+            family=f,
+            fingerprint=condition_fingerprint(condition) if profile != "constant" else f"{label}/1",
+        )
         for (c, s, f), label, condition in zip(conditions, labels, made)
     ]
-    dataset = {"name": "demo", "index_sha256": "00" * 32, "root": "/home/me", "place": "ab", "videos": len(videos)}
     store = RunStore(folder)
     folder.mkdir(parents=True)
     total = len(models) * len(labels) * len(videos)
@@ -69,13 +79,20 @@ def make_run(
             updated="2026-11-22T00:01:00Z",
             command=["rvos-bench", "run", "--model", ",".join(models)],
             settings={},
-            tool={"version": "0.1.0"},
-            environment={"python": "3.11", "system": "Linux", "cpus": 2, "device": "cpu", "packages": {"numpy": "2"}},
-            protocol={"name": "davis", "version": protocol},
-            dataset={**dataset, "videos_in_split": split or len(videos)},
-            preset={"name": "custom", "version": 0, "description": ""},
+            tool=ToolRecord(version="0.1.0"),
+            environment=EnvironmentRecord(python="3.11", system="Linux", cpus=2, packages={"numpy": "2"}),
+            protocol=ProtocolRecord(name="davis", version=protocol),
+            dataset=DatasetRecord(
+                name="demo",
+                index_sha256="00" * 32,
+                videos=len(videos),
+                videos_in_split=split or len(videos),
+                root="/home/me",
+                place="ab",
+            ),
+            preset=PresetRecord(name="custom", version=0),
             models=records,
-            conditions=fields,
+            conditions=columns,
             videos=list(videos),
             units=CellCounts(planned=total, ok=total - len(missing), failed=len(missing)),
         )

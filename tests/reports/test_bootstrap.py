@@ -8,18 +8,19 @@ import numpy as np
 import pytest
 
 from robust_vos_bench.analysis.bootstrap import Bootstrap, condition_weights, holm, p_value, ranks, statistics
-from robust_vos_bench.analysis.matrix import ConditionInfo, ScoreMatrix
+from robust_vos_bench.analysis.matrix import ScoreMatrix
 from robust_vos_bench.analysis.summary import summarise
+from robust_vos_bench.runs.records import ConditionRecord
 
 CONDITIONS = (
-    ConditionInfo("clean", "", 0, ""),
-    ConditionInfo("fog-1", "fog", 1, "weather"),
-    ConditionInfo("fog-5", "fog", 5, "weather"),
-    ConditionInfo("noise-1", "noise", 1, "noise"),
+    ConditionRecord(label="clean"),
+    ConditionRecord(label="fog-1", corruption="fog", severity=1, family="weather"),
+    ConditionRecord(label="fog-5", corruption="fog", severity=5, family="weather"),
+    ConditionRecord(label="noise-1", corruption="noise", severity=1, family="noise"),
 )
 
 
-def matrix(values: np.ndarray, videos: int, conditions: tuple[ConditionInfo, ...] = CONDITIONS) -> ScoreMatrix:
+def matrix(values: np.ndarray, videos: int, conditions: tuple[ConditionRecord, ...] = CONDITIONS) -> ScoreMatrix:
     """models x conditions x objects, objects spread evenly over the videos."""
     models, _, objects = values.shape
     per = objects // videos
@@ -145,7 +146,10 @@ def test_holm_by_hand() -> None:
 
 
 def test_twenty_models_and_a_hundred_cells_take_less_than_a_second() -> None:
-    conditions = (CONDITIONS[0], *(ConditionInfo(f"c{i}-1", f"c{i}", 1, f"f{i % 4}") for i in range(100)))
+    conditions = (
+        CONDITIONS[0],
+        *(ConditionRecord(label=f"c{i}-1", corruption=f"c{i}", severity=1, family=f"f{i % 4}") for i in range(100)),
+    )
     m = matrix(np.random.default_rng(0).random((20, 101, 60)), 30, conditions)
     start = time.process_time()
     boot = Bootstrap(m)

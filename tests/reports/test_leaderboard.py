@@ -17,16 +17,18 @@ import numpy as np
 import pytest
 
 from robust_vos_bench.analysis.compare import compare, pick_two
-from robust_vos_bench.analysis.leaderboard import build_page, overlap, preset_words
+from robust_vos_bench.analysis.leaderboard import build_page, overlap
 from robust_vos_bench.analysis.matrix import read_matrix
+from robust_vos_bench.analysis.naming import preset_words
 from robust_vos_bench.analysis.result import read_result, results_of, write_result
 from robust_vos_bench.analysis.summary import summarise
 from robust_vos_bench.conditions import CLEAN, Condition, load_preset
 from robust_vos_bench.datasets.images import write_mask
 from robust_vos_bench.errors import DataError, IncompleteError, UsageError
-from robust_vos_bench.reports.leaderboard_files import END, START, build
+from robust_vos_bench.reports.leaderboard_files import leaderboard
+from robust_vos_bench.reports.markdown import END, START
 from robust_vos_bench.reports.pack import pack_masks, pack_result
-from robust_vos_bench.runs.records import ObjectRecord
+from robust_vos_bench.runs.records import ConditionRecord, ObjectRecord, PresetRecord
 from robust_vos_bench.runs.store import RunStore
 
 Make = Callable[..., Path]
@@ -34,13 +36,13 @@ Make = Callable[..., Path]
 
 def test_a_page_ranks_and_can_be_refreshed(run_folder: Make, tmp_path: Path) -> None:
     boards = tmp_path / "boards"
-    (page,) = build([run_folder(gap=0.1)], boards)
+    (page,) = leaderboard(run_folder(gap=0.1), output=boards)
     text = (boards / f"{page.name}.md").read_text()
     assert text.count(START) == text.count(END) == 1
     assert [row.result.model for row in page.rows] == ["one", "two"]
     assert [row.rank.rank for row in page.rows if row.rank] == [1, 2]
     (boards / f"{page.name}.md").write_text("My words.\n" + text + "\nMore words.\n")
-    build([], boards)
+    leaderboard(output=boards)
     again = (boards / f"{page.name}.md").read_text()
     assert again == "My words.\n" + text + "\nMore words.\n"
     facts = json.loads((boards / f"{page.name}.json").read_text())
@@ -49,12 +51,12 @@ def test_a_page_ranks_and_can_be_refreshed(run_folder: Make, tmp_path: Path) -> 
 
 
 def test_models_that_cannot_be_told_apart_share_a_rank(run_folder: Make, tmp_path: Path) -> None:
-    (page,) = build([run_folder(videos=[f"v{i}" for i in range(12)])], tmp_path / "boards")
+    (page,) = leaderboard(run_folder(videos=[f"v{i}" for i in range(12)]), output=tmp_path / "boards")
     assert [row.rank.rank for row in page.rows if row.rank] == [1, 1]
 
 
 def test_missing_cells_are_shown_and_not_ranked(run_folder: Make, tmp_path: Path) -> None:
-    (page,) = build([run_folder(missing=[("one", "fog-5", "b")], gap=0.1)], tmp_path / "boards")
+    (page,) = leaderboard(run_folder(missing=[("one", "fog-5", "b")], gap=0.1), output=tmp_path / "boards")
     last = page.rows[-1]
     assert last.result.model == "one" and last.rank is None
     assert "| – | one | " in (tmp_path / "boards" / f"{page.name}.md").read_text()
@@ -63,14 +65,14 @@ def test_missing_cells_are_shown_and_not_ranked(run_folder: Make, tmp_path: Path
 
 def test_recipe_weights_are_refused(run_folder: Make, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="untrained"):
-        build([run_folder(checkpoint="random")], tmp_path / "boards")
+        leaderboard(run_folder(checkpoint="random"), output=tmp_path / "boards")
 
 
 def test_other_protocol_versions_are_refused(run_folder: Make, tmp_path: Path) -> None:
     boards = tmp_path / "boards"
-    build([run_folder("old", models=["one"])], boards)
+    leaderboard(run_folder("old", models=["one"]), output=boards)
     with pytest.raises(UsageError, match="protocol"):
-        build([run_folder("new", models=["two"], protocol="2")], boards)
+        leaderboard(run_folder("new", models=["two"], protocol="2"), output=boards)
 
 
 def _files(folder: Path) -> dict[str, bytes]:
@@ -82,10 +84,10 @@ def _files(folder: Path) -> dict[str, bytes]:
 )
 def test_what_is_refused_spoils_nothing(run_folder: Make, tmp_path: Path, settings: dict[str, Any]) -> None:
     boards = tmp_path / "boards"
-    build([run_folder("good")], boards)
+    leaderboard(run_folder("good"), output=boards)
     before = _files(boards)
     with pytest.raises(UsageError):
-        build([run_folder("bad", models=["one"], **settings)], boards)
+        leaderboard(run_folder("bad", models=["one"], **settings), output=boards)
     assert _files(boards) == before
 
 
@@ -114,7 +116,7 @@ def without_truth(folder: Path, videos: str, failed: bool = False) -> Path:
     for model in manifest.models:
         for condition in manifest.conditions:
             last = failed and condition is manifest.conditions[-1]
-            for record in store.records(condition["label"], model.name).values():
+            for record in store.records(condition.label, model.name).values():
                 if record.video in videos:
                     record = msgspec.structs.replace(record, objects=(), status="failed" if last else "ok")
                     store.add(record)
@@ -125,10 +127,10 @@ def without_truth(folder: Path, videos: str, failed: bool = False) -> Path:
 def test_a_video_without_truth_is_in_no_mean_and_no_draw(run_folder: Make, tmp_path: Path, failed: bool) -> None:
     """A draw of that video alone would be 0 / 0; and that it failed somewhere takes no score away."""
     folder = without_truth(run_folder(gap=0.1, videos="abcp"), "p", failed)
-    (page,) = build([folder], tmp_path / "boards")
+    (page,) = leaderboard(folder, output=tmp_path / "boards")
     text = (tmp_path / "boards" / f"{page.name}.md").read_text()
     assert "· 3 videos, 3 objects" in text and "1 video without truth after the prompt" in text
-    assert all(row.rank and not np.isnan(row.mpc.low) for row in page.rows)
+    assert all(row.rank and not np.isnan(row.scores.interval("mPC").low) for row in page.rows)
     found = compare(*pick_two([str(folder)]), draws=500)
     assert found.videos == 3 and not np.isnan(found.headline[0].interval.low) and found.headline[0].p == 0.25
     assert "1 video without truth" in found.note
@@ -146,7 +148,10 @@ def test_a_video_that_nobody_could_do_is_still_missing(run_folder: Make) -> None
 
 def test_runs_without_any_score_are_not_ranked(run_folder: Make, tmp_path: Path) -> None:
     folder = without_truth(run_folder(), "abc")
-    for refused in (lambda: build([folder], tmp_path / "boards"), lambda: pack_result(folder, "one", tmp_path / "p")):
+    for refused in (
+        lambda: leaderboard(folder, output=tmp_path / "boards"),
+        lambda: pack_result(folder, "one", tmp_path / "p"),
+    ):
         with pytest.raises(DataError, match="no scored video, so there is nothing to rank"):
             refused()
     assert not (tmp_path / "boards").exists() and not (tmp_path / "p").exists()
@@ -165,7 +170,7 @@ def test_other_videos_never_share_a_page(run_folder: Make, tmp_path: Path) -> No
 
 def test_a_part_of_a_split_says_so(run_folder: Make, tmp_path: Path) -> None:
     boards = tmp_path / "boards"
-    (page,) = build([run_folder(split=20)], boards)
+    (page,) = leaderboard(run_folder(split=20), output=boards)
     assert "--part-" in page.name
     assert "3 of the 20 videos" in (boards / f"{page.name}.md").read_text()
     assert json.loads((boards / f"{page.name}.json").read_text())["videos_in_split"] == 20
@@ -174,15 +179,15 @@ def test_a_part_of_a_split_says_so(run_folder: Make, tmp_path: Path) -> None:
 def test_one_model_with_two_weights_is_refused_at_once_and_replaced_later(run_folder: Make, tmp_path: Path) -> None:
     one, two = (run_folder(w, models=["one"], checkpoint="w.pth", weights=w) for w in ("aa", "bb"))
     with pytest.raises(UsageError, match="'one' is there twice"):
-        build([one, two], tmp_path / "boards")
+        leaderboard(one, two, output=tmp_path / "boards")
     assert not (tmp_path / "boards").exists()
-    build([one], tmp_path / "boards")
-    (page,) = build([two], tmp_path / "boards")
+    leaderboard(one, output=tmp_path / "boards")
+    (page,) = leaderboard(two, output=tmp_path / "boards")
     assert [row.result.manifest.models[0].weights_sha256[:2] for row in page.rows] == ["bb"]
 
 
 def test_other_seeds_get_a_page_of_their_own(run_folder: Make, tmp_path: Path) -> None:
-    pages = build([run_folder("s0"), run_folder("s1", seed=1)], tmp_path / "boards")
+    pages = leaderboard(run_folder("s0"), run_folder("s1", seed=1), output=tmp_path / "boards")
     assert len(pages) == 2 and any("seed1" in page.name for page in pages)
 
 
@@ -191,10 +196,10 @@ def test_a_packed_result_comes_back_whole(run_folder: Make, tmp_path: Path) -> N
     first = path.read_bytes()
     result = read_result(path)
     assert result.model == "two" and result.complete
-    assert result.manifest.dataset["root"] == "" and "place" not in result.manifest.dataset
+    assert result.manifest.dataset.root == "" and result.manifest.dataset.place is msgspec.UNSET
     write_result(path, result)
     assert path.read_bytes() == first
-    assert len(build([path], tmp_path / "boards")[0].rows) == 1
+    assert len(leaderboard(path, output=tmp_path / "boards")[0].rows) == 1
 
 
 def test_edited_and_damaged_results_are_refused(run_folder: Make, tmp_path: Path) -> None:
@@ -240,7 +245,9 @@ def test_masks_are_packed_whole_or_not_at_all(run_folder: Make, monkeypatch: pyt
 def test_training_on_the_test_set_is_marked(run_folder: Make) -> None:
     result = results_of(run_folder())[0]
     assert overlap(result) == ()
-    manifest = msgspec.structs.replace(result.manifest, dataset={**result.manifest.dataset, "name": "davis2017:train"})
+    manifest = msgspec.structs.replace(
+        result.manifest, dataset=msgspec.structs.replace(result.manifest.dataset, name="davis2017:train")
+    )
     assert overlap(msgspec.structs.replace(result, manifest=manifest)) == ("davis2017-train",)
 
 
@@ -268,9 +275,9 @@ def test_a_page_says_what_part_of_a_preset_it_is(
 ) -> None:
     (result, _) = results_of(run_folder())
     taken = [c if kept is True else kept for c in load_preset("common").conditions(0) if (kept := keep(c))]
-    chosen = [{**c.to_dict(), "label": c.label} for c in (CLEAN, *taken)]
-    facts = {"name": preset, "version": 1, "description": ""}
-    assert preset_words(msgspec.structs.replace(result.manifest, preset=facts, conditions=chosen)) == words
+    chosen = [ConditionRecord.of(c, "", "") for c in (CLEAN, *taken)]
+    record = PresetRecord(name=preset, version=1)
+    assert preset_words(msgspec.structs.replace(result.manifest, preset=record, conditions=chosen)) == words
 
 
 def test_compare_tells_how_much_and_where(run_folder: Make) -> None:
@@ -294,7 +301,7 @@ def test_compare_across_runs_uses_what_they_share(run_folder: Make) -> None:
 
 def test_compare_checks_the_data_where_it_can(run_folder: Make) -> None:
     one, two = (results_of(run_folder(name, models=["one"], videos=["a", "b"]))[0] for name in ("one", "two"))
-    other = {**two.manifest.dataset, "index_sha256": "11" * 32}
+    other = msgspec.structs.replace(two.manifest.dataset, index_sha256="11" * 32)
     changed = msgspec.structs.replace(two, manifest=msgspec.structs.replace(two.manifest, dataset=other))
     assert compare(one, two, draws=200).note == ""
     with pytest.raises(UsageError, match=r"cannot be compared: they differ in data\."):
@@ -307,10 +314,12 @@ def test_compare_checks_the_data_where_it_can(run_folder: Make) -> None:
 
 def test_compare_takes_what_two_presets_share(run_folder: Make) -> None:
     one, two = (results_of(run_folder(name, models=["one"]))[0] for name in ("one", "two"))
-    common = {"name": "common", "version": 1, "description": ""}
+    common = PresetRecord(name="common", version=1)
     other = msgspec.structs.replace(two, manifest=msgspec.structs.replace(two.manifest, preset=common))
     assert compare(one, other, draws=200).videos == 3
-    newer = [{**c, "fingerprint": "fog/2"} if c["label"] == "fog-1" else c for c in two.manifest.conditions]
+    newer = [
+        msgspec.structs.replace(c, fingerprint="fog/2") if c.label == "fog-1" else c for c in two.manifest.conditions
+    ]
     other = msgspec.structs.replace(other, manifest=msgspec.structs.replace(other.manifest, conditions=newer))
     with pytest.raises(UsageError, match="differ in version of corruptions"):
         compare(one, other, draws=200)
@@ -318,7 +327,7 @@ def test_compare_takes_what_two_presets_share(run_folder: Make) -> None:
 
 def test_two_data_sets_of_one_name_need_two_folders(run_folder: Make) -> None:
     one, two = (results_of(run_folder(name, models=["one"]))[0] for name in ("one", "two"))
-    other = {**two.manifest.dataset, "index_sha256": "11" * 32}
+    other = msgspec.structs.replace(two.manifest.dataset, index_sha256="11" * 32)
     two = msgspec.structs.replace(two, manifest=msgspec.structs.replace(two.manifest, dataset=other))
     with pytest.raises(UsageError, match=r"differ in data\. .* two data sets that share a name, .*--output"):
         build_page([one, two])

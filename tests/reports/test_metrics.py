@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 from robust_vos_bench.analysis.bootstrap import Bootstrap
-from robust_vos_bench.analysis.matrix import ConditionInfo, ScoreMatrix
-from robust_vos_bench.analysis.measures import (
+from robust_vos_bench.analysis.formulas import (
     lost_at,
-    order_consistency,
     recovery,
     severity_area,
-    share_lost,
     stability,
     worst_corruption,
     worst_severity,
 )
+from robust_vos_bench.analysis.matrix import ScoreMatrix
+from robust_vos_bench.analysis.order import order_consistency
 from robust_vos_bench.analysis.summary import Summary
+from robust_vos_bench.runs.records import ConditionRecord
 
 
 def summary(**fields: object) -> Summary:
@@ -60,11 +60,6 @@ def test_when_an_object_is_lost(j: list[float], frame: int | None) -> None:
     assert lost_at(j) == frame
 
 
-def test_share_of_objects_lost() -> None:
-    assert share_lost([[0.9, 0.0], [0.9, 0.9], [0.0, 0.9], [0.0, 0.0]]) == 0.5
-    assert math.isnan(share_lost([]))
-
-
 def test_recovery_from_a_burst() -> None:
     clean = [0.8, 0.8, 0.8, 0.8, 0.5, 0.5, 0.5]
     back = recovery([0.8, 0.8, 0.1, 0.1, 0.3, 0.45, 0.5], clean, start=2, end=4)
@@ -101,7 +96,10 @@ def test_stability_against_the_clean_run() -> None:
 
 
 def test_order_of_models() -> None:
-    conditions = (ConditionInfo("clean", "", 0, ""), ConditionInfo("fog-1", "fog", 1, "weather"))
+    conditions = (
+        ConditionRecord(label="clean"),
+        ConditionRecord(label="fog-1", corruption="fog", severity=1, family="weather"),
+    )
     p = np.array([0.9, 0.8, 0.7, 0.6])
 
     def matrix(corrupted: np.ndarray) -> ScoreMatrix:

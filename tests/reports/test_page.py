@@ -16,8 +16,10 @@ import pytest
 
 from robust_vos_bench import load_run
 from robust_vos_bench.errors import UsageError
-from robust_vos_bench.reports.html import build_report, numbers
+from robust_vos_bench.reports.data import run_data
+from robust_vos_bench.reports.html import build_report
 from robust_vos_bench.runs.store import RunStore
+from robust_vos_bench.system.json import to_json
 
 pytest.importorskip("jinja2", reason="needs the extra: pip install 'rvos-bench[report]'")
 pytest.importorskip("matplotlib", reason="needs the extra: pip install 'rvos-bench[report]'")
@@ -66,7 +68,7 @@ def test_a_run_without_truth_has_a_report_all_the_same(run_folder: Make) -> None
     page = build_report([run])
     assert "3 videos (3 not scored)" in page and "3 videos without truth after the prompt" in page
     assert "lost its mind" in page and "Only" not in page
-    assert numbers(run)["models"][0]["mpc"] is None and run.table()["mPC_low"].isna().all()
+    assert json.loads(to_json(run_data(run)))["models"][0]["mpc"] is None and run.table()["mPC_low"].isna().all()
 
 
 def test_a_chosen_video_must_exist(run_folder: Make) -> None:

@@ -14,9 +14,12 @@ for (const table of document.querySelectorAll("table.sortable")) {
     button.textContent = head.textContent;
     head.replaceChildren(button);
     button.addEventListener("click", () => {
-      const down = head.getAttribute("aria-sort") !== "descending";
+      const first = head.dataset.best === "low" ? "ascending" : "descending"; // the best value comes first
+      const other = first === "descending" ? "ascending" : "descending";
+      const order = head.getAttribute("aria-sort") === first ? other : first;
+      const down = order === "descending";
       heads.forEach((other) => other.removeAttribute("aria-sort"));
-      head.setAttribute("aria-sort", down ? "descending" : "ascending");
+      head.setAttribute("aria-sort", order);
       const key = (row) => {
         const text = row.cells[column].textContent.trim();
         const number = parseFloat(text);
@@ -28,8 +31,8 @@ for (const table of document.querySelectorAll("table.sortable")) {
         .map((row) => [key(row), row])
         .sort(([a], [b]) => {
           if (missing(a) || missing(b)) return missing(a) - missing(b);
-          const order = typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
-          return down ? -order : order;
+          const difference = typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
+          return down ? -difference : difference;
         })
         .forEach(([, row]) => body.append(row));
     });

@@ -85,12 +85,12 @@ def earlier_timings(plan: Plan, folder: Path, device: str) -> Timings:
             manifest = store.manifest()
         except DataError:  # a run of another version beside this one does not matter
             continue
-        if manifest is None or manifest.dataset.get("name") != plan.dataset.name or not _is_here(manifest, device):
+        if manifest is None or manifest.dataset.name != plan.dataset.name or not _is_here(manifest, device):
             continue
         for model in manifest.models:
             if versions.get(model.name) == model.adapter_version:
                 for condition in manifest.conditions:
-                    records = store.records(condition["label"], model.name).values()
+                    records = store.records(condition.label, model.name).values()
                     units[model.name] += [record for record in records if record.ok and record.frames]
     models = {
         name: Timing(
@@ -111,9 +111,9 @@ def earlier_timings(plan: Plan, folder: Path, device: str) -> Timings:
 
 def _is_here(manifest: Manifest, device: str) -> bool:
     there = manifest.environment
-    kind = str(there.get("device", "cpu")).partition(":")[0]
-    here = {"cpus": os.cpu_count(), "system": f"{platform.system()} {platform.machine()}"}
-    return kind == device.partition(":")[0] and all(there.get(key) == value for key, value in here.items())
+    kind = there.device.partition(":")[0]
+    here = (os.cpu_count(), f"{platform.system()} {platform.machine()}")
+    return kind == device.partition(":")[0] and (there.cpus, there.system) == here
 
 
 class TimingCache:

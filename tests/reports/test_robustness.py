@@ -21,7 +21,7 @@ from robust_vos_bench.datasets import Video
 from robust_vos_bench.datasets.images import write_mask
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.reports.html import build_report
-from robust_vos_bench.reports.leaderboard_files import build
+from robust_vos_bench.reports.leaderboard_files import leaderboard
 from robust_vos_bench.runs.records import FrameScores
 from robust_vos_bench.runs.store import RunStore
 
@@ -44,8 +44,8 @@ def burst_run(run_folder: Make) -> Path:
     folder = run_folder("burst", conditions=BURST, profile="burst", frames=FRAMES)
     run = load_run(folder)
     rewrite(folder, "clean", lambda track: [0.8] * (FRAMES - 2))
-    for fields in run.manifest.conditions[1:]:
-        condition = burst_of(fields)
+    for record in run.manifest.conditions[1:]:
+        condition = burst_of(record)
         assert condition is not None
 
         def hurt(track: FrameScores, condition: Condition = condition) -> list[float]:
@@ -60,12 +60,12 @@ def test_the_burst_is_where_the_frames_say(burst_run: Path) -> None:
     manifest = load_run(burst_run).manifest
     rng = np.random.default_rng(0)
     clip = [rng.integers(0, 255, (16, 16, 3), dtype=np.uint8)] * FRAMES
-    for fields in manifest.conditions[1:]:
-        condition = burst_of(fields)
+    for record in manifest.conditions[1:]:
+        condition = burst_of(record)
         assert condition is not None
         for name in manifest.videos:
             video = Video.from_arrays(clip, np.ones((16, 16), np.uint8), name=name)
-            object.__setattr__(video, "dataset", manifest.dataset["name"])
+            object.__setattr__(video, "dataset", manifest.dataset.name)
             changed = [
                 t for t, (a, b) in enumerate(zip(clip, corrupt_video(video, condition).frames)) if (a != b).any()
             ]
@@ -98,16 +98,17 @@ def test_frames_are_stored_with_their_numbers_where_some_are_missing() -> None:
 
 
 def test_recovery_reaches_every_table(burst_run: Path, tmp_path: Path) -> None:
-    found = load_run(burst_run).beyond[0]
-    assert found.burst is not None and found.burst.objects > 0
-    values = (found.burst.before, found.burst.during, found.burst.after, found.burst.clean, found.burst.ratio)
+    found = load_run(burst_run).robustness["one"]
+    assert found["burst_objects"] > 0
+    values = [found[f"burst_{name}"] for name in ("before", "during", "after", "clean", "ratio")]
     assert values == pytest.approx((80, 20, 40, 80, 50))
-    assert found.burst.back == 0 and math.isnan(found.burst.frames)
-    assert load_run(burst_run).beyond_table().set_index("model").loc["one", "burst_ratio"] == pytest.approx(50)
+    assert found["burst_back"] == 0 and math.isnan(found["burst_frames"])
+    frame = load_run(burst_run).robustness.frame().set_index("model")
+    assert frame.loc["one", "burst_ratio"] == pytest.approx(50)
     assert "Recovery after a burst" in build_report([load_run(burst_run)])
-    (page,) = build([burst_run], tmp_path / "boards")
+    (page,) = leaderboard(burst_run, output=tmp_path / "boards")
     text = (tmp_path / "boards" / f"{page.name}.md").read_text()
-    assert f"| one | {found.burst.objects} | 80.0 | 20.0 | 40.0 | 80.0 | 50.0 | 0.0 | n/a |" in text
+    assert f"| one | {found['burst_objects']} | 80.0 | 20.0 | 40.0 | 80.0 | 50.0 | 0.0 | n/a |" in text
     row = next(
         r for r in json.loads((tmp_path / "boards" / f"{page.name}.json").read_text())["rows"] if r["model"] == "one"
     )
@@ -120,14 +121,14 @@ def test_recovery_reaches_every_table(burst_run: Path, tmp_path: Path) -> None:
 
 def test_no_burst_no_recovery(run_folder: Make) -> None:
     run = load_run(run_folder())
-    assert run.beyond[0].burst is None and "Recovery after a burst" not in build_report([run])
+    assert run.robustness["one"].value("burst_ratio") is None and "Recovery after a burst" not in build_report([run])
 
 
 def test_another_version_of_a_corruption_has_no_known_burst(burst_run: Path) -> None:
-    fields = dict(load_run(burst_run).manifest.conditions[1])
-    assert burst_of(fields) is not None
-    assert burst_of({**fields, "fingerprint": "of another version"}) is None
-    assert burst_of({**fields, "corruption": "somebodys_own"}) is None
+    record = load_run(burst_run).manifest.conditions[1]
+    assert burst_of(record) is not None
+    assert burst_of(msgspec.structs.replace(record, fingerprint="of another version")) is None
+    assert burst_of(msgspec.structs.replace(record, corruption="somebodys_own")) is None
 
 
 def test_objects_lost_are_counted_where_cells_are_whole(run_folder: Make) -> None:
@@ -135,8 +136,9 @@ def test_objects_lost_are_counted_where_cells_are_whole(run_folder: Make) -> Non
     rewrite(folder, "fog-5", lambda track: [0.9, 0.05, 0.02, 0.0] if track.video == "a" else [0.9] * 4)
     run = load_run(folder)
     # One of three objects in one of fog's two severities, none under noise.
-    assert run.beyond[0].lost == pytest.approx(100 * (1 / 3 / 2 + 0) / 2) and run.beyond[0].lost_clean == 0
-    assert math.isnan(run.beyond[1].lost) and run.beyond[1].lost_clean == 0
+    one, two = run.robustness
+    assert one["lost"] == pytest.approx(100 * (1 / 3 / 2 + 0) / 2) and one["lost_clean"] == 0
+    assert math.isnan(two["lost"]) and two["lost_clean"] == 0
 
 
 def save_masks(folder: Path, widths: dict[str, int]) -> None:
@@ -154,13 +156,13 @@ def save_masks(folder: Path, widths: dict[str, int]) -> None:
 
 def test_stability_needs_the_masks_of_every_cell(run_folder: Make) -> None:
     folder = run_folder()
-    assert math.isnan(load_run(folder).beyond[0].stability)
+    assert math.isnan(load_run(folder).robustness["one"]["stability"])
     save_masks(folder, {"clean": 8, "fog-1": 8, "fog-5": 4})
-    assert math.isnan(load_run(folder).beyond[0].stability)  # noise is missing
+    assert math.isnan(load_run(folder).robustness["one"]["stability"])  # noise is missing
     save_masks(folder, {"shot_noise-3": 2})
     # fog: mean of 1 and 1/2, noise: 1/4, then over corruptions.
-    assert load_run(folder).beyond[0].stability == pytest.approx(100 * (0.75 + 0.25) / 2)
-    assert math.isnan(load_run(folder).beyond[1].stability)
+    assert load_run(folder).robustness["one"]["stability"] == pytest.approx(100 * (0.75 + 0.25) / 2)
+    assert math.isnan(load_run(folder).robustness["two"]["stability"])
 
 
 def test_stability_is_remembered_and_damage_is_named(run_folder: Make) -> None:
@@ -170,12 +172,12 @@ def test_stability_is_remembered_and_damage_is_named(run_folder: Make) -> None:
     whole = bad.read_bytes()
     bad.write_bytes(b"torn")
     with pytest.raises(DataError, match=r"fog-5/b/00003\.png: truncated or damaged"):
-        _ = load_run(folder).beyond
+        _ = load_run(folder).robustness["one"]["stability"]
     bad.write_bytes(whole)
-    first = load_run(folder).beyond[0].stability
+    first = load_run(folder).robustness["one"]["stability"]
     for path in (folder / "masks").rglob("*.png"):
         path.write_bytes(b"torn")
-    assert load_run(folder).beyond[0].stability == first
+    assert load_run(folder).robustness["one"]["stability"] == first
 
 
 def test_moved_masks_have_no_stability(run_folder: Make) -> None:
@@ -183,39 +185,39 @@ def test_moved_masks_have_no_stability(run_folder: Make) -> None:
         models=["one"], conditions=[("", 0, ""), ("elastic_transform", 1, "digital"), ("fog", 1, "weather")]
     )
     save_masks(folder, {"clean": 8, "elastic_transform-1": 2, "fog-1": 4})
-    assert load_run(folder).beyond[0].stability == pytest.approx(50)
+    assert load_run(folder).robustness["one"]["stability"] == pytest.approx(50)
 
 
-def test_facts_travel_with_a_packed_result(burst_run: Path, tmp_path: Path) -> None:
+def test_object_statistics_travel_with_a_packed_result(burst_run: Path, tmp_path: Path) -> None:
     result = results_of(burst_run)[0]
     path = tmp_path / "one.json.gz"
     write_result(path, result)
     back = read_result(path)
     store = RunStore(burst_run)
     manifest = load_run(burst_run).manifest
-    assert back.facts == result.facts == object_stats(store, manifest, "one")
-    (page,) = build([path], tmp_path / "boards")
-    assert page.rows[0].beyond.burst is not None and page.rows[0].beyond.burst.ratio == pytest.approx(50)
-    for facts, message in (
-        (back.facts[1:], "checksum"),
+    assert back.objects == result.objects == object_stats(store, manifest, "one")
+    (page,) = leaderboard(path, output=tmp_path / "boards")
+    assert page.rows[0].scores["burst_ratio"] == pytest.approx(50)
+    for objects, message in (
+        (back.objects[1:], "checksum"),
         ((ObjectStats("fog-9", "a", 1),), "not scored"),
         ((ObjectStats("clean", "a", 1, stability=1.5),), r"outside 0\.\.1"),
     ):
-        forged = msgspec.structs.replace(back, facts=facts)
+        forged = msgspec.structs.replace(back, objects=objects)
         if message != "checksum":
-            forged = msgspec.structs.replace(forged, checksum=checksum(back.manifest, back.records, facts))
+            forged = msgspec.structs.replace(forged, checksum=checksum(back.manifest, back.records, objects))
         write_result(path, forged)
         with pytest.raises(DataError, match=message):
             read_result(path)
 
 
-def test_results_of_older_versions_have_no_facts(run_folder: Make, tmp_path: Path) -> None:
-    old = results_of(run_folder(), facts=False)[0]
+def test_results_of_older_versions_have_no_object_statistics(run_folder: Make, tmp_path: Path) -> None:
+    old = results_of(run_folder(), objects=False)[0]
     assert old.checksum == checksum(old.manifest, old.records)
     write_result(tmp_path / "old.json.gz", old)
-    (page,) = build([tmp_path / "old.json.gz"], tmp_path / "boards")
-    found = page.rows[0].beyond
-    assert math.isnan(found.lost) and math.isnan(found.stability) and not math.isnan(found.area)
+    (page,) = leaderboard(tmp_path / "old.json.gz", output=tmp_path / "boards")
+    found = page.rows[0].scores
+    assert math.isnan(found["lost"]) and math.isnan(found["stability"]) and not math.isnan(found["area"])
 
 
 def test_runs_without_anything_to_tell(run_folder: Make) -> None:
@@ -227,7 +229,8 @@ def test_runs_without_anything_to_tell(run_folder: Make) -> None:
         ("nothing", {"missing": everything}),
     ):
         run = load_run(run_folder(name, **settings))
-        assert math.isnan(run.beyond[0].lost) and run.beyond[0].burst is None, name
+        found = run.robustness["one"]
+        assert math.isnan(found["lost"]) and found.value("burst_ratio") is None, name
         assert "<h2>Beyond the mean</h2>" in build_report([run])
 
 

@@ -1,0 +1,177 @@
+"""What a robustness measure is: its name, direction and range, how it is computed and where it is shown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robust_vos_bench.analysis.bootstrap import Bootstrap, Interval
+from robust_vos_bench.analysis.formulas import Recovery
+from robust_vos_bench.analysis.matrix import ScoreMatrix
+from robust_vos_bench.analysis.object_stats import ObjectStats
+from robust_vos_bench.analysis.summary import Summary, mean
+from robust_vos_bench.errors import RvosError
+from robust_vos_bench.runs.records import ConditionRecord
+
+FORMATS = frozenset({"text", "markdown", "html", "csv", "json"})
+"""The renderings of a robustness table."""
+TOLERANCE = 1e-6
+"""How far rounding may carry a value beyond its range."""
+
+
+class Group(Enum):
+    """The table that a measure stands in."""
+
+    HEADLINE = "headline"
+    ROBUSTNESS = "robustness"
+    """Beyond the mean: needs more than the mean scores of cells."""
+    BURST = "burst"
+    """Recovery after a burst; shown for runs with the severity profile "burst"."""
+
+
+class Better(Enum):
+    """Which values are better."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+    NEITHER = "neither"
+    """A count, or a reference for another measure."""
+
+
+class Value(NamedTuple):
+    """The value of a measure for one model."""
+
+    number: float
+    """NaN where something it needs is missing. A count is an int."""
+    where: str | int = ""
+    """What the number belongs to, e.g. the worst condition or severity; "" for most measures."""
+
+
+@dataclass(frozen=True)
+class ModelScores:
+    """Everything that a measure may read of one model."""
+
+    matrix: ScoreMatrix
+    summary: Summary
+    read_objects: Callable[[], Sequence[ObjectStats]] = field(default=tuple, repr=False)
+
+    @cached_property
+    def objects(self) -> Sequence[ObjectStats]:
+        """Object statistics of the model; empty where none are known. Reading them may take time (saved masks)."""
+        return self.read_objects()
+
+    @cached_property
+    def corrupted(self) -> list[ConditionRecord]:
+        """The corrupted conditions."""
+        return [c for c in self.matrix.conditions if not c.is_clean]
+
+    @cached_property
+    def clean(self) -> ConditionRecord | None:
+        """The clean condition."""
+        return next((c for c in self.matrix.conditions if c.is_clean), None)
+
+    def complete(self, label: str) -> bool:
+        """Whether every video of a cell is scored."""
+        return (self.summary.model, label) not in self.matrix.missing_videos
+
+    def cell_mean(self, label: str, value: Callable[[ObjectStats], float]) -> float:
+        """100 x mean of a number in 0..1 over the objects of one cell; NaN where the cell is not complete."""
+        known = [value(o) for o in self._by_cell.get(label, ())]
+        return 100 * mean(known) if self.complete(label) else math.nan
+
+    def mean_over(self, conditions: Iterable[ConditionRecord], value: Callable[[ObjectStats], float]) -> float:
+        """`cell_mean`, averaged as mPC is: over the conditions of a corruption, then over corruptions."""
+        chosen = list(conditions)
+        names = dict.fromkeys(c.corruption for c in chosen)
+        return mean(mean(self.cell_mean(c.label, value) for c in chosen if c.corruption == name) for name in names)
+
+    @cached_property
+    def recoveries(self) -> list[Recovery] | None:
+        """Recovery of every object in every burst cell that could be measured; None in runs without bursts."""
+        labels = [c.label for c in self.corrupted if c.profile == "burst"]
+        if not labels:
+            return None
+        return [o.recovery for label in labels for o in self._by_cell.get(label, ()) if o.recovery is not None]
+
+    @cached_property
+    def bursts_complete(self) -> bool:
+        """Whether every burst cell is complete and at least one recovery could be measured."""
+        return bool(self.recoveries) and all(self.complete(c.label) for c in self.corrupted if c.profile == "burst")
+
+    @cached_property
+    def _by_cell(self) -> dict[str, list[ObjectStats]]:
+        found: dict[str, list[ObjectStats]] = {}
+        for stats in self.objects:
+            found.setdefault(stats.condition, []).append(stats)
+        return found
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A robustness measure. Tables, files and pages take all that they show of it from here.
+
+    To add one, declare it and pass it to `register_measure`, before the table is made.
+    """
+
+    key: str
+    """Key in JSON, and column in CSV files and data frames."""
+    of: Callable[[ModelScores], Value | float | None]
+    """Its value for one model: NaN where something is missing, None where the measure does not apply to the run."""
+    better: Better
+    low: float
+    high: float
+    """The range of its values (in points, percent or frames); a value outside is an error."""
+    group: Group = Group.ROBUSTNESS
+    heading: str = ""
+    """Heading of its column in tables for readers. Default: `key`."""
+    legend: str = ""
+    """One sentence below the table that says what it is."""
+    where_key: str = ""
+    """Key of `Value.where`, for measures that have one."""
+    formats: frozenset[str] = FORMATS
+    """The renderings that show its number; `text` shows the group HEADLINE only. Data frames show every number."""
+    where_formats: frozenset[str] = FORMATS - {"text"}
+    """The renderings that show `Value.where`."""
+    weights: str = ""
+    """Name of the linear statistic (`bootstrap.statistics`) that it is, which gives it an interval and lets `compare`
+    test differences. Registered measures may have an `interval` function instead."""
+    interval: Callable[[Bootstrap, int], Interval | None] | None = None
+    """Interval for the model with this index, where the measure is not linear; None where a run cannot have one."""
+    interval_formats: frozenset[str] = frozenset()
+    """The renderings that show its interval; data frames show every interval."""
+    reference_of: str = ""
+    """Key of the measure that this is the clean reference of; tables for readers show it before that one."""
+    strong: bool = False
+    """Whether tables for readers print it bold."""
+
+    @property
+    def title(self) -> str:
+        """Heading of its column."""
+        return self.heading or self.key
+
+    def value(self, scores: ModelScores) -> Value | None:
+        """Its value for one model, None where it does not apply. Raises RvosError for a value outside its range."""
+        found = self.of(scores)
+        if found is None:
+            return None
+        value = found if isinstance(found, Value) else Value(found)
+        if value.number < self.low - TOLERANCE or value.number > self.high + TOLERANCE:
+            raise RvosError(
+                f"measure {self.key!r} of model {scores.summary.model!r} is {value.number:g}, outside its range "
+                f"{self.low:g}..{self.high:g}: its definition or its declared range is wrong"
+            )
+        return value
+
+    def interval_for(self, boot: Bootstrap, model: int) -> Interval | None:
+        """Its bootstrap interval for the model with this index; None where it has none in this run."""
+        if self.interval is not None:
+            return self.interval(boot, model)
+        weights: NDArray[np.float64] | None = boot.statistics.get(self.weights)
+        return None if weights is None else boot.interval(model, weights)
