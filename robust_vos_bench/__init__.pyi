@@ -1,3 +1,6 @@
+from .analysis.compare import compare as compare
+from .analysis.measure import Measure as Measure
+from .analysis.measures import register_measure as register_measure
 from .analysis.run import Run as Run
 from .analysis.run import load_run as load_run
 from .api.corrupt import corrupt as corrupt
@@ -21,6 +24,9 @@ from .models import ModelCard as ModelCard
 from .models import StreamingAdapter as StreamingAdapter
 from .models import VOSAdapter as VOSAdapter
 from .models import load_adapter as load_adapter
+from .reports.html import report as report
+from .reports.leaderboard_files import leaderboard as leaderboard
+from .reports.pack import pack as pack
 from .runs.run import Listener as Listener
 
 __version__: str

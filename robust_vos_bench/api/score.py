@@ -14,7 +14,7 @@ from robust_vos_bench.scoring import tables
 from robust_vos_bench.scoring.folder import FolderScorer, slow_hint
 from robust_vos_bench.scoring.objects import ObjectScore
 from robust_vos_bench.scoring.protocols import Protocol
-from robust_vos_bench.scoring.statistics import global_scores
+from robust_vos_bench.scoring.statistics import STATISTICS, global_scores
 from robust_vos_bench.system.atomic import make_folder, write_bytes
 from robust_vos_bench.system.cores import available_cores
 
@@ -48,10 +48,10 @@ class Scores:
 
         rows = [
             {"video": s.video, "object": s.object, "J&F": s.jf}
-            | {name: getattr(s, attribute) for name, attribute in tables.COLUMNS.items()}
+            | {name: getattr(s, attribute) for name, attribute in STATISTICS.items()}
             for s in self.objects
         ]
-        return pd.DataFrame(rows, columns=["video", "object", "J&F", *tables.COLUMNS])
+        return pd.DataFrame(rows, columns=["video", "object", "J&F", *STATISTICS])
 
     def to_dict(self) -> dict[str, Any]:
         """The document of `rvos-bench score --json`."""

@@ -16,16 +16,11 @@ from msgspec import UNSET, UnsetType
 
 from robust_vos_bench.conditions.condition import Condition
 from robust_vos_bench.errors import DataError
+from robust_vos_bench.scoring import statistics as scoring
 
 SCHEMA = "rvos-bench/run/1"
-STATISTICS = {
-    "j_mean": "J",
-    "f_mean": "F",
-    "j_recall": "J-Recall",
-    "j_decay": "J-Decay",
-    "f_recall": "F-Recall",
-    "f_decay": "F-Decay",
-}
+_NAMES = {field: name.removesuffix("-Mean") for name, field in scoring.STATISTICS.items()}
+STATISTICS = {field: _NAMES[field] for field in sorted(_NAMES, key=lambda field: not field.endswith("_mean"))}
 """Statistics of an object: field of `ObjectRecord` -> name in tables. Decay is in -1..1, the others are in 0..1."""
 
 

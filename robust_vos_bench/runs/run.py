@@ -18,6 +18,7 @@ from robust_vos_bench.runs.environment import environment, tool
 from robust_vos_bench.runs.local.engine import LocalEngine
 from robust_vos_bench.runs.plan import Group, Plan
 from robust_vos_bench.runs.records import (
+    STATISTICS,
     CellCounts,
     ConditionRecord,
     DatasetRecord,
@@ -227,11 +228,6 @@ def _row(plan: Plan, condition: Condition, record: UnitRecord, i: int) -> dict[s
         "video": record.video,
         "object": score.object,
         "frames": score.frames,
-        "J": score.value("j_mean"),
-        "F": score.value("f_mean"),
         "J&F": score.jf,
-        "J-Recall": score.value("j_recall"),
-        "J-Decay": score.value("j_decay"),
-        "F-Recall": score.value("f_recall"),
-        "F-Decay": score.value("f_decay"),
+        **{name: score.value(field) for field, name in STATISTICS.items()},
     }

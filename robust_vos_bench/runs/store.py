@@ -17,13 +17,13 @@ from typing import Any
 import msgspec
 
 from robust_vos_bench.errors import DataError, UsageError
-from robust_vos_bench.runs.records import FrameScores, Manifest, UnitRecord, read_manifest
+from robust_vos_bench.runs.records import STATISTICS, FrameScores, Manifest, UnitRecord, read_manifest
 from robust_vos_bench.system.atomic import make_folder, write_bytes, write_error
 from robust_vos_bench.system.locks import exclusive
 
 SCORE_COLUMNS = (
     "model", "dataset", "corruption", "severity", "condition", "video", "object", "frames",
-    "J", "F", "J&F", "J-Recall", "J-Decay", "F-Recall", "F-Decay",
+    "J", "F", "J&F", *[name for name in STATISTICS.values() if name not in ("J", "F")],
 )  # fmt: skip
 LONGEST = 150
 """Characters of a name that go into a file name; file systems stop at 255 bytes."""

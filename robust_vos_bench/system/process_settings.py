@@ -17,6 +17,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 _SIGNALS = tuple(
@@ -96,9 +97,7 @@ def _settings() -> Iterator[Setting]:
     if threading.current_thread() is threading.main_thread():
         for number in _SIGNALS:
             yield Setting(
-                f"handler of {number.name}",
-                lambda number=number: signal.getsignal(number),
-                lambda value, number=number: signal.signal(number, value),
+                f"handler of {number.name}", partial(signal.getsignal, number), partial(signal.signal, number)
             )
     yield Setting("random", random.getstate, random.setstate)
     for module, made in _LIBRARIES.items():

@@ -20,7 +20,7 @@ from robust_vos_bench.evaluation import Outcome, evaluate
 from robust_vos_bench.evaluation.segment import MaskSink
 from robust_vos_bench.models import VOSAdapter, load_adapter
 from robust_vos_bench.runs.plan import Group, Plan
-from robust_vos_bench.runs.records import FrameScores, ObjectRecord, UnitRecord
+from robust_vos_bench.runs.records import STATISTICS, FrameScores, ObjectRecord, UnitRecord
 from robust_vos_bench.runs.store import RunStore
 from robust_vos_bench.runs.trace import TraceWriter
 from robust_vos_bench.runs.work.clip_cache import CachedClip
@@ -267,12 +267,7 @@ def object_record(score: ObjectScore) -> ObjectRecord:
     return ObjectRecord(
         object=score.object,
         frames=score.frames,
-        j_mean=number(score.j_mean),
-        j_recall=number(score.j_recall),
-        j_decay=number(score.j_decay),
-        f_mean=number(score.f_mean),
-        f_recall=number(score.f_recall),
-        f_decay=number(score.f_decay),
+        **{field: number(getattr(score, field)) for field in STATISTICS},
         category=score.category,
     )
 
