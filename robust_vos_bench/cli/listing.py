@@ -93,7 +93,7 @@ def _models(ready: bool) -> list[dict[str, Any]]:
 
 
 def _corruptions() -> list[dict[str, Any]]:
-    from robust_vos_bench.conditions.corruption import corruptions
+    from robust_vos_bench.conditions import corruptions
 
     rows = [
         {

@@ -16,7 +16,7 @@ from robust_vos_bench.errors import ContractError, RvosError
 from robust_vos_bench.models import synthetic
 from robust_vos_bench.models.adapter import VOSAdapter
 from robust_vos_bench.models.contract import segment_checked
-from robust_vos_bench.models.global_state import global_state, random_state_kept, unusual_random_state
+from robust_vos_bench.system.global_state import global_state, random_state_kept, unusual_random_state
 
 LEAK_MIB = 64.0
 """Memory that a clip of a few small frames may leave behind when it runs again."""

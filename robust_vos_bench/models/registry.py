@@ -19,8 +19,8 @@ from robust_vos_bench.errors import ContractError, RvosError, UsageError, unknow
 from robust_vos_bench.models.adapter import VOSAdapter
 from robust_vos_bench.models.card import ModelCard, ModelEntry
 from robust_vos_bench.models.checkpoint import RANDOM, find_checkpoint, have_weights
-from robust_vos_bench.models.global_state import random_state_kept
 from robust_vos_bench.models.options import REQUIRED, adapter_class, class_options, unknown_option
+from robust_vos_bench.system.global_state import random_state_kept
 
 GROUP = "robust_vos_bench.adapters"
 

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from robust_vos_bench.conditions import CLEAN, Condition, condition_fingerprint
-from robust_vos_bench.conditions.corruption import find_corruption
+from robust_vos_bench.conditions import CLEAN, Condition, condition_fingerprint, corruption_of
 from robust_vos_bench.conditions.presets import PresetInfo
 from robust_vos_bench.datasets import Dataset
 from robust_vos_bench.errors import UsageError, WeightsError
@@ -89,7 +88,7 @@ def build_plan(
             raise UsageError(f"model {name!r} is given twice; give the second one other options")
     columns = tuple(dict.fromkeys((CLEAN, *conditions)))
     chosen = tuple(videos if videos is not None else dataset.videos)
-    families = {c.corruption: find_corruption(c.corruption).family for c in columns if not c.is_clean}
+    families = {c.corruption: corruption_of(c).family for c in columns if not c.is_clean}
     return Plan(
         models=tuple(models),
         dataset=dataset,

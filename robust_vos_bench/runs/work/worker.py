@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from robust_vos_bench.conditions import Condition, corrupt_truth, corrupt_video
+from robust_vos_bench.conditions import Condition, corrupt_truth, corrupt_video, corruption_of
 from robust_vos_bench.datasets import Video
 from robust_vos_bench.errors import RvosError
 from robust_vos_bench.evaluation import Outcome, evaluate
@@ -147,7 +147,7 @@ class Worker:
             prepare(len(video) * len(plan.videos) * len(plan.conditions) * len(plan.models), video.size)
 
     def _truth(self, video: Video, condition: Condition) -> PackedTruth | None:
-        moved = condition.label if not condition.is_clean and _moves(condition) else ""
+        moved = condition.label if not condition.is_clean and corruption_of(condition).moves_pixels else ""
         name = f"{video.name}\0{moved}"
         if name not in self._truths:
             truth = self.plan.dataset.truth(video.name)
@@ -244,9 +244,3 @@ def frame_scores(score: ObjectScore) -> FrameScores:
         f=tuple(round(float(v), 4) for v in score.f),
         at=() if dense else score.indices,
     )
-
-
-def _moves(condition: Condition) -> bool:
-    from robust_vos_bench.conditions.corruption import find_corruption
-
-    return find_corruption(condition.corruption).move_mask is not None
