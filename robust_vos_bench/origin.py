@@ -7,8 +7,10 @@ the run goes on.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -45,7 +47,7 @@ BUILT_IN = Origin()
 _loaded: dict[str, Origin] = {}
 """Module name -> the file that it was made from."""
 _provided: dict[str, Origin] = {}
-"""Absolute path -> the file as another process read it; see `provide`."""
+"""Absolute path -> the file as another process read it; see `provided`."""
 
 
 def is_file_spec(text: str) -> bool:
@@ -76,10 +78,21 @@ def file_origin(path: Path, kind: str, form: str) -> Origin:
     return Origin("file", place, hashlib.sha256(content).hexdigest(), content)
 
 
-def provide(origin: Origin | None) -> None:
-    """Use the text in `origin` wherever this process is asked for that file; it need not exist here."""
-    if origin is not None and origin.kind == "file":
-        _provided[origin.place] = origin
+@contextlib.contextmanager
+def provided(origin: Origin | None) -> Iterator[None]:
+    """Within the block, that file is the text in `origin`, whether it exists here or was edited since."""
+    if origin is None or origin.kind != "file":
+        yield
+        return
+    before = _provided.get(origin.place)
+    _provided[origin.place] = origin
+    try:
+        yield
+    finally:
+        if before is None:
+            del _provided[origin.place]
+        else:
+            _provided[origin.place] = before
 
 
 def load_module(origin: Origin) -> ModuleType:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import robust_vos_bench.registry
 from robust_vos_bench.errors import ContractError
 from robust_vos_bench.models import ModelCard, StreamingAdapter, registry
 
@@ -69,9 +70,14 @@ def test_a_broken_package_is_named(installed: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(installed, broken)
     (broken / "rvos_example" / "__init__.py").write_text("import no_such_module\n")
-    done = cli("list", "models", cwd=tmp_path, path=broken)
-    assert done.returncode == 5 and "rvos-example" in done.stderr and "no_such_module" in done.stderr
+    done = cli("list", "models", "--json", cwd=tmp_path, path=broken)
+    assert done.returncode == 0 and {"static", "aot.t"} <= {row["name"] for row in json.loads(done.stdout)}
+    assert "no_such_module" in done.stderr and done.stderr.count("'rvos-example'") == 1, "said once"
     assert cli("check", "static", cwd=tmp_path, path=broken).returncode == 0
+    done = cli("check", "rvos-example", cwd=tmp_path, path=broken)
+    assert done.returncode == 5 and "no_such_module" in done.stderr, "it is the one asked for"
+    done = cli("check", "example", cwd=tmp_path, path=broken)
+    assert done.returncode == 2 and "no_such_module" in done.stderr, "it may have had that name"
 
 
 def test_a_package_cannot_take_a_built_in_name(installed: Path, tmp_path: Path) -> None:
@@ -91,8 +97,9 @@ def offer(monkeypatch: pytest.MonkeyPatch, **models: str) -> None:
         setattr(module, f"Model{k}", type(f"Model{k}", (StreamingAdapter,), {"card": ModelCard(name)}))
         points.append(EntryPoint(point, f"strangers:Model{k}", registry.GROUP))
     monkeypatch.setitem(sys.modules, "strangers", module)
-    monkeypatch.setattr(registry, "entry_points", lambda group: points)
-    monkeypatch.setattr(registry, "plugin_entries", registry.plugin_entries.__wrapped__)
+    monkeypatch.setattr(robust_vos_bench.registry, "entry_points", lambda group: points)
+    monkeypatch.setattr(registry.MODELS, "_plugins", None)
+    monkeypatch.setattr(registry.MODELS, "_warned", False)
 
 
 def test_a_class_goes_by_the_name_on_its_card(monkeypatch: pytest.MonkeyPatch) -> None:

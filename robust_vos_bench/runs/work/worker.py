@@ -18,6 +18,7 @@ from robust_vos_bench.errors import RvosError
 from robust_vos_bench.evaluation import Outcome, evaluate
 from robust_vos_bench.evaluation.segment import MaskSink
 from robust_vos_bench.models import VOSAdapter, load_adapter
+from robust_vos_bench.origin import provided
 from robust_vos_bench.runs.plan import Group, Plan
 from robust_vos_bench.runs.records import FrameScores, ObjectRecord, UnitRecord
 from robust_vos_bench.runs.store import RunStore
@@ -131,7 +132,8 @@ class Worker:
         if model not in self._adapters:
             spec = self.plan.models[model]
             try:
-                self._adapters[model] = load_adapter(spec.name, spec.checkpoint, self.device, **spec.options)
+                with provided(spec.origin):  # its file as the command read it, wherever this process runs
+                    self._adapters[model] = load_adapter(spec.name, spec.checkpoint, self.device, **spec.options)
             except RvosError as error:
                 if not memory.ran_out(error):  # there may be room the next time
                     self._load_errors[model] = error
