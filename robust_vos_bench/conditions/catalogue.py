@@ -94,6 +94,11 @@ def origin_of(name: str) -> Origin | None:
     return None if item is None else item.origin
 
 
+def made_in(module: ModuleType) -> list[Corruption]:
+    """What the decorator made in a module."""
+    return list(_by_module.get(module.__name__, {}).values())
+
+
 def shipped(name: str, origin: Origin | None) -> Origin | None:
     """The origin with all that another process needs. What a script or notebook defines is pickled by value."""
     if origin is None:
@@ -147,7 +152,7 @@ def _is_built_in(module: str) -> bool:
 
 def _from_package(point: EntryPoint, loaded: object) -> list[Corruption]:
     if isinstance(loaded, ModuleType):
-        found = list(_by_module.get(loaded.__name__, {}).values())
+        found = made_in(loaded)
     else:
         found = [_as_corruption(one) for one in (loaded if isinstance(loaded, (list, tuple)) else [loaded])]
     if not found:

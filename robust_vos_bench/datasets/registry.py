@@ -151,7 +151,10 @@ def open_dataset(
     size = _size(at or size)
     family, rest = _split(text)
     if not DATASETS.knows(family):
-        raise unknown("data set", spec, [*dataset_names(), *DATASETS.usable()], _broken(DATASETS.see))
+        problems = DATASETS.problems()
+        if not any(family in problem.names for problem in problems):  # otherwise `find` says what is wrong with it
+            see = " ".join([DATASETS.see, *(problem.message for problem in problems)])
+            raise unknown("data set", spec, [*dataset_names(), *DATASETS.usable()], see)
     item = DATASETS.find(family)
     entry = item.value
     default = entry.splits[0] if entry.splits else ""
@@ -204,10 +207,6 @@ def _checked(found: object, spec: str) -> Dataset:
             "told apart; choose another name"
         )
     return found
-
-
-def _broken(see: str) -> str:
-    return " ".join([see, *(problem.message for problem in DATASETS.problems() if not problem.conflict)])
 
 
 def _root(entry: DatasetEntry, spec: str, given: str | Path | None) -> Path | None:

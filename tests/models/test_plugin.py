@@ -66,6 +66,58 @@ def test_an_installed_package_is_listed_and_checked(installed: Path, tmp_path: P
     assert done.returncode == 4 and "https://example.org/example.pth" in done.stderr
 
 
+def test_every_kind_of_thing_comes_with_a_package(installed: Path, tmp_path: Path) -> None:
+    for kind, name in (("corruptions", "example_dusk"), ("datasets", "squares"), ("presets", "example-night")):
+        done = cli("list", kind, "--json", cwd=tmp_path, path=installed)
+        row = next(row for row in json.loads(done.stdout) if row["name"] == name)
+        assert row["origin"] == "package rvos-example 0.1.0", row
+    for name in ("example_dusk", "squares:two"):
+        done = cli("check", name, "--json", cwd=tmp_path, path=installed)
+        assert done.returncode == 0 and json.loads(done.stdout)["ok"], done.stdout + done.stderr
+    words = ["--model", "example", "--preset", "example-night", "--dataset", "squares:two", "--device", "cpu"]
+    scores = []
+    for workers in ("1", "2"):
+        done = cli("run", *words, "--workers", workers, "--output", workers, cwd=tmp_path, path=installed)
+        assert done.returncode == 0 and "21/21 units done" in done.stderr, done.stderr
+        scores.append((tmp_path / workers / "scores.csv").read_bytes())
+    assert scores[0] == scores[1]
+
+
+def test_a_broken_part_of_a_package_stops_nothing_else(installed: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(installed, broken)
+    (broken / "rvos_example" / "corruptions.py").write_text("1 / 0\n")
+    (broken / "rvos_example" / "data.py").write_text("Squares = 3\n")
+    done = cli("list", "corruptions", "--json", cwd=tmp_path, path=broken)
+    assert done.returncode == 0 and {"fog", "shot_noise"} <= {row["name"] for row in json.loads(done.stdout)}
+    assert done.stderr.count("ZeroDivisionError") == 1 and "'rvos-example'" in done.stderr
+    done = cli("list", "datasets", "--json", cwd=tmp_path, path=broken)
+    assert done.returncode == 0 and "'squares'" in done.stderr and "expected a Dataset class" in done.stderr
+    done = cli("run", "--corruption", "example_dusk", "--dry-run", cwd=tmp_path, path=broken)
+    assert done.returncode == 2 and "ZeroDivisionError" in done.stderr
+    done = cli("check", "squares", cwd=tmp_path, path=broken)
+    assert done.returncode == 5 and "expected a Dataset class" in done.stderr
+    words = ["run", "--model", "static", "--corruption", "blur", "--severity", "1", "--limit", "1", "--dry-run"]
+    done = cli(*words, "--no-probe", cwd=tmp_path, path=broken)
+    assert done.returncode == 0 and done.stderr.count("ZeroDivisionError") <= 1, done.stderr
+
+
+def test_two_packages_with_one_corruption_are_both_named(installed: Path, tmp_path: Path) -> None:
+    both = tmp_path / "both"
+    shutil.copytree(installed, both)
+    shutil.copytree(both / "rvos_example", both / "other_example")
+    info = both / "other_example-2.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other-example\nVersion: 2.0\n")
+    (info / "entry_points.txt").write_text("[robust_vos_bench.corruptions]\nother = other_example.corruptions\n")
+    for words in (["list", "corruptions"], ["run", "--corruption", "example_dusk", "--dry-run"]):
+        done = cli(*words, cwd=tmp_path, path=both)
+        assert done.returncode == 5, done.stderr
+        assert "rvos-example 0.1.0" in done.stderr and "other-example 2.0" in done.stderr
+    done = cli("run", "--model", "static", "--corruption", "fog", "--dry-run", "--no-probe", cwd=tmp_path, path=both)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_broken_package_is_named(installed: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(installed, broken)
