@@ -91,7 +91,7 @@ def _between(draw: Draw, parameter: str, low: float, high: float, limit: float =
     source=_SOURCE,
 )
 def pvos_color_jitter(frame: Frame, severity: float, draw: Draw) -> Frame:
-    """Each of the four off by a share of its drifting amount: +-0.25 to 0.75 of it, one draw a video.
+    """Each of the four off by a share of its drifting amount: +-0.25 to 0.75 of it, one draw per video.
 
     Mode "frame": a share within +-1, drawn on every frame, as the renderer did (a strobe).
     """

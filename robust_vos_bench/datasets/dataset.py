@@ -106,7 +106,7 @@ class Dataset(ABC):
     def fingerprint_or_damage(self, name: str) -> str:
         """`fingerprint`; a digest that stands for damage where the video cannot be read (no frames in its folder).
 
-        A run goes on without such a video, which fails when it is its turn; once mended it has another digest.
+        A run goes on without such a video, which fails when it is its turn; once repaired it has another digest.
         """
         try:
             return self.fingerprint(name)
