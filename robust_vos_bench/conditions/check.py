@@ -47,7 +47,8 @@ class _Checker:
         self.spec = spec
         self.origin = None if origin.kind == "built in" else origin
         self.report = Report(spec.name, "corruption")
-        self.clip = made_up_clip()
+        # What a corruption does to time may begin after a second.
+        self.clip = made_up_clip(LONG // 3 if spec.scope == "clip" else 5)
         self.modes = spec.temporal or ("",)
 
     def run(self) -> Report:
@@ -104,7 +105,9 @@ class _Checker:
 
     def _state(self) -> None:
         """Called as it is, outside the guards of a run: what it does to its input and to global state."""
-        draw = draw_of(self.condition(temporal=self.spec.default_temporal), self.spec, "check", "clip", 5, 24.0, 0)
+        draw = draw_of(
+            self.condition(temporal=self.spec.default_temporal), self.spec, "check", "clip", len(self.clip), 24.0, 0
+        )
         frames = [frame.copy() for frame in self.clip.frames]
         mask = self.clip.prompts[0].copy()
         before = global_state()

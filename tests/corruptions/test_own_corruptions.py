@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from robust_vos_bench.cli import main
 from robust_vos_bench.conditions import Condition, condition_fingerprint, corrupt_video, corruption, select
 from robust_vos_bench.conditions.catalogue import CORRUPTIONS
 from robust_vos_bench.datasets.video import Video
@@ -113,8 +115,6 @@ def test_another_process_needs_no_file(own: Path) -> None:
         "print(condition_fingerprint(condition), hashlib.sha256(made.tobytes()).hexdigest())"
     )
     done = subprocess.run([sys.executable, "-c", code], input=sent, capture_output=True, check=True)
-    import hashlib
-
     told = [condition_fingerprint(condition), hashlib.sha256(made.tobytes()).hexdigest()]
     assert done.stdout.decode().split() == told
 
@@ -162,9 +162,6 @@ def test_an_edited_file_runs_again(own: Path, tmp_path: Path) -> None:
     own.write_text(OWN.replace("0.9", "0.1"))
     done = rvos(*words, cwd=tmp_path)
     assert done.returncode == 0 and "3/3 units done" in done.stderr, done.stderr
-    changed = {p.parent.name for p in (tmp_path / "out" / "cells").glob("*/*.jsonl") if cells[p] != p.read_text()}
-    changed |= {p.parent.parent.name for p in []}
-    assert len(changed | {p.stem for p, text in cells.items() if p.read_text() != text}) >= 1
     again = {p for p, text in cells.items() if p.read_text() != text}
     assert len(again) == 1 and "darker-1-frame" in str(again.pop())
 
@@ -183,15 +180,26 @@ def test_an_edited_file_runs_again(own: Path, tmp_path: Path) -> None:
         ("own.py:darkr", 2, "it has darker"),
     ],
 )
-def test_wrong_files_are_explained(name: str, code: int, told: str, own: Path, tmp_path: Path) -> None:
+def test_wrong_files_are_explained(
+    name: str,
+    code: int,
+    told: str,
+    own: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     (tmp_path / "fog.py").write_text(OWN.replace("darker", "fog"))
     (tmp_path / "two.py").write_text(OWN + "\n# another text\n")
     (tmp_path / "broken.py").write_text("1 / 0\n")
     (tmp_path / "leaves.py").write_text("exit(0)\n")
     (tmp_path / "named.py").write_text(OWN.replace('"darker"', '"a/b"').replace("def darker", "def a"))
-    done = rvos("run", "-c", name, "--dry-run", "--no-probe", cwd=tmp_path)
-    assert done.returncode == code and told in done.stderr, done.stderr
-    assert "Traceback" not in done.stderr and done.stdout == ""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as done:
+        main(["run", "-m", "static", "-c", name, "--dry-run", "--no-probe"])
+    out, err = capsys.readouterr()
+    assert done.value.code == code and told in err, err
+    assert "Traceback" not in err and out == ""
 
 
 WRONG = """
@@ -288,7 +296,7 @@ def test_a_wrong_corruption_fails_its_videos_and_no_other(tmp_path: Path) -> Non
     [
         ("floats", "frames keep the contract", "float64"),
         ("cropped", "frames keep the contract", "(47, 65, 3)"),
-        ("short", "frames keep the contract", "expected 5 frames, got 4"),
+        ("short", "frames keep the contract", "expected 40 frames, got 39"),
         ("drawing", "global state is left alone", "numpy.random"),
         ("python_draw", "global state is left alone", "random"),
         ("in_place", "input is not modified", "frame 0"),
