@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dataset_files import write_video
+from dataset_files import boxes, numbers, write_video
 
 from robust_vos_bench.datasets import DATASETS, Dataset, open_dataset
 from robust_vos_bench.datasets.check import check_dataset
@@ -57,7 +57,8 @@ def mine(tmp_path: Path) -> Path:
     """A file with a data set of folders, and two videos for it in `videos`."""
     (tmp_path / "mine.py").write_text(FOLDERS)
     for name in ("a", "b"):
-        write_video(tmp_path / "videos" / "JPEGImages" / name, tmp_path / "videos" / "Annotations" / name, 4)
+        masks = {stem: boxes([1, 2], t) for t, stem in enumerate(numbers(4))}
+        write_video(tmp_path / "videos", name, masks, numbers(4))
     return tmp_path
 
 
