@@ -53,7 +53,7 @@ class _Checker:
         def find_names() -> str:
             with _decoded() as decoded:
                 names.extend(self.data.videos)
-            return _wrong_names(names) or (f"listing the videos decodes {decoded[0]} images" if decoded[0] else "")
+            return _wrong_names(names) or (f"listing the videos decodes {decoded[0]} frames" if decoded[0] else "")
 
         if self.attempt("names are unique and safe as file names", find_names):
             self.attempt("same names and order again", lambda: "" if list(self.data.videos) == names else "they differ")
@@ -87,8 +87,8 @@ class _Checker:
             with _decoded() as decoded:
                 video = self.data.video(name)
             opened.append(video)
-            if decoded[0] >= len(video) + len(video.prompts):
-                return f"opening it decodes {decoded[0]} images; decode a frame when it is asked for"
+            if decoded[0] >= max(len(video), 2):  # masks are not counted: they tell where objects first appear
+                return f"opening it decodes {decoded[0]} frames; decode a frame when it is asked for"
             return _wrong_video(video, name, self.data.name)
 
         if not self.attempt(f"{name}: opens, names, sizes", open_video):
@@ -265,14 +265,14 @@ def _wrong_truth(truth: Truth, video: Video) -> str:
 
 @contextlib.contextmanager
 def _decoded() -> Iterator[list[int]]:
-    """Counts the images that Pillow and OpenCV decode in the block."""
+    """Counts the colour images that Pillow decodes in the block, and all that OpenCV does."""
     from PIL import ImageFile
 
     count = [0]
     real = ImageFile.ImageFile.load
 
     def load(self: ImageFile.ImageFile) -> object:
-        count[0] += 1
+        count[0] += self.mode not in ("1", "L", "P")
         return real(self)
 
     ImageFile.ImageFile.load = load  # type: ignore[method-assign, assignment]

@@ -160,7 +160,9 @@ def open_dataset(
     default = entry.splits[0] if entry.splits else ""
     split = rest or default
     if entry.splits and entry.family != "folder" and split not in entry.splits:
-        raise unknown("data set", spec, dataset_names(), DATASETS.see)
+        if item.origin.kind == "built in":
+            raise unknown("data set", spec, dataset_names(), DATASETS.see)
+        raise UsageError(f"data set {family!r} has no split {split!r}; it has {', '.join(entry.splits)}")
     if entry.family.startswith("davis") and item.origin.kind == "built in" and size != SIZES[0]:
         split = f"{split}@{size}"
     root = _root(entry, "folder" if entry.family == "folder" else spec, data_root)

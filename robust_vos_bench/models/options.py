@@ -134,7 +134,7 @@ def _with_bounds(kind: Any) -> Any:
         bounds = tuple(meta for meta in kind.__metadata__ if isinstance(meta, msgspec.Meta))
         inner = kind.__origin__
         if bounds and inner in (int, float):
-            return typing.Annotated.__class_getitem__((inner, *bounds))  # type: ignore[attr-defined]
+            return typing.Annotated.__class_getitem__((inner, *bounds))
         kind = inner
     for inside in typing.get_args(kind):
         if (found := _with_bounds(inside)) is not None:

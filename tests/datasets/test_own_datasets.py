@@ -67,7 +67,7 @@ def test_a_class_in_a_file() -> None:
     assert data.name == "squares:two" and list(data.videos) == ["left", "right"] and data.split_size == 3
     assert open_dataset(f"{EXAMPLE}:Squares").name == "squares:one", "the first split is the default"
     assert open_dataset(f"{EXAMPLE}:Squares", videos=["slow"]).videos == ("slow",)
-    with pytest.raises(UsageError, match="squares:one"):
+    with pytest.raises(UsageError, match="no split 'three'; it has one, two"):
         open_dataset(f"{EXAMPLE}:Squares:three")
     with pytest.raises(UsageError, match=r"has no data set 'Circles'; it has Squares, Clip"):
         open_dataset(f"{EXAMPLE}:Circles")
@@ -177,6 +177,16 @@ def test_a_fingerprint_that_overlooks_bytes_is_named(mine: Path) -> None:
     report = check_dataset(open_dataset(f"{mine / 'mine.py'}:Mine", mine / "videos"), make_protocol)
     broken = {f.check: f.detail for f in report.findings if f.level == "broken"}
     assert list(broken) == ["the fingerprint changes with the bytes"] and "00000" in next(iter(broken.values()))
+
+
+def test_a_data_set_that_decodes_ahead_is_named(mine: Path) -> None:
+    lines = ["    def video(self, name):", "video = super().video(name)", "list(video.frames)", "return video"]
+    eager = "\n        ".join(lines) + "\n\n"
+    (mine / "mine.py").write_text(FOLDERS.replace("    def at(", eager + "    def at("))
+    report = check_dataset(open_dataset(f"{mine / 'mine.py'}:Mine", mine / "videos"), make_protocol)
+    broken = {f.check: f.detail for f in report.findings if f.level == "broken"}
+    assert list(broken) == ["a: opens, names, sizes", "b: opens, names, sizes"]
+    assert all("decodes 4 frames" in detail for detail in broken.values())
 
 
 @pytest.mark.parametrize(
