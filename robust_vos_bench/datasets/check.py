@@ -269,10 +269,13 @@ def _decoded() -> Iterator[list[int]]:
     from PIL import ImageFile
 
     count = [0]
+    seen: dict[int, ImageFile.ImageFile] = {}
     real = ImageFile.ImageFile.load
 
     def load(self: ImageFile.ImageFile) -> object:
-        count[0] += self.mode not in ("1", "L", "P")
+        if self.mode not in ("1", "L", "P") and id(self) not in seen:  # converting an image loads it again
+            seen[id(self)] = self
+            count[0] += 1
         return real(self)
 
     ImageFile.ImageFile.load = load  # type: ignore[method-assign, assignment]
