@@ -1,1 +1,1 @@
-"""Corruptions: one file a family, presets as TOML."""
+"""Corruptions: one file per family, presets as TOML."""

@@ -32,9 +32,9 @@ def _disk(radius: float) -> NDArray[np.float32]:
     reach = int(np.ceil(radius))
     steps = np.arange(-reach, reach + 1)
     kernel = np.clip(radius + 0.5 - np.hypot(steps[:, None], steps), 0.0, 1.0)
-    kernel = (kernel / kernel.sum()).astype(np.float32)
-    kernel.setflags(write=False)
-    return kernel
+    made: NDArray[np.float32] = (kernel / kernel.sum()).astype(np.float32)
+    made.setflags(write=False)
+    return made
 
 
 def disk_kernel(radius: float) -> NDArray[np.float32]:

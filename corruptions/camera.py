@@ -123,7 +123,7 @@ def _dirt(draw: Draw, height: int, width: int, count: int) -> NDArray[np.float32
 def _count(density: float, frame: Frame) -> int:
     """How many spots a frame has, for a density per megapixel at 480 rows; at least one."""
     height, width = frame.shape[:2]
-    return max(1, round(density * height * width / 1e6 / scale_of(height, width) ** 2))
+    return int(max(1, round(density * height * width / 1e6 / scale_of(height, width) ** 2)))
 
 
 @corruption(
@@ -200,4 +200,4 @@ def lens_drops(frame: Frame, severity: float, draw: Draw) -> Frame:
     soft = cv2.blur(np.ascontiguousarray(frame), (5, 5))
     seen = cv2.remap(soft, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     seen = np.minimum(seen.reshape(frame.shape) * brightness[..., None], 255.0)
-    return np.rint(frame + opacity[..., None] * (seen - frame)).astype(np.uint8)
+    return np.asarray(np.rint(frame + opacity[..., None] * (seen - frame)), np.uint8)

@@ -1,4 +1,4 @@
-"""Noise of ImageNet-C: sensors and transmission. Fresh on every frame, or one pattern a video."""
+"""Noise of ImageNet-C: sensors and transmission. Fresh on every frame, or one pattern per video."""
 
 from __future__ import annotations
 

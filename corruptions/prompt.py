@@ -77,7 +77,7 @@ def _register(name: str, summary: str) -> Callable[[Damage], Damage]:
 
 def _added(truth: Region, target: float) -> int:
     """How many pixels to add for an IoU: area / (area + added) = target."""
-    return round(truth.sum() * (1.0 / target - 1.0))
+    return round(float(truth.sum()) * (1.0 / target - 1.0))
 
 
 def _removed(truth: Region, target: float) -> int:

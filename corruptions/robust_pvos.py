@@ -53,7 +53,7 @@ def _curve(draw: Draw, parameter: str, frames: int) -> NDArray[np.float64]:
     waves = np.sin(2.0 * np.pi * cycles[:, None] * (time + phases[:, None]))
     low, high = waves.min(1, keepdims=True), waves.max(1, keepdims=True)
     swing = 2.0 * (waves - low) / np.maximum(high - low, 1e-8) - 1.0
-    curve = weights @ (1.0 + amplitudes[:, None] * swing)
+    curve: NDArray[np.float64] = weights @ (1.0 + amplitudes[:, None] * swing)
     curve.setflags(write=False)
     return curve
 
@@ -91,7 +91,7 @@ def _between(draw: Draw, parameter: str, low: float, high: float, limit: float =
     source=_SOURCE,
 )
 def pvos_color_jitter(frame: Frame, severity: float, draw: Draw) -> Frame:
-    """Each of the four off by a share of its drifting amount: +-0.25 to 0.75 of it, one draw a video.
+    """Each of the four off by a share of its drifting amount: +-0.25 to 0.75 of it, one draw per video.
 
     Mode "frame": a share within +-1, drawn on every frame, as the renderer did (a strobe).
     """
@@ -183,7 +183,7 @@ def pvos_iso_noise(frame: Frame, severity: float, draw: Draw) -> Frame:
     counts = rng.poisson(float(hls[..., 1].std()) * intensity * 255.0, frame.shape[:2]).astype(np.float32)
     hls[..., 1] += counts / np.float32(255.0) * (1.0 - hls[..., 1])
     picture = cv2.cvtColor(hls, cv2.COLOR_HLS2RGB) * np.float32(255.0)
-    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(picture), 0, 255), np.uint8)
 
 
 @corruption(

@@ -108,7 +108,7 @@ def _salt_and_pepper_batch(frames: Tensor, severity: float, draws: Sequence[Draw
     levels=3,
     temporal=("frame", "video"),
     summary="Black and white points at random places, half of each",
-    unit="points a frame, whatever its size",
+    unit="points per frame, whatever its size",
     values=_POINTS,
     source=_SOURCE,
 )

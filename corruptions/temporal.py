@@ -95,7 +95,7 @@ def repeated_frames(frames: Iterable[Frame], severity: float, draw: Draw) -> Ite
 
 
 def _waves(draw: Draw, stream: str, low: float, high: float, waves: int = 3) -> NDArray[np.float64]:
-    """(3, waves): weights that sum to 1, frequencies in Hz, phases in radians; one draw a video."""
+    """(3, waves): weights that sum to 1, frequencies in Hz, phases in radians; one draw per video."""
     rng = pattern(draw).video_rng(stream)
     return np.stack(
         [rng.dirichlet(np.ones(waves)), rng.uniform(low, high, waves), rng.uniform(0.0, 2.0 * np.pi, waves)]

@@ -204,7 +204,7 @@ def disk_parts(radius: int, alias: float) -> tuple[NDArray[np.int64], NDArray[np
     def smooth(array: NDArray[np.float64]) -> NDArray[np.float64]:
         inner = array.shape[0] - 2 * blur
         rows = sum(w * array[i : i + inner] for i, w in enumerate(full))
-        return np.asarray(sum(w * rows[:, i : i + inner] for i, w in enumerate(full)))  # type: ignore[index]
+        return np.asarray(sum(w * rows[:, i : i + inner] for i, w in enumerate(full)))
 
     reference = np.pad(smooth(np.pad(disk, blur, mode="reflect")), blur)
     ideal = smooth(np.pad(disk, 2 * blur))

@@ -208,4 +208,4 @@ def warp_mask(mask: Mask, dy: NDArray[np.float32], dx: NDArray[np.float32]) -> M
     height, width = mask.shape
     rows = (np.arange(height)[:, None] + np.floor(dy + np.float32(0.5)).astype(np.int64)) % (2 * height)
     columns = (np.arange(width)[None, :] + np.floor(dx + np.float32(0.5)).astype(np.int64)) % (2 * width)
-    return mask[np.minimum(rows, 2 * height - 1 - rows), np.minimum(columns, 2 * width - 1 - columns)]
+    return np.asarray(mask[np.minimum(rows, 2 * height - 1 - rows), np.minimum(columns, 2 * width - 1 - columns)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich import box
@@ -12,7 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from robust_vos_bench.cli.options import json_option
-from robust_vos_bench.errors import DataError
+from robust_vos_bench.errors import ContractError, DataError, RvosError
+
+if TYPE_CHECKING:
+    from robust_vos_bench.registry import Item, Registry
 
 KINDS = ("models", "corruptions", "presets", "datasets", "runs")
 
@@ -29,6 +32,7 @@ KINDS = ("models", "corruptions", "presets", "datasets", "runs")
 @json_option()
 def command(kind: str, ready: bool, folder: Path, as_json: bool) -> None:
     """List models, corruptions, presets, datasets or runs."""
+    conflict = _tell_problems(kind)
     rows = {
         "models": lambda: _models(ready),
         "corruptions": _corruptions,
@@ -38,10 +42,40 @@ def command(kind: str, ready: bool, folder: Path, as_json: bool) -> None:
     }[kind]()
     if as_json:
         click.echo(json.dumps(rows, indent=2))
-        return
-    if not rows:
+    elif not rows:
         click.echo(f"no {kind} found" + (f" in {folder}" if kind == "runs" else ""))
-        return
+    else:
+        _print(kind, rows)
+    if conflict:
+        raise ContractError(conflict)
+
+
+def _tell_problems(kind: str) -> str:
+    """Name the plug-ins that cannot be used on stderr; returns the first conflict of names, if any."""
+    if kind == "runs":
+        return ""
+    problems = _registry(kind).problems()
+    for problem in problems:
+        if not problem.conflict:
+            click.echo(f"Warning: {problem.message}", err=True)
+    return next((problem.message for problem in problems if problem.conflict), "")
+
+
+def _registry(kind: str) -> Registry[Any]:
+    if kind == "models":
+        from robust_vos_bench.models.registry import MODELS
+
+        return MODELS
+    if kind == "datasets":
+        from robust_vos_bench.datasets import DATASETS
+
+        return DATASETS
+    from robust_vos_bench.conditions import CORRUPTIONS, PRESETS
+
+    return CORRUPTIONS if kind == "corruptions" else PRESETS
+
+
+def _print(kind: str, rows: list[dict[str, Any]]) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     shown = [SHORT[kind](row) for row in rows]
     for i, name in enumerate(shown[0]):
@@ -92,8 +126,13 @@ def _models(ready: bool) -> list[dict[str, Any]]:
     return [row for row in describe_models() if row.get("ready") or not ready]
 
 
+def _origin(item: Item[Any]) -> dict[str, str]:
+    """Where an item comes from, said only of what is not built in."""
+    return {} if item.origin.kind == "built in" else {"origin": str(item.origin)}
+
+
 def _corruptions() -> list[dict[str, Any]]:
-    from robust_vos_bench.conditions.corruption import corruptions
+    from robust_vos_bench.conditions import CORRUPTIONS
 
     rows = [
         {
@@ -103,18 +142,24 @@ def _corruptions() -> list[dict[str, Any]]:
             "time": ", ".join(c.temporal) or "-",
             "values": ", ".join(map(str, c.values)) + (f" ({c.unit})" if c.unit else ""),
             "summary": c.summary,
+            **_origin(item),
         }
-        for c in corruptions().values()
+        for item in CORRUPTIONS.usable().values()
+        for c in (item.value,)
     ]
     return sorted(rows, key=lambda row: (row["family"], row["name"]))
 
 
 def _presets() -> list[dict[str, Any]]:
-    from robust_vos_bench.conditions.presets import load_preset, preset_names
+    from robust_vos_bench.conditions import PRESETS, load_preset
 
     rows = []
-    for name in preset_names():
-        info = load_preset(name)
+    for name, item in sorted(PRESETS.usable().items()):
+        try:
+            info = load_preset(name)
+        except RvosError as error:  # of an installed package: the others are listed all the same
+            click.echo(f"Warning: {error}", err=True)
+            continue
         rows.append(
             {
                 "name": info.name,
@@ -122,22 +167,26 @@ def _presets() -> list[dict[str, Any]]:
                 "conditions": len(info.conditions()),
                 "corruptions": list(info.corruptions),
                 "description": info.description,
+                **_origin(item),
             }
         )
     return rows
 
 
 def _datasets() -> list[dict[str, Any]]:
-    from robust_vos_bench.datasets.registry import ENTRIES
+    from robust_vos_bench.datasets import DATASETS, ENTRIES
 
+    usable = DATASETS.usable()
+    order = [*(entry.family for entry in ENTRIES), *sorted(set(usable) - {entry.family for entry in ENTRIES})]
     return [
         {
-            "name": e.family,
-            "splits": [s for s in e.splits if s],
-            "needs --data-root": e.needs_root,
-            "summary": e.summary,
+            "name": name,
+            "splits": [s for s in usable[name].value.splits if s],
+            "needs --data-root": usable[name].value.needs_root,
+            "summary": usable[name].value.summary,
+            **_origin(usable[name]),
         }
-        for e in ENTRIES
+        for name in order
     ]
 
 

@@ -1,14 +1,22 @@
 """Conditions: what is done to a video before a model sees it."""
 
 from robust_vos_bench.conditions.apply import condition_fingerprint, corrupt_truth, corrupt_video, hit_frames
+from robust_vos_bench.conditions.catalogue import (
+    CORRUPTIONS,
+    corruption_of,
+    corruptions,
+    find_corruption,
+)
 from robust_vos_bench.conditions.condition import CLEAN, Condition
-from robust_vos_bench.conditions.corruption import Corruption, corruptions, find_corruption
+from robust_vos_bench.conditions.corruption import Corruption, corruption
 from robust_vos_bench.conditions.draw import Draw
-from robust_vos_bench.conditions.presets import PresetEntry, PresetInfo, load_preset, preset_names
+from robust_vos_bench.conditions.presets import PRESETS, PresetEntry, PresetInfo, load_preset, preset_names
 from robust_vos_bench.conditions.selection import families, select
 
 __all__ = [
     "CLEAN",
+    "CORRUPTIONS",
+    "PRESETS",
     "Condition",
     "Corruption",
     "Draw",
@@ -17,6 +25,8 @@ __all__ = [
     "condition_fingerprint",
     "corrupt_truth",
     "corrupt_video",
+    "corruption",
+    "corruption_of",
     "corruptions",
     "families",
     "find_corruption",

@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust_vos_bench.conditions.batch import batch_size, corrupt_batch
+from robust_vos_bench.conditions.catalogue import find_item
 from robust_vos_bench.conditions.condition import Condition
-from robust_vos_bench.conditions.contract import called, check_frame, check_mask, one_by_one, wrong_number
-from robust_vos_bench.conditions.corruption import Corruption, find_corruption
+from robust_vos_bench.conditions.contract import called, check_frame, check_mask, one_by_one, read_only, wrong_number
+from robust_vos_bench.conditions.corruption import Corruption
 from robust_vos_bench.conditions.draw import Draw
-from robust_vos_bench.conditions.presets import check_severity, offers_profile
+from robust_vos_bench.conditions.presets import check_severity
 from robust_vos_bench.conditions.profile import severity_over_time
-from robust_vos_bench.datasets.video import Frame, FrameSource, Mask, Truth, Video
+from robust_vos_bench.datasets.video import Frame, FrameSource, IndexableFrames, Mask, Truth, Video
 from robust_vos_bench.errors import ContractError, UsageError
 
 
@@ -43,7 +44,7 @@ def corrupt_video(video: Video, condition: Condition) -> Video:
     if spec.scope == "clip":
         return video.with_frames(CorruptedClip(video, condition))
     frames = CorruptedFrames(video, condition)
-    if spec.move_mask is None:
+    if not spec.moves_pixels:
         return video.with_frames(frames)
     moved = {t: _moved(mask, frames, t, keep_ids=True) for t, mask in video.prompts.items()}
     return video.with_frames(frames).with_prompts(moved)
@@ -58,7 +59,7 @@ def corrupt_truth(truth: Truth, condition: Condition, video: Video) -> Truth:
     if condition.is_clean:
         return truth
     spec = check_condition(condition)
-    if spec.move_mask is None or spec.scope != "frame":
+    if not spec.moves_pixels:
         return truth
     return replace(truth, masks=MovedMasks(truth.masks, CorruptedFrames(video, condition)), unmoved=truth.masks)
 
@@ -66,32 +67,37 @@ def corrupt_truth(truth: Truth, condition: Condition, video: Video) -> Truth:
 def condition_fingerprint(condition: Condition) -> str:
     """Hex digest of all that decides the output of a condition: corruption, version, parameters, mode, seed.
 
-    Part of resume keys: results whose fingerprint differs are made again.
+    For a corruption in a file or script the digest of that file too, for one of an installed package the name of the
+    package. Part of resume keys: results whose fingerprint differs are made again.
     """
     facts: dict[str, Any] = condition.to_dict()
     if not condition.is_clean:
-        spec = find_corruption(condition.corruption)
+        item = find_item(condition)
+        spec, origin = item.value, item.origin
         facts |= {"version": spec.version, "levels": spec.levels, "scope": spec.scope, "values": spec.values}
+        if origin.kind != "built in":
+            facts["origin"] = origin.digest or origin.place.partition(" ")[0]
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=repr).encode()).hexdigest()
 
 
 def check_condition(condition: Condition) -> Corruption:
     """The corruption of a condition; UsageError where severity, mode or profile is not one that it offers."""
-    spec = find_corruption(condition.corruption)
+    spec = find_item(condition).value
     check_severity(spec, condition.severity)
     if condition.temporal and condition.temporal not in spec.temporal:
         offered = ", ".join(spec.temporal) or "none: it draws nothing"
         raise UsageError(f"{spec.name} does not offer the temporal mode {condition.temporal!r} (offered: {offered})")
-    if condition.profile != "constant" and not offers_profile(spec):
+    if condition.profile != "constant" and not spec.offers_profile:
         raise UsageError(f"the severity of {spec.name} cannot vary over time (profile {condition.profile!r})")
     if condition.device and spec.batch is None:
         raise UsageError(f"{spec.name} cannot be made on a device ({condition.device}): it has no batch implementation")
     return spec
 
 
-def draw_of(condition: Condition, dataset: str, video: str, num_frames: int, fps: float, frame: int) -> Draw:
-    """What frame `frame` of a video draws from under a condition."""
-    spec = find_corruption(condition.corruption)
+def draw_of(
+    condition: Condition, spec: Corruption, dataset: str, video: str, num_frames: int, fps: float, frame: int
+) -> Draw:
+    """What frame `frame` of a video draws from under a condition. spec: the corruption of the condition."""
     return Draw(
         corruption=spec.name,
         version=spec.version,
@@ -102,7 +108,7 @@ def draw_of(condition: Condition, dataset: str, video: str, num_frames: int, fps
         frame=frame,
         num_frames=num_frames,
         fps=fps,
-        temporal=condition.temporal or (spec.temporal[0] if spec.temporal else "frame"),
+        temporal=condition.temporal or spec.default_temporal or "frame",
     )
 
 
@@ -111,7 +117,7 @@ def hit_frames(condition: Condition, dataset: str, video: str, num_frames: int) 
 
     For the profile "burst", whose place depends on the frame rate as little as on the frames. dataset, video: names.
     """
-    draw = draw_of(condition, dataset, video, num_frames, 24.0, 0)
+    draw = draw_of(condition, find_item(condition).value, dataset, video, num_frames, 24.0, 0)
     return np.flatnonzero(severity_over_time(condition.profile, float(condition.severity), draw) > 0.0)
 
 
@@ -122,6 +128,8 @@ class _Corrupted:
         self.video = video
         self.condition = condition
         self.spec = check_condition(condition)
+        # Built-in corruptions are held to this by their tests; others are watched while they run.
+        self.guarded = find_item(condition).origin.kind != "built in"
         self.severities = severity_over_time(condition.profile, float(condition.severity), self.draw(0))
         self._clean = frozenset(video.prompts) if condition.clean_reference else frozenset()
 
@@ -135,7 +143,12 @@ class _Corrupted:
         return len(self.video)
 
     def draw(self, frame: int) -> Draw:
-        return draw_of(self.condition, self.video.dataset, self.video.name, len(self.video), self.video.fps, frame)
+        video = self.video
+        return draw_of(self.condition, self.spec, video.dataset, video.name, len(video), video.fps, frame)
+
+    def given(self, array: Frame) -> Frame:
+        """A frame or mask as the corruption is given it."""
+        return read_only(array) if self.guarded else array
 
     def severity(self, frame: int) -> float:
         """Severity at a frame; 0 is clean."""
@@ -180,7 +193,7 @@ class CorruptedFrames(_Corrupted, Sequence[Frame]):
     def _corrupt(self, frames: Sequence[tuple[int, Frame]]) -> list[Frame]:
         """The given (t, clean frame) as the condition shows them."""
         severities = {t: self.severity(t) for t, _ in frames}
-        least = 0.0 if self.spec.move_mask is not None else 1.0
+        least = 0.0 if self.spec.moves_pixels else 1.0
         hit = [(t, frame) for t, frame in frames if severities[t] > 0.0]
         made = dict(zip((t for t, _ in hit), self._made(hit, [max(severities[t], least) for t, _ in hit])))
         result = []
@@ -197,10 +210,12 @@ class CorruptedFrames(_Corrupted, Sequence[Frame]):
         if self.condition.device and self.spec.batch is not None:
             pictures = [frame for _, frame in frames]
             batch = partial(corrupt_batch, self.spec.batch, pictures, severities, draws, self.condition.device)
-            yield from one_by_one(batch, self.condition, self.video.name, frames[0][0] if frames else 0)
+            first = frames[0][0] if frames else 0
+            yield from one_by_one(batch, self.condition, self.video.name, first, self.guarded)
             return
         for (t, frame), severity, draw in zip(frames, severities, draws):
-            yield called(partial(self.spec.function, frame, severity, draw), self.condition, self.video.name, t)
+            make = partial(self.spec.function, self.given(frame), severity, draw)
+            yield called(make, self.condition, self.video.name, t, self.guarded)
 
 
 class CorruptedClip(_Corrupted):
@@ -213,11 +228,11 @@ class CorruptedClip(_Corrupted):
             for t, frame in enumerate(self.video.frames):
                 if t in self._clean:
                     kept[t] = frame
-                yield frame
+                yield self.given(frame)
 
         made = partial(self.spec.function, source(), float(self.condition.severity), self.draw(0))
         count = 0
-        for result in one_by_one(made, self.condition, self.video.name, 0):
+        for result in one_by_one(made, self.condition, self.video.name, 0, self.guarded):
             if count >= len(self):
                 raise wrong_number(f"more than {len(self)}", len(self), self.condition, self.video.name)
             frame = self.check(result, count)
@@ -253,9 +268,8 @@ class MovedMasks(Sequence["Mask | None"]):
 
 def source_frame(frames: FrameSource, t: int) -> Frame:
     """Frame t of any source: by index where it has one, else by reading up to it."""
-    if hasattr(frames, "__getitem__"):
-        frame: Frame = frames[t]
-        return frame
+    if isinstance(frames, IndexableFrames):
+        return frames[t]
     for i, frame in enumerate(frames):
         if i == t:
             return frame
@@ -267,7 +281,8 @@ def _moved(mask: Mask, frames: CorruptedFrames, t: int, keep_ids: bool = False) 
     if severity <= 0.0 or frames.spec.move_mask is None:
         return mask
     condition, name = frames.condition, frames.video.name
-    made = called(partial(frames.spec.move_mask, mask, severity, frames.draw(t)), condition, name, t)
+    make = partial(frames.spec.move_mask, frames.given(mask), severity, frames.draw(t))
+    made = called(make, condition, name, t, frames.guarded)
     moved = check_mask(made, mask, condition, name, t)
     if keep_ids:
         # A prompt that loses an object of a few pixels would silently take it out of the benchmark.
@@ -282,6 +297,7 @@ def _damaged_prompts(video: Video, condition: Condition, spec: Corruption) -> Ma
     maker = _Corrupted(video, condition)
     damaged = {}
     for t, mask in video.prompts.items():
-        make = partial(spec.function, mask, float(condition.severity), maker.draw(t))
-        damaged[t] = check_mask(called(make, condition, video.name, t), mask, condition, video.name, t)
+        make = partial(spec.function, maker.given(mask), float(condition.severity), maker.draw(t))
+        made = called(make, condition, video.name, t, maker.guarded)
+        damaged[t] = check_mask(made, mask, condition, video.name, t)
     return damaged

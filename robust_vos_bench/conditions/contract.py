@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -10,35 +11,72 @@ import numpy as np
 from robust_vos_bench.conditions.condition import Condition
 from robust_vos_bench.datasets.video import Frame, Mask
 from robust_vos_bench.errors import ContractError, RvosError
+from robust_vos_bench.system.global_state import random_state, random_state_kept
 
 Result = TypeVar("Result")
 
 
-def called(make: Callable[[], Result], condition: Condition, video: str, frame: int) -> Result:
+def called(make: Callable[[], Result], condition: Condition, video: str, frame: int, guarded: bool = False) -> Result:
     """What `make` returns; where the corruption raises, an RvosError that says so.
 
     Errors of rvos-bench (a damaged frame that it was about to read, a missing extra) pass through, and so does memory
-    that ran out.
+    that ran out. guarded: also a ContractError where it draws from a global random generator.
     """
     try:
-        return make()
+        with _no_global_draws(condition, video, frame, guarded):
+            return make()
     except (RvosError, MemoryError):
         raise
     except (Exception, SystemExit) as error:
         raise _failure(error, condition, video, frame) from error
 
 
-def one_by_one(make: Callable[[], Iterable[Result]], condition: Condition, video: str, first: int) -> Iterator[Result]:
+def one_by_one(
+    make: Callable[[], Iterable[Result]], condition: Condition, video: str, first: int, guarded: bool = False
+) -> Iterator[Result]:
     """The same for a corruption that yields its frames, from frame `first` on."""
+    results: Iterator[Result] | None = None
+    end = object()
     frame = first
-    try:
-        for result in make():
-            yield result
-            frame += 1
-    except (RvosError, MemoryError):
-        raise
-    except (Exception, SystemExit) as error:
-        raise _failure(error, condition, video, frame) from error
+    while True:
+        try:
+            with _no_global_draws(condition, video, frame, guarded):
+                if results is None:
+                    results = iter(make())
+                result = next(results, end)
+        except (RvosError, MemoryError):
+            raise
+        except (Exception, SystemExit) as error:
+            raise _failure(error, condition, video, frame) from error
+        if result is end:
+            return
+        yield result  # type: ignore[misc]
+        frame += 1
+
+
+@contextlib.contextmanager
+def _no_global_draws(condition: Condition, video: str, frame: int, guarded: bool) -> Iterator[None]:
+    """Raise ContractError where the block draws from a global generator, and put its state back."""
+    if not guarded:
+        yield
+        return
+    before = random_state()
+    with random_state_kept():
+        yield
+        after = random_state()
+    drawn = [name for name, state in before.items() if after[name] != state]
+    if drawn:
+        raise ContractError(
+            f"corruption {condition.label} broke its contract on {video!r}, frame {frame}: it draws from the global "
+            f"generator ({', '.join(drawn)}), so its frames depend on what ran before; use draw.rng()"
+        )
+
+
+def read_only(array: Frame) -> Frame:
+    """A view of a frame or mask that cannot be written into."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def _failure(error: BaseException, condition: Condition, video: str, frame: int) -> BaseException:

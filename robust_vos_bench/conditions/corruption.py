@@ -1,17 +1,15 @@
-"""The contract of a corruption, and the table of those that are registered."""
+"""The contract of a corruption, and the decorator that makes one from a function."""
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from robust_vos_bench.conditions.draw import Draw
 from robust_vos_bench.datasets.video import Frame, Mask
-from robust_vos_bench.errors import UsageError, unknown
+from robust_vos_bench.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,18 +22,28 @@ PromptFunction = Callable[[Mask, float, Draw], Mask]
 """scope "prompt": (first-frame mask, severity, draw) -> a damaged mask of the same size, ids and objects."""
 
 BatchFunction = Callable[["Tensor", float, Sequence[Draw]], "Tensor"]
-"""`Corruption.batch`: (RGB uint8 N x H x W x 3 on a torch device, severity, a draw a frame) -> the same shape there."""
+"""`Corruption.batch`: (RGB uint8 N x H x W x 3 on a torch device, severity, one draw per frame) -> the same shape
+there."""
+
+SCOPES = ("frame", "clip", "prompt")
+"""What a corruption works on: single frames, the whole clip, or the prompt masks."""
+TEMPORAL = ("frame", "video", "drift")
+"""Modes of randomness in time."""
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
 class Corruption:
-    """One way to spoil a video. Severities are whole levels 1..levels; profiles in time pass fractions of them."""
+    """One way to corrupt a video. Severities are whole levels 1..levels; profiles in time pass fractions of them."""
 
     name: str
+    """Letters, digits and underscores: it is part of file names."""
     family: str
     """What users select together: "noise", "blur", "weather", "digital", "codec", "video", "prompt", ..."""
     function: Callable[..., Any]
     scope: str = "frame"
+    """"frame", "clip" or "prompt": which of the signatures above `function` has."""
     levels: int = 5
     version: int = 1
     """Raised when outputs change, so that old results are run again and never mixed with new ones."""
@@ -55,45 +63,57 @@ class Corruption:
     source: str = ""
 
     def __post_init__(self) -> None:
+        where = f"corruption {self.name!r} (in {self.function.__module__})"
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", self.name) or self.name == "clean":
+            raise UsageError(f"{where}: a name is letters, digits and underscores, and not 'clean'")
+        if self.scope not in SCOPES:
+            raise UsageError(f"{where} has scope {self.scope!r}; scopes are {', '.join(SCOPES)}")
+        for mode in self.temporal:
+            if mode not in TEMPORAL:
+                raise UsageError(f"{where} has the temporal mode {mode!r}; modes are {', '.join(TEMPORAL)}")
+        if isinstance(self.levels, bool) or not isinstance(self.levels, int) or self.levels < 1:
+            raise UsageError(f"{where} has levels={self.levels!r}; it needs at least 1")
         if self.move_mask is not None and self.scope != "frame":
             raise UsageError(
-                f"corruption {self.name!r} (in {self.function.__module__}) has scope {self.scope!r} and move_mask, "
+                f"{where} has scope {self.scope!r} and move_mask, "
                 "which works with scope 'frame' only: the truth would stay where it was. Make it frame by frame, or "
                 "leave move_mask out"
             )
 
+    @property
+    def moves_pixels(self) -> bool:
+        """Whether truth and prompts move with the frames."""
+        return self.move_mask is not None
 
-_TABLE: dict[str, Corruption] = {}
+    @property
+    def changes_masks(self) -> bool:
+        """Whether truth or prompts differ from those of the clean video."""
+        return self.moves_pixels or self.scope == "prompt"
+
+    @property
+    def offers_profile(self) -> bool:
+        """Whether its severity may vary over a video (profiles other than "constant")."""
+        return self.profiles and self.scope == "frame"
+
+    @property
+    def default_temporal(self) -> str:
+        """The mode in time where none is chosen; "" where it draws nothing."""
+        return self.temporal[0] if self.temporal else ""
 
 
-def corruption(name: str, family: str, **fields: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Decorator that registers a function as the corruption `name`; fields as in `Corruption`."""
+def corruption(name: str, family: str, **fields: Any) -> Callable[[F], F]:
+    """Decorator that makes a function the corruption `name`; fields as in `Corruption`. The function stays as it is.
 
-    def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        if name in _TABLE and _TABLE[name].function.__module__ != function.__module__:
-            raise UsageError(f"corruption {name!r} is registered twice")
-        _TABLE[name] = Corruption(name=name, family=family, function=function, **fields)
+    Raises UsageError for fields that do not fit together, or where the name belongs to a built-in corruption.
+    """
+
+    def register(function: F) -> F:
+        from robust_vos_bench.conditions.catalogue import register as enter
+
+        enter(Corruption(name=name, family=family, function=function, **fields))
         return function
 
     return register
-
-
-@lru_cache(maxsize=1)
-def corruptions() -> dict[str, Corruption]:
-    """All corruptions by name (imports every module under `corruptions/`; heavy libraries load on first use)."""
-    from robust_vos_bench import corruptions as package
-
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{package.__name__}.{module.name}")
-    return dict(sorted(_TABLE.items()))
-
-
-def find_corruption(name: str) -> Corruption:
-    """The corruption of that name, or a UsageError with the nearest names."""
-    table = corruptions()
-    if name not in table:
-        raise unknown("corruption", name, table, "See `rvos-bench list corruptions`.")
-    return table[name]
 
 
 def at_severity(levels: Sequence[float], severity: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -30,7 +30,6 @@ class Draw:
     fps: float = 24.0
     temporal: str = "frame"
     """"frame": `rng` is fresh each frame; "video" and "drift": `rng` is the same on every frame of the video."""
-    options: dict[str, float] = field(default_factory=dict)
 
     def rng(self, stream: str = "") -> np.random.Generator:
         """A fresh generator for this frame (mode "frame") or for the whole video (modes "video", "drift").

@@ -2,40 +2,57 @@
 
 from __future__ import annotations
 
-import importlib.resources
-import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from importlib.metadata import EntryPoint
+from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Protocol, runtime_checkable
 
+from robust_vos_bench.conditions.catalogue import CORRUPTIONS
 from robust_vos_bench.conditions.condition import Condition
-from robust_vos_bench.conditions.corruption import Corruption, corruptions
+from robust_vos_bench.conditions.corruption import Corruption
+from robust_vos_bench.conditions.preset_file import PresetFile, Row, read_preset_file
 from robust_vos_bench.conditions.profile import PROFILES
-from robust_vos_bench.errors import DataError, UsageError, unknown
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from robust_vos_bench.errors import ContractError, DataError, RvosError, UsageError
+from robust_vos_bench.origin import Origin, is_file_spec
+from robust_vos_bench.registry import Item, Registry
 
 DEFAULT_PRESET = "common"
+GROUP = "robust_vos_bench.presets"
+
+
+@runtime_checkable
+class TextFile(Protocol):
+    """A file or folder: a `pathlib.Path`, or a resource of a package."""
+
+    @property
+    def name(self) -> str: ...
+
+    def is_dir(self) -> bool: ...
+
+    def iterdir(self) -> Iterator[TextFile]: ...
+
+    def read_text(self, encoding: str) -> str: ...
 
 
 @dataclass(frozen=True)
 class PresetEntry:
     """One corruption of a preset with what the preset chooses for it."""
 
-    corruption: str
+    base: Condition
+    """What its conditions share; its severity and seed are those of no condition."""
     severities: tuple[int, ...]
-    temporal: str = ""
-    profile: str = "constant"
-    clean_reference: bool = False
-    note: str = ""
-    source: str = ""
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    """What else defines it (codec settings ...), recorded for readers; never changes the output by itself."""
+
+    @property
+    def corruption(self) -> str:
+        """Name of its corruption."""
+        return self.base.corruption
+
+    def conditions(self, seed: int = 0) -> list[Condition]:
+        """One condition per severity, in order."""
+        return [replace(self.base, severity=severity, seed=seed) for severity in self.severities]
 
 
 @dataclass(frozen=True)
@@ -61,159 +78,145 @@ class PresetInfo:
 
     def conditions(self, seed: int = 0) -> list[Condition]:
         """Every condition of the preset in order, without the clean one."""
-        return [
-            Condition(e.corruption, s, e.temporal, e.profile, seed, e.clean_reference)
-            for e in self.entries
-            for s in e.severities
-        ]
+        return [condition for entry in self.entries for condition in entry.conditions(seed)]
+
+
+@dataclass(frozen=True)
+class PresetSource:
+    """The text of a preset before it is read."""
+
+    name: str
+    text: str
+    where: str
+    """The file, for errors."""
+    folder: Path | None = None
+    """Where `own.py:name` in the file is looked for; None where corruptions are given by name only."""
 
 
 def preset_names() -> list[str]:
-    """Names of the presets that come with the package, sorted."""
-    folder = importlib.resources.files("robust_vos_bench.corruptions") / "presets"
-    return sorted(f.name[: -len(".toml")] for f in folder.iterdir() if f.name.endswith(".toml"))
+    """Names of the presets that are built in or come with an installed package, sorted."""
+    return sorted(PRESETS.usable())
 
 
-@lru_cache(maxsize=64)
 def load_preset(name: str) -> PresetInfo:
     """The preset of that name, or of that path where `name` ends in ".toml".
 
     UsageError for an unknown name, DataError naming file and key where the file is wrong.
     """
-    if name.endswith(".toml"):
-        path = Path(name)
-        if not path.is_file():
-            raise DataError(f"no preset file at {path}")
-        try:
-            text = path.read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            raise DataError(f"{path}: not UTF-8 text ({error}); save it as UTF-8") from error
-        return _parse(text, str(path))
-    if name not in preset_names():
-        raise unknown("preset", name, preset_names(), "See `rvos-bench list presets`.")
-    file = importlib.resources.files("robust_vos_bench.corruptions") / "presets" / f"{name}.toml"
-    info = _parse(file.read_text(encoding="utf-8"), f"presets/{name}.toml")
-    if info.name != name:
-        raise DataError(f"presets/{name}.toml, preset.name: {info.name!r} is not the file's name")
+    item = PRESETS.find(name)
+    info = _parse(item.value)
+    if item.origin.kind != "file" and info.name != item.value.name:
+        raise DataError(f"{item.value.where}, preset.name: {info.name!r} is not the file's name")
     return info
-
-
-_HEAD = {
-    "name": str,
-    "version": int,
-    "description": str,
-    "source": str,
-    "clean_reference": bool,
-    "temporal": str,
-    "profile": str,
-    "severities": list,
-    "videos": int,
-}
-_ENTRY = {
-    "name": str,
-    "severities": list,
-    "temporal": str,
-    "profile": str,
-    "clean_reference": bool,
-    "note": str,
-    "source": str,
-    "settings": dict,
-}
-
-
-def _fields(table: Any, known: Mapping[str, type], where: str) -> dict[str, Any]:
-    if not isinstance(table, dict):
-        raise DataError(f"{where}: expected a table, got {type(table).__name__}")
-    for key, value in table.items():
-        if key not in known:
-            raise DataError(f"{where}.{key}: unknown key; known are {', '.join(known)}")
-        kind = known[key]
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise DataError(f"{where}.{key}: expected {kind.__name__}, got {value!r}")
-    return table
-
-
-def _parse(text: str, file: str) -> PresetInfo:
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"{file}: not valid TOML: {error}") from error
-    for key in data:
-        if key not in ("preset", "corruption", "left_out"):
-            raise DataError(f"{file}: unknown table [{key}]; known are [preset], [[corruption]], [left_out]")
-    head = _fields(data.get("preset", {}), _HEAD, f"{file}, preset")
-    for key in ("name", "version", "description"):
-        if key not in head:
-            raise DataError(f"{file}, preset.{key}: missing")
-    rows = data.get("corruption", [])
-    if not isinstance(rows, list) or not rows:
-        raise DataError(f"{file}: no [[corruption]] entry")
-    entries = tuple(_entry(row, head, f"{file}, corruption[{i}]") for i, row in enumerate(rows))
-    names = [entry.corruption for entry in entries]
-    for name in names:
-        if names.count(name) > 1:
-            raise DataError(f"{file}: corruption {name!r} is listed twice")
-    left_out = data.get("left_out", {})
-    for name, reason in left_out.items():
-        if not isinstance(reason, str):
-            raise DataError(f"{file}, left_out.{name}: expected the reason as text, got {reason!r}")
-    if head.get("videos") is not None and head["videos"] < 1:
-        raise DataError(f"{file}, preset.videos: expected at least 1, got {head['videos']}")
-    return PresetInfo(
-        name=head["name"],
-        version=head["version"],
-        description=head["description"],
-        source=head.get("source", ""),
-        entries=entries,
-        videos=head.get("videos"),
-        clean_reference=head.get("clean_reference", False),
-        left_out=dict(left_out),
-    )
-
-
-def _entry(row: Any, head: Mapping[str, Any], where: str) -> PresetEntry:
-    row = _fields(row, _ENTRY, where)
-    if "name" not in row:
-        raise DataError(f"{where}.name: missing")
-    name = row["name"]
-    if name not in corruptions():
-        raise DataError(f"{where}.name: {unknown('corruption', name, corruptions())}")
-    spec = corruptions()[name]
-    severities = row.get("severities", head.get("severities", list(range(1, spec.levels + 1))))
-    for severity in severities:
-        if not isinstance(severity, int) or isinstance(severity, bool) or not 1 <= severity <= spec.levels:
-            raise DataError(f"{where}.severities: {severity!r} is not one of 1..{spec.levels} of {name}")
-    if not severities or len(set(severities)) < len(severities):
-        raise DataError(f"{where}.severities: expected distinct levels, got {severities}")
-    default = spec.temporal[0] if spec.temporal else ""
-    inherited = head.get("temporal", default)
-    temporal = row.get("temporal", inherited if inherited in spec.temporal else default)
-    if temporal and temporal not in spec.temporal:
-        offered = ", ".join(spec.temporal) or "none: it draws nothing"
-        raise DataError(f"{where}.temporal: {name} does not offer {temporal!r} (offered: {offered})")
-    profile = row.get("profile", head.get("profile", "constant"))
-    if profile not in PROFILES:
-        raise DataError(f"{where}.profile: {profile!r} is not one of {', '.join(PROFILES)}")
-    if profile != "constant" and not offers_profile(spec):
-        raise DataError(f"{where}.profile: the severity of {name} cannot vary over time")
-    return PresetEntry(
-        corruption=name,
-        severities=tuple(severities),
-        temporal=temporal,
-        profile=profile,
-        clean_reference=row.get("clean_reference", head.get("clean_reference", False)),
-        note=row.get("note", ""),
-        source=row.get("source", ""),
-        settings=dict(row.get("settings", {})),
-    )
-
-
-def offers_profile(spec: Corruption) -> bool:
-    """Whether the severity of this corruption may vary over a video (`profile` other than "constant")."""
-    return spec.profiles and spec.scope == "frame"
 
 
 def check_severity(spec: Corruption, severity: int) -> None:
     """UsageError naming the range where a corruption has no such whole level."""
     if isinstance(severity, bool) or not isinstance(severity, int) or not 1 <= severity <= spec.levels:
         raise UsageError(f"severity {severity} is out of range: {spec.name} has severities 1..{spec.levels}")
+
+
+def _builtin() -> Iterator[PresetSource]:
+    for file in sorted((files("robust_vos_bench.corruptions") / "presets").iterdir(), key=lambda f: f.name):
+        if file.name.endswith(".toml"):
+            yield PresetSource(file.name.removesuffix(".toml"), _text(file), f"presets/{file.name}")
+
+
+def _from_package(point: EntryPoint, loaded: object) -> list[PresetSource]:
+    found: list[PresetSource] = []
+    for one in loaded if isinstance(loaded, (list, tuple)) else [loaded]:
+        place = Path(one) if isinstance(one, str) else one
+        if not isinstance(place, (Path, TextFile)):
+            raise ContractError(f"expected a TOML file, a folder of them, or a list of both, got {place!r}")
+        inside = sorted(place.iterdir(), key=lambda f: f.name) if place.is_dir() else [place]
+        for file in inside:
+            if file.name.endswith(".toml"):
+                found.append(PresetSource(file.name.removesuffix(".toml"), _text(file), str(file)))
+    if not found:
+        raise ContractError(f"no preset (.toml) in {loaded}")
+    return found
+
+
+def _from_file(name: str) -> Item[PresetSource]:
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise DataError(f"no preset file at {path}")
+    source = PresetSource(path.stem, _text(path), str(path), path.absolute().parent)
+    return Item(source, Origin("file", str(path.absolute())))
+
+
+def _text(file: TextFile) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file}: not UTF-8 text ({error}); save it as UTF-8") from error
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror})") from error
+
+
+PRESETS: Registry[PresetSource] = Registry(
+    kind="preset",
+    group=GROUP,
+    builtin=_builtin,
+    names=lambda source: (source.name,),
+    read=_from_package,
+    from_file=_from_file,
+    is_file=lambda name: name.endswith(".toml"),
+    see="See `rvos-bench list presets`.",
+)
+"""All presets."""
+
+
+@lru_cache(maxsize=64)
+def _parse(source: PresetSource) -> PresetInfo:
+    data = read_preset_file(source.text, source.where)
+    entries = tuple(
+        _entry(row, data, source, f"{source.where}, corruption[{i}]") for i, row in enumerate(data.corruption)
+    )
+    names = [entry.corruption for entry in entries]
+    for name in names:
+        if names.count(name) > 1:
+            raise DataError(f"{source.where}: corruption {name!r} is listed twice")
+    head = data.preset
+    return PresetInfo(
+        name=head.name,
+        version=head.version,
+        description=head.description,
+        source=head.source,
+        entries=entries,
+        videos=head.videos,
+        clean_reference=head.clean_reference,
+        left_out=data.left_out,
+    )
+
+
+def _entry(row: Row, data: PresetFile, source: PresetSource, where: str) -> PresetEntry:
+    head, name = data.preset, row.name
+    if is_file_spec(name) and source.folder is not None:
+        name = str(source.folder / Path(name).expanduser())
+    try:
+        item = CORRUPTIONS.find(name)
+    except RvosError as error:
+        raise DataError(f"{where}.name: {error}") from error
+    spec = item.value
+    chosen = head.severities if row.severities is None else row.severities
+    severities = tuple(range(1, spec.levels + 1)) if chosen is None else chosen
+    for severity in severities:
+        if not 1 <= severity <= spec.levels:
+            raise DataError(f"{where}.severities: {severity!r} is not one of 1..{spec.levels} of {spec.name}")
+    if not severities or len(set(severities)) < len(severities):
+        raise DataError(f"{where}.severities: expected distinct levels, got {list(severities)}")
+    inherited = head.temporal if head.temporal in spec.temporal else None
+    temporal = row.temporal if row.temporal is not None else inherited or spec.default_temporal
+    if temporal and temporal not in spec.temporal:
+        offered = ", ".join(spec.temporal) or "none: it draws nothing"
+        raise DataError(f"{where}.temporal: {spec.name} does not offer {temporal!r} (offered: {offered})")
+    profile = row.profile or head.profile
+    if profile not in PROFILES:
+        raise DataError(f"{where}.profile: {profile!r} is not one of {', '.join(PROFILES)}")
+    if profile != "constant" and not spec.offers_profile:
+        raise DataError(f"{where}.profile: the severity of {spec.name} cannot vary over time")
+    clean_reference = head.clean_reference if row.clean_reference is None else row.clean_reference
+    origin = None if item.origin.kind == "built in" else item.origin
+    base = Condition(spec.name, 0, temporal, profile, clean_reference=clean_reference, origin=origin)
+    return PresetEntry(base, severities)

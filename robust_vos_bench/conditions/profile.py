@@ -25,7 +25,7 @@ def severity_over_time(profile: str, severity: float, draw: Draw) -> np.ndarray:
     constant: the severity itself. ramp: rises linearly and reaches it on the last frame. burst: one stretch of a
     third of the clip at full severity, clean around it, with a rise and fall of a tenth of the clip. intermittent:
     on and off in turns of 0.25 to 1 second each. fourier: drifts between 0 and the severity as a mixture of four
-    sines (frequencies 0.2 to 1.5 cycles a clip). Random places, lengths and phases are drawn once a video.
+    sines (frequencies 0.2 to 1.5 cycles per clip). Random places, lengths and phases are drawn once per video.
     """
     check_profile(profile)
     n = draw.num_frames

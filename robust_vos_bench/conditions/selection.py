@@ -7,22 +7,21 @@ from dataclasses import replace
 from typing import Any
 
 from robust_vos_bench.conditions.batch import find_device
+from robust_vos_bench.conditions.catalogue import CORRUPTIONS, corruption_of, corruptions
 from robust_vos_bench.conditions.condition import CLEAN, Condition
-from robust_vos_bench.conditions.corruption import Corruption, corruptions
+from robust_vos_bench.conditions.corruption import TEMPORAL, Corruption
 from robust_vos_bench.conditions.presets import (
     DEFAULT_PRESET,
+    PRESETS,
     PresetEntry,
     PresetInfo,
     check_severity,
     load_preset,
-    offers_profile,
     preset_names,
 )
 from robust_vos_bench.conditions.profile import check_profile
 from robust_vos_bench.errors import UsageError, unknown
-
-TEMPORAL = ("frame", "video", "drift")
-"""Names of the modes of randomness in time."""
+from robust_vos_bench.registry import Item
 
 
 def families() -> dict[str, list[str]]:
@@ -45,9 +44,9 @@ def select(
 ) -> tuple[list[Condition], PresetInfo]:
     """The conditions that a choice means, in order and without repetition, and the preset they belong to.
 
-    corruption: names of corruptions, families or presets ("clean" gives the clean condition; it is *not* added
-    otherwise). A family means its members in the preset, where it has any there, else all of the family. Without a
-    preset, `common` is looked at first; without both, all of `common`.
+    corruption: names of corruptions, `path/to/own.py:name`, families or presets ("clean" gives the clean condition; it
+    is *not* added otherwise). A family means its members in the preset, where it has any there, else all of the family.
+    Without a preset, `common` is looked at first; without both, all of `common`.
     severities: whole levels; by default those of the preset, or 1..levels. temporal, profile, clean_reference: what
     replaces the preset's choice. Where a *named* corruption does not offer the mode that is an error; members of a
     family or preset that do not offer it keep their own (a Condition says which it has).
@@ -71,19 +70,16 @@ def select(
     if temporal is not None:
         chosen = _override(chosen, named, "temporal", temporal, lambda spec: temporal in spec.temporal)
     if profile is not None:
-        chosen = _override(
-            chosen, named, "profile", profile, lambda spec: profile == "constant" or offers_profile(spec)
-        )
+        chosen = _override(chosen, named, "profile", profile, lambda spec: profile == "constant" or spec.offers_profile)
     if clean_reference is not None:
-        chosen = [replace(entry, clean_reference=clean_reference) for entry in chosen]
+        chosen = [replace(entry, base=replace(entry.base, clean_reference=clean_reference)) for entry in chosen]
     info = replace(base, entries=tuple(chosen))
     if clean_reference is not None:
         info = replace(info, clean_reference=clean_reference)
     conditions = info.conditions(seed)
     if device not in ("", "cpu"):
         find_device(device)
-        table = corruptions()
-        conditions = [replace(c, device=device) if table[c.corruption].batch is not None else c for c in conditions]
+        conditions = [replace(c, device=device) if corruption_of(c).batch is not None else c for c in conditions]
     return ([CLEAN] if clean else []) + conditions, info
 
 
@@ -94,9 +90,8 @@ def _resolve(names: list[str], preset: str | None) -> tuple[PresetInfo, list[Pre
     if not names:
         base = load_preset(preset or DEFAULT_PRESET)
         return base, [] if clean and preset is None else list(base.entries), set(), clean
-    presets = [name for name in names if name in preset_names() and name not in corruptions()]
-    if preset is None and len(presets) == 1 and len(names) == 1:
-        base = load_preset(presets[0])
+    if preset is None and len(names) == 1 and PRESETS.knows(names[0]) and not CORRUPTIONS.knows(names[0]):
+        base = load_preset(names[0])
         return base, list(base.entries), set(), clean
     base = load_preset(preset or DEFAULT_PRESET)
     inside = {entry.corruption: entry for entry in base.entries}
@@ -105,44 +100,56 @@ def _resolve(names: list[str], preset: str | None) -> tuple[PresetInfo, list[Pre
     outside = False
     for name in names:
         found = _members(name, inside, base, strict=preset is not None)
-        if name in corruptions():
-            named.add(name)
+        if CORRUPTIONS.knows(name):
+            named.add(found[0].corruption)
         for entry in found:
             outside |= entry is not inside.get(entry.corruption)
-            chosen.setdefault(entry.corruption, entry)
+            _check_same(chosen.setdefault(entry.corruption, entry), entry)
     if outside:
         base = PresetInfo("custom", 0, "Corruptions chosen by hand", clean_reference=False)
     return base, list(chosen.values()), named, clean
 
 
 def _members(name: str, inside: dict[str, PresetEntry], base: PresetInfo, strict: bool) -> list[PresetEntry]:
-    if name in corruptions():
-        if name in inside:
-            return [inside[name]]
+    if CORRUPTIONS.knows(name):
+        item = CORRUPTIONS.find(name)
+        within = inside.get(item.value.name)
+        if within is not None and _default(item).base.origin == within.base.origin:
+            return [within]
         if strict:
             raise UsageError(f"preset {base.name} has no {name}; it has {', '.join(inside)}")
-        return [_default(corruptions()[name])]
-    if name in families():
-        within = [entry for entry in inside.values() if entry.corruption in families()[name]]
-        if within:
-            return within
+        return [_default(item)]
+    members = families().get(name, [])
+    if members:
+        found = [entry for entry in inside.values() if entry.corruption in members]
+        if found:
+            return found
         if strict:
             raise UsageError(f"preset {base.name} has nothing of the family {name}; it has {', '.join(inside)}")
-        return [_default(corruptions()[member]) for member in families()[name]]
-    if name in preset_names():
+        return [_default(CORRUPTIONS.find(member)) for member in members]
+    if PRESETS.knows(name):
         return list(load_preset(name).entries)
     known = [*corruptions(), *families(), *preset_names(), "clean"]
     raise unknown("corruption", name, known, "See `rvos-bench list corruptions`.")
 
 
-def _default(spec: Corruption) -> PresetEntry:
-    return PresetEntry(spec.name, tuple(range(1, spec.levels + 1)), spec.temporal[0] if spec.temporal else "")
+def _check_same(one: PresetEntry, two: PresetEntry) -> None:
+    """Raise UsageError where two corruptions have one name: their results would have one label."""
+    places = [entry.base.origin for entry in (one, two)]
+    if places[0] != places[1]:
+        where = " and ".join("built in" if place is None else str(place) for place in places)
+        raise UsageError(f"two corruptions are named {one.corruption!r}: {where}; rename one")
+
+
+def _default(item: Item[Corruption]) -> PresetEntry:
+    spec, origin = item.value, item.origin if item.origin.kind != "built in" else None
+    return PresetEntry(Condition(spec.name, 0, spec.default_temporal, origin=origin), tuple(range(1, spec.levels + 1)))
 
 
 def _with_severities(entry: PresetEntry, severities: Sequence[int], in_preset: bool) -> PresetEntry:
     if not severities:
         return entry
-    spec = corruptions()[entry.corruption]
+    spec = corruption_of(entry.base)
     for severity in severities:
         check_severity(spec, severity)
     wanted = dict.fromkeys(severities)
@@ -156,14 +163,14 @@ def _override(
 ) -> list[PresetEntry]:
     result, any_offered = [], False
     for entry in chosen:
-        spec = corruptions()[entry.corruption]
+        spec = corruption_of(entry.base)
         fits = offered(spec)
         any_offered |= fits
         if not fits and entry.corruption in named:
             have = ", ".join(spec.temporal) or "none: it draws nothing" if key == "temporal" else "constant"
             raise UsageError(f"{spec.name} does not offer the {key} mode {value!r} (offered: {have})")
         changes: dict[str, Any] = {key: value} if fits else {}
-        result.append(replace(entry, **changes))
+        result.append(replace(entry, base=replace(entry.base, **changes)))
     if chosen and not any_offered:
         raise UsageError(f"nothing in the selection offers the {key} mode {value!r}")
     return result

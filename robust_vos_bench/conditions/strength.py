@@ -40,7 +40,7 @@ class Strength:
 def strength_clips(photo: Frame) -> tuple[Video, Video]:
     """(moving, still) clips of 12 frames of 240 x 427 cut from a photograph of at least 260 x 470, RGB uint8.
 
-    The moving one pans by 3 px right and 1 px down a frame.
+    The moving one pans by 3 px right and 1 px down per frame.
     """
     height, width = SIZE
     mask = np.zeros(SIZE, np.uint8)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from robust_vos_bench.conditions.apply import corrupt_video, source_frame
+from robust_vos_bench.conditions.catalogue import corruption_of
 from robust_vos_bench.conditions.condition import CLEAN, Condition
-from robust_vos_bench.conditions.corruption import find_corruption
 from robust_vos_bench.datasets.overlay import paint_mask
 from robust_vos_bench.datasets.video import Frame, Video
 from robust_vos_bench.errors import UsageError
@@ -49,9 +49,9 @@ def contact_sheet(
     width = (tile[1] + _GAP) * (1 + columns) + _GAP
     height = (tile[0] + _LABEL + _GAP) * len(rows) + _GAP
     sheet = Image.new("RGB", (width, height), _BACKGROUND)
-    for r, (key, levels) in enumerate(rows.items()):
+    for r, levels in enumerate(rows.values()):
         top = _GAP + r * (tile[0] + _LABEL + _GAP)
-        scope = find_corruption(key[0]).scope
+        scope = corruption_of(levels[max(levels)]).scope
         t = _frame_to_show(video, frame, scope, levels[max(levels)])
         _paste(sheet, _shown(video, CLEAN, t, scope), tile, top, 0, f"clean, frame {t}")
         for column, (_, c) in enumerate(sorted(levels.items()), start=1):
@@ -78,7 +78,7 @@ def clip_frames(
 
     shown = [CLEAN, *(condition for condition in conditions if not condition.is_clean)]
     videos = [corrupt_video(video, condition) for condition in shown]
-    prompts = any(not c.is_clean and find_corruption(c.corruption).scope == "prompt" for c in shown)
+    prompts = any(not c.is_clean and corruption_of(c).scope == "prompt" for c in shown)
     tile = _tile_size(video.size, tile_width)
     columns = min(columns, len(shown))
     width = (tile[1] + _GAP) * columns + _GAP

@@ -15,7 +15,6 @@ from typing import Any
 from robust_vos_bench.conditions import Condition, PresetInfo, condition_fingerprint
 from robust_vos_bench.corrupted.write import FORMATS, RECORDS, VideoRecord, finished, tool, write_video
 from robust_vos_bench.datasets.dataset import Dataset
-from robust_vos_bench.datasets.layout import FolderDataset
 from robust_vos_bench.errors import DataError, RvosError, UsageError
 from robust_vos_bench.system.atomic import WriteError, make_folder, write_bytes, write_error
 
@@ -74,7 +73,7 @@ def write_splits(
     workers: int = 1,
     preset: PresetInfo | None = None,
 ) -> Iterator[Outcome]:
-    """Write `output/<condition>/` for every condition; yields an outcome a unit, in the order they are finished.
+    """Write `output/<condition>/` for every condition; yields one outcome per unit, in the order they are finished.
 
     Each folder has the layout of the input, so that it opens as the same data set. Videos that are there complete
     and undamaged are kept, so the same command goes on where it stopped; so are those that an earlier command wrote
@@ -161,7 +160,7 @@ def _unit(dataset: Dataset, unit: Unit, folder: Path, suffix: str) -> Outcome:
 
 def check_folder(dataset: Dataset, condition: Condition, folder: Path, format: str) -> None:
     """Raise DataError when a condition's folder is something else than (a part of) the split to be written there."""
-    if isinstance(dataset, FolderDataset) and folder.resolve() == dataset.layout_root.resolve():
+    if dataset.layout is not None and folder.resolve() == dataset.layout.root.resolve():
         raise DataError(f"{folder}: is the folder of the data set itself; choose another --output")
     manifest = folder / MANIFEST
     facts = _facts(dataset, condition, format, None)
@@ -193,10 +192,9 @@ def _announce(dataset: Dataset, condition: Condition, folder: Path, format: str,
     # What was listed stays listed: were this command stopped, the next one would not know of those videos.
     videos = {name: entry for name, entry in _listed(folder).items() if name in dataset.videos}
     _write_manifest(folder, {**_facts(dataset, condition, format, preset), "status": "incomplete", "videos": videos})
-    if isinstance(dataset, FolderDataset):
-        for path, data in dataset.list_files().items():
-            make_folder((folder / path).parent)
-            write_bytes(folder / path, data)
+    for path, data in dataset.list_files().items():
+        make_folder((folder / path).parent)
+        write_bytes(folder / path, data)
 
 
 def _listed(folder: Path) -> dict[str, Any]:
@@ -232,7 +230,7 @@ def _locked(folder: Path) -> Iterator[None]:
     make_folder(folder / RECORDS)
     try:
         import fcntl
-    except ImportError:  # Windows: two commands in one folder are the user's to avoid
+    except ImportError:  # Windows has no such lock: two commands at once in one folder are not noticed
         yield
         return
     try:

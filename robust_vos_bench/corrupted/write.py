@@ -10,11 +10,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from robust_vos_bench.conditions import Condition, condition_fingerprint, corrupt_truth, corrupt_video, find_corruption
+from robust_vos_bench.conditions import Condition, condition_fingerprint, corrupt_truth, corrupt_video, corruption_of
 from robust_vos_bench.datasets.dataset import Dataset
 from robust_vos_bench.datasets.files import MaskFiles
 from robust_vos_bench.datasets.images import encode_frame, encode_mask
-from robust_vos_bench.datasets.layout import VOID, FolderDataset, ids_in
+from robust_vos_bench.datasets.layout import VOID, ids_in
 from robust_vos_bench.datasets.video import Mask, Truth, Video
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.system.atomic import make_folder, write_bytes
@@ -24,7 +24,7 @@ from robust_vos_bench.version import __version__
 FORMATS: Mapping[str, str] = {"png": ".png", "jpg": ".jpg"}
 """Word of `--format` -> file ending: lossless PNG, or JPEG 4:4:4 at quality 100."""
 RECORDS = ".rvos-bench"
-"""Folder of the records, one a finished video, beside JPEGImages."""
+"""Folder of the records, one per finished video, beside JPEGImages."""
 
 
 class VideoRecord(msgspec.Struct, frozen=True):
@@ -50,10 +50,10 @@ class Places:
 
 def places(dataset: Dataset) -> Places:
     """The layout of a data set; plain JPEGImages / Annotations where it lies in no folder (demo)."""
-    if isinstance(dataset, FolderDataset):
-        top = dataset.layout_root
-        return Places(dataset.frames_root.relative_to(top), dataset.masks_root.relative_to(top))
-    return Places(Path("JPEGImages"), Path("Annotations"))
+    layout = dataset.layout
+    if layout is None:
+        return Places(Path("JPEGImages"), Path("Annotations"))
+    return Places(layout.frames, layout.masks)
 
 
 def video_key(dataset: Dataset, name: str, condition: Condition, suffix: str) -> str:
@@ -122,7 +122,7 @@ def _remove_strays(folder: Path, names: set[str]) -> None:
 
 def _annotations(dataset: Dataset, video: Video, corrupted: Video, condition: Condition) -> Iterator[tuple[str, bytes]]:
     """(frame stem, PNG bytes) of every annotation, one at a time."""
-    if isinstance(dataset, FolderDataset):
+    if dataset.layout is not None:
         sources = dataset.mask_paths(video.name)
         if not _changes_masks(condition):
             for stem, path in sources.items():
@@ -137,20 +137,20 @@ def _annotations(dataset: Dataset, video: Video, corrupted: Video, condition: Co
         masks = [None] * len(video) if made is None else made.masks
     clean = Truth(video.name, video.size, video.frame_names, masks, video.first_frames)
     truth = corrupt_truth(clean, condition, video)
-    binary = isinstance(dataset, FolderDataset) and dataset.binary
     for t, stem in enumerate(truth.frame_names):
         mask = truth.masks[t]
         if t in corrupted.prompts:
             mask = _with_prompt(np.zeros(video.size, np.uint8) if mask is None else mask, corrupted.prompts[t])
         if mask is not None:
-            yield stem, encode_mask((mask > 0).astype(np.uint8) * 255 if binary else mask)
+            yield stem, encode_mask((mask > 0).astype(np.uint8) * 255 if dataset.binary else mask)
 
 
 def _with_prompt(mask: Mask, prompt: Mask) -> Mask:
     """The annotation whose new objects look as the model is shown them.
 
     A late prompt says nothing of older objects, so its 0 is no background: where it has grown over them, they stay,
-    because they are scored on this frame. An object that lies only on others is drawn all the same, or it were lost.
+    because they are scored on this frame. An object that lies only on others is drawn all the same: it would
+    be lost otherwise.
     """
     ids = ids_in(prompt)
     free = np.isin(mask, [0, VOID, *ids])
@@ -164,10 +164,7 @@ def _with_prompt(mask: Mask, prompt: Mask) -> Mask:
 
 
 def _changes_masks(condition: Condition) -> bool:
-    if condition.is_clean:
-        return False
-    spec = find_corruption(condition.corruption)
-    return spec.scope == "prompt" or spec.move_mask is not None
+    return not condition.is_clean and corruption_of(condition).changes_masks
 
 
 def tool() -> dict[str, str]:

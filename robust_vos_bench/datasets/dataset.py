@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, SupportsIndex
 
 from robust_vos_bench.datasets.video import Mask, Truth, Video
-from robust_vos_bench.errors import DataError
+from robust_vos_bench.errors import DataError, UsageError
+from robust_vos_bench.origin import Origin, load_module, origin_of_module
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a data set lies on disk; a perturbed copy is written in the same layout."""
+
+    root: Path
+    """The folder that a copy replaces: what was given as the data root."""
+    frames: Path
+    """Folder of the video folders with frames, relative to `root`."""
+    masks: Path
+    """Folder of the video folders with annotations, relative to `root`."""
 
 
 class Dataset(ABC):
-    """A split of videos. Instances are cheap to make and picklable: nothing is decoded before it is asked for."""
+    """A split of videos. Instances are cheap to make and picklable: nothing is decoded before it is asked for.
+
+    A data set that lies in folders also says its layout, its files and its lists; the defaults are those of one that
+    is made on the spot. Pickled, an instance brings its class along where that comes from a file or a script.
+    """
 
     name: str
     """Family and split as users type it: "davis2017:val", "demo"."""
@@ -23,6 +43,39 @@ class Dataset(ABC):
     """Folder the data lies in; None where it is made on the spot."""
     seen_categories: frozenset[str] = frozenset()
     """Training categories, where the data set splits scores into seen and unseen (YouTube-VOS)."""
+
+    binary: bool = False
+    """Masks are stored as 0 / 255: every non-zero value is object 1."""
+    movable: bool = False
+    """Whether `at` works: the files of a video can be sent to another machine and read there."""
+
+    @property
+    def layout(self) -> Layout | None:
+        """How it lies on disk; None where it is made on the spot."""
+        return None
+
+    def frame_paths(self, name: str) -> tuple[Path, ...]:
+        """The frame files of a video in order; empty where it does not lie in files."""
+        return ()
+
+    def mask_paths(self, name: str) -> Mapping[str, Path]:
+        """Frame stem -> annotation file of a video, in order; empty where it does not lie in files."""
+        return {}
+
+    def list_files(self) -> Mapping[Path, bytes]:
+        """The files beside frames and annotations that the split needs (lists, meta.json): path under `layout.root`
+        -> contents, cut to the videos that are open."""
+        return {}
+
+    @property
+    def official_counts(self) -> Mapping[str, int]:
+        """What the complete split officially holds ("videos", "frames", "objects"); empty where nobody says."""
+        return {}
+
+    def at(self, root: Path, videos: Sequence[str]) -> Dataset:
+        """The same split with these of its videos, read from another root in the same layout. UsageError where not
+        `movable`."""
+        raise UsageError(f"{self.name} does not lie in files that can be sent elsewhere")
 
     @property
     @abstractmethod
@@ -53,7 +106,7 @@ class Dataset(ABC):
     def fingerprint_or_damage(self, name: str) -> str:
         """`fingerprint`; a digest that stands for damage where the video cannot be read (no frames in its folder).
 
-        A run goes on without such a video, which fails when it is its turn; once mended it has another digest.
+        A run goes on without such a video, which fails when it is its turn; once repaired it has another digest.
         """
         try:
             return self.fingerprint(name)
@@ -72,3 +125,40 @@ class Dataset(ABC):
         for name in self.videos:
             digest.update(f"{name}\0{self.fingerprint_or_damage(name)}\n".encode())
         return digest.hexdigest()
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        made = super().__reduce_ex__(protocol)
+        cls = type(self)
+        origin = origin_of_module(cls.__module__)
+        if origin is None and cls.__module__ != "__main__":
+            return made
+        # (copyreg.__newobj__, (class, *arguments), state, ...): another process finds the class in what is sent.
+        return (_new, (_reference(cls, origin), *made[1][1:]), *made[2:])
+
+
+def _reference(cls: type, origin: Origin | None) -> tuple[Origin, str] | bytes:
+    """What another process makes the class from: the text of its file, or, for one of a script, the class itself."""
+    if origin is not None:
+        return origin, cls.__qualname__
+    import cloudpickle
+
+    try:
+        pickled: bytes = cloudpickle.dumps(cls)
+    except Exception as error:  # whatever the objects that the class refers to raise
+        raise UsageError(
+            f"data set class {cls.__name__} cannot be sent to worker processes: {type(error).__name__}: {error}. "
+            f"Put it into a file and give it as path/to/file.py:{cls.__name__}"
+        ) from error
+    return pickled
+
+
+def _new(reference: tuple[Origin, str] | bytes, *arguments: Any) -> Dataset:
+    if isinstance(reference, bytes):
+        cls = pickle.loads(reference)
+    else:
+        origin, name = reference
+        cls = load_module(origin)
+        for part in name.split("."):
+            cls = getattr(cls, part)
+    made: Dataset = cls.__new__(cls, *arguments)
+    return made

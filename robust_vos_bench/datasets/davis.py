@@ -62,6 +62,8 @@ class Davis(FolderDataset):
 
     protocol = "davis"
     first_frame_objects = True
+    numbering_step = 1
+    movable = True
 
     def __init__(
         self,
@@ -78,6 +80,7 @@ class Davis(FolderDataset):
         self.family, self.split, self.resolution = family, split, size
         self.name = f"{family}:{split}" + ("" if size == "480p" else f"@{size}")
         self.binary = family == "davis2016"
+        self.annotates_every_frame = split not in _TEST_SPLITS
         self.root = _davis_root(root, family, split)
         self.list_file = self._find_list()
         self.frames_root = self._resolution_folder("JPEGImages")
@@ -87,6 +90,22 @@ class Davis(FolderDataset):
     def counts(self) -> OfficialCounts:
         """The official numbers of this split."""
         return SPLITS[self.family][self.split]
+
+    @property
+    def official_counts(self) -> Mapping[str, int]:
+        """`counts`, without what depends on the release."""
+        counts = self.counts
+        objects = {} if counts.objects is None else {"objects": counts.objects}
+        return {"videos": counts.videos, "frames": counts.frames, **objects}
+
+    @property
+    def listed_in(self) -> Path:
+        """The first list of the split."""
+        return self.list_file[0]
+
+    def at(self, root: Path, videos: Sequence[str]) -> Davis:
+        """See the base class."""
+        return Davis(self.family, self.split, root, self.resolution, videos=videos)
 
     @property
     def split_size(self) -> int:

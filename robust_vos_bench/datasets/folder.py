@@ -18,6 +18,7 @@ class PlainFolder(FolderDataset):
     """
 
     protocol = "ranges"
+    movable = True
 
     def __init__(
         self,
@@ -57,6 +58,10 @@ class PlainFolder(FolderDataset):
     def layout_root(self) -> Path:
         """The folder as given: above the split's own folder, where it has one."""
         return self._given
+
+    def at(self, root: Path, videos: Sequence[str]) -> PlainFolder:
+        """See the base class."""
+        return PlainFolder(root, self.split, self.binary, videos=videos)
 
     def list_files(self) -> Mapping[Path, bytes]:
         """The split's list, where it has one."""

@@ -46,7 +46,7 @@ def read_frame(path: Path, size: tuple[int, int] | None = None) -> Frame:
     image, bits = _decode(path)
     if bits > 8:
         raise DataError(
-            f"{path}: a frame of more than 8 bits a channel ({bits}-bit {image.mode}); store it as 8-bit RGB"
+            f"{path}: a frame of more than 8 bits per channel ({bits}-bit {image.mode}); store it as 8-bit RGB"
         )
     frame = np.array(image.convert("RGB"), np.uint8)
     _check_size(path, frame.shape[:2], size, "frame")
@@ -125,7 +125,7 @@ def _strict_pillow() -> Iterator[None]:
 
 
 def _decode(path: Path) -> tuple[Image.Image, int]:
-    """The decoded image and its bits a channel."""
+    """The decoded image and its bits per channel."""
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from robust_vos_bench.datasets.dataset import Dataset
+from robust_vos_bench.datasets.dataset import Dataset, Layout
 from robust_vos_bench.datasets.files import BINARISE, FrameFiles, MaskFiles, list_frames, list_masks
 from robust_vos_bench.datasets.images import image_size, read_mask
 from robust_vos_bench.datasets.video import Mask, Truth, Video
@@ -27,11 +27,22 @@ class FolderDataset(Dataset):
     root: Path
     frames_root: Path
     masks_root: Path
-    binary = False
-    """Masks are 0 / 255: every non-zero value is object 1."""
     fps = 24.0
     first_frame_objects = False
-    """Only the objects of the first mask count (DAVIS); ids that come later are nobody's."""
+    """Only the objects of the first mask count (DAVIS); ids that first appear later are ignored."""
+    numbering_step: int | None = None
+    """Difference of neighbouring frame numbers, where the data set has one; None takes the smallest there is."""
+    annotates_every_frame: bool = False
+    """Whether every frame must have an annotation."""
+
+    @property
+    def listed_in(self) -> Path:
+        """The file that says which videos there are, for messages."""
+        return self.root
+
+    def declared_objects(self, name: str) -> Mapping[int, Sequence[str]] | None:
+        """Object id -> frames, as a file of the data set lists them (`listed_in`); None where no file does."""
+        return None
 
     def __init__(self, limit: int | None = None, videos: Sequence[str] | None = None) -> None:
         check_limit(limit)
@@ -132,10 +143,11 @@ class FolderDataset(Dataset):
         """The folder that a copy in the same layout replaces: what was given as the data root."""
         return self.root
 
-    def list_files(self) -> Mapping[Path, bytes]:
-        """The files beside frames and annotations that the split needs (lists, meta.json): path under `layout_root`
-        -> contents, cut to the videos that are open."""
-        return {}
+    @property
+    def layout(self) -> Layout:
+        """The folders of frames and annotations under `layout_root`."""
+        top = self.layout_root
+        return Layout(top, self.frames_root.relative_to(top), self.masks_root.relative_to(top))
 
     def appearances(self, name: str) -> dict[int, str]:
         """Object id -> stem of the frame whose annotation first shows it, in order of appearance; cached."""

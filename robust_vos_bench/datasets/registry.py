@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any, Protocol
 
 from robust_vos_bench.datasets.dataset import Dataset
-from robust_vos_bench.errors import DataError, UsageError, unknown
+from robust_vos_bench.errors import ContractError, DataError, RvosError, UsageError, unknown
+from robust_vos_bench.origin import file_origin, is_file_spec, load_module, split_spec
+from robust_vos_bench.registry import Item, Registry
 from robust_vos_bench.system.cache import cache_folder
 
 SIZES = ("480p", "Full-Resolution")
 """Resolutions of DAVIS."""
+GROUP = "robust_vos_bench.datasets"
+
+
+class Opener(Protocol):
+    """A `Dataset` class or a function that returns one."""
+
+    def __call__(
+        self, *, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None
+    ) -> Dataset: ...
 
 
 @dataclass(frozen=True)
@@ -21,22 +34,84 @@ class DatasetEntry:
 
     family: str
     splits: tuple[str, ...]
-    """First is the default."""
+    """First is the default; empty where any word is taken."""
     summary: str
     needs_root: bool = True
+    """Whether it must be told its folder: --data-root, `$RVOS_BENCH_DATA` or the cache folder."""
+    open: Opener | None = None
+    """Called with root (None without `needs_root` where none is given), split, limit and videos."""
+
+
+def _open_demo(*, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None) -> Dataset:
+    from robust_vos_bench.datasets.demo import Demo
+
+    return Demo(split, limit=limit, videos=videos)
+
+
+def _open_davis(family: str) -> Opener:
+    def open_split(*, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None) -> Dataset:
+        from robust_vos_bench.datasets.davis import Davis
+
+        split, _, size = split.partition("@")
+        return Davis(family, split, _given(root, family), size=size or SIZES[0], limit=limit, videos=videos)
+
+    return open_split
+
+
+def _open_youtube_vos(family: str) -> Opener:
+    def open_split(*, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None) -> Dataset:
+        from robust_vos_bench.datasets.youtube_vos import YouTubeVOS
+
+        return YouTubeVOS(family, split, _given(root, family), limit=limit, videos=videos)
+
+    return open_split
+
+
+def _open_folder(*, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None) -> Dataset:
+    from robust_vos_bench.datasets.folder import PlainFolder
+
+    words = [word for word in split.split(":") if word]
+    splits = [word for word in words if word != "binary"]
+    if len(splits) > 1:
+        raise UsageError(
+            f"data set 'folder:{split}' names two splits; write folder, folder:SPLIT or folder:SPLIT:binary"
+        )
+    return PlainFolder(_given(root, "folder"), splits[0] if splits else None, "binary" in words, limit, videos)
 
 
 ENTRIES = (
-    DatasetEntry("demo", ("", "full", "480p"), "clips made on the spot from photographs; no download", False),
-    DatasetEntry("davis2016", ("val", "train", "trainval"), "DAVIS 2016, one object a video"),
     DatasetEntry(
-        "davis2017", ("val", "train", "trainval", "test-dev", "test-challenge"), "DAVIS 2017, several objects a video"
+        "demo", ("", "full", "480p"), "clips made on the spot from photographs; no download", False, _open_demo
     ),
-    DatasetEntry("youtubevos2018", ("valid", "valid_all_frames", "train"), "YouTube-VOS 2018"),
-    DatasetEntry("youtubevos2019", ("valid", "valid_all_frames", "train"), "YouTube-VOS 2019"),
-    DatasetEntry("folder", ("",), "JPEGImages/ and Annotations/ of one's own; also MOSE, LVOS, VOST (folder:SPLIT)"),
+    DatasetEntry(
+        "davis2016", ("val", "train", "trainval"), "DAVIS 2016, one object per video", open=_open_davis("davis2016")
+    ),
+    DatasetEntry(
+        "davis2017",
+        ("val", "train", "trainval", "test-dev", "test-challenge"),
+        "DAVIS 2017, several objects per video",
+        open=_open_davis("davis2017"),
+    ),
+    DatasetEntry(
+        "youtubevos2018",
+        ("valid", "valid_all_frames", "train"),
+        "YouTube-VOS 2018",
+        open=_open_youtube_vos("youtubevos2018"),
+    ),
+    DatasetEntry(
+        "youtubevos2019",
+        ("valid", "valid_all_frames", "train"),
+        "YouTube-VOS 2019",
+        open=_open_youtube_vos("youtubevos2019"),
+    ),
+    DatasetEntry(
+        "folder",
+        ("",),
+        "JPEGImages/ and Annotations/ of your own; also MOSE, LVOS, VOST (folder:SPLIT)",
+        open=_open_folder,
+    ),
 )
-"""What `rvos-bench list datasets` shows."""
+"""The built-in data sets."""
 
 
 def data_root(given: str | Path | None = None) -> Path:
@@ -51,7 +126,8 @@ def data_root(given: str | Path | None = None) -> Path:
 
 def dataset_names() -> list[str]:
     """Every name that `open_dataset` knows, as users type them."""
-    return [f"{e.family}:{s}" if s else e.family for e in ENTRIES for s in e.splits]
+    entries = [item.value for item in DATASETS.usable().values()]
+    return [f"{e.family}:{s}" if s else e.family for e in entries for s in e.splits or ("",)]
 
 
 def open_dataset(
@@ -64,61 +140,97 @@ def open_dataset(
     """The data set that `spec` names.
 
     spec: "demo", "demo:full", "davis2016:val", "davis2017:test-dev", "davis2017:val@Full-Resolution",
-    "youtubevos2019:valid", "folder", "folder:valid", "folder:binary"; the split may be left out (val / valid).
+    "youtubevos2019:valid", "folder", "folder:valid", "folder:binary", the name of an installed data set, or one in a
+    file: "path/to/my_data.py:MyData", "path/to/my_data.py:MyData:val". The split may be left out (val / valid).
     data_root: the folder of the data set or one above it; default `$RVOS_BENCH_DATA`, else the cache folder
     (`folder` needs it given). limit: only the first so many videos. size: DAVIS resolution. videos: only these.
-    Raises UsageError for an unknown name (with the nearest ones), DataError where the data is not there.
+    Raises UsageError for an unknown name (with the nearest ones), DataError where the data is not there, ContractError
+    for a file or package that does not give a data set.
     """
-    text, _, at = spec.strip().partition("@")
-    family, _, rest = text.partition(":")
-    entry = next((e for e in ENTRIES if e.family == family), None)
-    if entry is None:
-        raise unknown(
-            "data set", spec, [*dataset_names(), *(e.family for e in ENTRIES)], "See `rvos-bench list datasets`."
-        )
+    spec = spec.strip()
+    text, _, at = spec.partition("@") if not is_file_spec(spec) else (spec, "", "")
     size = _size(at or size)
-    if family == "folder":
-        return _open_folder(rest, data_root, limit, videos)
-    split = rest or entry.splits[0]
-    if split not in entry.splits:
-        raise unknown("data set", spec, dataset_names(), "See `rvos-bench list datasets`.")
-    if family == "demo":
-        from robust_vos_bench.datasets.demo import Demo
+    family, rest = _split(text)
+    if not DATASETS.knows(family):
+        problems = DATASETS.problems()
+        if not any(family in problem.names for problem in problems):  # otherwise `find` says what is wrong with it
+            see = " ".join([DATASETS.see, *(problem.message for problem in problems)])
+            raise unknown("data set", spec, [*dataset_names(), *DATASETS.usable()], see)
+    item = DATASETS.find(family)
+    entry = item.value
+    default = entry.splits[0] if entry.splits else ""
+    split = rest or default
+    if entry.splits and entry.family != "folder" and split not in entry.splits:
+        if item.origin.kind == "built in":
+            raise unknown("data set", spec, dataset_names(), DATASETS.see)
+        raise UsageError(f"data set {family!r} has no split {split!r}; it has {', '.join(entry.splits)}")
+    if entry.family.startswith("davis") and item.origin.kind == "built in" and size != SIZES[0]:
+        split = f"{split}@{size}"
+    root = _root(entry, "folder" if entry.family == "folder" else spec, data_root)
+    if item.origin.kind == "built in":
+        return _call(entry, root, split, limit, videos)
+    try:
+        found: object = _call(entry, root, split, limit, videos)
+    except (RvosError, MemoryError):
+        raise
+    except (Exception, SystemExit) as error:
+        detail = " ".join(f"{type(error).__name__}: {error}".split())
+        raise RvosError(f"data set {spec!r} cannot be opened: {detail}") from error
+    return _checked(found, spec)
 
-        return Demo(split, limit=limit, videos=videos)
-    root = _root(spec, data_root)
-    if family.startswith("davis"):
-        from robust_vos_bench.datasets.davis import Davis
 
-        return Davis(family, split, root, size=size, limit=limit, videos=videos)
-    from robust_vos_bench.datasets.youtube_vos import YouTubeVOS
+def _split(text: str) -> tuple[str, str]:
+    """(name or `path/to/file.py:Name`, split)."""
+    if not is_file_spec(text):
+        family, _, rest = text.partition(":")
+        return family, rest
+    path, name = text.split(".py:", 1)
+    name, _, rest = name.partition(":")
+    return f"{path}.py:{name}", rest
 
-    return YouTubeVOS(family, split, root, limit=limit, videos=videos)
+
+def _call(
+    entry: DatasetEntry, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None
+) -> Dataset:
+    if entry.open is None:
+        raise ContractError(f"data set {entry.family!r} does not say how it is opened (DatasetEntry.open)")
+    return entry.open(root=root, split=split, limit=limit, videos=videos)
 
 
-def _open_folder(rest: str, root: str | Path | None, limit: int | None, videos: Sequence[str] | None) -> Dataset:
-    from robust_vos_bench.datasets.folder import PlainFolder
-
-    words = [word for word in rest.split(":") if word]
-    binary = "binary" in words
-    splits = [word for word in words if word != "binary"]
-    if len(splits) > 1:
-        raise UsageError(
-            f"data set 'folder:{rest}' names two splits; write folder, folder:SPLIT or folder:SPLIT:binary"
+def _checked(found: object, spec: str) -> Dataset:
+    """A data set of somebody's own, where it is one and has a name that no built-in one has. Raises ContractError."""
+    if not isinstance(found, Dataset):
+        raise ContractError(f"data set {spec!r}: expected a Dataset, got {type(found).__name__}")
+    for attribute in ("name", "protocol"):
+        if not isinstance(getattr(found, attribute, None), str):
+            raise ContractError(f"data set {spec!r}: {type(found).__name__} has no {attribute!r}; set it to a string")
+    if found.name.partition("@")[0].partition(":")[0] in DATASETS.builtin():
+        raise ContractError(
+            f"data set {spec!r} has the name {found.name!r} of a built-in data set, and their results could not be "
+            "told apart; choose another name"
         )
-    return PlainFolder(_root("folder", root), splits[0] if splits else None, binary, limit=limit, videos=videos)
+    return found
 
 
-def _root(spec: str, given: str | Path | None) -> Path:
-    if spec == "folder" and given is None and not os.environ.get("RVOS_BENCH_DATA"):
-        raise UsageError("data set 'folder' needs --data-root DIR (with JPEGImages/ and Annotations/ in it)")
+def _root(entry: DatasetEntry, spec: str, given: str | Path | None) -> Path | None:
+    if given is None and not os.environ.get("RVOS_BENCH_DATA"):
+        if spec == "folder":
+            raise UsageError("data set 'folder' needs --data-root DIR (with JPEGImages/ and Annotations/ in it)")
+        if not entry.needs_root:
+            return None
     root = data_root(given)
-    if given is None and not root.exists():
+    if entry.needs_root and given is None and not root.exists():
         raise DataError(
             f"data set {spec!r} is not here: {root} does not exist. Give its folder with --data-root or "
             f"RVOS_BENCH_DATA, or see `rvos-bench data get {spec.partition(':')[0]}`. "
             "The data set 'demo' needs no download"
         )
+    return root
+
+
+def _given(root: Path | None, family: str) -> Path:
+    if root is None:
+        raise UsageError(f"data set {family!r} needs --data-root DIR")
     return root
 
 
@@ -132,3 +244,50 @@ def _size(text: str) -> str:
     if text.lower() not in known:
         raise unknown("size", text, SIZES)
     return known[text.lower()]
+
+
+def _builtin() -> Iterator[DatasetEntry]:
+    yield from ENTRIES
+
+
+def _entry(family: str, opener: Any) -> DatasetEntry:
+    """The entry of a class or function; what it says of itself in `splits` and `needs_root`."""
+    lines = (getattr(opener, "__doc__", None) or "").strip().splitlines()
+    splits = getattr(opener, "splits", ())
+    needs_root = bool(getattr(opener, "needs_root", False))
+    return DatasetEntry(family, tuple(splits), lines[0] if lines else "", needs_root, opener)
+
+
+def _from_package(point: EntryPoint, loaded: object) -> list[DatasetEntry]:
+    offered = list(loaded) if isinstance(loaded, (list, tuple)) else [loaded]
+    if all(isinstance(one, DatasetEntry) for one in offered):
+        return [one for one in offered if isinstance(one, DatasetEntry)]
+    if len(offered) == 1 and callable(offered[0]):
+        return [_entry(point.name, offered[0])]
+    raise ContractError("expected a Dataset class, a function that returns one, or a list of DatasetEntry")
+
+
+def _from_file(text: str) -> Item[DatasetEntry]:
+    path, name = split_spec(text)
+    origin = file_origin(path, "data set", "path/to/file.py:Class")
+    module = load_module(origin)
+    found = getattr(module, name, None)
+    if isinstance(found, DatasetEntry):
+        return Item(found, origin)
+    if not callable(found):
+        own = [n for n, c in vars(module).items() if isinstance(c, type) and c.__module__ == module.__name__]
+        has = f"; it has {', '.join(own)}" if own else ""
+        raise UsageError(f"{path} has no data set {name!r}{has}")
+    return Item(_entry(name, found), origin)
+
+
+DATASETS: Registry[DatasetEntry] = Registry(
+    kind="data set",
+    group=GROUP,
+    builtin=_builtin,
+    names=lambda entry: (entry.family,),
+    read=_from_package,
+    from_file=_from_file,
+    see="See `rvos-bench list datasets`.",
+)
+"""All data sets."""

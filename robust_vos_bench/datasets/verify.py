@@ -10,12 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from robust_vos_bench.datasets.davis import Davis
 from robust_vos_bench.datasets.files import in_order, list_frames, missing_numbers
 from robust_vos_bench.datasets.images import image_size, read_frame, read_mask
 from robust_vos_bench.datasets.layout import VOID, FolderDataset, ids_in
-from robust_vos_bench.datasets.youtube_vos import SPLITS as YOUTUBE_SPLITS
-from robust_vos_bench.datasets.youtube_vos import YouTubeVOS
 from robust_vos_bench.errors import DataError
 
 
@@ -101,9 +98,10 @@ def verify_video(dataset: FolderDataset, name: str) -> VideoReport:
     frames, masks = _list(dataset, name, report)
     report.frames, report.masks = len(frames), len(masks)
     stems = {path.stem for path in frames}
-    for stem in missing_numbers(in_order(stems), step=1 if isinstance(dataset, Davis) else None):
+    step = dataset.numbering_step
+    for stem in missing_numbers(in_order(stems), step):
         place = dataset.frames_root / name / stem
-        found = report.problems if isinstance(dataset, Davis) else report.warnings
+        found = report.warnings if step is None else report.problems
         found.append(Problem(f"{place}{frames[0].suffix}", f"frame {stem} is missing in an otherwise even numbering"))
     size: tuple[int, int] | None = None
     for path in frames:
@@ -130,7 +128,7 @@ def verify_video(dataset: FolderDataset, name: str) -> VideoReport:
             ids.setdefault(i, path)
     report.objects = len(ids)
     report.problems += list(_objects(dataset, name, ids, masks, report))
-    if isinstance(dataset, Davis) and dataset.split not in ("test-dev", "test-challenge"):
+    if dataset.annotates_every_frame:
         for path in frames:
             if path.stem not in masks:
                 place = dataset.masks_root / name / f"{path.stem}.png"
@@ -157,19 +155,19 @@ def _objects(
     if not masks:
         return
     first_stem, first_path = next(iter(masks.items()))
-    if isinstance(dataset, YouTubeVOS):
-        named = dataset._objects(name)
+    declared = dataset.declared_objects(name)
+    if declared is not None:
+        place = dataset.listed_in
         for i, path in ids.items():
-            if i not in named:
-                yield Problem(str(path), f"object {i} is not in {dataset.meta_file} ({name})")
-        for i, entry in named.items():
+            if i not in declared:
+                yield Problem(str(path), f"object {i} is not in {place} ({name})")
+        for i, frames in declared.items():
             if i not in ids:
-                yield Problem(str(dataset.meta_file), f"video {name}: object {i} is in no annotation")
-            for stem in entry.get("frames", ())[:1]:
+                yield Problem(str(place), f"video {name}: object {i} is in no annotation")
+            for stem in frames[:1]:
                 if stem not in masks:
-                    yield Problem(
-                        str(dataset.masks_root / name / f"{stem}.png"), f"first mask of object {i} is missing"
-                    )
+                    missing = dataset.masks_root / name / f"{stem}.png"
+                    yield Problem(str(missing), f"first mask of object {i} is missing")
         return
     if not ids:
         yield Problem(str(first_path), "no annotation of this video holds an object")
@@ -186,17 +184,8 @@ def _objects(
 
 def _against_official(dataset: FolderDataset, found: Verification) -> tuple[list[Problem], list[Problem]]:
     """(problems, warnings): a complete list whose contents differ is wrong, a shorter list is a subset."""
-    expected: dict[str, int] = {}
-    if isinstance(dataset, Davis):
-        counts = dataset.counts
-        expected = {"videos": counts.videos, "frames": counts.frames}
-        if counts.objects is not None and dataset.first_frame_objects:
-            expected["objects"] = counts.objects
-        where = str(dataset.list_file[0])
-    elif isinstance(dataset, YouTubeVOS):
-        expected = {"videos": YOUTUBE_SPLITS[dataset.family][dataset.split]}
-        where = str(dataset.meta_file)
-    else:
+    expected, where = dataset.official_counts, str(dataset.listed_in)
+    if not expected:
         return [], []
     if found.videos < expected["videos"]:
         what = f"lists {found.videos} of the official {expected['videos']} videos: a subset, not comparable with papers"

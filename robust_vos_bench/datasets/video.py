@@ -26,6 +26,13 @@ class FrameSource(Protocol):
     def __iter__(self) -> Iterator[Frame]: ...
 
 
+@runtime_checkable
+class IndexableFrames(FrameSource, Protocol):
+    """A frame source that also gives frame t by itself, in any order."""
+
+    def __getitem__(self, index: int) -> Frame: ...
+
+
 @dataclass(frozen=True)
 class Video:
     """A lazy clip with its prompts. Ground truth is never reachable from here."""
@@ -34,7 +41,7 @@ class Video:
     size: tuple[int, int]
     """(H, W) of every frame, in pixels."""
     frames: FrameSource
-    """RGB uint8 H x W x 3 frames in order; may be iterated again. Sources that are `Sequence`s also index."""
+    """RGB uint8 H x W x 3 frames in order; may be iterated again. Some also index (`IndexableFrames`)."""
     prompts: Mapping[int, Mask]
     """Frame index -> uint8 H x W mask of the objects that *first appear* there; 0 carries no information."""
     frame_names: tuple[str, ...] = ()

@@ -29,6 +29,7 @@ class YouTubeVOS(FolderDataset):
     """
 
     protocol = "ranges"
+    movable = True
 
     def __init__(
         self, family: str, split: str, root: Path, limit: int | None = None, videos: Sequence[str] | None = None
@@ -70,8 +71,26 @@ class YouTubeVOS(FolderDataset):
     def _meta(self) -> Mapping[str, Any]:
         return _read_meta(self.meta_file)
 
+    def declared_objects(self, name: str) -> Mapping[int, Sequence[str]]:
+        """Object id -> frames that meta.json lists for it."""
+        return {i: tuple(entry.get("frames", ())) for i, entry in self._objects(name).items()}
+
     def _objects(self, name: str) -> dict[int, dict[str, Any]]:
         return {int(i): entry for i, entry in self._meta[name]["objects"].items()}
+
+    @property
+    def official_counts(self) -> Mapping[str, int]:
+        """The number of videos; those of frames and objects are not published."""
+        return {"videos": self.split_size}
+
+    @property
+    def listed_in(self) -> Path:
+        """The meta.json of the split."""
+        return self.meta_file
+
+    def at(self, root: Path, videos: Sequence[str]) -> YouTubeVOS:
+        """See the base class."""
+        return YouTubeVOS(self.family, self.split, root, videos=videos)
 
     @property
     def split_size(self) -> int:

@@ -39,13 +39,13 @@ class VOSAdapter(ABC):
         """Called by the engine before the videos of one condition; most models ignore it.
 
         condition: label of the condition ("clean", "fog-3-drift"). dataset: its name ("davis2017:val"). A network must
-        not look at either, for a robust model does not know what is wrong with its input. It is there for `masks`,
+        not look at either: a robust model does not know what is wrong with its input. It is there for `masks`,
         which reads results made elsewhere and has to know whether they were made under this condition.
         """
 
     @abstractmethod
     def segment(self, video: Video) -> Iterator[Mask]:
-        """Yield one uint8 H x W mask a frame: original object ids, input size, in order, exactly `len(video)`."""
+        """Yield one uint8 H x W mask per frame: original object ids, input size, in order, exactly `len(video)`."""
 
 
 class StreamingAdapter(VOSAdapter):

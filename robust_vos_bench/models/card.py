@@ -34,7 +34,7 @@ class ModelCard:
     trained_on: tuple[str, ...] = ()
     """Training data of the official weights ("davis2017-train"); used to mark overlap with the test set."""
     late_objects: str = "native"
-    """Objects that appear after frame 0: "native", "grouped" (one memory bank a group: ours) or "none"."""
+    """Objects that appear after frame 0: "native", "grouped" (one memory bank per group: ours) or "none"."""
     max_objects: int | None = None
     streaming: bool = True
     """Yields mask t before it reads frame t+1."""

@@ -5,58 +5,20 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from robust_vos_bench.datasets.video import Frame, FrameSource, Mask, Video
-from robust_vos_bench.errors import ContractError, RvosError
+from robust_vos_bench.errors import RvosError
+from robust_vos_bench.findings import Finding, Report
 from robust_vos_bench.models import synthetic
 from robust_vos_bench.models.adapter import VOSAdapter
 from robust_vos_bench.models.contract import segment_checked
-from robust_vos_bench.models.global_state import global_state, random_state_kept, unusual_random_state
+from robust_vos_bench.system.global_state import global_state, random_state_kept, unusual_random_state
+from robust_vos_bench.system.memory import resident
 
 LEAK_MIB = 64.0
 """Memory that a clip of a few small frames may leave behind when it runs again."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One question and its answer: level "ok", "warning" (allowed, but look at it), "broken" or "skipped"."""
-
-    check: str
-    level: str
-    detail: str = ""
-
-
-@dataclass
-class Report:
-    """All findings of one model."""
-
-    model: str
-    findings: list[Finding] = field(default_factory=list)
-    seconds: float = 0.0
-    frames: int = 0
-    peak_mib: float | None = None
-    """Peak resident memory of the process, where the system tells."""
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing is broken."""
-        return all(finding.level != "broken" for finding in self.findings)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for `--json`."""
-        return {
-            "model": self.model,
-            "ok": self.ok,
-            "seconds": round(self.seconds, 3),
-            "frames": self.frames,
-            "peak_mib": self.peak_mib,
-            "findings": [vars(finding) for finding in self.findings],
-        }
 
 
 class CountingFrames:
@@ -244,27 +206,15 @@ def _interleaved(runner: _Runner, adapter: VOSAdapter, clip: Video, first: Seque
 
 
 def _memory(runner: _Runner, report: Report, clip: Video) -> None:
-    before = resident_mib()
-    if before is None or runner.run("runs a fourth time", clip) is None:
+    before = resident()
+    if not before or runner.run("runs a fourth time", clip) is None:
         return
-    after = resident_mib()
-    assert after is not None
+    after = resident()
     if after - before > LEAK_MIB:
         detail = f"{after - before:.0f} MiB more in use after {len(clip)} small frames that had run before"
         report.findings.append(Finding("memory is given back", "warning", detail))
     else:
         report.findings.append(Finding("memory is given back", "ok"))
-
-
-def resident_mib() -> float | None:
-    """Resident memory of this process now; None where the system does not tell."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except (OSError, ValueError, IndexError):
-        return None
-    import resource
-
-    return pages * resource.getpagesize() / 2**20
 
 
 def peak_mib() -> float | None:
@@ -275,12 +225,3 @@ def peak_mib() -> float | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
-
-
-def raise_if_broken(report: Report) -> None:
-    """ContractError (exit code 5) that counts what is broken."""
-    broken = [finding for finding in report.findings if finding.level == "broken"]
-    if broken:
-        raise ContractError(
-            f"model {report.model!r} breaks the contract: {len(broken)} of {len(report.findings)} checks failed"
-        )

@@ -9,20 +9,20 @@ from typing import Any
 from robust_vos_bench.errors import WeightsError
 from robust_vos_bench.models.card import ModelCard, ModelEntry
 from robust_vos_bench.models.checkpoint import find_checkpoint
-from robust_vos_bench.models.registry import choose, entries
+from robust_vos_bench.models.registry import MODELS, choose
 
 EXTRA_MODULES = {"cutie": "cutie", "sam2": "sam2", "video": "av", "ray": "ray"}
 """The module whose presence shows that an extra is installed."""
 
 
 def describe_models() -> list[dict[str, Any]]:
-    """One row a model, by name: name, title, license, weights (official files), ready, why_not, aliases, extra.
+    """One row per model, by name: name, title, license, weights (official files), ready, why_not, aliases, extra.
 
     `ready` is true where the model would load here and now: no weights needed or an official file found, and the
     extra it needs installed. Where a bare family name runs the lite model instead, `why_not` says so. torch is not
-    imported.
+    imported. Models of a package that cannot be used are left out; a PluginWarning says so.
     """
-    return [describe(entry) for _, entry in sorted(entries().items())]
+    return [describe(item.value) for _, item in sorted(MODELS.usable().items())]
 
 
 def describe(entry: ModelEntry) -> dict[str, Any]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import types
 import typing
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Union
+
+import msgspec
 
 from robust_vos_bench.errors import ContractError, MissingExtraError, UsageError
 from robust_vos_bench.models.adapter import VOSAdapter
@@ -21,7 +24,10 @@ RESERVED = frozenset({"self", "checkpoint", "device"})
 
 @dataclass(frozen=True)
 class Option:
-    """One option: its type as annotated (`str` where nothing tells) and its default (`REQUIRED` without one)."""
+    """One option: its type as annotated (`str` where nothing tells) and its default (`REQUIRED` without one).
+
+    `Annotated[int, msgspec.Meta(ge=1)]` also says which values are allowed.
+    """
 
     name: str
     type: Any
@@ -58,7 +64,7 @@ def class_options(adapter: type[VOSAdapter]) -> dict[str, Option]:
         if init is None or cls is object:
             continue
         try:
-            hints = typing.get_type_hints(init)
+            hints = typing.get_type_hints(init, include_extras=True)
         except (NameError, TypeError):  # annotations that only a type checker can resolve
             hints = {}
         for p in inspect.signature(init).parameters.values():
@@ -93,6 +99,7 @@ def parse_options(entry: ModelEntry, pairs: Sequence[str]) -> dict[str, Any]:
             parsed[name] = convert(text.strip(), known[name].type)
         except ValueError as error:
             raise UsageError(f"model {entry.name!r}: option {name}: {error}") from None
+        check_option(entry.name, known[name], parsed[name])
     return parsed
 
 
@@ -103,9 +110,54 @@ def unknown_option(model: str, name: str, known: dict[str, Option]) -> UsageErro
     )
 
 
+def check_option(model: str, option: Option, value: Any) -> None:
+    """Raise UsageError, naming model, option and value, where the value is out of the bounds of the annotation.
+
+    Bounds are those of `Annotated[..., msgspec.Meta(ge=1)]`; a value of another type is left to the constructor.
+    """
+    bounds = _with_bounds(option.type)
+    if bounds is None or value is None or isinstance(value, bool):
+        return
+    values = value if isinstance(value, (list, tuple)) else (value,)
+    for one in values:
+        if isinstance(one, (int, float)):
+            try:
+                msgspec.convert(one, bounds)
+            except msgspec.ValidationError as error:
+                reason = _bound_in_words(str(error))
+                raise UsageError(f"model {model!r}: option {option.name} is {_shown(value)}: {reason}") from None
+
+
+def _with_bounds(kind: Any) -> Any:
+    """`Annotated[float, ...]` with the bounds found in an annotation or inside its union or tuple; None without any."""
+    if typing.get_origin(kind) is typing.Annotated:
+        bounds = tuple(meta for meta in kind.__metadata__ if isinstance(meta, msgspec.Meta))
+        inner = kind.__origin__
+        if bounds and inner in (int, float):
+            return typing.Annotated.__class_getitem__((inner, *bounds))
+        kind = inner
+    for inside in typing.get_args(kind):
+        if (found := _with_bounds(inside)) is not None:
+            return found
+    return None
+
+
+def _bound_in_words(error: str) -> str:
+    """ "Expected `int` >= 1" -> "must be at least 1"."""
+    words = {">=": "at least", ">": "more than", "<=": "at most", "<": "less than"}
+    found = re.search(r"(>=|<=|>|<) (\S+)", error)
+    if found:
+        return f"must be {words[found[1]]} {found[2]}"
+    if found := re.search(r"multiple of (\S+)", error):
+        return f"must be a multiple of {found[1]}"
+    return error
+
+
 def convert(text: str, kind: Any) -> Any:
     """`text` as a value of the annotation `kind`. Raises ValueError that says what was expected."""
     origin, inside = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Annotated:
+        return convert(text, kind.__origin__)
     if origin in (Union, types.UnionType):
         if type(None) in inside and text.lower() == "none":
             return None
@@ -117,23 +169,20 @@ def convert(text: str, kind: Any) -> Any:
         raise ValueError(f"{text!r} is not one of {', '.join(map(str, inside))}")
     if kind in (tuple, list) or origin in (tuple, list, Sequence):
         return _convert_items(text, list if (kind is list or origin is list) else tuple, inside)
-    if kind is bool:
-        return _convert_bool(text)
-    if kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            raise ValueError(f"{text!r} is not {'a whole number' if kind is int else 'a number'}") from None
     if kind is Path:
         return Path(text).expanduser()
-    return text
+    if kind not in EXPECTED:
+        return text
+    if kind is bool:
+        text = {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(text.lower(), text)
+    try:
+        return msgspec.convert(text, kind, strict=False)
+    except msgspec.ValidationError:
+        raise ValueError(f"{text!r} is not {EXPECTED[kind]}") from None
 
 
-def _convert_bool(text: str) -> bool:
-    words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-    if text.lower() not in words:
-        raise ValueError(f"{text!r} is not true or false")
-    return words[text.lower()]
+EXPECTED = {bool: "true or false", int: "a whole number", float: "a number"}
+"""Types that msgspec reads from text, and the words for them."""
 
 
 def _convert_items(text: str, container: type, inside: tuple[Any, ...]) -> Any:
@@ -151,12 +200,16 @@ def _first_that_fits(text: str, kinds: list[Any]) -> Any:
     # Narrow kinds first: everything is a str, every int a float.
     order = {bool: 0, int: 1, float: 2, Path: 4, str: 5}
     problems = []
-    for kind in sorted(kinds, key=lambda k: order.get(k, 3)):
+    for kind in sorted(kinds, key=lambda k: order.get(_bare(k), 3)):
         try:
             return convert(text, kind)
         except ValueError as error:
             problems.append(str(error))
     raise ValueError(problems[-1])
+
+
+def _bare(kind: Any) -> Any:
+    return kind.__origin__ if typing.get_origin(kind) is typing.Annotated else kind
 
 
 def _shown(value: Any) -> str:

@@ -2,81 +2,52 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import importlib.util
 import inspect
 import pkgutil
-import sys
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
-from robust_vos_bench.errors import ContractError, RvosError, UsageError, unknown
+from robust_vos_bench.errors import ContractError, RvosError, UsageError
 from robust_vos_bench.models.adapter import VOSAdapter
 from robust_vos_bench.models.card import ModelCard, ModelEntry
 from robust_vos_bench.models.checkpoint import RANDOM, find_checkpoint, have_weights
-from robust_vos_bench.models.global_state import random_state_kept
-from robust_vos_bench.models.options import REQUIRED, adapter_class, class_options, unknown_option
+from robust_vos_bench.models.options import (
+    REQUIRED,
+    adapter_class,
+    check_option,
+    class_options,
+    unknown_option,
+)
+from robust_vos_bench.origin import Origin, file_origin, load_module, split_spec
+from robust_vos_bench.registry import Item, Registry
+from robust_vos_bench.system.global_state import random_state_kept
 
 GROUP = "robust_vos_bench.adapters"
 
 
-@lru_cache(maxsize=1)
 def builtin_entries() -> dict[str, ModelEntry]:
-    """Entries of every family under `adapters/`: each light `__init__` lists its own in `MODELS` (no torch there)."""
-    from robust_vos_bench import adapters
-
-    found: dict[str, ModelEntry] = {}
-    for module in sorted(pkgutil.iter_modules(adapters.__path__), key=lambda m: m.name):
-        family = importlib.import_module(f"{adapters.__name__}.{module.name}")
-        for entry in getattr(family, "MODELS", ()):
-            found[entry.name] = entry
-    return found
+    """Entries of every family under `adapters/` by name."""
+    return {name: item.value for name, item in MODELS.builtin().items()}
 
 
-@lru_cache(maxsize=1)
-def plugin_entries() -> dict[str, ModelEntry]:
-    """Entries that installed packages offer; a plug-in is a `ModelEntry` list or a class with a `card`.
-
-    A class goes by the name on its card, as everywhere else; an entry point of another name is an alias of it.
-    """
-    found: dict[str, ModelEntry] = {}
-    owners: dict[str, str] = {}
-    for point in sorted(entry_points(group=GROUP), key=lambda p: p.name):
-        try:
-            loaded = point.load()
-        except (Exception, SystemExit) as error:
-            raise ContractError(
-                f"plug-in {point.name!r} ({point.value}) cannot be imported: {error}. Mend or uninstall that package."
-            ) from error
-        if isinstance(loaded, type) and issubclass(loaded, VOSAdapter):
-            card = card_of(loaded)
-            offered = [ModelEntry(card, point.value, aliases=(point.name,) if point.name != card.name else ())]
-        elif isinstance(loaded, (list, tuple)) and all(isinstance(e, ModelEntry) for e in loaded):
-            offered = list(loaded)
-        else:
-            raise ContractError(
-                f"plug-in {point.name!r} ({point.value}) is neither a VOSAdapter class nor a list of ModelEntry"
-            )
-        for entry in offered:
-            for name in _names(entry):
-                if name in owners:
-                    raise ContractError(
-                        f"plug-ins {owners[name]} and {point.name!r} ({point.value}) both have a model {name!r}; "
-                        "rename or uninstall one"
-                    )
-                owners[name] = f"{point.name!r} ({point.value})"
-            found[entry.name] = entry
-    return found
+def entries() -> dict[str, ModelEntry]:
+    """All models by name. Raises ContractError where two have one name or alias."""
+    return {name: item.value for name, item in MODELS.items().items()}
 
 
-def _names(entry: ModelEntry) -> list[str]:
-    """Everything that users may type for a model, each once."""
-    return list(dict.fromkeys((entry.name, *entry.aliases)))
+def find_entry(name: str) -> ModelEntry:
+    """The entry of a name, an alias, or `path/to/file.py:Class`. Raises UsageError with the nearest names."""
+    return MODELS.find(name).value
+
+
+def model_origin(name: str) -> Origin:
+    """Where the model of a name comes from; for `file.py:Class` with the text of the file."""
+    return MODELS.find(name).origin
 
 
 def card_of(adapter: type[VOSAdapter]) -> ModelCard:
@@ -87,57 +58,35 @@ def card_of(adapter: type[VOSAdapter]) -> ModelCard:
     return card
 
 
-def entries() -> dict[str, ModelEntry]:
-    """All models by name, built-in ones first; a plug-in must not take a built-in name or alias."""
-    builtin, plugins = builtin_entries(), plugin_entries()
-    taken = {name: entry for entry in builtin.values() for name in _names(entry)}
-    for entry in plugins.values():
-        for name in _names(entry):
-            if name in taken:
-                raise ContractError(
-                    f"plug-in model {entry.name!r} ({entry.target}) takes the name {name!r} of the built-in model "
-                    f"{taken[name].name!r}; rename the plug-in"
-                )
-    return {**builtin, **plugins}
+def _builtin() -> Iterator[ModelEntry]:
+    """Each light `__init__` under `adapters/` lists its own in `MODELS` (no torch there)."""
+    from robust_vos_bench import adapters
+
+    for module in sorted(pkgutil.iter_modules(adapters.__path__), key=lambda m: m.name):
+        family = importlib.import_module(f"{adapters.__name__}.{module.name}")
+        yield from getattr(family, "MODELS", ())
 
 
-def find_entry(name: str) -> ModelEntry:
-    """The entry of a name, an alias, or `path/to/file.py:Class`. Raises UsageError with the nearest names."""
-    if ".py:" in name:
-        return _entry_from_file(name)
-    # Built-in names first: a broken plug-in must not stop them.
-    for known in (builtin_entries, entries):
-        every = known()
-        if name in every:
-            return every[name]
-        for entry in every.values():
-            if name in entry.aliases:
-                return entry
-    names = [*every, *(alias for entry in every.values() for alias in entry.aliases)]
-    raise unknown("model", name, names, "See `rvos-bench list models`.")
+def _from_package(point: EntryPoint, loaded: object) -> list[ModelEntry]:
+    """A plug-in is a list of `ModelEntry`, or a class with a `card`.
+
+    A class goes by the name on its card, as everywhere else; an entry point of another name is an alias of it.
+    """
+    if isinstance(loaded, type) and issubclass(loaded, VOSAdapter):
+        card = card_of(loaded)
+        return [ModelEntry(card, point.value, aliases=(point.name,) if point.name != card.name else ())]
+    if isinstance(loaded, (list, tuple)) and all(isinstance(e, ModelEntry) for e in loaded):
+        return list(loaded)
+    raise ContractError("expected a VOSAdapter class or a list of ModelEntry")
 
 
-def _entry_from_file(spec: str) -> ModelEntry:
-    path_text, _, class_name = spec.rpartition(":")
-    path = Path(path_text).expanduser()
-    if not path.is_file():
-        raise UsageError(f"model file {str(path)!r} does not exist (expected path/to/file.py:Class)")
-    folder = str(path.resolve().parent)
-    module_name = f"rvos_bench_file_{path.stem}_{hashlib.sha256(folder.encode()).hexdigest()[:8]}"
-    if folder not in sys.path:
-        sys.path.append(folder)  # modules beside the file can be imported, last of all
-    module_spec = importlib.util.spec_from_file_location(module_name, path)
-    if module_spec is None or module_spec.loader is None:
-        raise UsageError(f"{str(path)!r} is not a Python file")
-    module = importlib.util.module_from_spec(module_spec)
-    sys.modules[module_name] = module
-    try:
-        module_spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # a script that calls exit() would end the command as if all were well
-        raise ContractError(f"{path}: cannot be imported: {type(error).__name__}: {error}") from error
+def _from_file(spec: str) -> Item[ModelEntry]:
+    path, class_name = split_spec(spec)
+    origin = file_origin(path, "model", "path/to/file.py:Class")
+    module = load_module(origin)
     found = getattr(module, class_name, None)
     if not (isinstance(found, type) and issubclass(found, VOSAdapter)):
-        classes = [n for n, c in vars(module).items() if inspect.isclass(c) and c.__module__ == module_name]
+        classes = [n for n, c in vars(module).items() if inspect.isclass(c) and c.__module__ == module.__name__]
         raise UsageError(
             f"{path} has no VOSAdapter class {class_name!r}" + (f"; it has {', '.join(classes)}" if classes else "")
         )
@@ -147,7 +96,24 @@ def _entry_from_file(spec: str) -> ModelEntry:
             f"{path}: the card of {class_name} has the name {card.name!r} of a built-in model, and their results could "
             "not be told apart; choose another name"
         )
-    return ModelEntry(card, f"{module_name}:{class_name}")
+    return Item(ModelEntry(card, f"{module.__name__}:{class_name}"), origin)
+
+
+def _names(entry: ModelEntry) -> list[str]:
+    """Everything that users may type for a model, each once."""
+    return list(dict.fromkeys((entry.name, *entry.aliases)))
+
+
+MODELS: Registry[ModelEntry] = Registry(
+    kind="model",
+    group=GROUP,
+    builtin=_builtin,
+    names=_names,
+    read=_from_package,
+    from_file=_from_file,
+    see="See `rvos-bench list models`.",
+)
+"""All models."""
 
 
 @dataclass(frozen=True)
@@ -194,9 +160,10 @@ def load_adapter(name: str, checkpoint: str | Path | None = None, device: str = 
     found = find_checkpoint(entry.card, checkpoint)
     made_of = adapter_class(entry)
     known = class_options(made_of)
-    for option in options:
+    for option, value in options.items():
         if option not in known:
             raise unknown_option(entry.name, option, {n: o for n, o in known.items() if n not in entry.options})
+        check_option(entry.name, known[option], value)
     required = [n for n, o in known.items() if o.default is REQUIRED and n not in {**entry.options, **options}]
     if required:
         raise UsageError(f"model {entry.name!r} needs the option {required[0]!r}: --option {required[0]}=VALUE")

@@ -12,7 +12,7 @@ from robust_vos_bench.datasets.video import Frame, Mask, Video
 
 @dataclass(frozen=True)
 class Blob:
-    """An ellipse that moves in a straight line: id, centre (y, x) at frame 0, step a frame, radii, first frame."""
+    """An ellipse that moves in a straight line: id, centre (y, x) at frame 0, step per frame, radii, first frame."""
 
     id: int
     centre: tuple[float, float]

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from robust_vos_bench.conditions import CLEAN, Condition, condition_fingerprint
-from robust_vos_bench.conditions.corruption import find_corruption
+from robust_vos_bench.conditions import CLEAN, Condition, condition_fingerprint, corruption_of
 from robust_vos_bench.conditions.presets import PresetInfo
 from robust_vos_bench.datasets import Dataset
 from robust_vos_bench.errors import UsageError, WeightsError
 from robust_vos_bench.models import find_entry
 from robust_vos_bench.models.checkpoint import RANDOM, find_checkpoint, sha256_of
-from robust_vos_bench.models.registry import refuse_needless
+from robust_vos_bench.models.registry import model_origin, refuse_needless
+from robust_vos_bench.origin import Origin
 from robust_vos_bench.runs.plan import ModelSpec, Plan
 from robust_vos_bench.runs.records import ModelRecord
 from robust_vos_bench.scoring import PROTOCOL_VERSION
@@ -45,9 +45,12 @@ def build_model(
         kept, sha = (RANDOM, RANDOM) if found == RANDOM else ("", "")
     card = entry.card
     version = card.version
-    if ".py:" in name:  # whoever edits a model and repeats the command wants its new scores
-        path, _, cls = name.rpartition(":")
-        version = f"{version}+{sha256_of(Path(path).expanduser())[:8]}:{cls}"
+    origin = model_origin(name)
+    load_name = entry.name
+    if origin.kind == "file":  # whoever edits a model and repeats the command wants its new scores
+        cls = name.rpartition(":")[2]
+        version = f"{version}+{origin.digest[:8]}:{cls}"
+        load_name = f"{origin.place}:{cls}"
     suffix = "[" + ",".join(f"{k}={v}" for k, v in sorted(given.items())) + "]" if given else ""
     record = ModelRecord(
         name=card.name + suffix,
@@ -61,11 +64,8 @@ def build_model(
         license=card.license,
         input_policy=card.input_policy,
     )
-    load_name = entry.name
-    if ".py:" in name:  # absolute: a model may change the working directory before another one is loaded
-        path, _, cls = name.rpartition(":")
-        load_name = f"{Path(path).expanduser().absolute()}:{cls}"
-    return ModelSpec(load_name, str(found) if found is not None else None, given, record, absent)
+    carried = None if origin.kind == "built in" else origin
+    return ModelSpec(load_name, str(found) if found is not None else None, given, record, carried, absent)
 
 
 def _plain(value: Any) -> Any:
@@ -91,8 +91,12 @@ def build_plan(
         if names.count(name) > 1:
             raise UsageError(f"model {name!r} is given twice; give the second one other options")
     columns = tuple(dict.fromkeys((CLEAN, *conditions)))
+    origins: dict[str, Origin | None] = {}
+    for c in columns:
+        if origins.setdefault(c.corruption, c.origin) != c.origin:
+            raise UsageError(f"two corruptions are named {c.corruption!r}: {origins[c.corruption]} and {c.origin}")
     chosen = tuple(videos if videos is not None else dataset.videos)
-    families = {c.corruption: find_corruption(c.corruption).family for c in columns if not c.is_clean}
+    families = {c.corruption: corruption_of(c).family for c in columns if not c.is_clean}
     return Plan(
         models=tuple(models),
         dataset=dataset,

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from robust_vos_bench.conditions import Condition
 from robust_vos_bench.datasets import Dataset
+from robust_vos_bench.origin import Origin
 from robust_vos_bench.runs.records import ModelRecord, digest
 
 
@@ -21,6 +22,8 @@ class ModelSpec:
     checkpoint: str | None
     options: Mapping[str, Any]
     record: ModelRecord
+    origin: Origin | None = None
+    """Where a model that is not built in comes from: of `file.py:Class`, the text of the file."""
     absent: str = ""
     """Why it cannot be loaded here (no weights); such a model can be planned but not run."""
 

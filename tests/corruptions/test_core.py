@@ -13,17 +13,19 @@ import pytest
 
 from robust_vos_bench.conditions import (
     CLEAN,
+    CORRUPTIONS,
     Condition,
     Draw,
     condition_fingerprint,
     corrupt_truth,
     corrupt_video,
+    corruption,
     find_corruption,
     load_preset,
 )
-from robust_vos_bench.conditions.corruption import _TABLE, Corruption, corruption
 from robust_vos_bench.datasets.video import Frame, Truth, Video
 from robust_vos_bench.errors import ContractError, DataError, RvosError, UsageError
+from robust_vos_bench.registry import Item
 from robust_vos_bench.scoring import VideoScorer
 
 FRAMEWISE = tuple(
@@ -42,18 +44,15 @@ def clip(photo: np.ndarray, frames: int = 5, size: tuple[int, int] = (60, 81)) -
 @pytest.fixture
 def registered() -> Iterator[Callable[..., None]]:
     """Registers a throw-away corruption and takes it out again."""
-    from robust_vos_bench.conditions import corruptions
-
-    table = corruptions()
     added = []
 
     def register(name: str, function: Callable[..., object], **fields: object) -> None:
-        table[name] = _TABLE[name] = Corruption(name, "test", function, **fields)  # type: ignore[arg-type]
+        corruption(name, "test", **fields)(function)
         added.append(name)
 
     yield register
     for name in added:
-        del table[name], _TABLE[name]
+        CORRUPTIONS.remove(name)
 
 
 def test_clean_is_the_video_itself(photo: np.ndarray) -> None:
@@ -212,7 +211,7 @@ def test_masks_move_with_single_frames_only(scope: str) -> None:
 
     with pytest.raises(UsageError, match=rf"corruption 'flipped' \(in .*\) has scope '{scope}' and move_mask"):
         corruption("flipped", "test", scope=scope, move_mask=lambda mask, severity, draw: mask)(flipped)
-    assert "flipped" not in _TABLE
+    assert "flipped" not in CORRUPTIONS.usable()
 
 
 def test_clips_stream_and_keep_their_reference_clean(registered: Callable[..., None], photo: np.ndarray) -> None:
@@ -330,7 +329,7 @@ def test_seed_dataset_video_and_severity_change_the_draw(photo: np.ndarray) -> N
         assert (other.frames[0] != base).mean() > 0.5  # type: ignore[index]
 
 
-def test_fingerprint_changes_with_what_decides_the_output() -> None:
+def test_fingerprint_changes_with_what_decides_the_output(monkeypatch: pytest.MonkeyPatch) -> None:
     base = Condition("fog", 3, "drift")
     prints = [
         condition_fingerprint(c)
@@ -348,13 +347,8 @@ def test_fingerprint_changes_with_what_decides_the_output() -> None:
     assert len(set(prints)) == len(prints)
     assert condition_fingerprint(Condition("fog", 3, "drift")) == prints[1]
     spec = find_corruption("fog")
-    try:
-        from robust_vos_bench.conditions import corruptions
-
-        corruptions()["fog"] = replace(spec, version=spec.version + 1)
-        assert condition_fingerprint(base) != prints[1]
-    finally:
-        corruptions()["fog"] = spec
+    monkeypatch.setitem(CORRUPTIONS.builtin(), "fog", Item(replace(spec, version=spec.version + 1)))
+    assert condition_fingerprint(base) != prints[1]
 
 
 def test_listing_is_light() -> None:

@@ -99,7 +99,7 @@ def test_common_does_not_strobe() -> None:
     for entry in load_preset("common").entries + load_preset("common-extra").entries:
         if corruptions()[entry.corruption].family != "noise":
             for severity in entry.severities:
-                assert rows[entry.corruption, entry.temporal, severity].flicker_ratio < 0.4
+                assert rows[entry.corruption, entry.base.temporal, severity].flicker_ratio < 0.4
 
 
 def test_clean_has_no_strength(clips: tuple[Video, Video]) -> None:

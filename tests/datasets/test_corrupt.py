@@ -19,6 +19,7 @@ from PIL import Image
 
 from robust_vos_bench.cli import main
 from robust_vos_bench.conditions import (
+    CORRUPTIONS,
     Condition,
     Draw,
     corrupt_truth,
@@ -27,13 +28,14 @@ from robust_vos_bench.conditions import (
     find_corruption,
     select,
 )
-from robust_vos_bench.conditions.corruption import _TABLE, Corruption
+from robust_vos_bench.conditions.corruption import Corruption
 from robust_vos_bench.corrupted.split import MANIFEST, Outcome, write_splits
 from robust_vos_bench.corrupted.write import _with_prompt
 from robust_vos_bench.datasets import Dataset, open_dataset
 from robust_vos_bench.datasets.images import read_frame, write_mask
 from robust_vos_bench.datasets.layout import FolderDataset
 from robust_vos_bench.errors import DataError, UsageError
+from robust_vos_bench.registry import Item
 
 
 def write(data: Dataset, conditions: list[Condition], output: Path, **options: object) -> list[Outcome]:
@@ -288,8 +290,7 @@ def test_a_corruption_that_raises_does_not_stop_the_others(
             raise ValueError("not today")
         return frame
 
-    for table in (corruptions(), _TABLE):
-        monkeypatch.setitem(table, "boom", Corruption("boom", "test", boom))
+    monkeypatch.setitem(CORRUPTIONS.builtin(), "boom", Item(Corruption("boom", "test", boom)))
     data = open_dataset("davis2017:val", davis2017)
     outcomes = {o.unit.video: o for o in write(data, [Condition("boom", 1)], tmp_path)}
     assert outcomes["bear"].record is not None

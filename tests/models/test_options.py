@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import types
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+import msgspec
 import pytest
 
 from robust_vos_bench.errors import UsageError
@@ -41,6 +42,9 @@ class Typed(Base):
         limit: int | None = None,
         mode: Literal["fast", "exact"] = "fast",
         variant: str = "x",
+        memory: Annotated[int, msgspec.Meta(ge=1)] = 5,
+        share: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None,
+        sides: tuple[Annotated[int, msgspec.Meta(ge=32)], ...] = (480,),
         bare=3,
         **options,
     ):
@@ -71,6 +75,10 @@ def entry(monkeypatch: pytest.MonkeyPatch) -> ModelEntry:
         ("amp=yes", True),
         ("amp=0", False),
         ("bare=5", 5),
+        ("memory=1", 1),
+        ("share=none", None),
+        ("share=0.5", 0.5),
+        ("sides=32,64", (32, 64)),
     ],
 )
 def test_values_have_the_annotated_type(entry: ModelEntry, pair: str, value: object) -> None:
@@ -91,12 +99,33 @@ def test_values_have_the_annotated_type(entry: ModelEntry, pair: str, value: obj
         ("size", "NAME=VALUE"),
         ("speed=3", "size=480"),
         ("variant=z", "no option 'variant'"),
+        ("memory=0", "model 'typed': option memory is 0: must be at least 1"),
+        ("memory=x", "not a whole number"),
+        ("share=0", r"option share is 0\.0: must be more than 0"),
+        ("share=2", r"option share is 2\.0: must be at most 1"),
+        ("sides=480,16", "option sides is 480,16: must be at least 32"),
         ("device=cuda", "no option 'device'"),
     ],
 )
 def test_bad_values_are_explained(entry: ModelEntry, pair: str, message: str) -> None:
     with pytest.raises(UsageError, match="(?s)" + message.replace("=", "=")):
         parse_options(entry, [pair])
+
+
+def test_bounds_hold_for_python_too(tmp_path: Path) -> None:
+    file = tmp_path / "bounded.py"
+    file.write_text(
+        "from typing import Annotated\nimport msgspec\nfrom robust_vos_bench import ModelCard, StreamingAdapter\n"
+        "class Bounded(StreamingAdapter):\n    card = ModelCard('bounded')\n"
+        "    def __init__(self, checkpoint=None, device='cpu', *, every: Annotated[int, msgspec.Meta(ge=1)] = 2):\n"
+        "        super().__init__(checkpoint, device)\n        self.every = every\n"
+        "    def reset(self, video): pass\n    def step(self, frame, prompt, last): return prompt\n"
+    )
+    assert load_adapter(f"{file}:Bounded", device="cpu", every=1).every == 1  # type: ignore[attr-defined]
+    with pytest.raises(UsageError, match="model 'bounded': option every is 0: must be at least 1"):
+        load_adapter(f"{file}:Bounded", device="cpu", every=0)
+    with pytest.raises(UsageError, match="model 'bounded': option every is -3: must be at least 1"):
+        load_adapter(f"{file}:Bounded", device="cpu", every=-3)
 
 
 def test_unknown_and_missing_options_of_a_built_in_model() -> None:

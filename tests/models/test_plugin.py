@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import robust_vos_bench.registry
 from robust_vos_bench.errors import ContractError
 from robust_vos_bench.models import ModelCard, StreamingAdapter, registry
 
@@ -65,13 +66,70 @@ def test_an_installed_package_is_listed_and_checked(installed: Path, tmp_path: P
     assert done.returncode == 4 and "https://example.org/example.pth" in done.stderr
 
 
+def test_every_kind_of_thing_comes_with_a_package(installed: Path, tmp_path: Path) -> None:
+    for kind, name in (("corruptions", "example_dusk"), ("datasets", "squares"), ("presets", "example-night")):
+        done = cli("list", kind, "--json", cwd=tmp_path, path=installed)
+        row = next(row for row in json.loads(done.stdout) if row["name"] == name)
+        assert row["origin"] == "package rvos-example 0.1.0", row
+    for name in ("example_dusk", "squares:two"):
+        done = cli("check", name, "--json", cwd=tmp_path, path=installed)
+        assert done.returncode == 0 and json.loads(done.stdout)["ok"], done.stdout + done.stderr
+    words = ["--model", "example", "--preset", "example-night", "--dataset", "squares:two", "--device", "cpu"]
+    scores = []
+    for workers in ("1", "2"):
+        done = cli("run", *words, "--workers", workers, "--output", workers, cwd=tmp_path, path=installed)
+        assert done.returncode == 0 and "21/21 units done" in done.stderr, done.stderr
+        scores.append((tmp_path / workers / "scores.csv").read_bytes())
+    assert scores[0] == scores[1]
+
+
+def test_a_broken_part_of_a_package_stops_nothing_else(installed: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(installed, broken)
+    (broken / "rvos_example" / "corruptions.py").write_text("1 / 0\n")
+    (broken / "rvos_example" / "data.py").write_text("Squares = 3\n")
+    done = cli("list", "corruptions", "--json", cwd=tmp_path, path=broken)
+    assert done.returncode == 0 and {"fog", "shot_noise"} <= {row["name"] for row in json.loads(done.stdout)}
+    assert done.stderr.count("ZeroDivisionError") == 1 and "'rvos-example'" in done.stderr
+    done = cli("list", "datasets", "--json", cwd=tmp_path, path=broken)
+    assert done.returncode == 0 and "'squares'" in done.stderr and "expected a Dataset class" in done.stderr
+    done = cli("run", "--corruption", "example_dusk", "--dry-run", cwd=tmp_path, path=broken)
+    assert done.returncode == 2 and "ZeroDivisionError" in done.stderr
+    done = cli("check", "squares", cwd=tmp_path, path=broken)
+    assert done.returncode == 5 and "expected a Dataset class" in done.stderr
+    words = ["run", "--model", "static", "--corruption", "blur", "--severity", "1", "--limit", "1", "--dry-run"]
+    done = cli(*words, "--no-probe", cwd=tmp_path, path=broken)
+    assert done.returncode == 0 and done.stderr.count("ZeroDivisionError") <= 1, done.stderr
+
+
+def test_two_packages_with_one_corruption_are_both_named(installed: Path, tmp_path: Path) -> None:
+    both = tmp_path / "both"
+    shutil.copytree(installed, both)
+    shutil.copytree(both / "rvos_example", both / "other_example")
+    info = both / "other_example-2.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other-example\nVersion: 2.0\n")
+    (info / "entry_points.txt").write_text("[robust_vos_bench.corruptions]\nother = other_example.corruptions\n")
+    for words in (["list", "corruptions"], ["run", "--corruption", "example_dusk", "--dry-run"]):
+        done = cli(*words, cwd=tmp_path, path=both)
+        assert done.returncode == 5, done.stderr
+        assert "rvos-example 0.1.0" in done.stderr and "other-example 2.0" in done.stderr
+    done = cli("run", "--model", "static", "--corruption", "fog", "--dry-run", "--no-probe", cwd=tmp_path, path=both)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_broken_package_is_named(installed: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(installed, broken)
     (broken / "rvos_example" / "__init__.py").write_text("import no_such_module\n")
-    done = cli("list", "models", cwd=tmp_path, path=broken)
-    assert done.returncode == 5 and "rvos-example" in done.stderr and "no_such_module" in done.stderr
+    done = cli("list", "models", "--json", cwd=tmp_path, path=broken)
+    assert done.returncode == 0 and {"static", "aot.t"} <= {row["name"] for row in json.loads(done.stdout)}
+    assert "no_such_module" in done.stderr and done.stderr.count("'rvos-example'") == 1, "said once"
     assert cli("check", "static", cwd=tmp_path, path=broken).returncode == 0
+    done = cli("check", "rvos-example", cwd=tmp_path, path=broken)
+    assert done.returncode == 5 and "no_such_module" in done.stderr, "it is the one asked for"
+    done = cli("check", "example", cwd=tmp_path, path=broken)
+    assert done.returncode == 2 and "no_such_module" in done.stderr, "it may have had that name"
 
 
 def test_a_package_cannot_take_a_built_in_name(installed: Path, tmp_path: Path) -> None:
@@ -91,8 +149,9 @@ def offer(monkeypatch: pytest.MonkeyPatch, **models: str) -> None:
         setattr(module, f"Model{k}", type(f"Model{k}", (StreamingAdapter,), {"card": ModelCard(name)}))
         points.append(EntryPoint(point, f"strangers:Model{k}", registry.GROUP))
     monkeypatch.setitem(sys.modules, "strangers", module)
-    monkeypatch.setattr(registry, "entry_points", lambda group: points)
-    monkeypatch.setattr(registry, "plugin_entries", registry.plugin_entries.__wrapped__)
+    monkeypatch.setattr(robust_vos_bench.registry, "entry_points", lambda group: points)
+    monkeypatch.setattr(registry.MODELS, "_plugins", None)
+    monkeypatch.setattr(registry.MODELS, "_warned", False)
 
 
 def test_a_class_goes_by_the_name_on_its_card(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robust_vos_bench.conditions import CLEAN, Condition, Draw, corrupt_video, corruptions
-from robust_vos_bench.conditions.corruption import _TABLE, Corruption
+from robust_vos_bench.conditions import CLEAN, CORRUPTIONS, Condition, Draw, corrupt_video
+from robust_vos_bench.conditions.corruption import Corruption
 from robust_vos_bench.conditions.presets import PresetInfo
 from robust_vos_bench.datasets import open_dataset
 from robust_vos_bench.errors import DataError
+from robust_vos_bench.registry import Item
 from robust_vos_bench.runs.build import build_model, build_plan
 from robust_vos_bench.runs.plan import Group
 from robust_vos_bench.runs.trace import shares
@@ -106,8 +107,7 @@ def test_whatever_is_raised_before_the_model_runs_fails_one_video(
     def boom(mask: np.ndarray, severity: float, draw: Draw) -> np.ndarray:
         raise ValueError("not today")
 
-    for table in (corruptions(), _TABLE):
-        monkeypatch.setitem(table, "boom", Corruption("boom", "test", boom, scope="prompt"))
+    monkeypatch.setitem(CORRUPTIONS.builtin(), "boom", Item(Corruption("boom", "test", boom, scope="prompt")))
     data = open_dataset("folder", clips)
     bad = Condition("boom", 1)
     plan = build_plan([build_model("static")], data, [bad], PresetInfo("own", 1, ""))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from robust_vos_bench.conditions.corruption import corruptions
+from robust_vos_bench.conditions import corruptions
 from robust_vos_bench.conditions.presets import load_preset, preset_names
 from training.clips import make_clips
 from training.images import Stills

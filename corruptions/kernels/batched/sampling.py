@@ -85,7 +85,7 @@ def impulses(frames: Tensor, amount: float, rngs: Generators) -> Tensor:
 
 
 def add_rounded(frames: Tensor, std: float, noise: Sequence[NDArray[np.float32]]) -> Tensor:
-    """Frames plus std x noise (float32, one array a frame), rounded to the nearest level."""
+    """Frames plus std x noise (float32, one array per frame), rounded to the nearest level."""
     total = torch.from_numpy(np.stack(noise)).to(frames.device) * float(np.float32(std))
     total += frames
     return total.round_().clamp_(0.0, 255.0).to(torch.uint8)

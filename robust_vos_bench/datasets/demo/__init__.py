@@ -102,7 +102,7 @@ class _DemoFrames(Sequence[Frame]):
         frames = clip(self.name, self.variant).frames
         if isinstance(index, slice):
             return [frame.copy() for frame in frames[index]]
-        return frames[index].copy()
+        return np.array(frames[index])
 
     def __iter__(self) -> Iterator[Frame]:
         for frame in clip(self.name, self.variant).frames:
@@ -127,4 +127,4 @@ class _DemoMasks(Sequence["Mask | None"]):
         masks = clip(self.name, self.variant).masks
         if isinstance(index, slice):
             return [mask.copy() for mask in masks[index]]
-        return masks[index].copy()
+        return np.array(masks[index])

@@ -126,11 +126,11 @@ def _shrunk(image: NDArray[np.uint8], rows: float) -> NDArray[np.uint8]:
 def _tinted(pixels: NDArray[np.uint8], tint: tuple[int, int, int]) -> NDArray[np.uint8]:
     if tint == (256, 256, 256):
         return pixels
-    return np.minimum(pixels.astype(np.int32) * np.array(tint, np.int32) >> 8, 255).astype(np.uint8)
+    return np.asarray(np.minimum(pixels.astype(np.int32) * np.array(tint, np.int32) >> 8, 255), np.uint8)
 
 
 def _lit(frame: NDArray[np.uint8], light: tuple[int, ...], time: float) -> NDArray[np.uint8]:
-    return np.minimum(frame.astype(np.int32) * _between(light, time) >> 8, 255).astype(np.uint8)
+    return np.asarray(np.minimum(frame.astype(np.int32) * _between(light, time) >> 8, 255), np.uint8)
 
 
 def _between(values: tuple[int, ...], time: float) -> int:

@@ -116,4 +116,4 @@ def _raster(curve: Sequence[tuple[int, int]], rows: int, columns: int, sub: int 
         crossing = x0 + (ys[hit] - y0) * (x1 - x0) // (y1 - y0)
         inside[hit] ^= xs[None] > crossing[:, None]
     count = inside.reshape(rows, sub, columns, sub).sum((1, 3))
-    return (count * 255 // (sub * sub)).astype(np.uint8)
+    return np.asarray(count * 255 // (sub * sub), np.uint8)

@@ -146,7 +146,7 @@ def sample(
 def _mix(a: NDArray[np.uint64], b: NDArray[np.uint64], weight: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Four lanes at once: round((a * (256 - weight) + b * weight) / 256); no lane exceeds 16 bits."""
     mixed = a * (np.uint64(256) - weight) + b * weight + np.uint64(0x0080_0080_0080_0080)
-    return mixed >> np.uint64(8) & np.uint64(0x00FF_00FF_00FF_00FF)
+    return np.asarray(mixed >> np.uint64(8) & np.uint64(0x00FF_00FF_00FF_00FF))
 
 
 def _fold(index: NDArray[np.int64], length: int, stride: int) -> tuple[int, NDArray[np.int64]]:
@@ -198,4 +198,4 @@ def grain(frame: NDArray[np.uint8], seed: int, strength: int) -> NDArray[np.uint
     words = np.atleast_1d(np.random.PCG64(seed).random_raw((count + 1) // 2)).astype("<u8")
     quads = words.view(np.uint8).reshape(-1, 4)[:count].astype(np.int32)
     noise = ((quads.sum(1) - 510) * strength + 296) // 592  # a sum of four bytes has standard deviation 148
-    return np.clip(frame.astype(np.int32) + noise.reshape(frame.shape), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(frame.astype(np.int32) + noise.reshape(frame.shape), 0, 255), np.uint8)

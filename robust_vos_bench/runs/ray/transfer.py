@@ -13,8 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from robust_vos_bench.datasets import Dataset, Mask, Truth, Video, open_dataset
-from robust_vos_bench.datasets.layout import FolderDataset
+from robust_vos_bench.datasets import Dataset, Mask, Truth, Video
 from robust_vos_bench.errors import DataError, RvosError
 from robust_vos_bench.system.atomic import make_folder, write_error
 from robust_vos_bench.system.cache import cache_folder
@@ -69,25 +68,18 @@ class FileServer:
 
 def can_ship(dataset: Dataset) -> bool:
     """Whether the data set is files in folders that open again under another root."""
-    return isinstance(dataset, FolderDataset)
+    return dataset.movable
 
 
 def _files(dataset: Dataset, video: str) -> dict[str, Path | bytes]:
-    if not isinstance(dataset, FolderDataset):
+    layout = dataset.layout
+    if layout is None or not dataset.movable:
         raise DataError(f"{dataset.name} does not lie in folders; it cannot be shipped")
-    root = dataset.layout_root
-    alone = _open(dataset.name, root, video)  # its lists name this video only
+    alone = dataset.at(layout.root, [video])  # its lists name this video only
     found: dict[str, Path | bytes] = {path.as_posix(): data for path, data in alone.list_files().items()}
     for path in [*alone.frame_paths(video), *alone.mask_paths(video).values()]:
-        found[path.relative_to(root).as_posix()] = path
+        found[path.relative_to(layout.root).as_posix()] = path
     return found
-
-
-def _open(name: str, root: Path, video: str) -> FolderDataset:
-    opened = open_dataset(name, root, videos=[video])
-    if not isinstance(opened, FolderDataset):
-        raise DataError(f"{name} does not lie in folders; it cannot be shipped")
-    return opened
 
 
 class ShippedDataset(Dataset):
@@ -141,8 +133,8 @@ class ShippedDataset(Dataset):
         if not folder.is_dir():
             if self._source is None:
                 raise DataError(f"video {name!r} of {self.name} has not been shipped to this node")
-            _fetch(self._source, name, folder, lambda root: _open(self.name, root, name).fingerprint(name) == wanted)
-        return _open(self.name, folder, name)
+            _fetch(self._source, name, folder, lambda root: self.original.at(root, [name]).fingerprint(name) == wanted)
+        return self.original.at(folder, [name])
 
 
 def _fetch(source: Source, video: str, folder: Path, is_right: Callable[[Path], bool]) -> None:

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import msgspec
 
-from robust_vos_bench.conditions import Condition, corrupt_truth, corrupt_video
+from robust_vos_bench.conditions import Condition, corrupt_truth, corrupt_video, corruption_of
 from robust_vos_bench.datasets import Video
 from robust_vos_bench.errors import ContractError, MissingExtraError, RvosError, UsageError, WeightsError
 from robust_vos_bench.evaluation import Outcome, evaluate
 from robust_vos_bench.evaluation.segment import MaskSink
 from robust_vos_bench.models import VOSAdapter, load_adapter
+from robust_vos_bench.origin import provided
 from robust_vos_bench.runs.plan import Group, Plan
 from robust_vos_bench.runs.records import STATISTICS, FrameScores, ObjectRecord, UnitRecord
 from robust_vos_bench.runs.store import RunStore
@@ -160,7 +161,8 @@ class Worker:
             spec = self.plan.models[model]
             outside = ProcessSettings.taken()
             try:
-                self._adapters[model] = load_adapter(spec.name, spec.checkpoint, self.device, **spec.options)
+                with provided(spec.origin):  # its file as the command read it, wherever this process runs
+                    self._adapters[model] = load_adapter(spec.name, spec.checkpoint, self.device, **spec.options)
                 limit_threads(1)  # the model may just have imported torch
                 self._settings[model] = ProcessSettings.taken()
             except RvosError as error:
@@ -180,7 +182,7 @@ class Worker:
             prepare(len(video) * len(plan.videos) * len(plan.conditions) * len(plan.models), video.size)
 
     def _truth(self, video: Video, condition: Condition) -> PackedTruth | None:
-        moved = condition.label if not condition.is_clean and _moves(condition) else ""
+        moved = condition.label if not condition.is_clean and corruption_of(condition).moves_pixels else ""
         name = f"{video.name}\0{moved}"
         if name not in self._truths:
             truth = self.plan.dataset.truth(video.name)
@@ -284,9 +286,3 @@ def frame_scores(score: ObjectScore) -> FrameScores:
         f=tuple(round(float(v), 4) for v in score.f),
         at=() if dense else score.indices,
     )
-
-
-def _moves(condition: Condition) -> bool:
-    from robust_vos_bench.conditions.corruption import find_corruption
-
-    return find_corruption(condition.corruption).move_mask is not None

@@ -1,4 +1,6 @@
-"""Two variants of one model. Cards and entries only: this module is imported whenever models are listed."""
+"""Two variants of one model, and where the preset lies. This module is imported whenever models are listed."""
+
+from importlib.resources import files
 
 from robust_vos_bench.models import ModelCard, ModelEntry, Weights
 
@@ -19,3 +21,5 @@ MODELS = [
     ModelEntry(SHIFT, "rvos_example.model:Shift", aliases=("example",)),
     ModelEntry(TRAINED, "rvos_example.model:Shift", options={"gain": 0.5}),
 ]
+
+PRESETS = files("rvos_example") / "presets"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import secrets
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,18 +31,28 @@ def random_state_kept() -> Iterator[None]:
                 torch.cuda.set_rng_state_all(gpus)
 
 
-def global_state() -> dict[str, Any]:
-    """Comparable snapshots of process-wide state that a model could disturb; torch and OpenCV only where loaded."""
+def random_state() -> dict[str, Any]:
+    """Comparable snapshots of the global generators: `random`, `numpy.random`, and torch's where it is loaded."""
     kind, keys, *rest = np.random.get_state()
     state: dict[str, Any] = {
         "random": random.getstate(),
         "numpy.random": (kind, np.asarray(keys).tobytes(), tuple(map(float, rest))),
+    }
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        state["torch random state"] = torch.get_rng_state().numpy().tobytes()
+    return state
+
+
+def global_state() -> dict[str, Any]:
+    """Comparable snapshots of process-wide state that a model could disturb; torch and OpenCV only where loaded."""
+    state: dict[str, Any] = {
+        **random_state(),
         "numpy error handling": tuple(sorted(np.geterr().items())),
         "working directory": str(Path.cwd()),
     }
     torch = sys.modules.get("torch")
     if torch is not None:
-        state["torch random state"] = torch.get_rng_state().numpy().tobytes()
         state["torch gradient mode"] = torch.is_grad_enabled()
         state["torch default dtype"] = str(torch.get_default_dtype())
         state["torch threads"] = torch.get_num_threads()
@@ -56,8 +67,7 @@ def global_state() -> dict[str, Any]:
 
 def unusual_random_state() -> None:
     """Move the global generators to where no program has them by accident."""
-    fresh = np.random.SeedSequence().entropy
-    assert isinstance(fresh, int)
+    fresh = secrets.randbits(128)
     random.seed(fresh)
     np.random.seed(fresh % 2**32)
     torch = sys.modules.get("torch")

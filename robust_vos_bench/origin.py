@@ -1,0 +1,126 @@
+"""Where a model, corruption, data set or preset comes from, carried to every process that needs it.
+
+A Python file is loaded from its text, not from its path: the text travels in the plan, so that a worker process or a
+cluster node runs what the command was given, whether or not it can see the file, and also if the file is edited while
+the run goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
+
+from robust_vos_bench.errors import ContractError, UsageError
+
+FILE_MODULE = "rvos_bench_file_"
+"""Modules loaded from a file given on the command line have names that start like this."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an item comes from. Small, picklable, and enough to find the item again in another process."""
+
+    kind: Literal["built in", "package", "file", "script"] = "built in"
+    """"package": an entry point of an installed distribution. "file": `path/to/file.py:name` or a preset file.
+    "script": defined in the program that is running (a script, a notebook, an imported module)."""
+    place: str = ""
+    """Distribution and version, or the absolute path of the file."""
+    digest: str = ""
+    """Hex sha256 of the file or of the source text; "" for what is known by a version of its own."""
+    content: bytes = field(default=b"", repr=False, compare=False)
+    """What another process needs to make the item: the text of the file, or a pickled object for "script"."""
+
+    def __str__(self) -> str:
+        if self.kind == "built in":
+            return self.kind
+        return f"{self.kind} {self.place}" + (f" (sha256 {self.digest[:8]})" if self.digest else "")
+
+
+BUILT_IN = Origin()
+
+_loaded: dict[str, Origin] = {}
+"""Module name -> the file that it was made from."""
+_provided: dict[str, Origin] = {}
+"""Absolute path -> the file as another process read it; see `provided`."""
+
+
+def is_file_spec(text: str) -> bool:
+    """Whether `text` has the form `path/to/file.py:name`."""
+    return ".py:" in text
+
+
+def split_spec(text: str) -> tuple[Path, str]:
+    """`path/to/file.py:name` -> (path, name)."""
+    path, _, name = text.partition(".py:")
+    return Path(path + ".py").expanduser(), name
+
+
+def file_origin(path: Path, kind: str, form: str) -> Origin:
+    """The origin of a file: its text as it is now, or as another process provided it.
+
+    kind, form: words for the error, "model" and "path/to/file.py:Class". Raises UsageError where there is no such file.
+    """
+    place = str(path.absolute())
+    if place in _provided:
+        return _provided[place]
+    if not path.is_file():
+        raise UsageError(f"{kind} file {str(path)!r} does not exist (expected {form})")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{kind} file {str(path)!r} cannot be read ({error.strerror})") from error
+    return Origin("file", place, hashlib.sha256(content).hexdigest(), content)
+
+
+@contextlib.contextmanager
+def provided(origin: Origin | None) -> Iterator[None]:
+    """Within the block, that file is the text in `origin`, whether it exists here or was edited since."""
+    if origin is None or origin.kind != "file":
+        yield
+        return
+    before = _provided.get(origin.place)
+    _provided[origin.place] = origin
+    try:
+        yield
+    finally:
+        if before is None:
+            del _provided[origin.place]
+        else:
+            _provided[origin.place] = before
+
+
+def load_module(origin: Origin) -> ModuleType:
+    """The module made from a file's text; made once per process for each path and text.
+
+    Modules that lie beside the file can be imported by it where that folder exists. Raises ContractError, naming the
+    file, where it cannot be imported.
+    """
+    path = Path(origin.place)
+    key = hashlib.sha256(f"{origin.place}\0{origin.digest}".encode()).hexdigest()[:12]
+    name = f"{FILE_MODULE}{path.stem}_{key}"
+    if name in sys.modules:
+        return sys.modules[name]
+    folder = str(path.parent)
+    if path.parent.is_dir() and folder not in sys.path:
+        sys.path.append(folder)  # last of all: it must not hide an installed module
+    module = ModuleType(name)
+    module.__file__ = origin.place
+    sys.modules[name] = module  # before it runs: dataclasses and pickle look it up
+    _loaded[name] = origin
+    try:
+        exec(compile(origin.content, origin.place, "exec"), module.__dict__)
+    except (Exception, SystemExit) as error:  # a script that calls exit() would end the command as if all were well
+        del sys.modules[name], _loaded[name]
+        raise ContractError(f"{path}: cannot be imported: {type(error).__name__}: {error}") from error
+    return module
+
+
+def origin_of_module(name: str) -> Origin | None:
+    """The file that a module was made from by `load_module`; None for any other module."""
+    return _loaded.get(name)
