@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..matching.maps import background_maps, distance_maps
-from ..matching.nearest import nearest_distances
-from ..matching.windows import window_maps
+from ..cfbi_line.maps import background_maps, distance_maps
+from ..cfbi_line.nearest import nearest_distances
+from ..cfbi_line.windows import window_maps
 from .proxies import Proxies
 
 WINDOWS = (12, 2, 4, 6, 8, 10)

@@ -76,7 +76,8 @@ class InvertedResidual(nn.Module):
             y = F.relu6(self._bn0(self._expand_conv(y)), inplace=True)
         y = F.relu6(self._bn1(self._depthwise_conv(y)), inplace=True)
         y = self._bn2(self._project_conv(y))
-        return y + x if self.shortcut else y
+        out: Tensor = y + x if self.shortcut else y
+        return out
 
 
 class EfficientNetLite0(nn.Module):

@@ -27,15 +27,20 @@ GROUP = "robust_vos_bench.adapters"
 
 @lru_cache(maxsize=1)
 def builtin_entries() -> dict[str, ModelEntry]:
-    """Entries of every family under `adapters/`: each light `__init__` lists its own in `MODELS` (no torch there)."""
+    """Entries of every folder under `adapters/`: each light `__init__` lists its own in `MODELS` (no torch there).
+
+    In alphabetical order of the folders; a folder that holds several families, and none of its own name (`memory`),
+    has each in the place of its own name.
+    """
     from robust_vos_bench import adapters
 
-    found: dict[str, ModelEntry] = {}
-    for module in sorted(pkgutil.iter_modules(adapters.__path__), key=lambda m: m.name):
-        family = importlib.import_module(f"{adapters.__name__}.{module.name}")
-        for entry in getattr(family, "MODELS", ()):
-            found[entry.name] = entry
-    return found
+    groups: dict[str, list[ModelEntry]] = {}
+    for module in pkgutil.iter_modules(adapters.__path__):
+        models = getattr(importlib.import_module(f"{adapters.__name__}.{module.name}"), "MODELS", ())
+        families = {entry.card.family for entry in models}
+        for entry in models:
+            groups.setdefault(module.name if module.name in families else entry.card.family, []).append(entry)
+    return {entry.name: entry for name in sorted(groups) for entry in groups[name]}
 
 
 @lru_cache(maxsize=1)
