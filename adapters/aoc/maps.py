@@ -49,7 +49,7 @@ def matching_maps(
 def object_window_maps(
     query: Tensor, means: Tensor, masks: Tensor, biases: Tensor, windows: tuple[int, ...] = WINDOWS
 ) -> Tensor:
-    """Local maps against object proxies: every previous pixel stands for the mean of its slot; pixels of none for 0.
+    """Local maps against object proxies: every previous pixel stands for its slot's mean, one of no slot for 0.
 
     means: N x C. The other arguments and the result as `window_maps`.
     """

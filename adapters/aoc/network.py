@@ -20,7 +20,7 @@ from .proxies import ProxyBank
 
 
 class Embedded(NamedTuple):
-    """What one frame gives, whatever the objects."""
+    """Features of one frame, independent of the objects."""
 
     embedding: Tensor
     """100 x h x w at stride 4, all values >= 0."""
@@ -75,7 +75,7 @@ class AOCNet(nn.Module):
         inside = masked_means(previous, masks)
         referenced = reference.means.means(slots)
         vector = torch.cat([*referenced, *inside], 1)
-        # distances are differences of large squares, which half precision would not survive
+        # distances are differences of large squares: half precision would lose them
         with torch.autocast(previous.device.type, enabled=False):
             maps = matching_maps(
                 current.embedding,

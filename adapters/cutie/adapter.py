@@ -22,8 +22,8 @@ from robust_vos_bench.models.adapter import Checkpoint
 
 from ..common.tensors import image_tensor, strongest
 from ..common.torch_adapter import TorchAdapter, TorchSession
-from ..memory.untrained import UNTRAINED
 from . import build
+from .untrained import UNTRAINED
 
 
 class CutieAdapter(TorchAdapter):

@@ -1,4 +1,4 @@
-"""DeepLabV3+ (Chen et al. 2018) at output stride 16 with frozen batch norm, as CFBI and what grew from it use it."""
+"""DeepLabV3+ (Chen et al. 2018) at output stride 16 with frozen batch norm, as CFBI and its descendants use it."""
 
 from __future__ import annotations
 

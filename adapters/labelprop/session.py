@@ -30,7 +30,7 @@ COARSE, FINE = (4, 10), (0, 2, 4)
 """Encoder blocks behind the search (strides 8, 16) and behind the labels (strides 2, 4, 8)."""
 COARSE_DIMS, FINE_DIMS = 60, 48
 RELUCTANCE = 0.03
-"""Similarity that a match at the search radius must have above one on the spot: things move little and smoothly."""
+"""By how much a match at the search radius must be more similar than one in place: things move little and smoothly."""
 LEAST_REACH = 8
 """Search radius in coarse cells, where the share of the short side gives less: it costs little on small frames."""
 STRAY = 0.05
@@ -38,7 +38,7 @@ STRAY = 0.05
 BLANK = 1e-3
 """Share of an object in a cell below which it is none."""
 BAND = 0.02
-"""Change of a label between neighbouring coarse cells from which the fine grid is asked."""
+"""Change of a label between neighbouring coarse cells from which labels are read on the fine grid."""
 
 
 @dataclass(eq=False)
@@ -95,7 +95,7 @@ class PropagationSession(TorchSession):
         small = self._scaled(frame)
         with self.adapter.precision():
             maps = self._encode(small)
-        # full precision: distances and close similarities do not survive half
+        # in full precision: half would lose distances and close similarities
         cells, detail = self._embed(maps)
         soft = self._propagate(small, cells, detail) if self._remembered else np.zeros((0, *small.shape[:2]))
         labels = strongest(soft)  # at working size, dense

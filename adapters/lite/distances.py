@@ -92,7 +92,7 @@ def _distance_to(query: Tensor, references: Tensor, at: Tensor) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _neighbours(size: tuple[int, int], windows: tuple[int, ...], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Flat indices (cells x offsets) of the cells about each one, smaller windows first, and which lie inside."""
+    """Flat indices (cells x offsets) of the cells around each one, smaller windows first, and which lie inside."""
     height, width = size
     reach = torch.arange(-windows[-1], windows[-1] + 1)
     dy, dx = (d.reshape(-1) for d in torch.meshgrid(reach, reach, indexing="ij"))

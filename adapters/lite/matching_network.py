@@ -160,7 +160,7 @@ class MatchedNetwork(LiteNetwork):
         pool = self.pool(memory, slots)
         before = memory.previous
         share = widened(before.share, slots)
-        with torch.autocast(features.embedding.device.type, enabled=False):  # distances do not survive half precision
+        with torch.autocast(features.embedding.device.type, enabled=False):  # half precision would lose distances
             everywhere, nearby = self.matched(features, memory, pool, slots)
             referenced = masked_means(pool.rows, pool.mine.float())
             recent = masked_means(before.embedding.flatten(2), share.flatten(2))

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from ..common.untrained import Untrained
 
-MASK_STEMS = ("value_encoder.conv1.weight", "mask_encoder.conv1.weight", "mask_rgb_encoder.conv1.weight")
-PREDICTIONS = ("Decoder.pred2.weight", "decoder.pred.weight", "mask_decoder.pred.weight")
+MASK_STEMS = ("value_encoder.conv1.weight", "mask_rgb_encoder.conv1.weight")
+PREDICTIONS = ("Decoder.pred2.weight", "decoder.pred.weight")
 
 
 def adjusted(name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -24,6 +24,6 @@ def adjusted(name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 UNTRAINED = Untrained(
     scales={"running_mean": (0, 0.05)},
-    kept=frozenset({"mean", "std", "num_batches_tracked", "inv_freq"}),
+    kept=frozenset({"mean", "std", "num_batches_tracked"}),
     adjusted=adjusted,
 )
