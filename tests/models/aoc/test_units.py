@@ -29,7 +29,7 @@ CASES = {"K3": (("0", "1"), 4), "K3one": (("0",), 4), "K4": (("0", "1"), 5)}
 
 @pytest.fixture(scope="module")
 def unit(shared: Path) -> dict[str, Tensor]:
-    return {name: torch.from_numpy(array) for name, array in golden(shared, "unit").items()}
+    return {name: torch.from_numpy(array) for name, array in golden(shared, "unit").arrays.items()}
 
 
 def channels_first(maps: Tensor) -> Tensor:
