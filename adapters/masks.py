@@ -62,7 +62,7 @@ class PrecomputedMasks(VOSAdapter):
         self._root = self.declared[condition]
 
     def segment(self, video: Video) -> Iterator[Mask]:
-        """One mask a frame from the video's folder. Raises DataError that names a missing or unfit file."""
+        """One mask per frame from the video's folder. Raises DataError that names a missing or unfit file."""
         if self._root is None:
             self.begin("clean", video.dataset)
         assert self._root is not None
@@ -114,7 +114,7 @@ def read_declaration(folder: Path) -> dict[str, Path]:
     if not found:
         raise DataError(
             f"{folder} does not say how its masks were made: write {DECLARATION} into it with condition = "
-            '"clean", or give it one subfolder a condition, named by its label'
+            '"clean", or give it one subfolder per condition, named by its label'
         )
     return found
 

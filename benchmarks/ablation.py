@@ -8,7 +8,7 @@ whose absence *helps* under the corruption. J is the mean over frames behind the
 the true area: below 1, objects are let go; above, background is swallowed. "all": every frame is corrupted; "sharp":
 every frame but the first. The table holds means over videos, and of how many of them J is above that of the whole
 model; its last column is the mean of all "sharp" ones minus the whole model's, with a 95 % interval over videos. The
-CSV has a row a video; `--show FILE` prints the table of one. One thread a worker.
+CSV has one row per video; `--show FILE` prints the table of one. One thread per worker.
 
 no blocks: the factors of the conditioning blocks are one (`aoc.lite`). no gates: so are those of CFBI's gates, which
 `aoc.lite` has as well. recent vector: what blocks, gates and dynamic layers read is made from the frame before alone,
@@ -32,11 +32,8 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from ours import AOCLite, CFBILite, Conditioning, Head, IAGate, MatchedNetwork
 
-from robust_vos_bench.adapters.aoc.lite import AOCLite, Conditioning, Head
-from robust_vos_bench.adapters.cfbi.lite import CFBILite
-from robust_vos_bench.adapters.kit.gct import IAGate
-from robust_vos_bench.adapters.lite.matched import MatchedNetwork
 from robust_vos_bench.analysis.bootstrap import DRAWS, interval
 from robust_vos_bench.conditions import CLEAN, Condition, corrupt_video
 from robust_vos_bench.datasets import Video, open_dataset
@@ -184,7 +181,7 @@ def show(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def against(gains: NDArray[np.float64]) -> str:
-    """Mean and interval of paired differences, one a video."""
+    """Mean and interval of paired differences, one per video."""
     rng = np.random.Generator(np.random.PCG64(0))
     shares = rng.multinomial(len(gains), np.full(len(gains), 1 / len(gains)), size=DRAWS) / len(gains)
     found = interval(float(gains.mean()), shares @ gains)
@@ -201,7 +198,7 @@ def main() -> None:
     parser.add_argument("--severity", type=int, default=3)
     parser.add_argument("--frames", type=int, default=20)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--output", type=Path, help="CSV with a row a video")
+    parser.add_argument("--output", type=Path, help="CSV with one row per video")
     parser.add_argument("--show", type=Path, help="print the table of such a CSV, run nothing")
     given = parser.parse_args()
     if given.show is not None:

@@ -19,6 +19,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -52,9 +53,9 @@ def write_clips(root: Path) -> None:
             Image.fromarray(mask).save(masks / f"{t:05}.png")
 
 
-def trace(out: Path) -> list[dict]:
+def trace(out: Path) -> list[dict[str, Any]]:
     """Events of a run made with --profile."""
-    events: list[dict] = json.loads((out / "trace.json").read_text())["traceEvents"]
+    events: list[dict[str, Any]] = json.loads((out / "trace.json").read_text())["traceEvents"]
     return [event for event in events if event["ph"] == "X"]
 
 
@@ -64,7 +65,8 @@ def first_frame(cwd: Path, number: int, *more: str) -> float:
     begun = time.time()
     words = ["run", "--model", "static", "--output", str(out), "--profile", "--quiet", *more]
     subprocess.run([*RUN, *words], cwd=cwd, check=True, capture_output=True)
-    return min(e["ts"] for e in trace(out) if e["name"] == "score") / 1e6 - begun
+    first: float = min(e["ts"] for e in trace(out) if e["name"] == "score") / 1e6
+    return first - begun
 
 
 def unit_cost(out: Path) -> tuple[int, float]:

@@ -54,15 +54,15 @@ def main() -> None:
         "xmem", "random", "cpu", size=None, **parse_options(find_entry("xmem"), arguments.option)
     )
     video = Video.from_arrays(frames, mask)
-    adapter.reset(video)
+    session = adapter.session(video)
     looks = [int(part) for part in arguments.at.split(",")]
     print("| frames | rows at work | long-term rows | MiB | CPU s / frame |\n|---|---|---|---|---|")
     began, before = time.process_time(), 0
     for t, frame in enumerate(frames, 1):
-        adapter.step(frame, mask if t == 1 else None, t == len(frames))
+        session.step(frame, mask if t == 1 else None, t == len(frames))
         if t in looks:
             seconds = (time.process_time() - began) / (t - before)
-            working, long, mib = size(adapter.session.groups[0][1])
+            working, long, mib = size(session.groups[0][1])
             print(f"| {t} | {working} | {long} | {mib:.2f} | {seconds:.3f} |", flush=True)
             began, before = time.process_time(), t
 

@@ -1,4 +1,4 @@
-"""Seconds and peak memory a frame of any registered model at 480p, beside the authors' own code where it is at hand.
+"""Seconds and peak memory per frame of any registered model at 480p, beside the authors' own code where it is at hand.
 
     python benchmarks/models.py --model aot.t,aot.r50_l [--objects 1,3,10] [--frames 8] [--device cpu] [--threads 1]
     python benchmarks/models.py --model deaot.t --peer ~/src/aot-benchmark
@@ -10,7 +10,7 @@ and copies to and from the device included; the first two frames (reference, fir
 On a CPU the figure to trust is the process's CPU time; wall time is given beside it. Memory is the process's peak
 resident size on a CPU and the peak allocated by torch on a GPU.
 
-A peer needs a driver, `benchmarks/peers/<family>.py` (or one named in `DRIVERS`), with
+A peer needs a driver, `benchmarks/peers/<folder>.py` for the models of `adapters/<folder>/`, with
 `open_peer(path, model, device) -> Peer`.
 """
 
@@ -37,8 +37,6 @@ from numpy.typing import NDArray
 
 HEIGHT, WIDTH = 480, 854
 WARM_UP = 2
-DRIVERS = dict.fromkeys(("stcn", "xmem", "stm", "mivos", "rde", "qdmn", "gsfm", "tbd"), "memory")
-"""Families that share a driver; the others have one under their own name."""
 
 
 class Peer(Protocol):
@@ -98,7 +96,7 @@ def grid(objects: int) -> NDArray[np.uint8]:
 
 
 def serve(pipe: Connection, setup: dict[str, Any]) -> None:
-    """A worker: build one side, then segment a frame for every message."""
+    """A worker process: build one side, then segment a frame for every message."""
     import torch
 
     torch.set_num_threads(setup["threads"])
@@ -160,8 +158,8 @@ def peer_masks(setup: dict[str, Any], frames: list[Any], mask: NDArray[np.uint8]
 
 def find_driver(target: str) -> Path:
     """The driver of the adapter folder a model lives in ("robust_vos_bench.adapters.aot.adapter:..." -> aot.py)."""
-    family = target.split(":")[0].removeprefix("robust_vos_bench.adapters.").split(".")[0]
-    driver = Path(__file__).parent / "peers" / f"{DRIVERS.get(family, family)}.py"
+    folder = target.split(":")[0].removeprefix("robust_vos_bench.adapters.").split(".")[0]
+    driver = Path(__file__).parent / "peers" / f"{folder}.py"
     if not driver.is_file():
         sys.exit(f"no peer driver {driver}")
     return driver

@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -94,7 +95,7 @@ def contenders(root: Path, videos: list[str], peer: Path | None) -> dict[str, Ca
     cached_numpy = FolderScorer(data, backend="numpy", budget=1 << 30)
     cached_numpy.score(results)
 
-    def mean(scores: list) -> float:
+    def mean(scores: list[Any]) -> float:
         return float(np.mean([s.j_mean for s in scores]) + np.mean([s.f_mean for s in scores])) / 2
 
     def fresh(backend: str) -> float:
@@ -141,7 +142,8 @@ def contenders(root: Path, videos: list[str], peer: Path | None) -> dict[str, Ca
 def in_memory(root: Path, videos: list[str]) -> Callable[[], float]:
     """A job that scores masks that are in memory already, truth cached, as `run` does; returns its CPU seconds."""
     data = open_dataset("davis2017:val", root)
-    truths = {video: PackedTruth(data.truth(video)) for video in videos}
+    found = {video: data.truth(video) for video in videos}
+    truths = {video: PackedTruth(truth) for video, truth in found.items() if truth is not None}
 
     def job() -> float:
         spent = 0.0

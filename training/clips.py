@@ -151,7 +151,8 @@ def _sampled(pictures: Tensor, places: Tensor, beyond: str) -> Tensor:
     length, side = places.shape[1:3]
     grid = places.flatten(1, 2)
     found = F.grid_sample(pictures, grid, padding_mode=beyond, align_corners=False)
-    return found.unflatten(2, (length, side)).transpose(1, 2)
+    out: Tensor = found.unflatten(2, (length, side)).transpose(1, 2)
+    return out
 
 
 def _coloured(frames: Tensor, d: Draws, index: int) -> Tensor:

@@ -9,16 +9,16 @@ from torch import Tensor
 HARDEST = 0.25
 """Share of the pixels that count, once training has settled."""
 ABSENT = -1e4
-"""Logit of a slot that nobody asks for."""
+"""Logit of a slot that no object holds."""
 
 
 def only_valid(logits: Tensor, valid: Tensor) -> Tensor:
-    """Logits B x slots x H x W with those of invalid slots (bool B x slots) out of the race."""
+    """Logits B x slots x H x W with those of invalid slots (bool B x slots) made too low to win."""
     return logits.masked_fill(~valid[:, :, None, None], ABSENT)
 
 
 def frame_loss(logits: Tensor, labels: Tensor, valid: Tensor, hardest: float = HARDEST) -> Tensor:
-    """Mean loss of a batch; logits float32 B x slots x H x W (invalid slots out of the race), labels B x H x W."""
+    """Mean loss of a batch; logits float32 B x slots x H x W (invalid slots are too low to win), labels B x H x W."""
     pixels = F.cross_entropy(logits, labels, reduction="none").flatten(1)
     kept = max(1, int(hardest * pixels.shape[1]))
     entropy = pixels.mean() if kept == pixels.shape[1] else pixels.topk(kept, 1, sorted=False).values.mean()

@@ -1,6 +1,6 @@
 """False regions in what a network remembers of its own answers, so that it learns not to believe them.
 
-In clips of three frames a network's own mask is nearly right, and copying it is all but enough: on long videos such
+In clips of three frames a network's own mask is nearly right, and copying it is nearly enough: on long videos such
 networks let an error grow from frame to frame, although the first mask says better.
 """
 

@@ -7,10 +7,9 @@ from collections.abc import Callable, Container
 import torch
 from torch import Tensor
 
-from robust_vos_bench.adapters.kit.tensors import strongest
-from robust_vos_bench.adapters.lite.network import LiteNetwork, full
 from training.clips import Clips
 from training.losses import only_valid
+from training.ours import LiteNetwork, full, strongest
 
 Step = Callable[[Tensor, int], None]
 """Called with the logits at full size (B x slots x S x S) and the number of every predicted frame."""

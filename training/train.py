@@ -111,7 +111,7 @@ def branched(file: Path, settings: dict[str, object]) -> State:
 def note(trainer: Trainer, losses: list[float], every: int, held_out: object) -> None:
     """One line of the curve; validates where it is due."""
     row = {"step": float(trainer.step), "loss": sum(losses) / len(losses), "seconds": trainer.seconds}
-    text = f"step {trainer.step}  loss {row['loss']:.4f}  {trainer.seconds / trainer.step:.2f} s a step"
+    text = f"step {trainer.step}  loss {row['loss']:.4f}  {trainer.seconds / trainer.step:.2f} s per step"
     if trainer.step % every == 0:
         row |= trainer.validate(held_out)  # type: ignore[arg-type]
         text += "  held-out J {validation_j:.4f}, damaged {damaged_j:.4f}".format_map(row)

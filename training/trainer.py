@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robust_vos_bench.adapters.lite.network import DISTINCT, LiteNetwork, trained
 from robust_vos_bench.errors import DataError, RvosError, unknown
 from training.clips import Clips, make_clips
 from training.images import Stills
 from training.keys import generator
 from training.losses import HARDEST, frame_loss
 from training.mistakes import SHARES, mistaken
+from training.ours import DISTINCT, LiteNetwork, trained
 from training.recipes import RECIPES, damaged, damages
 from training.rollout import closed_loop_jaccard, roll_out, static_jaccard
 from training.state import State
@@ -35,7 +35,7 @@ WARM_UP = 100
 STEADY = 1500
 """Steps after which it falls with the square root of the step: a schedule that may be cut anywhere."""
 TRUNK_FROM = 1000
-"""Steps before which the pretrained trunk is left alone: the new layers find their feet first."""
+"""Steps before which the pretrained trunk is left alone: the new layers settle first."""
 TRUTH_FED = 1000
 """Steps over which the share of batches that are fed true masks falls from one to zero."""
 MISTAKES_FROM = 1000
@@ -159,7 +159,7 @@ class Trainer:
         if value != value:
             raise RvosError(f"{settings.model}, step {step}: the loss is not a number; the last saved state is intact")
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
         self.optimiser.step()
         decay = min(AVERAGE, (1 + step) / (10 + step))

@@ -30,7 +30,8 @@ def _basis() -> Tensor:
     wide = torch.linspace(-REACH, REACH, LATTICE, dtype=torch.float64)
     places = torch.cartesian_prod(wide, wide)
     rows = torch.cat([_kernel(torch.cdist(places, points)), torch.ones(len(places), 1), places], 1)
-    return (rows @ solved).float()
+    out: Tensor = (rows @ solved).float()
+    return out
 
 
 def _kernel(distance: Tensor) -> Tensor:
@@ -43,7 +44,8 @@ def spline(displacements: Tensor) -> Tensor:
     In units of the object's half box. Between the control points it bends least; beyond them it goes on smoothly.
     """
     field = _basis().to(displacements.device) @ displacements
-    return field.transpose(-1, -2).unflatten(-1, (LATTICE, LATTICE))
+    out: Tensor = field.transpose(-1, -2).unflatten(-1, (LATTICE, LATTICE))
+    return out
 
 
 def rotation(angle: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..kit.slot_head import others, pooled
+from ..cfbi_line.slot_head import others, pooled
 
 READINGS = ("strict", "inclusive", "map")
 """How the block is read where the published code cannot run; names and shapes of the parameters are the same.
@@ -43,7 +43,8 @@ class ConditioningLayer(nn.Module):
 
     def vector(self, z: Tensor) -> Tensor:
         """N x D -> N x D: the layer on a map of one location, which is always kept."""
-        return self.mlp_layer(z)
+        out: Tensor = self.mlp_layer(z)
+        return out
 
 
 class ConditioningBlock(nn.Module):
@@ -64,7 +65,8 @@ class ConditioningBlock(nn.Module):
             others = self.CL_2(x.sum(0, keepdim=True) - x)
         else:
             others = self.CL_2.vector(discrepancy(x))
-        return self.mlp_layer(torch.cat([own, others, self.CL_3.vector(vector)], 1))
+        out: Tensor = self.mlp_layer(torch.cat([own, others, self.CL_3.vector(vector)], 1))
+        return out
 
     def factor(self, x: Tensor, vector: Tensor) -> Tensor:
         """1 + tanh(code), the factor of each channel, N x C x 1 x 1."""

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..kit.gct import GCTASPP, GCTBottleneck, IAGate
-from ..kit.slot_head import SlotHead
+from ..cfbi_line.blocks import GCTASPP, GCTBottleneck, IAGate
+from ..cfbi_line.slot_head import SlotHead
 from .conditioning import ConditioningBlock, discrepancy
 
 VECTOR = 400
@@ -56,7 +56,8 @@ class Decoder(SlotHead):
         gate: ConditioningBlock | IAGate = self.get_submodule(  # type: ignore[assignment]
             f"CLB{number}" if self.aware else f"IA{number}"
         )
-        return layer(x, gate.factor(x, vector) if isinstance(gate, ConditioningBlock) else gate.factor(vector))
+        out: Tensor = layer(x, gate.factor(x, vector) if isinstance(gate, ConditioningBlock) else gate.factor(vector))
+        return out
 
     def _modulate(self, name: str, x: Tensor, vector: Tensor) -> Tensor:
         for i in (1, 2, 3):

@@ -4,7 +4,7 @@ Kept from the paper: matching at pixel, proxy and object level, adaptive proxies
 cells), progressive calibration by conditioning blocks that see the other objects, modulators that carry the frame
 before and the first prediction along, memory frames without their uncertain pixels. Changed: stride 8 instead of 4
 for matching and 16 instead of 8 for the deep head, fewer channels, eight proxies instead of sixteen, windows of 2, 4
-and 8 cells, and each kind of proxy map once, for the published two differ by a slip of the index only.
+and 8 cells, and each kind of proxy map once: the published two differ only by an error of the index.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..cfbi.ensembler import PreHead
-from ..kit.gct import GCTBottleneck, IAGate
+from ..cfbi_line.blocks import GCTBottleneck, IAGate, PreHead
+from ..cfbi_line.nearest import FAR
 from ..lite.blocks import ASPP, GROUPS, Finish, discrepancy
 from ..lite.clusters import clustered
-from ..lite.matched import (
+from ..lite.distances import global_distances, near
+from ..lite.matching_network import (
     EMBEDDING,
     WINDOWS,
     Described,
@@ -26,13 +27,11 @@ from ..lite.matched import (
     per_slot,
     widened,
 )
-from ..lite.matching import global_distances, near
-from ..matching.nearest import FAR
 from .conditioning import ConditioningBlock
 
 VECTOR = 4 * EMBEDDING
 WIDE, DEEP, READ = 96, 160, 48
-"""Channels at stride 8, at stride 16, and of the matching maps once read."""
+"""Channels at stride 8, at stride 16, and of the matching maps after `prehead`."""
 PROXIES = 8
 MAPS = 3 + 2 * len(WINDOWS) + 1 + len(WINDOWS) + 1
 
@@ -126,7 +125,8 @@ class AOCLite(MatchedNetwork):
         return [clusters[:, :, None], objects[:, :, None], nearby]
 
     def read(self, features: Described, memory: Matched, maps: Tensor, vector: Tensor, slots: int) -> Tensor:
-        """See the base class."""
+        """Logits B x slots x h x w at stride 4; the head also hands maps to the next frame."""
         x = torch.cat([per_slot(features.embedding, slots), self.prehead(maps)], 1)
+        logits: Tensor
         logits, memory.carried = self.head(x, features.low, vector, slots, memory.carried)
         return logits

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..matching.maps import background_maps, distance_maps
-from ..matching.nearest import nearest_distances
-from ..matching.windows import window_maps
+from ..cfbi_line.maps import background_maps, distance_maps
+from ..cfbi_line.nearest import nearest_distances
+from ..cfbi_line.windows import window_maps
 from .proxies import Proxies
 
 WINDOWS = (12, 2, 4, 6, 8, 10)
@@ -49,7 +49,7 @@ def matching_maps(
 def object_window_maps(
     query: Tensor, means: Tensor, masks: Tensor, biases: Tensor, windows: tuple[int, ...] = WINDOWS
 ) -> Tensor:
-    """Local maps against object proxies: every previous pixel stands for the mean of its slot; pixels of none for 0.
+    """Local maps against object proxies: every previous pixel stands for its slot's mean, one of no slot for 0.
 
     means: N x C. The other arguments and the result as `window_maps`.
     """

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..matching.labels import one_hot, sample
-from ..matching.means import MaskedMeans
-from ..matching.pool import ReferencePool
+from ..cfbi_line.labels import one_hot, sample
+from ..cfbi_line.means import MaskedMeans
+from ..cfbi_line.pool import ReferencePool
 
 UNCERTAIN = 125
 """The label of a pixel that is remembered as no object; networks cannot tell it from an object of that number."""

@@ -7,12 +7,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..cfbi.ensembler import PreHead
+from ..cfbi_line.blocks import PreHead
+from ..cfbi_line.labels import one_hot, sample
+from ..cfbi_line.maps import slot_biases
+from ..cfbi_line.means import masked_means
+from ..common.rows import GroupNorm
 from ..encoders.deeplab import DeepLabV3Plus
-from ..kit.gct import GroupNorm
-from ..matching.labels import one_hot, sample
-from ..matching.maps import slot_biases
-from ..matching.means import masked_means
 from .decoder import CrossFrame, Decoder
 from .maps import OBJECT_MAPS, PROXY_MAPS, matching_maps
 from .memory import Reference
@@ -20,7 +20,7 @@ from .proxies import ProxyBank
 
 
 class Embedded(NamedTuple):
-    """What one frame gives, whatever the objects."""
+    """Features of one frame, independent of the objects."""
 
     embedding: Tensor
     """100 x h x w at stride 4, all values >= 0."""
@@ -32,7 +32,7 @@ class AOCNet(nn.Module):
     """The network with the official parameter names (their spelling included).
 
     reading: how the conditioning blocks are read (`conditioning.READINGS`); None builds RPCM, which matches without
-    proxies (15 maps a slot instead of 24) and calibrates by plain gates.
+    proxies (15 maps per slot instead of 24) and calibrates by plain gates.
     """
 
     def __init__(self, reading: str | None = "strict") -> None:
@@ -75,7 +75,7 @@ class AOCNet(nn.Module):
         inside = masked_means(previous, masks)
         referenced = reference.means.means(slots)
         vector = torch.cat([*referenced, *inside], 1)
-        # distances are differences of large squares, which half precision would not survive
+        # distances are differences of large squares: half precision would lose them
         with torch.autocast(previous.device.type, enabled=False):
             maps = matching_maps(
                 current.embedding,

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..matching.pool import ReferencePool
+from ..cfbi_line.pool import ReferencePool
 from .clustering import Clusters, cluster_means, kmeans
 
 CLUSTERS = 16

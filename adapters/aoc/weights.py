@@ -1,13 +1,14 @@
-"""Names of AOC-Net and RPCM checkpoints: tensors with two names, and deterministic values by name."""
+"""Tensors that AOC-Net and RPCM checkpoints hold under two names, and how untrained weights are scaled."""
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+
+from ..common.untrained import Untrained
 
 ALIASES = {
     "seperate_conv.": "semantic_embedding.0.",
@@ -41,37 +42,29 @@ def with_aliases(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return complete
 
 
-def recipe(name: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Deterministic values by name, balanced so that untrained masks are not degenerate."""
-    name = canonical(name)
-    normal = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(shape)
-    values = _scaled(normal, name.rsplit(".", 1)[-1])
+def adjusted(name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Changes that balance the masks."""
     if name in ("semantic_embedding.4.weight", "semantic_embedding.4.bias"):
-        values = values * 0.15  # squared distances near 1, where the sigmoid is not saturated
-    elif name in ("dynamic_seghead.IA_final_fg.weight", "dynamic_seghead.IA_final_bg.weight"):
-        values = values * 4
-    elif name.startswith("dynamic_seghead.CLB") and name.split(".")[2] == "mlp_layer" and name.endswith(".weight"):
-        values = values * 0.3
-    elif name == "dynamic_seghead.IA_final_bg.bias":
+        return values * 0.15  # squared distances near 1, where the sigmoid is not saturated
+    if name in ("dynamic_seghead.IA_final_fg.weight", "dynamic_seghead.IA_final_bg.weight"):
+        return values * 4
+    if name.startswith("dynamic_seghead.CLB") and name.split(".")[2] == "mlp_layer" and name.endswith(".weight"):
+        return values * 0.3
+    if name == "dynamic_seghead.IA_final_bg.bias":
         values[-1] += 4  # keeps background from vanishing
     return values
 
 
-def _scaled(normal: NDArray[np.float64], leaf: str) -> NDArray[np.float64]:
-    if leaf == "running_mean":
-        return 0.05 * normal
-    if leaf == "running_var":
-        return 1 + 0.1 * np.abs(normal)
-    if leaf in ("bg_bias", "fg_bias"):
-        return 0.3 * normal
-    if leaf == "alpha":
-        return 1 + 0.1 * normal
-    if leaf == "gamma":
-        return 0.5 * normal
-    if leaf == "beta":
-        return 0.1 * normal
-    if leaf == "bias":
-        return 0.05 * normal
-    if normal.ndim >= 2:
-        return normal / np.sqrt(np.prod(normal.shape[1:]))
-    return 1 + 0.05 * normal
+UNTRAINED = Untrained(
+    scales={
+        "running_mean": (0, 0.05),
+        "bg_bias": (0, 0.3),
+        "fg_bias": (0, 0.3),
+        "alpha": (1, 0.1),
+        "gamma": (0, 0.5),
+        "beta": (0, 0.1),
+        "bias": (0, 0.05),
+    },
+    canonical=canonical,
+    adjusted=adjusted,
+)

@@ -1,29 +1,28 @@
-"""The adapter of every AOT and DeAOT variant: checkpoints, options, and the official loop over a video."""
+"""The adapter of every AOT and DeAOT variant: options, checkpoints, and the official loop over a video."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+from msgspec import Meta
 from torch import Tensor, nn
 
 from robust_vos_bench.datasets.video import Frame, Mask, Video
-from robust_vos_bench.errors import UsageError, WeightsError, unknown
+from robust_vos_bench.errors import WeightsError, unknown
 from robust_vos_bench.models.adapter import Checkpoint
 from robust_vos_bench.models.checkpoint import describe_diff, load_strict, read_state
 
+from ..common.scales import checked_scales
+from ..common.tensors import strongest
+from ..common.torch_adapter import TorchAdapter, TorchSession
 from ..encoders.fold import fold_frozen_norms
-from ..kit.ids import IdMap
-from ..kit.tensors import strongest
-from ..kit.torch_adapter import TorchAdapter
 from .engine import Tracker
 from .network import AOT
-from .recipe import recipe
 from .sizes import SizeRule, network_image
+from .untrained import UNTRAINED
 from .variants import VARIANTS, Variant
 
 DERIVED = ("num_batches_tracked", "relative_position_index", "LSTT.mask_token")
@@ -35,10 +34,13 @@ class AOTAdapter(TorchAdapter):
 
     variant: a name in `VARIANTS`. max_resolution: the official size limit; the long side is at most 800/480 of it.
     long_term_gap: frames between long-term writes (None: the variant's own). short_term_skip: the short-term memory
-    is this many frames old. max_memory_frames: bound on the long-term bank (None: it grows for ever, the published
-    protocol); reference frames stay, of the others the oldest goes. flip, scales: test-time augmentation.
+    is this many frames old. max_memory_frames: bound on the long-term bank (None: no bound, the published protocol);
+    reference frames stay, of the others the oldest is dropped. flip, scales: test-time augmentation.
     amp: autocast to half precision. compile: run the encoder and the decoder through `torch.compile`.
     """
+
+    untrained = UNTRAINED
+    network: AOT
 
     def __init__(
         self,
@@ -46,10 +48,10 @@ class AOTAdapter(TorchAdapter):
         device: str = "cpu",
         *,
         variant: str = "aot.r50_l",
-        max_resolution: float = 624.0,
-        long_term_gap: int | None = None,
-        short_term_skip: int = 1,
-        max_memory_frames: int | None = None,
+        max_resolution: Annotated[float, Meta(ge=32)] = 624.0,
+        long_term_gap: Annotated[int, Meta(ge=1)] | None = None,
+        short_term_skip: Annotated[int, Meta(ge=1)] = 1,
+        max_memory_frames: Annotated[int, Meta(ge=1)] | None = None,
         flip: bool = False,
         scales: Sequence[float] | float = (1.0,),
         compile: bool = False,
@@ -58,19 +60,8 @@ class AOTAdapter(TorchAdapter):
         if variant not in VARIANTS:
             raise unknown("AOT variant", variant, VARIANTS)
         self.variant: Variant = VARIANTS[variant]
-        self.scales = tuple(float(s) for s in ([scales] if isinstance(scales, (int, float)) else scales))
-        if not self.scales or min(self.scales) <= 0:
-            raise UsageError(f"scales {scales!r}: give one or more positive factors")
-        if max_resolution < 32:
-            raise UsageError(f"max_resolution {max_resolution}: must be at least 32 pixels")
+        self.scales = checked_scales(scales)
         self.gap = self.variant.long_term_gap if long_term_gap is None else long_term_gap
-        for option, value in (
-            ("long_term_gap", self.gap),
-            ("short_term_skip", short_term_skip),
-            ("max_memory_frames", max_memory_frames),
-        ):
-            if value is not None and value < 1:
-                raise UsageError(f"{option} {value}: must be at least 1")
         self.skip, self.max_frames, self.flip = short_term_skip, max_memory_frames, flip
         self.size_rule = SizeRule.of(max_resolution, self.scales)
         super().__init__(checkpoint, device, **options)
@@ -79,18 +70,11 @@ class AOTAdapter(TorchAdapter):
         if compile:
             self.network.encoder.compile()
             self.network.decoder.compile()
-        self._session: Session | None = None
-
-    network: AOT
 
     def build(self) -> nn.Module:
         """The network of the variant."""
         with torch.random.fork_rng(devices=[]):  # the initial values are drawn, and thrown away
             return AOT(self.variant)
-
-    def recipe(self, name: str, shape: tuple[int, ...]) -> NDArray[np.floating] | None:
-        """The weights of the shared parity values."""
-        return recipe(name, shape)
 
     def load(self, network: nn.Module, path: Path) -> None:
         """Load an official file (raw or EMA); one of another variant is recognised by its shapes and named."""
@@ -100,52 +84,36 @@ class AOTAdapter(TorchAdapter):
         except WeightsError as error:
             raise WeightsError(f"{error}\n{_other_variant(state)}") from None
 
-    def reset(self, video: Video) -> None:
-        """Start a video."""
-        self._session = Session(self)
-
-    def step(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
-        """Segment the next frame of the video started last."""
-        if self._session is None:
-            raise UsageError("call reset(video) before step()")
-        return self._session.step(frame, prompt, last)
-
-    def segment(self, video: Video) -> Iterator[Mask]:
-        """Segment a video; all state lies in this call, so that videos may be taken in turns."""
-        first, last = video.first_prompt, len(video) - 1
-        session = Session(self)
-        for t, frame in enumerate(video.frames):
-            yield np.zeros(video.size, np.uint8) if t < first else session.step(frame, video.prompts.get(t), t == last)
+    def session(self, video: Video) -> Session:
+        """Empty memory for every view of the frames."""
+        return Session(self)
 
 
-class Session:
-    """One video: a tracker for each augmentation, and the ids known so far."""
+class Session(TorchSession):
+    """One video: a tracker per view of a frame (scale, mirrored or not)."""
 
     def __init__(self, adapter: AOTAdapter) -> None:
+        super().__init__(adapter.precision)
         self.adapter = adapter
-        self.ids = IdMap()
         self.views = [
             (scale, flip) for scale in adapter.scales for flip in ([False, True] if adapter.flip else [False])
         ]
         self.trackers = [Tracker(adapter.network, adapter.gap, adapter.skip, adapter.max_frames) for _ in self.views]
 
-    def step(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
-        """The next frame; the first one must have a prompt."""
-        with self.adapter.precision():
-            self._see(frame)
-            given = None if prompt is None else self._given(prompt)
-            if not self.trackers[0].engines:
-                if given is None:
-                    raise UsageError("the first frame sent to the model has no prompt")
-                self._refer([given] * len(self.views))
-                return self.ids.to_original(given[0, 0].cpu().numpy())
-            fused, own = self._predict(frame.shape[:2])
-            if given is not None:
-                fused, *own = [torch.where(given == 0, label, given) for label in (fused, *own)]
-                self._refer(own)
-            elif not last:
-                self._remember(own)
-            return self.ids.to_original(fused[0, 0].cpu().numpy())
+    def advance(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
+        """Labels of the next frame."""
+        self._see(frame)
+        given = None if prompt is None else self._given(prompt)
+        if given is not None and not self.trackers[0].engines:
+            self._refer([given] * len(self.views))
+            return self.ids.to_original(given[0, 0].cpu().numpy())
+        fused, own = self._predict(frame.shape[:2])
+        if given is not None:
+            fused, *own = [torch.where(given == 0, label, given) for label in (fused, *own)]
+            self._refer(own)
+        elif not last:
+            self._remember(own)
+        return self.ids.to_original(fused[0, 0].cpu().numpy())
 
     def _see(self, frame: Frame) -> None:
         adapter = self.adapter

@@ -67,7 +67,7 @@ class Tracker:
             engine.propagate(self.features, self._positions)
 
     def refer(self, label: Tensor, objects: int) -> None:
-        """Take the frame in hand as a reference; label: 1 x 1 x H x W, 0..objects, any size."""
+        """Take the current frame as a reference; label: 1 x 1 x H x W, 0..objects, any size."""
         assert self.features is not None and self._positions is not None
         needed = max(1, -(-objects // IDENTITIES))
         while len(self.engines) < needed:
@@ -76,23 +76,23 @@ class Tracker:
             engine.refer(self.features, self._positions, part, min(IDENTITIES, objects - e * IDENTITIES))
 
     def remember(self, label: Tensor) -> None:
-        """Store the frame in hand under its masks (1 x 1 x H x W, any size)."""
+        """Store the current frame under its masks (1 x 1 x H x W, any size)."""
         for engine, part in zip(self.engines, self._parts(label)):
             engine.remember(part)
 
     def low_logits(self) -> list[Tensor]:
-        """Logits at a quarter of the network size, one tensor an engine."""
+        """Logits at a quarter of the network size, one tensor per engine."""
         assert self.features is not None
         return [engine.logits(self.features) for engine in self.engines]
 
     def logits(self, size: tuple[int, int]) -> Tensor:
-        """1 x (1 + k) x H x W logits of the frame in hand at the given size; with several engines, k may count
+        """1 x (1 + k) x H x W logits of the current frame at the given size; with several engines, k may count
         channels without an object at the end."""
         resized = [self.network.decoder.resize(low.float(), size) for low in self.low_logits()]
         return resized[0] if len(resized) == 1 else merge(resized)
 
     def _parts(self, label: Tensor) -> list[Tensor]:
-        # floor, not half-pixel centres: the official nearest resize, for the first mask as for those fed back
+        # floor, not half-pixel centres: the official nearest resize, of given masks and of predicted ones
         label = F.interpolate(label, size=self.size, mode="nearest")
         if len(self.engines) == 1:
             return [label]

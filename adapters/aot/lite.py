@@ -31,7 +31,7 @@ IDENTITIES = DISTINCT
 
 
 class Tokens(nn.Module):
-    """Encoder maps -> one vector a cell at stride 16; every channel is standardised over its frame before they mix."""
+    """Encoder maps -> one vector per cell at stride 16; channels are standardised over a frame before they mix."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -117,9 +117,9 @@ class AOTLite(LiteNetwork):
         self._initialise()
 
     def _initialise(self) -> None:
-        """Attention that matches, and identities that are heard, from the first step on.
+        """Start with attention that matches and with identities that change the tokens.
 
-        With the usual start attention is all but uniform (perplexity 107 of 196 cells) and an identity is a thousandth
+        With the usual start attention is nearly uniform (perplexity 107 of 196 cells) and an identity is a thousandth
         of the token that it is added to; a training of some thousand steps hardly gets past that. A query gain of 4/3
         makes scores of 20 times the cosine of two tokens, which is where untrained tokens match best.
         """
@@ -133,29 +133,29 @@ class AOTLite(LiteNetwork):
                 nn.init.eye_(passed.weight)
                 passed.weight.data *= share
                 nn.init.zeros_(passed.bias)
-            for beside in (layer.self_attn.projection, layer.linear2):
-                beside.weight.data *= 0.2
+            for small in (layer.self_attn.projection, layer.linear2):
+                small.weight.data *= 0.2
 
     def describe(self, maps: Maps) -> Encoded:
-        """See the base class."""
+        """Tokens at stride 16, beside the encoder's maps."""
         projected = self.encoder_projector(maps)
         tokens = projected.flatten(2).transpose(1, 2).contiguous()
         return Encoded(Maps(*(m.contiguous() for m in maps)), tokens, Grid(*projected.shape[-2:]))
 
     def part(self, features: Encoded, chosen: slice) -> Encoded:
-        """See the base class."""
+        """Some samples of a batch."""
         return Encoded(Maps(*(m[chosen] for m in features.maps)), features.tokens[chosen], features.grid)
 
     def memory(self, limit: int | None = None) -> Groups:
-        """See the base class."""
+        """No group of objects yet."""
         return Groups(limit)
 
     def disguise(self, memory: Groups, identities: Tensor) -> None:
-        """See the base class."""
+        """Training only: the identity of each slot, B x slots."""
         memory.identities = identities
 
     def segment(self, features: Encoded, memory: Groups, slots: int) -> Tensor:
-        """See the base class."""
+        """Logits B x slots x h x w at stride 4, of all groups together."""
         found = []
         for group in memory.groups:
             outputs, group.currents = self._through(features, group.bank, None)
@@ -179,7 +179,7 @@ class AOTLite(LiteNetwork):
         given: bool,
         uncertain: Tensor | None = None,
     ) -> None:
-        """See the base class."""
+        """Store the frame in every group's memory, and make groups for new objects."""
         needed = max(1, -(-(slots - 1) // IDENTITIES))
         while len(memory.groups) < needed:
             memory.groups.append(Remembered(Bank(1, 1, memory.limit)))
@@ -226,7 +226,7 @@ class AOTLite(LiteNetwork):
 def merged(logits: list[Tensor], slots: int) -> Tensor:
     """Logits of several groups -> logits of all their objects: backgrounds multiplied, foregrounds in a row.
 
-    Identities that nobody holds are out of the race: they would take a share of the last group's objects.
+    Identities without an object are left out: they would take a share of the last group's objects.
     """
     held = [min(IDENTITIES, slots - 1 - IDENTITIES * g) for g in range(len(logits))]
     chances = [torch.softmax(each[:, : 1 + count].float(), 1) for each, count in zip(logits, held)]

@@ -20,12 +20,14 @@ TRAINED_CELLS = (208 // STRIDE + 1) ** 2
 
 def split(tokens: Tensor) -> Tensor:
     """B x N x C -> (B heads) x N x C / heads."""
-    return tokens.unflatten(2, (HEADS, -1)).transpose(1, 2).flatten(0, 1)
+    out: Tensor = tokens.unflatten(2, (HEADS, -1)).transpose(1, 2).flatten(0, 1)
+    return out
 
 
 def join(tokens: Tensor) -> Tensor:
     """(B heads) x N x d -> B x N x (heads d)."""
-    return tokens.unflatten(0, (-1, HEADS)).transpose(1, 2).flatten(2)
+    out: Tensor = tokens.unflatten(0, (-1, HEADS)).transpose(1, 2).flatten(2)
+    return out
 
 
 def sharpness(cells: int) -> float:

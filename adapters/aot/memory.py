@@ -1,4 +1,4 @@
-"""What is remembered of past frames: one long-term bank and one short-term frame a layer."""
+"""What is remembered of past frames: one long-term bank and one short-term frame per layer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Current:
-    """What a layer keeps of the frame in hand until its masks are known."""
+    """What a layer keeps of the current frame until its masks are known."""
 
     key: Tensor
     """Heads x N x d."""
@@ -46,8 +46,8 @@ class Bank:
     enters the bank when `gap` frames have passed since the last entry, and becomes the short-term memory `skip`
     frames later.
 
-    max_frames bounds the bank, which by the official rule grows for ever: beyond it the oldest entry that is not a
-    reference goes. References stay, whatever the bound, because nothing else tells what the objects are.
+    max_frames bounds the bank, which by the official rule grows without limit: beyond it the oldest entry that is not
+    a reference is dropped. References always stay, because nothing else tells what the objects are.
     """
 
     def __init__(self, gap: int, skip: int = 1, max_frames: int | None = None) -> None:

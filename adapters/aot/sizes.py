@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..kit.tensors import IMAGENET_MEAN, IMAGENET_STD
+from ..common.tensors import IMAGENET_MEAN, IMAGENET_STD
 
 STRIDE = 16
 

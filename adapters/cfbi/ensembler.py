@@ -4,24 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..kit.gct import GCTASPP, GCTBottleneck, GroupNorm, IAGate
-from ..kit.joined import Joined, Own, Part, join
-from ..kit.slot_head import SlotHead
-
-
-class PreHead(nn.Module):
-    """Turns the matching maps into 64 channels (CFBI)."""
-
-    def __init__(self, inputs: int, outputs: int = 64) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, 1)
-        self.bn = GroupNorm(outputs // 4, outputs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """slots x inputs x h x w -> slots x outputs x h x w."""
-        return self.bn.relu(self.conv(x))
+from ..cfbi_line.blocks import GCTASPP, GCTBottleneck, IAGate
+from ..cfbi_line.joined import Joined, Own, Part, join
+from ..cfbi_line.slot_head import SlotHead
 
 
 class Ensembler(SlotHead):

@@ -11,9 +11,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..kit.gct import GCTBottleneck, IAGate
+from ..cfbi_line.blocks import GCTBottleneck, IAGate, PreHead
 from ..lite.blocks import ASPP, GROUPS, Finish
-from ..lite.matched import (
+from ..lite.matching_network import (
     EMBEDDING,
     WINDOWS,
     Described,
@@ -22,11 +22,10 @@ from ..lite.matched import (
     per_slot,
     widened,
 )
-from .ensembler import PreHead
 
 VECTOR = 4 * EMBEDDING
 WIDE, DEEP, READ = 96, 192, 48
-"""Channels at stride 8, at stride 16, and of the matching maps once read."""
+"""Channels at stride 8, at stride 16, and of the matching maps after `prehead`."""
 MAPS = 1 + len(WINDOWS) + 1 + len(WINDOWS) + 1
 
 
@@ -61,7 +60,7 @@ class CFBILite(MatchedNetwork):
         self.ensembler = Ensembler(3 * EMBEDDING + READ, 24)
 
     def read(self, features: Described, memory: Matched, maps: Tensor, vector: Tensor, slots: int) -> Tensor:
-        """See the base class."""
+        """Logits B x slots x h x w at stride 4: the frame before enters inside and outside every mask."""
         assert memory.previous is not None
         before = memory.previous.embedding[:, None]
         share = widened(memory.previous.share, slots)[:, :, None]

@@ -9,15 +9,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..cfbi_line.blocks import PreHead
+from ..cfbi_line.joined import InsideOutside, Own, join
+from ..cfbi_line.labels import one_hot, sample
+from ..cfbi_line.maps import background_maps, distance_maps, slot_biases
+from ..cfbi_line.means import object_vectors
+from ..cfbi_line.nearest import nearest_distances
+from ..cfbi_line.windows import window_maps
+from ..common.rows import GroupNorm, pointwise
 from ..encoders.deeplab import DeepLabV3Plus
-from ..kit.joined import InsideOutside, Own, join
-from ..kit.rows import GroupNorm, pointwise
-from ..matching.labels import one_hot, sample
-from ..matching.maps import background_maps, distance_maps, slot_biases
-from ..matching.means import object_vectors
-from ..matching.nearest import nearest_distances
-from ..matching.windows import window_maps
-from .ensembler import Ensembler, MultiScaleEnsembler, PreHead
+from .ensembler import Ensembler, MultiScaleEnsembler
 from .references import Embedding, References, Scale
 
 
@@ -85,14 +86,15 @@ class CFBI(MatchingNetwork):
     def segment(
         self, current: Embedding, references: References, previous: Embedding, labels: Tensor, slots: int
     ) -> Tensor:
-        """See the base class."""
+        """Logits 1 x slots x H/4 x W/4 of a frame, matched at stride 4."""
         (now,), (before,) = current.scales, previous.scales
         masks = one_hot(sample(labels, (now.shape[-2], now.shape[-1])), slots)
         everywhere, nearby = self.matching(0, now, references, before, masks, slots)
         maps = [everywhere, nearby, masks[:, None].to(now.dtype), background_maps(nearby), background_maps(everywhere)]
         matched = self.dynamic_prehead(torch.cat(maps, 1))
         joined = join([Own(now[None]), InsideOutside(before, masks), Own(matched)], slots, current.low)
-        return self.dynamic_seghead(joined, object_vectors(references.means, before, masks), current.low)
+        out: Tensor = self.dynamic_seghead(joined, object_vectors(references.means, before, masks), current.low)
+        return out
 
 
 class FeaturePyramid(nn.Module):
@@ -122,7 +124,8 @@ class FeaturePyramid(nn.Module):
 
 def _lateral(layer: nn.Sequential, x: Tensor) -> Tensor:
     conv, norm = layer
-    return norm(pointwise(x, cast(nn.Conv2d, conv)))
+    out: Tensor = norm(pointwise(x, cast(nn.Conv2d, conv)))
+    return out
 
 
 def _smooth(layer: nn.Sequential, x: Tensor) -> Tensor:
@@ -162,7 +165,7 @@ class CFBIPlus(MatchingNetwork):
     def segment(
         self, current: Embedding, references: References, previous: Embedding, labels: Tensor, slots: int
     ) -> Tensor:
-        """See the base class."""
+        """Logits 1 x slots x H/4 x W/4 of a frame, matched at strides 4, 8 and 16."""
         inputs = []
         vector = None
         for i, (now, before) in enumerate(zip(current.scales, previous.scales)):
@@ -175,4 +178,5 @@ class CFBIPlus(MatchingNetwork):
             if vector is None:
                 # Only stride 4 makes an attention vector that is read, though training computed three.
                 vector = object_vectors(references.means, before, masks)
-        return self.dynamic_seghead(inputs, vector, current.low)
+        out: Tensor = self.dynamic_seghead(inputs, vector, current.low)
+        return out

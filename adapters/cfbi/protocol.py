@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 
-from ..kit.tensors import strongest
+from ..cfbi_line.preparation import network_size, prepare
+from ..common.tensors import strongest
+from ..common.torch_adapter import TorchSession
 from .network import MatchingNetwork
-from .preparation import network_size, prepare
 from .references import Embedding, MatchingOptions, References
 
 
@@ -35,7 +36,7 @@ class Inputs:
 
 @dataclass
 class View:
-    """One version (scale, flip) of the video with the memory of its own."""
+    """One version (scale, mirrored or not) of the video, with a memory of its own."""
 
     size: tuple[int, int]
     flip: bool
@@ -44,17 +45,24 @@ class View:
     previous: Embedding | None = None
 
 
-class Session:
-    """The state of one video. Network slots: 0 background, k the k-th smallest of all ids the video ever prompts."""
+class Session(TorchSession):
+    """One video. Network slots: 0 background, k the k-th smallest of all ids the video ever prompts."""
 
     def __init__(
-        self, network: MatchingNetwork, video: Video, inputs: Inputs, options: MatchingOptions, device: str = "cpu"
+        self,
+        network: MatchingNetwork,
+        video: Video,
+        inputs: Inputs,
+        options: MatchingOptions,
+        device: str = "cpu",
+        precision: Callable[[], AbstractContextManager[None]] = torch.no_grad,
     ) -> None:
+        super().__init__(precision)
         self.network = network
         self.device = device
         self.size = video.size
         # Official ids are literal and dense. An id between that has not appeared yet is an (empty) slot, too.
-        self.ids = np.array([0, *video.object_ids], np.uint8)
+        self.ids.ids = list(video.object_ids)
         self.slots = 0
         """Background and all ids up to the largest that appeared on an *earlier* frame; 0 before the first."""
         self.labels = torch.zeros(0)
@@ -65,25 +73,23 @@ class Session:
             for flip in ([False, True] if inputs.flip else [False])
         ]
 
-    def step(self, frame: Frame, prompt: Mask | None) -> Mask:
-        """Segment a frame; returns original ids. A prompt's objects are copied over the prediction."""
+    def advance(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
+        """Labels of the next frame; a prompt's objects are copied over the prediction."""
         given = None if prompt is None or not prompt.any() else self.to_slots(prompt)
-        if self.slots == 0:
+        if self.slots == 0 and given is not None:
             self.observe(frame)
-            labels = torch.zeros(self.size, dtype=torch.uint8) if given is None else given
+            labels = given
         else:
             # argmax of a float32 mean of softmaxes, as published: ties go to the smaller slot.
             labels = strongest(self.probabilities(self.predict(frame))).to(torch.uint8)
             if given is not None:
                 labels = torch.where(given > 0, given, labels)
         self.commit(labels, given)
-        return self.ids[labels.cpu().numpy()]
+        return self.ids.to_original(labels.cpu().numpy())
 
     def to_slots(self, prompt: Mask) -> Tensor:
         """Original ids -> slots, uint8 H x W; ids the video never announced become background."""
-        table = np.zeros(256, np.uint8)
-        table[self.ids] = np.arange(len(self.ids))
-        return torch.from_numpy(table[prompt]).to(self.device)
+        return torch.from_numpy(self.ids.to_dense(prompt)).to(self.device)
 
     def observe(self, frame: Frame) -> None:
         """Embed a frame for every view."""

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from ..matching.labels import one_hot, sample, thin
-from ..matching.means import MaskedMeans
-from ..matching.pool import ReferencePool
+from ..cfbi_line.labels import one_hot, sample, thin
+from ..cfbi_line.means import MaskedMeans
+from ..cfbi_line.pool import ReferencePool
 
 
 @dataclass(frozen=True)

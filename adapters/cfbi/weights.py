@@ -1,14 +1,13 @@
-"""Official checkpoints (aliases and all) and the deterministic weights of the parity tests."""
+"""Tensors that official CFBI checkpoints hold under several names, and how untrained weights are scaled."""
 
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Mapping
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
+
+from ..common.untrained import Untrained
 
 # The official network registers some layers several times, in the order of the ranks here. When the copies of a
 # tensor disagree, the one that was registered last wins.
@@ -40,22 +39,16 @@ def merge_aliases(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor for name, _, tensor in ranked}
 
 
-def recipe(name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Values drawn from the name alone, scaled so that maps and masks do not degenerate."""
-    n = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(shape)
-    leaf = name.rsplit(".", 1)[-1]
-    if leaf in ("bg_bias", "fg_bias"):
-        values = 0.1 * n
-    elif leaf == "alpha":
-        values = 1 + 0.05 * n
-    elif leaf == "gamma":
-        values = 0.5 * n
-    elif leaf in ("beta", "running_mean", "bias"):
-        values = 0.05 * n
-    elif leaf == "running_var":
-        values = 1 + 0.1 * np.abs(n)
-    elif len(shape) == 1:
-        values = 1 + 0.05 * n
-    else:
-        values = n / np.sqrt(np.prod(shape[1:]))
-    return values.astype(np.float32)
+UNTRAINED = Untrained(
+    scales={
+        "bg_bias": (0, 0.1),
+        "fg_bias": (0, 0.1),
+        "alpha": (1, 0.05),
+        "gamma": (0, 0.5),
+        "beta": (0, 0.05),
+        "running_mean": (0, 0.05),
+        "bias": (0, 0.05),
+    },
+    canonical=lambda name: canonical(name)[0],
+)
+"""Scales under which maps and masks do not degenerate."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import warnings
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from cutie.inference.inference_core import InferenceCore
-from numpy.typing import NDArray
+from msgspec import Meta
 from omegaconf import DictConfig
 from torch import nn
 
@@ -18,11 +20,10 @@ from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models.adapter import Checkpoint
 
-from ..kit.ids import IdMap
-from ..kit.tensors import image_tensor, strongest
-from ..kit.torch_adapter import TorchAdapter
-from ..memory.recipe import recipe
+from ..common.tensors import image_tensor, strongest
+from ..common.torch_adapter import TorchAdapter, TorchSession
 from . import build
+from .untrained import UNTRAINED
 
 
 class CutieAdapter(TorchAdapter):
@@ -34,36 +35,29 @@ class CutieAdapter(TorchAdapter):
     YouTube-VOS; its limits are named as XMem's. amp: autocast on a GPU.
     """
 
+    untrained = UNTRAINED
+
     def __init__(
         self,
         checkpoint: Checkpoint = None,
         device: str = "cpu",
         *,
         variant: Literal["base", "small"] = "base",
-        mem_every: int = 5,
-        top_k: int = 30,
-        size: int | None = 480,
-        max_memory_frames: int = 5,
+        mem_every: Annotated[int, Meta(ge=1)] = 5,
+        top_k: Annotated[int, Meta(ge=1)] = 30,
+        size: Annotated[int, Meta(ge=16)] | None = 480,
+        max_memory_frames: Annotated[int, Meta(ge=2)] = 5,
         long_term: bool = False,
         max_mid_term_frames: int = 10,
-        min_mid_term_frames: int = 5,
+        min_mid_term_frames: Annotated[int, Meta(ge=2)] = 5,
         max_long_term_elements: int = 10000,
-        num_prototypes: int = 128,
+        num_prototypes: Annotated[int, Meta(ge=1)] = 128,
         **options: Any,
     ) -> None:
-        for option, value, least in (
-            ("mem_every", mem_every, 1),
-            ("top_k", top_k, 1),
-            ("size", size, 16),
-            ("max_memory_frames", max_memory_frames, 2),
-            ("num_prototypes", num_prototypes, 1),
-        ):
-            if value is not None and value < least:
-                raise UsageError(f"{option} {value}: must be at least {least}")
-        if not 2 <= min_mid_term_frames < max_mid_term_frames:
+        if min_mid_term_frames >= max_mid_term_frames:
             raise UsageError(
-                f"min_mid_term_frames {min_mid_term_frames}, max_mid_term_frames {max_mid_term_frames}: "
-                "the first must be at least 2 and less than the second"
+                f"option min_mid_term_frames is {min_mid_term_frames}; it must be below max_mid_term_frames, which is "
+                f"{max_mid_term_frames}"
             )
         self.size = size
         self.settings = build.settings(variant)
@@ -72,8 +66,8 @@ class CutieAdapter(TorchAdapter):
         )
         if num_prototypes + self.settings.long_term.buffer_tokens >= max_long_term_elements:
             raise UsageError(
-                f"max_long_term_elements {max_long_term_elements}: must exceed num_prototypes by more than "
-                f"{self.settings.long_term.buffer_tokens}, the elements that go at once when it is full"
+                f"option max_long_term_elements is {max_long_term_elements}; it must exceed num_prototypes by more "
+                f"than {self.settings.long_term.buffer_tokens}, the elements that go at once when it is full"
             )
         self.settings.long_term.update(
             max_mem_frames=max_mid_term_frames,
@@ -82,44 +76,31 @@ class CutieAdapter(TorchAdapter):
             num_prototypes=num_prototypes,
         )
         super().__init__(checkpoint, device, **options)
-        self.session: Session | None = None
 
     def build(self) -> nn.Module:
         """The package's network, without weights from anywhere."""
         return build.network(self.settings)
 
-    def recipe(self, name: str, shape: tuple[int, ...]) -> NDArray[np.floating] | None:
-        """The weights of the shared parity values."""
-        return recipe(name, shape)
-
-    def reset(self, video: Video) -> None:
-        """Start a video."""
-        self.diagnostics: list[str] = []
-        self.session = Session(self, video)
-
-    def step(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
-        """Segment the next frame of the video started last."""
-        if self.session is None:
-            raise UsageError("call reset(video) before step()")
-        with self.precision(), warnings.catch_warnings():
-            # The package switches autocast off in torch's old spelling, at every frame.
+    @contextlib.contextmanager
+    def precision(self) -> Iterator[None]:
+        """As the base, without a warning: the package switches autocast off in torch's old spelling, at every frame."""
+        with super().precision(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", r".*torch\.cuda\.amp\.autocast", FutureWarning)
-            return self.session.step(frame, prompt, last)
+            yield
 
-    def warn(self, text: str) -> None:
-        """Add a diagnostic of the video in hand, once."""
-        if text not in self.diagnostics:
-            self.diagnostics.append(text)
+    def session(self, video: Video) -> Session:
+        """A core of the package with no memory."""
+        return Session(self, video)
 
 
-class Session:
+class Session(TorchSession):
     """One video. The package's core is made anew for each: its `clear_memory` keeps the objects of the last one."""
 
     def __init__(self, adapter: CutieAdapter, video: Video) -> None:
-        self.frame, self.device, self.warn = video.size, adapter.device, adapter.warn
+        super().__init__(adapter.precision)
+        self.frame, self.device = video.size, adapter.device
         self.inner = inner_size(video.size, adapter.size)
         self.core = InferenceCore(adapter.network, cfg=self.fitting(adapter.settings))
-        self.ids = IdMap()
         self.probabilities = torch.empty(0)
         """Of the last frame, (1 + k) x H' x W' at the network's size, without padding."""
 
@@ -136,14 +117,12 @@ class Session:
             fitting.long_term.num_prototypes = between
         return fitting
 
-    def step(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
-        """Labels of the next frame; the first one must have a prompt."""
+    def advance(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
+        """Labels of the next frame."""
         image = image_tensor(frame, self.device)
         if self.inner != self.frame:
             image = F.interpolate(image, self.inner, mode="bilinear", align_corners=False, antialias=True)
         new = [] if prompt is None else self.ids.add(prompt)
-        if not len(self.ids):
-            raise UsageError("the first frame sent to the model has no prompt")
         if prompt is not None and new:
             given = self.given(prompt, new)
             self.probabilities = self.core.step(image[0], given, new, end=last)

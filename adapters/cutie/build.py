@@ -11,7 +11,7 @@ from cutie.model.utils import resnet
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from ..kit.downloads import no_downloads
+from ..common.downloads import no_downloads
 
 
 def settings(variant: str) -> DictConfig:
@@ -19,7 +19,7 @@ def settings(variant: str) -> DictConfig:
     folder = files("cutie.config")
 
     def read(name: str) -> dict[str, Any]:
-        return dict(OmegaConf.create(folder.joinpath(name).read_text()))  # type: ignore[arg-type]
+        return dict(OmegaConf.create(folder.joinpath(name).read_text()))
 
     evaluation = {k: v for k, v in read("eval_config.yaml").items() if k not in ("defaults", "hydra", "datasets")}
     model = [{k: v for k, v in read(f"model/{name}.yaml").items() if k != "defaults"} for name in ("base", variant)]

@@ -1,4 +1,4 @@
-"""DeepLabV3+ (Chen et al. 2018) at output stride 16 with frozen batch norm, as CFBI and what grew from it use it."""
+"""DeepLabV3+ (Chen et al. 2018) at output stride 16 with frozen batch norm, as CFBI and its descendants use it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..kit.enlarged import enlarged_conv
+from ..common.enlarged import enlarged_conv
 from .mobilenetv2 import MobileNetV2
 from .resnet import Bottleneck, FrozenBatchNorm, stage
 
@@ -117,7 +117,8 @@ class Decoder(nn.Module):
         conv, wide = cast(nn.Conv2d, self.last_conv[0]), x.shape[1]
         y = F.conv2d(reduced, conv.weight[:, wide:], conv.bias, padding=1)
         y = enlarged_conv(x, conv.weight[:, :wide], (low.shape[-2], low.shape[-1]), "bilinear", y)
-        return self.last_conv[1:](y)
+        out: Tensor = self.last_conv[1:](y)
+        return out
 
 
 class DeepLabV3Plus(nn.Module):

@@ -43,7 +43,7 @@ class SameConv(nn.Conv2d):
         """N x C x H x W -> N x C' x ceil(H / stride) x ceil(W / stride)."""
         kernel, stride = self.kernel_size[0], self.stride[0]
         rows, columns = (max((-(-n // stride) - 1) * stride + kernel - n, 0) for n in x.shape[-2:])
-        if rows % 2 == columns % 2 == 0:  # stride 1, or odd sizes: the convolution's own padding spares a copy
+        if rows % 2 == columns % 2 == 0:  # stride 1, or odd sizes: the convolution's own padding does, without a copy
             return F.conv2d(x, self.weight, self.bias, stride, (rows // 2, columns // 2), 1, self.groups)
         pads = (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
         return F.conv2d(F.pad(x, pads), self.weight, self.bias, stride, 0, 1, self.groups)
@@ -76,7 +76,8 @@ class InvertedResidual(nn.Module):
             y = F.relu6(self._bn0(self._expand_conv(y)), inplace=True)
         y = F.relu6(self._bn1(self._depthwise_conv(y)), inplace=True)
         y = self._bn2(self._project_conv(y))
-        return y + x if self.shortcut else y
+        out: Tensor = y + x if self.shortcut else y
+        return out
 
 
 class EfficientNetLite0(nn.Module):

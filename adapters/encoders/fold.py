@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from ..kit.rows import pointwise
+from ..common.rows import pointwise
 from .resnet import FrozenBatchNorm
 
 PAIRS = {("atrous_conv", "bn"), ("conv0", "norm0"), ("conv1", "norm2")}

@@ -60,7 +60,8 @@ class InvertedResidual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """N x inputs x H x W -> N x outputs x H/stride x W/stride."""
         y = self.conv(F.pad(x, [self.border] * 4) if self.border else x)
-        return x + y if self.residual else y
+        out: Tensor = x + y if self.residual else y
+        return out
 
 
 def inverted_residuals(

@@ -69,7 +69,7 @@ def stage(
     norm: Norm = nn.BatchNorm2d,
     dilations: Sequence[int] | int = 1,
 ) -> nn.Sequential:
-    """One residual stage; the first block carries the stride. dilations: one for all blocks, or one a block."""
+    """One residual stage; the first block carries the stride. dilations: one for all blocks, or one per block."""
     rates = [dilations] * blocks if isinstance(dilations, int) else list(dilations)
     outputs = width * block.expansion
     layers = [block(inputs, width, stride, rates[0], norm, project=stride != 1 or inputs != outputs)]

@@ -176,7 +176,7 @@ class Swin(nn.Module):
             self.add_module(f"norm{i}", nn.LayerNorm(channels << i))
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """Normalised image 1 x 3 x H x W -> one 1 x C x h x w map a stage (channels-last memory)."""
+        """Normalised image 1 x 3 x H x W -> one 1 x C x h x w map per stage (channels-last memory)."""
         x = self.patch_embed(image)
         maps = []
         for i, layer in enumerate(self.layers):

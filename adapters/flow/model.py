@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import cv2
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models.adapter import Checkpoint, StreamingAdapter
 
-from ..kit.ids import IdMap
-from ..kit.opencv import one_opencv_thread
+from ..common.ids import IdMap
+from ..common.opencv import one_opencv_thread
 from . import CARD
 
 PRESETS = {
@@ -22,7 +25,7 @@ PRESETS = {
 
 
 class Flow(StreamingAdapter):
-    """Carries one soft map an object from frame to frame along the flow and labels each pixel with the strongest.
+    """Carries one soft map per object from frame to frame along the flow and labels each pixel with the strongest.
 
     preset: OpenCV's "ultrafast", "fast" or "medium" DIS settings. sharpen: contrast gain about 0.5 after each warp.
     Rounding to labels every frame would lose all motion below half a pixel; interpolating soft maps keeps it but
@@ -32,13 +35,16 @@ class Flow(StreamingAdapter):
     card = CARD
 
     def __init__(
-        self, checkpoint: Checkpoint = None, device: str = "cpu", *, preset: str = "medium", sharpen: float = 1.5
+        self,
+        checkpoint: Checkpoint = None,
+        device: str = "cpu",
+        *,
+        preset: str = "medium",
+        sharpen: Annotated[float, Meta(ge=1)] = 1.5,
     ) -> None:
         super().__init__(checkpoint, device)
         if preset not in PRESETS:
             raise UsageError(f"model 'flow': option preset is {preset!r}; it can be {', '.join(PRESETS)}")
-        if not sharpen >= 1:
-            raise UsageError(f"model 'flow': option sharpen is {sharpen}; it must be 1 or more")
         self.preset = preset
         self.sharpen = sharpen
 
@@ -51,7 +57,7 @@ class Flow(StreamingAdapter):
         self._x, self._y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
 
     def step(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
-        """Warp every object's map to this frame, then let the prompt's pixels have their say."""
+        """Warp every object's map to this frame; where a prompt shows an object, it is as given."""
         grey = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
         if self._previous is not None:
             self._warp(grey)

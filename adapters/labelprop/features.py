@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class Embedding:
-    """Turns encoder maps of several strides into one vector a cell whose dot products compare cells.
+    """Turns encoder maps of several strides into one vector per cell whose dot products compare cells.
 
     The mean of every map and the principal directions of the concatenation come from the first frame it sees: the
     mean is common to all cells of a video and hides what tells them apart, and the directions save half the time.
@@ -36,4 +36,5 @@ class Embedding:
             covariance = (flat @ flat.T / flat.shape[1]).double()
             _, directions = torch.linalg.eigh(covariance)  # ascending
             self._basis = directions[:, -self.dims :].T.to(flat.dtype).contiguous()
-        return (self._basis @ flat).reshape(-1, *size)
+        out: Tensor = (self._basis @ flat).reshape(-1, *size)
+        return out

@@ -1,7 +1,7 @@
 """What the three lite models share: trunk, cells, matching that can be trained, the loop over a video.
 
 `aoc.lite`, `aot.lite` and `cfbi.lite` are ours: the mechanisms of AOC-Net, AOT and CFBI at reduced widths on one light
-encoder, trained with one recipe, so that what differs between them is the mechanism alone.
+encoder, trained with one recipe, so that they differ in the mechanism alone.
 """
 
 from __future__ import annotations

@@ -1,31 +1,23 @@
-"""The adapter of the three lite models: size, prompts, memory and labels are the same for all."""
+"""The adapter of the three lite models: which network, and the options that are the same for all."""
 
 from __future__ import annotations
 
 import importlib
+from typing import Annotated
 
-import cv2
-import numpy as np
 import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from msgspec import Meta
+from torch import nn
 
-from robust_vos_bench.datasets.video import Frame, Mask, Video
-from robust_vos_bench.errors import UsageError, unknown
+from robust_vos_bench.datasets.video import Video
+from robust_vos_bench.errors import unknown
 from robust_vos_bench.models.adapter import Checkpoint
 
-from ..kit.ids import IdMap
-from ..kit.opencv import one_opencv_thread
-from ..kit.tensors import image_tensor, strongest
-from ..kit.torch_adapter import TorchAdapter
+from ..common.torch_adapter import TorchAdapter
 from . import NETWORKS
-from .levels import Level, level, set_levels
-from .network import LiteNetwork, full
-from .recipe import recipe
-
-MAX_ENTROPY = 1.0
-"""Nats above which a pixel is uncertain and no reference for any object (AOC-Net's rule; two slots never reach it)."""
+from .network import LiteNetwork
+from .session import LiteSession
+from .untrained import UNTRAINED
 
 
 class LiteAdapter(TorchAdapter):
@@ -39,6 +31,7 @@ class LiteAdapter(TorchAdapter):
     the scene itself changes.
     """
 
+    untrained = UNTRAINED
     network: LiteNetwork
 
     def __init__(
@@ -47,17 +40,14 @@ class LiteAdapter(TorchAdapter):
         device: str = "cpu",
         *,
         network: str = "aoc",
-        size: int = 304,
-        memory: int = 3,
-        gap: int = 5,
+        size: Annotated[int, Meta(ge=32)] = 304,
+        memory: Annotated[int, Meta(ge=1)] = 3,
+        gap: Annotated[int, Meta(ge=1)] = 5,
         levelled: bool = False,
         amp: bool = False,
     ) -> None:
         if network not in NETWORKS:
             raise unknown("lite network", network, NETWORKS)
-        for name, value, least in (("size", size, 32), ("memory", memory, 1), ("gap", gap, 1)):
-            if value < least:
-                raise UsageError(f"model '{network}.lite': option {name} is {value}; it must be at least {least}")
         self._family, self.size, self.limit, self.gap, self.levelled = network, size, memory, gap, levelled
         super().__init__(checkpoint, device, amp=amp)
         self.network.trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -69,81 +59,6 @@ class LiteAdapter(TorchAdapter):
             made: nn.Module = getattr(importlib.import_module(module), name)()
         return made
 
-    def recipe(self, name: str, shape: tuple[int, ...]) -> NDArray[np.floating] | None:
-        """Deterministic values by name."""
-        return recipe(name, shape)
-
-    def reset(self, video: Video) -> None:
-        """Forget the last video."""
-        scale = min(1.0, self.size / min(video.size))
-        self._native = video.size
-        self._scaled = (max(1, round(video.size[0] * scale)), max(1, round(video.size[1] * scale)))
-        self._ids = IdMap()
-        self._memory = self.network.memory(self.limit)
-        self._levels: list[Level] = []
-        self._time = 0
-
-    def step(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
-        """Segment the next frame; what a prompt shows is returned as given."""
-        known = len(self._ids) + 1
-        with self.precision():
-            maps = self.network.trunk(self._image(frame))
-            if self.levelled:
-                if prompt is not None and not self._levels:
-                    self._levels = [level(m) for m in maps]
-                maps = set_levels(maps, self._levels)
-            features = self.network.describe(maps)
-            if known > 1:
-                labels, uncertain = self._labels(self.network.segment(features, self._memory, known))
-            else:
-                labels, uncertain = np.zeros(self._native, np.uint8), None
-            given = prompt is not None and bool(prompt.any())
-            if prompt is not None and given:
-                self._ids.add(prompt)
-                shown = self._ids.to_dense(prompt)
-                labels = np.where(shown > 0, shown, labels)
-                uncertain = None if uncertain is None else uncertain & (self._small(shown) == 0)
-            if not last and len(self._ids):
-                reference = self.network.keeps_predictions and self._time % self.gap == 0
-                slots = len(self._ids) + 1
-                self.network.remember(features, self._memory, self._small(labels), slots, reference, given, uncertain)
-        self._time = 1 if given else self._time + 1
-        return self._ids.to_original(labels)
-
-    def _image(self, frame: Frame) -> Tensor:
-        """1 x 3 x H x W in 0..1, scaled, extended to sides of the form 16 n + 1."""
-        height, width = self._scaled
-        if frame.shape[:2] != self._scaled:
-            with one_opencv_thread():
-                frame = np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-        return F.pad(image_tensor(frame, self.device), self._pads(), mode="replicate")
-
-    def _pads(self) -> tuple[int, int, int, int]:
-        rows, columns = (max(-(-(n - 1) // 16), 2) * 16 + 1 - n for n in self._scaled)
-        return (0, columns, 0, rows)
-
-    def _labels(self, logits: Tensor) -> tuple[NDArray[np.uint8], Tensor | None]:
-        """Dense labels at the frame's size, and the uncertain pixels at the network's (None: there are none)."""
-        uncertain = None
-        if logits.shape[1] > 2 and self.network.keeps_predictions:
-            height, width = (4 * (n - 1) + 1 for n in logits.shape[-2:])
-            whole = full(logits, (height, width))
-            chances = torch.log_softmax(whole, 1)
-            uncertain = -(chances.exp() * chances).sum(1) > MAX_ENTROPY
-            scores = whole[..., : self._scaled[0], : self._scaled[1]]
-        else:
-            scores = full(logits, self._scaled)
-        if self._scaled != self._native:
-            scores = F.interpolate(scores, self._native, mode="bilinear", align_corners=False)
-        return strongest(scores[0]).to(torch.uint8).cpu().numpy(), uncertain
-
-    def _small(self, labels: NDArray[np.uint8]) -> Tensor:
-        """Dense labels at the network's size, 1 x H x W.
-
-        The exact kind of nearest neighbour: the other looks half a pixel off, and remembered masks would creep.
-        """
-        height, width = self._scaled
-        if labels.shape != self._scaled:
-            labels = np.asarray(cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
-        whole = torch.from_numpy(labels).to(self.device)[None].float()
-        return F.pad(whole, self._pads(), mode="replicate").long()
+    def session(self, video: Video) -> LiteSession:
+        """An empty memory."""
+        return LiteSession(self, video)

@@ -6,11 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..kit.gct import GCT, GroupNorm, IAGate, scaled_conv
+from ..cfbi_line.blocks import GCT, IAGate
+from ..common.rows import GroupNorm, scaled_conv
 from .trunk import enlarged
 
 GROUPS = 8
-"""Groups of every norm in the heads; the official 32 would leave one channel a group."""
+"""Groups of every norm in the heads; the official 32 would leave one channel per group."""
 
 
 class ASPP(nn.Module):
@@ -76,7 +77,7 @@ class Finish(nn.Module):
         x = x + self.low(low).repeat_interleave(slots, 0)
         x = F.relu(self.bn1(x))
         x = F.relu(self.bn2(self.conv2(x)) + x)
-        logits = classified(x, self.IA_final_fg(vector)).unflatten(0, (-1, slots))
+        logits: Tensor = classified(x, self.IA_final_fg(vector)).unflatten(0, (-1, slots))
         if slots == 1:
             return logits
         # background also gets the least background logit of the objects
@@ -86,10 +87,14 @@ class Finish(nn.Module):
 
 def classified(x: Tensor, filters: Tensor) -> Tensor:
     """Dynamic 1 x 1 layer: x M x C x h x w, filters M x (C weights and a bias) -> M x h x w."""
-    return torch.baddbmm(filters[:, None, -1:], filters[:, None, :-1], x.flatten(2))[:, 0].unflatten(1, x.shape[-2:])
+    out: Tensor = torch.baddbmm(filters[:, None, -1:], filters[:, None, :-1], x.flatten(2))[:, 0].unflatten(
+        1, x.shape[-2:]
+    )
+    return out
 
 
 def discrepancy(x: Tensor, slots: int) -> Tensor:
     """What the other slots of the same sample look like: their means summed; (B slots) x C x h x w -> (B slots) x C."""
     means = x.mean((2, 3)).unflatten(0, (-1, slots))
-    return (means.sum(1, keepdim=True) - means).flatten(0, 1)
+    out: Tensor = (means.sum(1, keepdim=True) - means).flatten(0, 1)
+    return out

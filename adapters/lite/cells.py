@@ -23,7 +23,7 @@ def owned(share: Tensor) -> Tensor:
     """Which cells stand for a slot when matching: bool, of the shape of `share` (B x slots x h x w).
 
     A cell belongs to the slot with the largest share; a slot that owns none that way, though it has pixels, gets the
-    cells where its share is largest, so that small objects are not lost. A cell without any share is nobody's.
+    cells where its share is largest, so that small objects are not lost. A cell without any share belongs to no slot.
     """
     best = share.amax(1, keepdim=True)
     mine = (share >= best) & (best > 0)

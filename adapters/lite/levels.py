@@ -30,7 +30,7 @@ def level(x: Tensor) -> Level:
 
 
 def set_levels(maps: Maps, wanted: Sequence[Level]) -> Maps:
-    """The maps at the wanted levels, one a map; none wanted: the maps as they are."""
+    """The maps at the wanted levels, one per map; with none given, the maps as they are."""
     if not wanted:
         return maps
     return Maps(*(_set(m, to) for m, to in zip(maps, wanted)))

@@ -59,7 +59,7 @@ def enlarged(x: Tensor, like: Tensor) -> Tensor:
 
 
 class PixelEmbedding(nn.Module):
-    """Strides 8 and 16 -> one non-negative vector a cell at stride 8, as CFBI embeds: squared distances compare cells.
+    """Strides 8 and 16 -> one non-negative vector per cell at stride 8, as in CFBI: squared distances compare cells.
 
     The gain of the last norm starts small: distances then start near 1, where the sigmoid of a matching map has slope.
     """

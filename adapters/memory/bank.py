@@ -1,4 +1,4 @@
-"""A memory bank: keys and values of past frames as rows, read by similarity to the keys of the frame in hand."""
+"""A memory bank: keys and values of past frames as rows, read by similarity to the keys of the current frame."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class FrameBank:
 
     similarity: "dot" (STM) or "l2", the negative squared distance (STCN), both over the square root of the key's
     width. top_k: only so many most similar rows count for a pixel; None: all. max_frames: bound on remembered frames;
-    references stay, of the others the oldest goes. Matching is done in float32 whatever the network's precision,
+    references stay, of the others the oldest is dropped. Matching is always done in float32,
     because the l2 similarity leaves the range of half precision.
     """
 
@@ -75,7 +75,7 @@ class FrameBank:
     def add(
         self, key: Tensor, value: Tensor, temporary: bool, reference: bool = False, instead: int | None = None
     ) -> None:
-        """See `Bank`. instead: position of the remembered frame that this one replaces."""
+        """Remember a frame (`Bank.add`). instead: position of the remembered frame that this one replaces."""
         self._objects = len(value)
         self._rows = key.shape[-2] * key.shape[-1]
         slot = self.frames if instead is None else instead
@@ -102,7 +102,7 @@ class FrameBank:
         return (self.frames + self._temporary) * self._rows
 
     def read(self, key: Tensor) -> Tensor:
-        """See `Bank`."""
+        """Query keys 1 x C x h x w -> readout k x D x h x w."""
         end = self.rows
         with torch.autocast(key.device.type, enabled=False):
             query = key.float().flatten(2)[0].t() / math.sqrt(key.shape[1])
@@ -117,7 +117,8 @@ class FrameBank:
                 found.append(weighted_rows(scores, values[i], self.top_k))
             # g x hw x (k/g * D) -> k x D x h x w
             read = torch.stack(found).unflatten(2, (self._objects // len(keys), -1))
-        return read.permute(0, 2, 3, 1).flatten(0, 1).unflatten(2, key.shape[-2:])
+        out: Tensor = read.permute(0, 2, 3, 1).flatten(0, 1).unflatten(2, key.shape[-2:])
+        return out
 
 
 def weighted_rows(scores: Tensor, values: Tensor, top_k: int | None) -> Tensor:

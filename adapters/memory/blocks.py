@@ -1,4 +1,4 @@
-"""Blocks of the STM line: pre-activation residual blocks, convolutional attention, decoders that climb to stride 4.
+"""Blocks of the STM line: pre-activation residual blocks, convolutional attention, fusion of mask and image features.
 
 Several maps are the same for all objects of a frame. `shared_conv` lets a convolution over (own, shared) channels do
 the shared half once.
@@ -136,49 +136,6 @@ class KeyProjection(nn.Module):
         """N x inputs x h x w -> N x width x h x w."""
         found: Tensor = self.key_proj(x)
         return found
-
-
-class UpsampleBlock(nn.Module):
-    """Twice the size: a skip feature of the image is added to the upsampled map, and a residual block follows.
-
-    refined: the skip feature goes through a convolution and a residual block (MiVOS) instead of one convolution.
-    """
-
-    def __init__(self, skip: int, inner: int, outputs: int, refined: bool = False) -> None:
-        super().__init__()
-        self.refined = refined
-        if refined:
-            self.skip_conv1 = conv3(skip, inner)
-            self.skip_conv2 = ResBlock(inner, inner)
-        else:
-            self.skip_conv = conv3(skip, inner)
-        self.out_conv = ResBlock(inner, outputs)
-
-    def forward(self, skip: Tensor, x: Tensor) -> Tensor:
-        """skip 1 x C x 2h x 2w, x k x inner x h x w -> k x outputs x 2h x 2w."""
-        side = self.skip_conv2(self.skip_conv1(skip)) if self.refined else self.skip_conv(skip)
-        out: Tensor = self.out_conv(side + enlarge(x, 2))
-        return out
-
-
-class Decoder(nn.Module):
-    """Readout and query value of stride 16 -> one logit a pixel and object (STCN, MiVOS and descendants)."""
-
-    def __init__(self, refined: bool = False) -> None:
-        super().__init__()
-        self.compress = ResBlock(1024, 512)
-        self.up_16_8 = UpsampleBlock(512, 512, 256, refined)
-        self.up_8_4 = UpsampleBlock(256, 256, 256, refined)
-        self.pred = conv3(256, 1)
-
-    def forward(self, readout: Tensor, value: Tensor | None, f8: Tensor, f4: Tensor) -> Tensor:
-        """readout k x 512 x h x w; value, f8, f4 of the frame, batch 1 -> logits k x 1 x 16h x 16w.
-
-        value: None where it is joined to the readout already (k x 1024 x h x w).
-        """
-        x = self.compress(readout, value)
-        x = self.up_8_4(f4, self.up_16_8(f8, x))
-        return enlarge(self.pred(F.relu(x)), 4)
 
 
 def enlarge(x: Tensor, factor: int) -> Tensor:

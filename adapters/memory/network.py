@@ -12,7 +12,7 @@ from .bank import Bank
 
 @dataclass(frozen=True)
 class Query:
-    """Features of the frame in hand; batch 1, h x w at stride 16."""
+    """Features of the current frame; batch 1, h x w at stride 16."""
 
     key: Tensor
     value: Tensor

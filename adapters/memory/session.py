@@ -1,8 +1,9 @@
-"""The loop of the STM line over one video: match, aggregate, remember; objects may come late."""
+"""The loop of the STM line over one video: match, aggregate, remember. Objects may appear on any frame."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +12,8 @@ from torch import Tensor
 
 from robust_vos_bench.datasets.video import Frame, Mask
 
-from ..kit.ids import IdMap
-from ..kit.tensors import aggregate, image_tensor
+from ..common.tensors import aggregate, image_tensor
+from ..common.torch_adapter import TorchSession
 from .bank import Bank
 from .network import MemoryNetwork, Query
 from .sizes import Sizes
@@ -30,15 +31,15 @@ class Schedule:
     max_frames: int | None = None
 
 
-class Session:
+class MemorySession(TorchSession):
     """One video.
 
     Each group of objects that came on the same frame has a memory bank, and all share the frame's features (the
-    official YouTube-VOS loops hold a bank an object, which comes to the same). On a frame with a given mask the
-    prediction yields to it, and the frame is remembered for all. The last frame is not remembered.
+    official YouTube-VOS loops hold a bank per object, which gives the same). A given mask replaces the
+    prediction, and its frame is remembered for all groups. The last frame is not remembered.
     """
 
-    _since: int
+    _since = 0
     """Frames since the last one that was remembered for good."""
 
     def __init__(
@@ -47,19 +48,18 @@ class Session:
         sizes: Sizes,
         schedule: Schedule,
         device: str = "cpu",
-        warn: Callable[[str], None] = lambda text: None,
+        precision: Callable[[], AbstractContextManager[None]] = torch.no_grad,
     ) -> None:
-        self.network, self.sizes, self.schedule, self.device, self.warn = network, sizes, schedule, device, warn
-        self.ids = IdMap()
+        super().__init__(precision)
+        self.network, self.sizes, self.schedule, self.device = network, sizes, schedule, device
         self.groups: list[tuple[slice, Bank]] = []
         self.everything = torch.empty(0)
         """Of the last frame, (1 + k) x H x W at the network's size, with padding."""
         self.probabilities = torch.empty(0)
         """Of the last frame, (1 + k) x H' x W' at the network's size, without padding."""
-        self._since = 0
 
-    def step(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
-        """Labels of the next frame; the first one must have a prompt."""
+    def advance(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
+        """Labels of the next frame."""
         image = self.sizes.image(image_tensor(frame, self.device), not self.network.normalises)
         query = self.look(image) if self.groups or self.network.one_encoder else None
         everything: Tensor | None = None
@@ -71,9 +71,8 @@ class Session:
             everything, masks = self.merge(everything, given)
             count = len(self.ids)
             self.groups.append((slice(count - len(new), count), self.new_bank()))
-        elif everything is None:
-            raise ValueError("the first frame sent to the model has no prompt")
         else:
+            assert everything is not None  # `step` refuses a first frame without a prompt
             masks = everything[1:]
         self._since += 1
         if not last:
@@ -84,7 +83,7 @@ class Session:
         return np.where(prompt > 0, prompt, labels) if prompt is not None and new else labels
 
     def look(self, image: Tensor) -> Query:
-        """Features of the frame in hand."""
+        """Features of the current frame."""
         return self.network.encode_query(image)
 
     def new_bank(self) -> Bank:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..kit.tensors import normalise, pad_to_multiple, strongest, unpad
+from ..common.tensors import normalise, pad_to_multiple, strongest, unpad
+
+Interpolation = Literal["bicubic", "bilinear"]
 
 
 class Sizes:
     """Sizes of one video: `frame` of its frames, `inner` of the network's image before padding.
 
-    size: the short side of the network's image, or None for the frames' own size. mode: "bicubic" or "bilinear". The
+    size: the short side of the network's image, or None for the frames' own size. mode: of resizing frames. The
     interpolation is that of torchvision's `Resize` on tensors up to 0.16, with which the published scores were made:
     no antialias.
     """
 
-    def __init__(self, frame: tuple[int, int], size: int | None, mode: str = "bicubic") -> None:
+    def __init__(self, frame: tuple[int, int], size: int | None, mode: Interpolation = "bicubic") -> None:
         self.frame, self.mode = frame, mode
         short, long = min(frame), max(frame)
         self.inner = frame
@@ -35,7 +38,7 @@ class Sizes:
         return self.pad(normalise(image) if normalised else image)
 
     def masks(self, mask: Tensor, ids: Sequence[int]) -> Tensor:
-        """uint8 H x W -> one mask an id, k x H' x W' in 0..1, padded."""
+        """uint8 H x W -> one mask per id, k x H' x W' in 0..1, padded."""
         if self.inner != self.frame:
             mask = F.interpolate(mask[None, None].float(), self.inner, mode="nearest")[0, 0]
         return self.pad(torch.stack([(mask == i).float() for i in ids]))

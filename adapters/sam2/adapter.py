@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
+from msgspec import Meta
 from sam2.modeling.sam2_base import SAM2Base
 from torch import nn
 
 from robust_vos_bench.datasets.video import Frame, Mask, Video
-from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models.adapter import Checkpoint
 
-from ..kit.ids import IdMap
-from ..kit.torch_adapter import TorchAdapter
+from ..common.torch_adapter import TorchAdapter, TorchSession
 from . import build
-from .recipe import recipe
 from .tracking import Tracker
+from .untrained import UNTRAINED
 
 
 class SAM2Adapter(TorchAdapter):
@@ -31,6 +29,7 @@ class SAM2Adapter(TorchAdapter):
     on a GPU only. Without it everything is in float32, which the package's own predictor cannot do.
     """
 
+    untrained = UNTRAINED
     network: SAM2Base
 
     def __init__(
@@ -39,24 +38,18 @@ class SAM2Adapter(TorchAdapter):
         device: str = "cpu",
         *,
         variant: Literal["tiny", "small", "base_plus", "large"] = "base_plus",
-        size: int = 1024,
+        size: Annotated[int, Meta(ge=64, multiple_of=32)] = 1024,
         amp: bool | None = None,
         **options: Any,
     ) -> None:
-        if size < 64 or size % 32:
-            raise UsageError(f"size {size}: must be a multiple of 32, at least 64")
         self.variant, self.size = variant, size
         # Processors without bfloat16 instructions take ten times as long with it.
         super().__init__(checkpoint, device, amp=device.startswith("cuda") if amp is None else amp, **options)
-        self.session: Session | None = None
 
     def build(self) -> nn.Module:
         """The package's network, without weights."""
-        return build.network(self.variant, self.size)
-
-    def recipe(self, name: str, shape: tuple[int, ...]) -> NDArray[np.floating] | None:
-        """Untrained weights whose masks show the given objects."""
-        return recipe(name, shape)
+        out: nn.Module = build.network(self.variant, self.size)
+        return out
 
     @contextlib.contextmanager
     def precision(self) -> Iterator[None]:
@@ -64,36 +57,26 @@ class SAM2Adapter(TorchAdapter):
         with torch.no_grad(), torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=self.amp):
             yield
 
-    def reset(self, video: Video) -> None:
-        """Start a video."""
-        self.diagnostics: list[str] = []
-        self.session = Session(self, video)
-
-    def step(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
-        """Segment the next frame of the video started last."""
-        if self.session is None:
-            raise UsageError("call reset(video) before step()")
-        with self.precision():
-            return self.session.step(frame, prompt)
+    def session(self, video: Video) -> Session:
+        """No object is tracked yet."""
+        return Session(self, video)
 
 
-class Session:
+class Session(TorchSession):
     """One video."""
 
     def __init__(self, adapter: SAM2Adapter, video: Video) -> None:
+        super().__init__(adapter.precision)
         self.frame = video.size
         self.next = video.first_prompt
         self.tracker = Tracker(adapter.network, len(video), adapter.amp)
-        self.ids = IdMap()
         self.logits = torch.empty(0)
         """Of the last frame, k x H x W at the frame's size, objects in order of arrival."""
 
-    def step(self, frame: Frame, prompt: Mask | None) -> Mask:
-        """Labels of the next frame; the first one must have a prompt."""
+    def advance(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
+        """Labels of the next frame."""
         t, self.next = self.next, self.next + 1
         new = [] if prompt is None else self.ids.add(prompt)
-        if not len(self.ids):
-            raise UsageError("the first frame sent to the model has no prompt")
         features = self.tracker.look(frame)
         found = self.tracker.follow(t, features)
         if prompt is not None:

@@ -10,7 +10,7 @@ from sam2.modeling.sam2_base import SAM2Base
 
 from robust_vos_bench.errors import MissingExtraError
 
-from ..kit.downloads import no_downloads
+from ..common.downloads import no_downloads
 
 FILES = {"tiny": "t", "small": "s", "base_plus": "b+", "large": "l"}
 

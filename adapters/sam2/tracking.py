@@ -17,7 +17,7 @@ from PIL import Image
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
 
-from ..kit.tensors import normalise
+from ..common.tensors import normalise
 
 
 @dataclass

@@ -1,22 +1,18 @@
-"""The authors' RPCM code (a checkout of JerryX1110/RPCMVOS) behind our adapter contract, to time it and compare masks.
+"""The authors' RPCM code (a checkout of JerryX1110/RPCMVOS), timed beside ours: a driver of `benchmarks/models.py`.
 
-    python benchmarks/peers/aoc.py CHECKOUT --objects 1 --frames 3 --video davis/JPEGImages/480p/camel
+    python benchmarks/models.py --model rpcm --peer ~/src/RPCMVOS
 
-times both in turns on the same frames, one thread, CPU seconds, with the same deterministic weights. Nothing of the
-checkout is changed or copied: its networks are imported and called as its own evaluator calls them, with only the
-moves to a GPU switched off. AOC-Net's published code cannot be imported at all, so there is no peer to run for it;
-`--only ours --model aoc` times ours alone.
+Nothing of the checkout is changed or copied: its networks are imported and called as its own evaluator calls them,
+with the same deterministic weights as ours and only the moves to a GPU switched off. AOC-Net's published code cannot be
+imported at all, so there is no peer to run for it.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import importlib
 import io
-import resource
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,15 +20,11 @@ from unittest import mock
 
 import numpy as np
 import torch
-from PIL import Image
+from numpy.typing import NDArray
+from ours import UNCERTAIN, UNTRAINED_AOC, fill_untrained, network_size, prepare, uncertain
 
-from robust_vos_bench import Video, load_adapter
-from robust_vos_bench.adapters.aoc.memory import UNCERTAIN, uncertain
-from robust_vos_bench.adapters.aoc.weights import recipe
-from robust_vos_bench.adapters.cfbi.preparation import network_size, prepare
-from robust_vos_bench.datasets.video import Frame, Mask
-from robust_vos_bench.models.adapter import StreamingAdapter
-from robust_vos_bench.models.card import ModelCard
+EVERY = 5
+"""Frames between remembered frames."""
 
 SETTINGS = {
     # what the official configuration sets; it cannot be loaded without a GPU
@@ -58,13 +50,11 @@ SETTINGS = {
 }
 
 
-class OfficialRPCM(StreamingAdapter):
-    """The official network in the official loop with memory every 5 frames (no late objects, no scales, no flip)."""
+class OfficialRPCM:
+    """The official network in the official loop (no late objects, no scales, no flip), with untrained weights."""
 
-    card = ModelCard("rpcm-official", title="RPCM, authors' code")
-
-    def __init__(self, checkout: Path, device: str = "cpu") -> None:
-        super().__init__(None, device)
+    def __init__(self, checkout: Path, device: str) -> None:
+        self.device = device
         sys.path.insert(0, str(checkout.resolve()))
         try:
             with contextlib.redirect_stdout(io.StringIO()):
@@ -73,105 +63,47 @@ class OfficialRPCM(StreamingAdapter):
                 self.network: Any = module(SimpleNamespace(**SETTINGS), extracter)
         finally:
             sys.path.remove(str(checkout.resolve()))
-        self.network.load_state_dict(
-            {n: torch.from_numpy(recipe(n, tuple(t.shape))) for n, t in self.network.state_dict().items()}
-        )
+        fill_untrained(self.network, UNTRAINED_AOC)
         self.network.eval().to(device)
 
-    def reset(self, video: Video) -> None:
-        """Forget the last video."""
-        self.size = video.size
-        self.ids = np.array([0, *video.object_ids], np.uint8)
+    def start(self, frame: NDArray[np.uint8], mask: NDArray[np.uint8]) -> None:
+        """Begin a video; ids in the mask are 1..k."""
+        self.size = frame.shape[:2]
+        self.count = torch.tensor([int(mask.max())], device=self.device)
         self.references: list[Any] = []
         self.masks: list[torch.Tensor] = []
         self.memory: list[list[Any]] = [[None, None]]
-        self.previous: Any = None
-        self.labels: torch.Tensor | None = None
         self.time = 0
+        _, embedding, _ = self._forward(frame, None, None)
+        labels = torch.from_numpy(mask.astype(np.int64)).to(self.device)
+        self._keep(embedding, labels, labels)
+
+    def step(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Segment the next frame."""
+        probabilities, embedding, self.memory = self._forward(frame, self.previous, self.labels)
+        labels = probabilities[0].argmax(0)
+        self._keep(embedding, labels, labels.masked_fill(uncertain(probabilities[0]), UNCERTAIN))
+        return np.asarray(labels.to(torch.uint8).cpu().numpy())
 
     @torch.no_grad()
-    def step(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
-        """One call of the official `forward_for_eval`."""
-        image = prepare(frame, network_size(self.size, 1040)).to(self.device)
-        count = torch.tensor([len(self.ids) - 1], device=self.device)
+    def _forward(self, frame: NDArray[np.uint8], previous: Any, labels: Any) -> Any:
+        image = prepare(frame, network_size((self.size[0], self.size[1]), 1040)).to(self.device)
         with mock.patch.object(torch.Tensor, "cuda", lambda tensor, *_, **__: tensor):
-            probabilities, embedding, memory = self.network.forward_for_eval(
-                self.memory, self.references, self.masks, self.previous, self.labels, image, list(self.size), count
+            return self.network.forward_for_eval(
+                self.memory, self.references, self.masks, previous, labels, image, list(self.size), self.count
             )
-        if probabilities is None:
-            if prompt is None:
-                raise ValueError("the first frame needs a prompt")
-            remembered = labels = torch.from_numpy(np.searchsorted(self.ids, prompt).astype(np.int64)).to(self.device)
-        else:
-            self.memory = memory
-            labels = probabilities[0].argmax(0)
-            remembered = labels.masked_fill(uncertain(probabilities[0]), UNCERTAIN)
-        if self.time % 5 == 0:
+
+    def _keep(self, embedding: Any, labels: torch.Tensor, remembered: torch.Tensor) -> None:
+        """Remember the frame if it is its turn; it is the previous one in any case."""
+        if self.time % EVERY == 0:
             self.references.append(embedding)
             self.masks.append(remembered[None, None])
         self.previous, self.labels = embedding, labels[None, None]
         self.time += 1
-        return self.ids[labels.cpu().numpy()]
 
 
-def load_peer(model: str, checkout: str | Path, device: str = "cpu") -> OfficialRPCM:
-    """The official code for one of our model names ("rpcm"), with the deterministic weights."""
+def open_peer(path: str | Path, model: str, device: str) -> OfficialRPCM:
+    """The driver's entry point."""
     if model != "rpcm":
-        raise ValueError(f"the published code of {model} cannot run; only rpcm's can")
-    return OfficialRPCM(Path(checkout), device)
-
-
-def clip(folder: Path, frames: int, objects: int) -> Video:
-    """The first frames of a DAVIS folder; the object of its first mask, cut into vertical strips of equal area."""
-    names = sorted(folder.glob("*.jpg"))[:frames]
-    mask_folder = Path(*("Annotations" if part == "JPEGImages" else part for part in folder.parts))
-    mask = np.asarray(Image.open(mask_folder / f"{names[0].stem}.png")) > 0
-    share = np.cumsum(mask.sum(0)) / mask.sum()
-    strips = np.minimum((share * objects).astype(np.uint8), objects - 1) + 1
-    return Video.from_arrays([np.asarray(Image.open(name)) for name in names], (mask * strips).astype(np.uint8))
-
-
-def main() -> None:
-    """Time both in turns, frame by frame, and count the pixels in which their masks differ."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkout", type=Path, nargs="?")
-    parser.add_argument("--video", type=Path, required=True, help="a folder of DAVIS JPEGImages")
-    parser.add_argument("--model", choices=("rpcm", "aoc", "aoc.base"), default="rpcm")
-    parser.add_argument("--objects", type=int, default=1)
-    parser.add_argument("--frames", type=int, default=3)
-    parser.add_argument("--only", choices=("ours", "official"), help="run one of them, for its memory peak")
-    given = parser.parse_args()
-    torch.set_num_threads(1)
-    video = clip(given.video, given.frames, given.objects)
-    models: dict[str, StreamingAdapter] = {}
-    if given.only != "official":
-        ours = load_adapter(given.model, "random", "cpu")
-        assert isinstance(ours, StreamingAdapter)
-        models["ours"] = ours
-    if given.only != "ours":
-        if given.checkout is None:
-            parser.error("name a checkout of JerryX1110/RPCMVOS, or give --only ours")
-        models["official"] = load_peer("rpcm", given.checkout)
-    for model in models.values():
-        model.reset(video)
-    seconds: dict[str, list[float]] = {name: [] for name in models}
-    for t, frame in enumerate(video.frames):
-        masks = []
-        for name, model in models.items():
-            start = time.process_time()
-            masks.append(model.step(frame, video.prompts.get(t), False))
-            seconds[name].append(time.process_time() - start)
-        line = f"frame {t}: " + ", ".join(f"{name} {values[-1]:.2f} s" for name, values in seconds.items())
-        if given.only is None:
-            line += f", {int((masks[0] != masks[-1]).sum())} pixels differ"
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    medians = ", ".join(f"{name} {np.median(values[1:]):.2f}" for name, values in seconds.items())
-    sys.stdout.write(
-        f"{given.model}, {given.objects} object(s): median CPU s a frame: {medians}; peak {peak:.2f} GiB\n"
-    )
-
-
-if __name__ == "__main__":
-    main()
+        raise SystemExit(f"the published code of {model} cannot run; only that of rpcm can")
+    return OfficialRPCM(Path(path), device)

@@ -19,9 +19,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-
-from robust_vos_bench.adapters.aot.recipe import recipe
-from robust_vos_bench.adapters.aot.variants import VARIANTS
+from ours import UNTRAINED_AOT, VARIANTS, fill_untrained
 
 
 class Official:
@@ -37,12 +35,7 @@ class Official:
         stage = importlib.import_module("configs.pre_ytb_dav")
         config = stage.EngineConfig("default", VARIANTS[variant].title.lower().replace("-", "_"))
         network = importlib.import_module("networks.models").build_vos_model(config.MODEL_VOS, config)
-        state = network.state_dict()
-        for name, tensor in state.items():
-            values = recipe(name, tuple(tensor.shape))
-            if values is not None:
-                state[name] = torch.from_numpy(values)
-        network.load_state_dict(state)
+        fill_untrained(network, UNTRAINED_AOT)
         network = network.eval().to(device)
         self.engine = (
             importlib.import_module("networks.engines")

@@ -22,9 +22,7 @@ from unittest import mock
 import numpy as np
 import torch
 from numpy.typing import NDArray
-
-from robust_vos_bench.adapters.cfbi.preparation import network_size, prepare
-from robust_vos_bench.adapters.cfbi.weights import canonical, recipe
+from ours import UNTRAINED_CFBI, fill_untrained, network_size, prepare
 
 CONFIGS = {
     "cfbi": "configs.resnet101_cfbi",
@@ -40,7 +38,7 @@ RATES = {
 
 
 class OfficialCFBI:
-    """The official network in the official loop (no late objects, no flip, no scales), with recipe weights."""
+    """The official network in the official loop (no late objects, no flip, no scales), with untrained weights."""
 
     def __init__(self, checkout: Path, model: str, device: str) -> None:
         self.network: Any = official_network(checkout, model).eval().to(device)
@@ -83,11 +81,7 @@ def official_network(checkout: Path, model: str) -> torch.nn.Module:
         deeplab = importlib.import_module("networks.deeplab.deeplab").DeepLab
         extracter = deeplab(backbone=config.MODEL_BACKBONE, freeze_bn=config.MODEL_FREEZE_BN)
         network: torch.nn.Module = importlib.import_module(config.MODEL_MODULE).get_module()(config, extracter)
-    state = {
-        name: torch.from_numpy(recipe(canonical(name)[0], tuple(tensor.shape)))
-        for name, tensor in network.state_dict().items()
-    }
-    network.load_state_dict(state)
+    fill_untrained(network, UNTRAINED_CFBI)
     return network
 
 

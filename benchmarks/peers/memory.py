@@ -4,7 +4,7 @@
 
 Nothing of a checkout is changed or copied. Its own loop runs in a thread that waits for the next frame wherever the
 loop reads one (whole videos are what these loops take), on a CPU (moves to a GPU are switched off), with the same
-deterministic weights as ours. STM's loop is a script that cannot be imported; its two calls a frame are made here.
+deterministic weights as ours. STM's loop is a script that cannot be imported; its two calls per frame are made here.
 
     family  checkout                         also needs
     stcn    hkchengrex/STCN                  torchvision
@@ -34,10 +34,8 @@ from unittest import mock
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from ours import UNTRAINED_MEMORY, fill_untrained, image_tensor, normalise
 from torch.overrides import TorchFunctionMode
-
-from robust_vos_bench.adapters.kit.tensors import image_tensor, normalise
-from robust_vos_bench.adapters.memory.recipe import recipe
 
 Frame = NDArray[np.uint8]
 
@@ -155,7 +153,10 @@ class Core(Loop):
 
     def labels(self) -> Frame:
         """The best channel, padding cut off."""
-        return self.tensors.unpad(self.core.prob[:, self.index], self.core.pad).argmax(0)[0].to(torch.uint8).numpy()
+        out: Frame = (
+            self.tensors.unpad(self.core.prob[:, self.index], self.core.pad).argmax(0)[0].to(torch.uint8).numpy()
+        )
+        return out
 
 
 class Steps:
@@ -186,7 +187,8 @@ class Steps:
     @torch.no_grad()
     def step(self, frame: Frame) -> Frame:
         """Labels of the next frame."""
-        return self.core.step(normalise(image_tensor(frame, "cpu"))[0]).argmax(0).to(torch.uint8).numpy()
+        out: Frame = self.core.step(normalise(image_tensor(frame, "cpu"))[0]).argmax(0).to(torch.uint8).numpy()
+        return out
 
 
 class Stm:
@@ -263,7 +265,8 @@ class Tbd(Loop):
 
     def labels(self) -> Frame:
         """Of the last frame."""
-        return self.found.to(torch.uint8).numpy()
+        out: Frame = self.found.to(torch.uint8).numpy()
+        return out
 
 
 PEERS: dict[str, Callable[[], Any]] = {
@@ -288,13 +291,8 @@ def open_peer(path: str | Path, model: str, device: str) -> Any:
 
 
 def filled(network: torch.nn.Module) -> torch.nn.Module:
-    """Recipe weights by name."""
-    state = network.state_dict()
-    for name, tensor in state.items():
-        values = recipe(name, tuple(tensor.shape))
-        if values is not None:
-            state[name] = torch.from_numpy(values).to(tensor.dtype)
-    network.load_state_dict(state)
+    """Untrained weights by name."""
+    fill_untrained(network, UNTRAINED_MEMORY)
     return network.eval()
 
 

@@ -137,7 +137,7 @@ def _unpickle(origin: Origin, name: str) -> Corruption:
 
 
 def _builtin() -> Iterator[Corruption]:
-    from robust_vos_bench import corruptions as package
+    package = importlib.import_module("robust_vos_bench.corruptions")
 
     modules = [f"{_PACKAGE}.{module.name}" for module in pkgutil.iter_modules(package.__path__)]
     for module in modules:

@@ -1,6 +1,6 @@
 """Models: the adapter contract, cards, the registry and checkpoints."""
 
-from robust_vos_bench.models.adapter import Checkpoint, StreamingAdapter, VOSAdapter
+from robust_vos_bench.models.adapter import Checkpoint, Session, SessionAdapter, StreamingAdapter, VOSAdapter
 from robust_vos_bench.models.card import ModelCard, ModelEntry, Weights
 from robust_vos_bench.models.contract import check_mask, segment_checked
 from robust_vos_bench.models.describe import describe_models
@@ -11,6 +11,8 @@ __all__ = [
     "Checkpoint",
     "ModelCard",
     "ModelEntry",
+    "Session",
+    "SessionAdapter",
     "StreamingAdapter",
     "VOSAdapter",
     "Weights",

@@ -1,4 +1,7 @@
-"""The contract between the engine and a model: one generator method."""
+"""The contract between the engine and a model: one generator method, and two bases that write it.
+
+`VOSAdapter` asks for `segment`. `SessionAdapter` asks for an object per video, `StreamingAdapter` for two methods.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,17 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import UsageError
+from robust_vos_bench.models.bounds import check_bounds
 from robust_vos_bench.models.card import ModelCard
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Checkpoint = Path | str | None
 """A file, the word "random" (deterministic recipe weights), or None for a model without weights."""
@@ -23,9 +30,17 @@ class VOSAdapter(ABC):
 
     The engine owns decoding, corruption, palettes, timing and saving. An adapter owns resizing and normalisation,
     never reads a data set's files, never writes any, and never sees ground truth.
+
+    Options are keyword arguments of `__init__`. One annotated `Annotated[int, msgspec.Meta(ge=1)]` is checked before
+    `__init__` runs, wherever it comes from: a value out of bounds raises UsageError.
     """
 
     card: ClassVar[ModelCard]
+
+    def __new__(cls, *arguments: Any, **options: Any) -> Self:
+        """Refuse options out of bounds before anything is built."""
+        check_bounds(cls, options)
+        return super().__new__(cls)
 
     def __init__(self, checkpoint: Checkpoint = None, device: str = "cpu", **options: Any) -> None:
         if options:
@@ -33,7 +48,7 @@ class VOSAdapter(ABC):
         self.checkpoint = checkpoint
         self.device = device
         self.diagnostics: list[str] = []
-        """Warnings about the video in hand (degenerate scores, memory limits ...); the engine collects them."""
+        """Warnings about the video started last (degenerate scores, memory limits ...); the engine collects them."""
 
     def begin(self, condition: str, dataset: str) -> None:  # noqa: B027 - a hook, empty on purpose
         """Called by the engine before the videos of one condition; most models ignore it.
@@ -48,12 +63,55 @@ class VOSAdapter(ABC):
         """Yield one uint8 H x W mask per frame: original object ids, input size, in order, exactly `len(video)`."""
 
 
-class StreamingAdapter(VOSAdapter):
-    """Base of models that work frame by frame: write `reset` and `step`, the rest is here.
+class Session(Protocol):
+    """The state of one video, from its first prompt to its end."""
 
-    Frames before the first prompt are background and are not sent to the model. Masks given as prompts are not
-    echoed here: a model that must return the given mask on a prompt frame does so in `step`. What `reset` and `step`
-    store in `self` is kept apart for every video and dropped at its end; what `__init__` made (the network) is shared.
+    diagnostics: list[str]
+    """Warnings about this video; the engine collects them."""
+
+    def step(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
+        """Segment the next frame; the first one has a prompt.
+
+        frame: RGB uint8 H x W x 3. prompt: uint8 H x W with only the objects that first appear on this frame
+        (0 = no information), or None. last: no frame follows. Returns a new uint8 H x W mask of original ids.
+        """
+        ...
+
+
+class SessionAdapter(VOSAdapter):
+    """Base of models that work frame by frame with an object per video: write `session`, the rest is here.
+
+    The adapter holds what all videos share (the network, the options), a session what belongs to one video. Two
+    videos in turns are two sessions. Frames before the first prompt are background and are not sent to the model.
+    Masks given as prompts are not echoed here: a model that must return the given mask on a prompt frame does so in
+    `step`.
+    """
+
+    @abstractmethod
+    def session(self, video: Video) -> Session:
+        """A fresh state. `video` tells name, size, length, ids and first frames (do not read its frames)."""
+
+    def segment(self, video: Video) -> Iterator[Mask]:
+        """Drive a session over the frames in order."""
+        session = self.session(video)
+        self.diagnostics = session.diagnostics
+        first, last = video.first_prompt, len(video) - 1
+        for t, frame in enumerate(video.frames):
+            if t < first:
+                yield np.zeros(video.size, np.uint8)
+            else:
+                yield session.step(frame, video.prompts.get(t), t == last)
+
+
+class StreamingAdapter(SessionAdapter):
+    """Base of models that keep the state of a video in attributes of their own: write `reset` and `step`.
+
+    `segment` works on a shallow copy of the adapter, made anew for every video: `reset(video)`, then `step` for every
+    frame from the first prompt on. So two videos in turns are two copies. An attribute that `reset` or `step` *assigns*
+    belongs to one video; an object made in `__init__` (the network) is the same in all copies, and a model that changes
+    such an object in place disturbs its other videos. For a state of several parts `SessionAdapter` is the better base.
+
+    You may also call `reset` and `step` directly; then the adapter itself holds the state of that one video.
     """
 
     @abstractmethod
@@ -62,21 +120,10 @@ class StreamingAdapter(VOSAdapter):
 
     @abstractmethod
     def step(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
-        """Segment the next frame.
+        """Segment the next frame, as `Session.step`."""
 
-        frame: RGB uint8 H x W x 3. prompt: uint8 H x W with only the objects that first appear on this frame
-        (0 = no information), or None. last: no frame follows. Returns a uint8 H x W mask of original ids.
-        """
-
-    def segment(self, video: Video) -> Iterator[Mask]:
-        """Drive `reset` and `step` over the frames in order."""
-        first = video.first_prompt
-        session = copy.copy(self)  # videos may be segmented in turns: each has attributes of its own
-        session.reset(video)
-        self.diagnostics = session.diagnostics  # `reset` may have set a new list
-        last = len(video) - 1
-        for t, frame in enumerate(video.frames):
-            if t < first:
-                yield np.zeros(video.size, np.uint8)
-            else:
-                yield session.step(frame, video.prompts.get(t), t == last)
+    def session(self, video: Video) -> Session:
+        """A shallow copy of this adapter, reset."""
+        state = copy.copy(self)
+        state.reset(video)
+        return state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
 import pickle
 import zipfile
@@ -34,9 +35,7 @@ def search_folders(family: str) -> list[Path]:
 
 def packaged_folder() -> Path:
     """Where the weights lie that are part of this package: those of the lite reference models."""
-    from robust_vos_bench import adapters
-
-    return Path(adapters.__path__[0]) / "weights"
+    return Path(importlib.import_module("robust_vos_bench.adapters").__path__[0]) / "weights"
 
 
 def find_checkpoint(card: ModelCard, given: str | Path | None) -> Path | str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import re
 import types
 import typing
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ import msgspec
 
 from robust_vos_bench.errors import ContractError, MissingExtraError, UsageError
 from robust_vos_bench.models.adapter import VOSAdapter
+from robust_vos_bench.models.bounds import check_bounds
 from robust_vos_bench.models.card import ModelEntry
 
 RESERVED = frozenset({"self", "checkpoint", "device"})
@@ -99,7 +99,7 @@ def parse_options(entry: ModelEntry, pairs: Sequence[str]) -> dict[str, Any]:
             parsed[name] = convert(text.strip(), known[name].type)
         except ValueError as error:
             raise UsageError(f"model {entry.name!r}: option {name}: {error}") from None
-        check_option(entry.name, known[name], parsed[name])
+    check_bounds(adapter_class(entry), parsed, entry.name)
     return parsed
 
 
@@ -108,49 +108,6 @@ def unknown_option(model: str, name: str, known: dict[str, Option]) -> UsageErro
     return UsageError(
         f"model {model!r} has no option {name!r}; its options: {', '.join(map(str, known.values())) or 'none'}"
     )
-
-
-def check_option(model: str, option: Option, value: Any) -> None:
-    """Raise UsageError, naming model, option and value, where the value is out of the bounds of the annotation.
-
-    Bounds are those of `Annotated[..., msgspec.Meta(ge=1)]`; a value of another type is left to the constructor.
-    """
-    bounds = _with_bounds(option.type)
-    if bounds is None or value is None or isinstance(value, bool):
-        return
-    values = value if isinstance(value, (list, tuple)) else (value,)
-    for one in values:
-        if isinstance(one, (int, float)):
-            try:
-                msgspec.convert(one, bounds)
-            except msgspec.ValidationError as error:
-                reason = _bound_in_words(str(error))
-                raise UsageError(f"model {model!r}: option {option.name} is {_shown(value)}: {reason}") from None
-
-
-def _with_bounds(kind: Any) -> Any:
-    """`Annotated[float, ...]` with the bounds found in an annotation or inside its union or tuple; None without any."""
-    if typing.get_origin(kind) is typing.Annotated:
-        bounds = tuple(meta for meta in kind.__metadata__ if isinstance(meta, msgspec.Meta))
-        inner = kind.__origin__
-        if bounds and inner in (int, float):
-            return typing.Annotated.__class_getitem__((inner, *bounds))
-        kind = inner
-    for inside in typing.get_args(kind):
-        if (found := _with_bounds(inside)) is not None:
-            return found
-    return None
-
-
-def _bound_in_words(error: str) -> str:
-    """ "Expected `int` >= 1" -> "must be at least 1"."""
-    words = {">=": "at least", ">": "more than", "<=": "at most", "<": "less than"}
-    found = re.search(r"(>=|<=|>|<) (\S+)", error)
-    if found:
-        return f"must be {words[found[1]]} {found[2]}"
-    if found := re.search(r"multiple of (\S+)", error):
-        return f"must be a multiple of {found[1]}"
-    return error
 
 
 def convert(text: str, kind: Any) -> Any:

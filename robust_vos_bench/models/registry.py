@@ -14,12 +14,12 @@ from typing import Any
 
 from robust_vos_bench.errors import ContractError, RvosError, UsageError
 from robust_vos_bench.models.adapter import VOSAdapter
+from robust_vos_bench.models.bounds import check_bounds
 from robust_vos_bench.models.card import ModelCard, ModelEntry
 from robust_vos_bench.models.checkpoint import RANDOM, find_checkpoint, have_weights
 from robust_vos_bench.models.options import (
     REQUIRED,
     adapter_class,
-    check_option,
     class_options,
     unknown_option,
 )
@@ -59,12 +59,20 @@ def card_of(adapter: type[VOSAdapter]) -> ModelCard:
 
 
 def _builtin() -> Iterator[ModelEntry]:
-    """Each light `__init__` under `adapters/` lists its own in `MODELS` (no torch there)."""
-    from robust_vos_bench import adapters
+    """Each light `__init__` under `adapters/` lists its own in `MODELS` (no torch there).
 
-    for module in sorted(pkgutil.iter_modules(adapters.__path__), key=lambda m: m.name):
-        family = importlib.import_module(f"{adapters.__name__}.{module.name}")
-        yield from getattr(family, "MODELS", ())
+    In alphabetical order of the folders; a folder that holds several families, and none of its own name (`memory`),
+    has each in the place of its own name.
+    """
+    from_folders: dict[str, list[ModelEntry]] = {}
+    adapters = importlib.import_module("robust_vos_bench.adapters")
+    for module in pkgutil.iter_modules(adapters.__path__):
+        models = getattr(importlib.import_module(f"{adapters.__name__}.{module.name}"), "MODELS", ())
+        families = {entry.card.family for entry in models}
+        for entry in models:
+            from_folders.setdefault(module.name if module.name in families else entry.card.family, []).append(entry)
+    for name in sorted(from_folders):
+        yield from from_folders[name]
 
 
 def _from_package(point: EntryPoint, loaded: object) -> list[ModelEntry]:
@@ -160,10 +168,10 @@ def load_adapter(name: str, checkpoint: str | Path | None = None, device: str = 
     found = find_checkpoint(entry.card, checkpoint)
     made_of = adapter_class(entry)
     known = class_options(made_of)
-    for option, value in options.items():
+    for option in options:
         if option not in known:
             raise unknown_option(entry.name, option, {n: o for n, o in known.items() if n not in entry.options})
-        check_option(entry.name, known[option], value)
+    check_bounds(made_of, options, entry.name)
     required = [n for n, o in known.items() if o.default is REQUIRED and n not in {**entry.options, **options}]
     if required:
         raise UsageError(f"model {entry.name!r} needs the option {required[0]!r}: --option {required[0]}=VALUE")

@@ -99,11 +99,11 @@ def test_values_have_the_annotated_type(entry: ModelEntry, pair: str, value: obj
         ("size", "NAME=VALUE"),
         ("speed=3", "size=480"),
         ("variant=z", "no option 'variant'"),
-        ("memory=0", "model 'typed': option memory is 0: must be at least 1"),
+        ("memory=0", "model 'typed': option memory is 0; it must be at least 1"),
         ("memory=x", "not a whole number"),
-        ("share=0", r"option share is 0\.0: must be more than 0"),
-        ("share=2", r"option share is 2\.0: must be at most 1"),
-        ("sides=480,16", "option sides is 480,16: must be at least 32"),
+        ("share=0", r"option share is 0\.0; it must be positive and at most 1"),
+        ("share=2", r"option share is 2\.0; it must be positive and at most 1"),
+        ("sides=480,16", r"option sides is \(480, 16\); it must be at least 32"),
         ("device=cuda", "no option 'device'"),
     ],
 )
@@ -122,9 +122,9 @@ def test_bounds_hold_for_python_too(tmp_path: Path) -> None:
         "    def reset(self, video): pass\n    def step(self, frame, prompt, last): return prompt\n"
     )
     assert load_adapter(f"{file}:Bounded", device="cpu", every=1).every == 1  # type: ignore[attr-defined]
-    with pytest.raises(UsageError, match="model 'bounded': option every is 0: must be at least 1"):
+    with pytest.raises(UsageError, match="model 'bounded': option every is 0; it must be at least 1"):
         load_adapter(f"{file}:Bounded", device="cpu", every=0)
-    with pytest.raises(UsageError, match="model 'bounded': option every is -3: must be at least 1"):
+    with pytest.raises(UsageError, match="model 'bounded': option every is -3; it must be at least 1"):
         load_adapter(f"{file}:Bounded", device="cpu", every=-3)
 
 

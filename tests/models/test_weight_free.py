@@ -72,7 +72,7 @@ def test_ids_are_names_only(name: str) -> None:
 
 
 def test_flow_follows_motion_below_a_pixel() -> None:
-    """Rounding to labels every frame would stand still at 0.4 pixels a frame."""
+    """Rounding to labels at every frame would stand still at 0.4 pixels per frame."""
     rng = np.random.default_rng(0)
     scene = cv2.GaussianBlur(rng.uniform(0, 255, (96, 160, 3)), (0, 0), 2)
     scene = ((scene - scene.min()) / np.ptp(scene) * 255).astype(np.float32)

@@ -9,40 +9,29 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from recordings import Recording, camel, steps
 
 from robust_vos_bench.adapters.aoc.clustering import Clusters
 from robust_vos_bench.adapters.aoc.memory import UNCERTAIN
 from robust_vos_bench.adapters.aoc.model import RPCM
 from robust_vos_bench.adapters.aoc.proxies import ProxyBank
-from robust_vos_bench.datasets.video import Mask, Video
+from robust_vos_bench.datasets.video import Video
 
 LONG_EDGE = 428
 """`--max_long_edge` of the recorded runs: 480 x 854 becomes 241 x 433."""
 
-Golden = dict[str, np.ndarray]
 
-
-def golden(shared: Path, name: str) -> Golden:
-    """The arrays of one golden file."""
-    with np.load(shared / "models" / "aoc" / "golden" / f"{name}.npz") as file:
-        return {key: file[key] for key in file.files}
+def golden(shared: Path, name: str) -> Recording:
+    """One golden file."""
+    return Recording.read(shared / "models" / "aoc" / "golden" / f"{name}.npz")
 
 
 def clip(shared: Path, scene: str, frames: int) -> Video:
     """The first frames of `camel` with the masks of a scene (single, multi3, late)."""
     masks = golden(shared, "masks")
     prompts = {0: masks["late_f0"], 3: masks["late_f3"]} if scene == "late" else {0: masks[scene]}
-    folder = shared / "models" / "frames" / "JPEGImages" / "480p" / "camel"
-    images = [np.asarray(Image.open(path)) for path in sorted(folder.glob("*.jpg"))[:frames]]
+    images = camel(shared / "models" / "frames", frames)
     return Video.from_arrays(images, {t: m.astype(np.uint8) for t, m in prompts.items() if t < frames}, name=scene)
-
-
-def play(adapter: RPCM, video: Video) -> list[Mask]:
-    """Segment a video with the adapter itself, so that its state can be looked at (`segment` works on a copy)."""
-    adapter.reset(video)
-    last = len(video) - 1
-    return [adapter.step(frame, video.prompts.get(t), t == last) for t, frame in enumerate(video.frames)]
 
 
 @dataclass
@@ -66,13 +55,14 @@ class Replay:
 
     adapter: RPCM
     forced: np.ndarray | None = None
-    clusters: Golden | None = None
+    clusters: Recording | None = None
     frames: dict[int, Predicted] = field(default_factory=dict)
 
     def run(self, video: Video) -> Replay:
         """Segment `video`; the adapter is left as it was."""
-        adapter: Any = self.adapter
-        decide, network_forward = adapter.decide, adapter.network.forward
+        network: Any = self.adapter.network
+        self.session: Any = self.adapter.session(video)
+        session, decide, network_forward = self.session, self.session.decide, network.forward
         logits: list[torch.Tensor] = []
 
         def forward(*arguments: Any) -> Any:
@@ -81,9 +71,9 @@ class Replay:
             return result
 
         def decided(probabilities: torch.Tensor, given: torch.Tensor | None) -> Any:
-            references = adapter.reference.frames
+            references = session.reference.frames
             labels, remembered = decide(probabilities, given)
-            t = adapter.time
+            t = session.time
             if self.forced is not None:
                 recorded = torch.from_numpy(self.forced[t - 1]).long()
                 if remembered is not None:
@@ -95,14 +85,13 @@ class Replay:
             self.frames[t] = Predicted(probabilities, own.numpy(), kept, logits[-1], references)
             return labels, remembered
 
-        adapter.decide, adapter.network.forward = decided, forward
+        session.decide, network.forward = decided, forward
         if self.clusters is not None:
-            adapter.proxy_bank = lambda: ProxyBank(cluster=self.recorded_clusters())
+            session.bank = ProxyBank(cluster=self.recorded_clusters())
         try:
-            play(adapter, video)
+            list(steps(session, video))
         finally:
-            del adapter.decide, adapter.network.forward
-            adapter.__dict__.pop("proxy_bank", None)
+            del network.forward
         return self
 
     def recorded_clusters(self) -> Callable[[np.ndarray, int, int], Clusters]:
@@ -111,7 +100,7 @@ class Replay:
         assert recorded is not None
 
         def cluster(rows: np.ndarray, count: int, slot: int) -> Clusters:
-            key = f"km_t{self.adapter.time}_o{slot}"
+            key = f"km_t{self.session.time}_o{slot}"
             assert recorded[f"{key}_n"].tolist() == [len(rows), count]
             return Clusters(recorded[f"{key}_centroid"], recorded[f"{key}_label"].astype(np.int32))
 

@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from recordings import steps
 
 from robust_vos_bench.adapters.aoc.memory import UNCERTAIN, Reference, uncertain
 from robust_vos_bench.adapters.aoc.model import AOC, RPCM
 from robust_vos_bench.datasets.video import Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models.contract import segment_checked
-
-from .golden import play
 
 
 def video(seed: int = 0, frames: int = 3, ids: tuple[int, int] = (3, 200), late: int | None = 1) -> Video:
@@ -68,38 +67,39 @@ def test_which_frames_are_remembered(
     rpcm: RPCM, monkeypatch: pytest.MonkeyPatch, rpa: bool, mem_every: int, late: int | None, expected: list[int]
 ) -> None:
     settings(rpcm, monkeypatch, rpa=rpa, mem_every=mem_every)
+    clip = video(frames=6, late=late)
+    session = rpcm.session(clip)
     remembered = []
     add = Reference.add
 
     def noted(self: Reference, *arguments: Any) -> None:
-        remembered.append(rpcm.time)
+        remembered.append(session.time)
         add(self, *arguments)
 
     monkeypatch.setattr(Reference, "add", noted)
-    play(rpcm, video(frames=6, late=late))
+    list(steps(session, clip))
     assert remembered == expected
 
 
 def test_doubtful_pixels_are_remembered_as_no_object(rpcm: RPCM, monkeypatch: pytest.MonkeyPatch) -> None:
     settings(rpcm, monkeypatch, mem_every=5)
-    clip = video(late=None)
-    rpcm.reset(clip)
-    rpcm.seen, rpcm.slots, rpcm.time = {0, 1, 2}, 3, 5
+    session = rpcm.session(video(late=None))
+    session.seen, session.slots, session.time = {0, 1, 2}, 3, 5
     probabilities = torch.tensor([[0.9, 0.3, 0.1], [0.05, 0.4, 0.1], [0.05, 0.3, 0.8]])[:, None]
-    labels, remembered = rpcm.decide(probabilities.clone(), None)
+    labels, remembered = session.decide(probabilities.clone(), None)
     assert labels.tolist() == [[0, 1, 2]]
     assert remembered is not None
     assert remembered.tolist() == [[0, UNCERTAIN, 2]]
     # what is given is certain, and wins
-    labels, remembered = rpcm.decide(probabilities.clone(), torch.tensor([[0, 2, 0]]))
+    labels, remembered = session.decide(probabilities.clone(), torch.tensor([[0, 2, 0]]))
     assert labels.tolist() == [[0, 2, 2]]
     assert remembered is not None
     assert remembered.tolist() == [[0, 2, 2]]
-    rpcm.time = 6
-    assert rpcm.decide(probabilities.clone(), None)[1] is None
+    session.time = 6
+    assert session.decide(probabilities.clone(), None)[1] is None
     # a slot that was never given cannot win, and its share is not handed on
-    rpcm.seen = {0, 2}
-    assert rpcm.decide(probabilities.clone(), None)[0].tolist() == [[0, 0, 2]]
+    session.seen = {0, 2}
+    assert session.decide(probabilities.clone(), None)[0].tolist() == [[0, 0, 2]]
 
 
 def test_two_slots_are_never_uncertain() -> None:

@@ -12,8 +12,8 @@ from scipy.cluster.vq import kmeans2
 from robust_vos_bench.adapters.aoc.clustering import Clusters, initial_rows, kmeans
 from robust_vos_bench.adapters.aoc.memory import Reference
 from robust_vos_bench.adapters.aoc.proxies import ProxyBank
-from robust_vos_bench.adapters.matching.labels import one_hot, sample
-from robust_vos_bench.adapters.matching.pool import ReferencePool
+from robust_vos_bench.adapters.cfbi_line.labels import one_hot, sample
+from robust_vos_bench.adapters.cfbi_line.pool import ReferencePool
 
 from .golden import golden
 

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from recordings import Recording
 
 from robust_vos_bench.adapters.aoc.conditioning import ConditioningBlock
 from robust_vos_bench.adapters.aoc.model import AOC, RPCM
-from robust_vos_bench.adapters.cfbi.preparation import prepare
+from robust_vos_bench.adapters.cfbi_line.preparation import prepare
 
-from .golden import Golden, Replay, clip, golden
+from .golden import Replay, clip, golden
 
 BLOCKS = {
     "layer1_ch32s2": "layer1",
@@ -47,10 +48,10 @@ def observed(adapter: RPCM) -> tuple[dict[str, torch.Tensor], list[Any]]:
     return found, hooks
 
 
-def compare(found: dict[str, torch.Tensor], recorded: Golden, prefix: str = "f1_") -> int:
+def compare(found: dict[str, torch.Tensor], recorded: Recording, prefix: str = "f1_") -> int:
     """Every recorded intermediate of frame 1; returns how many there were."""
     compared = 0
-    for key, expected in recorded.items():
+    for key, expected in recorded.arrays.items():
         name = key.removeprefix(prefix)
         if not key.startswith(prefix) or name in ("img_in", "low_ch32s2"):
             continue
@@ -69,7 +70,7 @@ def compare(found: dict[str, torch.Tensor], recorded: Golden, prefix: str = "f1_
     return compared
 
 
-def check_prediction(replay: Replay, recorded: Golden, t: int = 1) -> None:
+def check_prediction(replay: Replay, recorded: Recording, t: int = 1) -> None:
     predicted = replay.frames[t]
     np.testing.assert_allclose(predicted.probabilities[:, ::8, ::8].numpy(), recorded[f"prob_sub8_{t}"], atol=5e-4)
     np.testing.assert_allclose(predicted.logits.numpy(), recorded[f"logits_{t}"], atol=2e-3)

@@ -12,13 +12,13 @@ from robust_vos_bench.adapters.aoc.conditioning import ConditioningBlock, Condit
 from robust_vos_bench.adapters.aoc.maps import object_window_maps
 from robust_vos_bench.adapters.aoc.memory import Reference, entropy
 from robust_vos_bench.adapters.aoc.proxies import ProxyBank
-from robust_vos_bench.adapters.aoc.weights import recipe
-from robust_vos_bench.adapters.kit.gct import GCT, GCTBottleneck
-from robust_vos_bench.adapters.matching.labels import one_hot
-from robust_vos_bench.adapters.matching.maps import background_maps, distance_maps
-from robust_vos_bench.adapters.matching.means import masked_means, object_vectors
-from robust_vos_bench.adapters.matching.nearest import nearest_distances
-from robust_vos_bench.adapters.matching.windows import window_maps
+from robust_vos_bench.adapters.aoc.weights import UNTRAINED
+from robust_vos_bench.adapters.cfbi_line.blocks import GCT, GCTBottleneck
+from robust_vos_bench.adapters.cfbi_line.labels import one_hot
+from robust_vos_bench.adapters.cfbi_line.maps import background_maps, distance_maps
+from robust_vos_bench.adapters.cfbi_line.means import masked_means, object_vectors
+from robust_vos_bench.adapters.cfbi_line.nearest import nearest_distances
+from robust_vos_bench.adapters.cfbi_line.windows import window_maps
 
 from .golden import golden
 
@@ -29,7 +29,7 @@ CASES = {"K3": (("0", "1"), 4), "K3one": (("0",), 4), "K4": (("0", "1"), 5)}
 
 @pytest.fixture(scope="module")
 def unit(shared: Path) -> dict[str, Tensor]:
-    return {name: torch.from_numpy(array) for name, array in golden(shared, "unit").items()}
+    return {name: torch.from_numpy(array) for name, array in golden(shared, "unit").arrays.items()}
 
 
 def channels_first(maps: Tensor) -> Tensor:
@@ -46,7 +46,8 @@ def close(actual: Tensor, expected: Tensor) -> None:
 
 
 def filled(module: nn.Module, prefix: str) -> nn.Module:
-    values = {n: torch.from_numpy(recipe(prefix + n, tuple(t.shape))).float() for n, t in module.state_dict().items()}
+    drawn = {n: UNTRAINED.values(prefix + n, tuple(t.shape)) for n, t in module.state_dict().items()}
+    values = {n: torch.from_numpy(array) for n, array in drawn.items() if array is not None}
     module.load_state_dict(values)
     return module.eval().requires_grad_(False)
 

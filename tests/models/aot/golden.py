@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from recordings import Recording
 
 from robust_vos_bench.adapters.aot.adapter import AOTAdapter, Session
 from robust_vos_bench.adapters.aot.engine import Tracker
@@ -33,27 +33,17 @@ PROMPTS = {
 
 
 @dataclass(frozen=True)
-class Golden:
+class Golden(Recording):
     """One official run."""
-
-    data: Mapping[str, NDArray[Any]]
-    meta: dict[str, Any]
 
     @classmethod
     def load(cls, folder: Path, name: str) -> Golden:
-        with np.load(folder / f"{name}.npz") as file:
-            data = {key: file[key] for key in file.files}
-        return cls(data, json.loads(str(data["meta"])))
-
-    def __contains__(self, key: str) -> bool:
-        return key in self.data
-
-    def __getitem__(self, key: str) -> NDArray[Any]:
-        return self.data[key]
+        run = Recording.read(folder / f"{name}.npz")
+        return cls(run.arrays, run.meta)
 
     @property
     def labels(self) -> NDArray[np.uint8]:
-        return self.data["labels"]
+        return self["labels"]
 
     def adapter(self, device: str = "cpu", **options: Any) -> AOTAdapter:
         """Our adapter with the run's weights and size."""
@@ -64,8 +54,8 @@ class Golden:
         return adapter
 
     def prompts(self, folder: Path) -> dict[int, NDArray[np.uint8]]:
-        with np.load(folder / "masks.npz") as masks:
-            return {t: masks[name] for t, name in PROMPTS[self.meta["case"]].items()}
+        masks = Recording.read(folder / "masks.npz")
+        return {t: masks[name] for t, name in PROMPTS[self.meta["case"]].items()}
 
 
 def camel(golden_frames: Path, t: int) -> NDArray[np.uint8]:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from recordings import steps
 
 from robust_vos_bench.adapters.aot.adapter import AOTAdapter, Session
 from robust_vos_bench.adapters.aot.engine import Tracker
@@ -127,8 +128,7 @@ def test_videos_in_turns_and_again(tiny: AOTAdapter) -> None:
     turns = list(zip(tiny.segment(one), tiny.segment(two), strict=True))
     assert (np.stack([a for a, _ in turns]) == alone[0]).all()
     assert (np.stack([b for _, b in turns]) == alone[1]).all()
-    tiny.reset(one)
-    stepped = [tiny.step(f, one.prompts.get(t), t == 4) for t, f in enumerate(one.frames)]
+    stepped = list(steps(tiny.session(one), one))
     assert (np.stack(stepped) == alone[0]).all()
 
 

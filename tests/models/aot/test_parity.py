@@ -121,7 +121,7 @@ def test_intermediates(name: str, layers: int, folder: Path, golden_frames: Path
             close(f"enc{t}_s{j}_std", array.std((1, 2), dtype=np.float64), 1e-4)
         outputs = engine.outputs if gated else engine.outputs[1:]
         for i in range(layers):
-            (key,) = [k for k in golden.data if k.startswith(f"lstt{t}_l{i}_tok")]
+            (key,) = [k for k in golden.arrays if k.startswith(f"lstt{t}_l{i}_tok")]
             step = int(key.rsplit("tok", 1)[1])
             if gated and i < layers - 1:  # not normalised, and not for the decoder
                 close(key, torch.cat(streams[i], dim=-1)[::step].numpy(), 3e-4)
@@ -154,7 +154,7 @@ def test_intermediates(name: str, layers: int, folder: Path, golden_frames: Path
             layer.register_forward_hook(lambda _, __, out, i=i: streams.__setitem__(i, out[:2]))
 
     replay(golden, folder, golden_frames, 1, watch=watch, prepare=prepare)
-    wanted = {k for k in golden.data if k.startswith(("enc", "lstt", "mem", "idemb"))}
+    wanted = {k for k in golden.arrays if k.startswith(("enc", "lstt", "mem", "idemb"))}
     assert seen == wanted
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from robust_vos_bench.adapters.aot.adapter import AOTAdapter
 from robust_vos_bench.adapters.aot.network import AOT
-from robust_vos_bench.adapters.aot.recipe import recipe
+from robust_vos_bench.adapters.aot.untrained import UNTRAINED
 from robust_vos_bench.adapters.aot.variants import VARIANTS
 from robust_vos_bench.adapters.encoders.fold import fold_frozen_norms
 from robust_vos_bench.adapters.encoders.mobilenetv2 import MobileNetV2
@@ -35,7 +35,7 @@ def weights(variant: str) -> dict[str, Tensor]:
     return {
         name: torch.from_numpy(values)
         for name, shape in shapes(variant).items()
-        if (values := recipe(name, tuple(shape))) is not None
+        if (values := UNTRAINED.values(name, tuple(shape))) is not None
     }
 
 
@@ -146,7 +146,10 @@ def test_weights_are_found_by_their_official_name(tmp_path: Path, monkeypatch: p
 
 def test_folding_norms_changes_rounding_only() -> None:
     encoder = MobileNetV2(FrozenBatchNorm).eval()
-    filled = {n: torch.from_numpy(recipe(f"encoder.{n}", tuple(t.shape))) for n, t in encoder.state_dict().items()}
+    filled = {
+        n: torch.from_numpy(np.asarray(UNTRAINED.values(f"encoder.{n}", tuple(t.shape))))
+        for n, t in encoder.state_dict().items()
+    }
     encoder.load_state_dict(filled)
     image = torch.randn(1, 3, 65, 81, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,9 +12,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from recordings import Recording, camel
 
-from robust_vos_bench.adapters.cfbi.model import CFBIAdapter
-from robust_vos_bench.adapters.cfbi.protocol import Session
+from robust_vos_bench.adapters.cfbi.model import CFBIAdapter, matching_options
+from robust_vos_bench.adapters.cfbi.protocol import Inputs, Session
 from robust_vos_bench.datasets.video import Video
 
 VARIANTS = {"cfbi_resnet101": "cfbi", "cfbip_resnet101": "plus", "cfbi_mobilenetv2": "mobilenetv2"}
@@ -36,14 +36,12 @@ def load(shared: Path, davis: Path, name: str) -> Golden:
     path = shared / "models" / "cfbi" / "golden" / f"{name}.npz"
     if not path.is_file():
         pytest.skip(f"no golden {path.name}")
-    with np.load(path) as file:
-        arrays = {key: file[key] for key in file.files}
-    meta = json.loads(str(arrays.pop("meta")))
+    run = Recording.read(path)
     return Golden(
-        arrays,
-        VARIANTS[meta["variant"]],
-        _options(meta["argv"][3:]),
-        clip(davis, meta["scene"], len(arrays["labels"]) + 1),
+        run.arrays,
+        VARIANTS[run.meta["variant"]],
+        _options(run.meta["argv"][3:]),
+        clip(davis, run.meta["scene"], len(run["labels"]) + 1),
     )
 
 
@@ -76,7 +74,7 @@ def _options(flags: list[str]) -> dict[str, Any]:
 
 def clip(davis: Path, scene: str, frames: int) -> Video:
     """The first frames of `camel` with the prompts of a scene."""
-    images = [np.asarray(Image.open(davis / "JPEGImages" / "480p" / "camel" / f"{t:05d}.jpg")) for t in range(frames)]
+    images = camel(davis, frames)
     mask = np.asarray(Image.open(davis / "Annotations" / "480p" / "camel" / "00000.png")) > 0
     single = mask.astype(np.uint8)
     if scene == "single":
@@ -101,9 +99,13 @@ def adapter(variant: str) -> CFBIAdapter:
 
 def session(golden: Golden) -> Session:
     """A state for the golden's video with its options, on the cached network."""
-    model = adapter(golden.variant)
-    template = CFBIAdapter.parse_options(**golden.options)
-    return Session(model.network, golden.video, *template, "cpu")
+    return session_of(adapter(golden.variant), golden.video, **golden.options)
+
+
+def session_of(model: CFBIAdapter, video: Video, **options: Any) -> Session:
+    """A state with other options than the adapter's: those of `Inputs` and of `matching_options`."""
+    inputs = Inputs(**{name: options.pop(name) for name in ("scales", "flip", "max_edge") if name in options})
+    return Session(model.network, video, inputs, matching_options(**options))
 
 
 @dataclass

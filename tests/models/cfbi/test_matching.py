@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from robust_vos_bench.adapters.matching import nearest, windows
-from robust_vos_bench.adapters.matching.labels import one_hot, sample, thin
-from robust_vos_bench.adapters.matching.maps import background_maps, distance_maps, slot_biases
-from robust_vos_bench.adapters.matching.means import MaskedMeans, masked_means
-from robust_vos_bench.adapters.matching.pool import ReferencePool
+from robust_vos_bench.adapters.cfbi_line import nearest, windows
+from robust_vos_bench.adapters.cfbi_line.labels import one_hot, sample, thin
+from robust_vos_bench.adapters.cfbi_line.maps import background_maps, distance_maps, slot_biases
+from robust_vos_bench.adapters.cfbi_line.means import MaskedMeans, masked_means
+from robust_vos_bench.adapters.cfbi_line.pool import ReferencePool
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from recordings import steps
 
 from robust_vos_bench import load_adapter
 from robust_vos_bench.adapters.cfbi import MODELS, weights
-from robust_vos_bench.adapters.cfbi.model import PRESETS, CFBIAdapter
+from robust_vos_bench.adapters.cfbi.model import PRESETS, CFBIAdapter, matching_options
 from robust_vos_bench.adapters.cfbi.network import CFBI, CFBIPlus
-from robust_vos_bench.adapters.cfbi.protocol import Session
+from robust_vos_bench.adapters.cfbi.protocol import Inputs
+from robust_vos_bench.adapters.cfbi.references import MatchingOptions
 from robust_vos_bench.datasets.video import Mask, Video
 from robust_vos_bench.errors import UsageError, WeightsError
 from robust_vos_bench.models import checkpoint
@@ -79,18 +81,15 @@ def test_frames_before_the_first_prompt_are_background(small: CFBIAdapter) -> No
     assert np.array_equal(shifted[1], FIRST)
 
 
-def test_step_needs_a_reset(small: CFBIAdapter) -> None:
-    small._session = None
-    with pytest.raises(UsageError, match="reset"):
-        small.step(np.zeros((*SMALL, 3), np.uint8), None, False)
+def test_a_session_gives_the_masks_of_segment(small: CFBIAdapter) -> None:
     clip = video({0: FIRST}, 2)
-    small.reset(clip)
-    masks = [small.step(frame, clip.prompts.get(t), t == 1) for t, frame in enumerate(clip.frames)]
+    with pytest.raises(UsageError, match="the first frame sent to the model has no prompt"):
+        small.session(clip).step(np.zeros((*SMALL, 3), np.uint8), None, False)
+    masks = list(steps(small.session(clip), clip))
     assert all(np.array_equal(a, b) for a, b in zip(masks, small.segment(clip)))
 
 
-def session(model: CFBIAdapter, clip: Video, **options: object) -> Session:
-    return Session(model.network, clip, *CFBIAdapter.parse_options(**options), "cpu")  # type: ignore[arg-type]
+session = goldens.session_of
 
 
 @torch.no_grad()
@@ -99,7 +98,7 @@ def test_a_prompted_frame_becomes_a_reference_with_the_merged_mask(small: CFBIAd
     state = session(small, clip)
     sizes, slots, masks = [], [], []
     for t, frame in enumerate(clip.frames):
-        masks.append(state.step(frame, clip.prompts.get(t)))
+        masks.append(state.step(frame, clip.prompts.get(t), False))
         sizes.append([len(group) for group in state.views[0].references.pools[0].groups(3)])
         slots.append(state.slots)
     # Slots count the ids that appeared on earlier frames; the second id gets its own after frame 2.
@@ -111,7 +110,7 @@ def test_a_prompted_frame_becomes_a_reference_with_the_merged_mask(small: CFBIAd
     assert sum(sizes[2]) == 2 * 13 * 17
     assert sizes[0][2] == 0
     assert sizes[2][2] > 0
-    assert np.array_equal(state.ids[state.labels.numpy()], masks[3])
+    assert np.array_equal(state.ids.to_original(state.labels.numpy()), masks[3])
 
 
 @torch.no_grad()
@@ -119,7 +118,7 @@ def test_ids_that_appear_later_leave_an_empty_slot_between(small: CFBIAdapter) -
     clip = video({0: LATE, 2: FIRST})  # id 9 first, then id 3
     state = session(small, clip)
     frames = list(clip.frames)
-    state.step(frames[0], clip.prompts[0])
+    state.step(frames[0], clip.prompts[0], False)
     logits = state.predict(frames[1])[0]
     assert logits.shape[1] == 3
     references = state.views[0].references
@@ -132,7 +131,7 @@ def test_views_of_a_mirrored_video_swap(small: CFBIAdapter) -> None:
     mirrored = Video.from_arrays([frame[:, ::-1].copy() for frame in clip.frames], {0: FIRST[:, ::-1].copy()})
     plain, flipped = session(small, clip, flip=True), session(small, mirrored, flip=True)
     for state, source in ((plain, clip), (flipped, mirrored)):
-        state.step(next(iter(source.frames)), source.prompts[0])
+        state.step(next(iter(source.frames)), source.prompts[0], False)
     # Up to roundings: the mirrored frame is resized before it is mirrored back.
     logits = plain.predict(list(clip.frames)[1]), flipped.predict(list(mirrored.frames)[1])
     assert len(logits[0]) == 2
@@ -144,12 +143,12 @@ def test_views_of_a_mirrored_video_swap(small: CFBIAdapter) -> None:
 
 
 def test_scales_make_views_of_their_own(small: CFBIAdapter) -> None:
-    state = session(small, video({0: FIRST}), scales="1,1.15,1.3", flip=True, max_edge=64)
+    state = session(small, video({0: FIRST}), scales=(1, 1.15, 1.3), flip=True, max_edge=64)
     assert [(view.size, view.flip) for view in state.views] == [
         (size, flip) for size in ((49, 65), (49, 65), (65, 81)) for flip in (False, True)
     ]
-    assert CFBIAdapter.parse_options()[0].longest == 1040
-    assert CFBIAdapter.parse_options(scales=(1, 1.15))[0].longest == 800
+    assert Inputs().longest == 1040
+    assert Inputs((1, 1.15)).longest == 800
 
 
 def test_presets_are_the_published_command_lines() -> None:
@@ -160,7 +159,7 @@ def test_presets_are_the_published_command_lines() -> None:
         "davis": (2, 100, False),
         "youtube_vos": (2, 0, False),
     }
-    assert CFBIAdapter.parse_options("fast", rate=3, half=False)[1].rate == 3
+    assert matching_options("fast", rate=3, half=False) == MatchingOptions(rate=3)
     assert "preset" in entry_options(find_entry("cfbi.plus"))
 
 
@@ -199,7 +198,7 @@ def test_cfbi_plus_runs_the_davis_preset_unless_told_otherwise() -> None:
 )
 def test_wrong_options_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        CFBIAdapter.parse_options(**options)  # type: ignore[arg-type]
+        CFBIAdapter("random", **options)  # type: ignore[arg-type]
 
 
 def test_wrong_variant_and_option_names_are_refused() -> None:
@@ -233,7 +232,8 @@ def test_names_and_shapes_are_the_official_ones(file: str, network: type, shared
 def official(shared: Path) -> dict[str, torch.Tensor]:
     """A MobileNetV2 state with every alias, as the official network would save it."""
     recorded = json.loads((shared / "models" / "cfbi" / "keys" / "cfbi_mobilenetv2.json").read_text())
-    return {n: torch.from_numpy(weights.recipe(weights.canonical(n)[0], tuple(s))) for n, s in recorded.items()}
+    drawn = {n: weights.UNTRAINED.values(weights.canonical(n)[0], tuple(s)) for n, s in recorded.items()}
+    return {n: torch.from_numpy(np.asarray(values)) for n, values in drawn.items()}
 
 
 def loaded(state: dict[str, torch.Tensor], folder: Path, prefix: str = "") -> CFBIAdapter:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from robust_vos_bench.adapters.matching.labels import one_hot, sample
-from robust_vos_bench.adapters.matching.means import object_vectors
+from robust_vos_bench.adapters.cfbi_line.labels import one_hot, sample
+from robust_vos_bench.adapters.cfbi_line.means import object_vectors
 
 from . import golden as goldens
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from robust_vos_bench.adapters.cfbi import network, preparation, protocol, references
-from robust_vos_bench.adapters.cfbi.preparation import network_size, prepare
-from robust_vos_bench.adapters.kit import slot_head
-from robust_vos_bench.adapters.matching.labels import one_hot, sample, thin
+from robust_vos_bench.adapters.cfbi import network, protocol, references
+from robust_vos_bench.adapters.cfbi_line import preparation, slot_head
+from robust_vos_bench.adapters.cfbi_line.labels import one_hot, sample, thin
+from robust_vos_bench.adapters.cfbi_line.preparation import network_size, prepare
 
 from . import golden as goldens
 

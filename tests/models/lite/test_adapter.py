@@ -81,10 +81,10 @@ def test_remembered_masks_stay_where_they_are(size: tuple[int, int]) -> None:
     adapter = cast(LiteAdapter, load_adapter("cfbi.lite", "random", "cpu"))
     y, x = np.mgrid[: size[0], : size[1]]
     disc = (((y - size[0] / 2) ** 2 + (x - size[1] / 2) ** 2) < (size[0] / 5) ** 2).astype(np.uint8)
-    adapter.reset(Video.from_arrays([np.zeros((*size, 3), np.uint8)], {0: disc}, name="disc"))
+    session = adapter.session(Video.from_arrays([np.zeros((*size, 3), np.uint8)], {0: disc}, name="disc"))
     mask = disc
     for _ in range(10):
-        small = adapter._small(mask)[0, : adapter._scaled[0], : adapter._scaled[1]]
+        small = session._small(mask)[0, : session._scaled[0], : session._scaled[1]]
         logits = torch.stack([1.0 - small, small * 1.0])[None]
         mask = (torch.nn.functional.interpolate(logits, size, mode="bilinear").argmax(1)[0]).numpy().astype(np.uint8)
     moved = [abs(float(a[mask > 0].mean() - a[disc > 0].mean())) for a in (y, x)]

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from robust_vos_bench.adapters import lite
-from robust_vos_bench.adapters.lite.recipe import recipe
+from robust_vos_bench.adapters.lite.untrained import UNTRAINED
 from robust_vos_bench.cli import main
 from robust_vos_bench.errors import UsageError, WeightsError
 from robust_vos_bench.models import checkpoint, choose, describe_models, load_adapter
@@ -34,7 +34,10 @@ def nothing_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def _ship(folder: Path, family: str = "aoc", recipe_name: str = "plain") -> Path:
     """Put recipe weights where the lite model's own would be."""
     network = load_adapter(f"{family}.lite", "random", "cpu").network  # type: ignore[attr-defined]
-    state = {n: torch.from_numpy(np.asarray(recipe(n, tuple(t.shape)))).half() for n, t in network.state_dict().items()}
+    state = {
+        n: torch.from_numpy(np.asarray(UNTRAINED.values(n, tuple(t.shape)))).half()
+        for n, t in network.state_dict().items()
+    }
     file = folder / f"{family}.lite.{recipe_name}.safetensors"
     save_file(state, file)
     return file

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from robust_vos_bench.adapters.lite.cells import owned, shares
-from robust_vos_bench.adapters.lite.matching import global_distances, local_distances, near
+from robust_vos_bench.adapters.lite.distances import global_distances, local_distances, near
 
 
 def _case(seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:

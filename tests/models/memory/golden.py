@@ -8,19 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from recordings import Recording, steps
 
 from robust_vos_bench.datasets.video import Video
 from robust_vos_bench.models import load_adapter
 
 FRAMES = 8
-
-
-@dataclass
-class Recorded:
-    """One golden file."""
-
-    arrays: dict[str, np.ndarray]
-    meta: dict[str, Any]
 
 
 @dataclass
@@ -33,17 +26,14 @@ class Played:
     session: Any = None
 
 
-def recorded(shared: Path, system: str, run: str) -> Recorded:
+def recorded(shared: Path, system: str, run: str) -> Recording:
     """The arrays and settings of one run."""
-    with np.load(shared / "models" / "family" / "golden" / system / f"{run}.npz") as file:
-        arrays = {key: file[key] for key in file.files}
-    return Recorded(arrays, json.loads(str(arrays.pop("meta"))))
+    return Recording.read(shared / "models" / "family" / "golden" / system / f"{run}.npz")
 
 
 def clip(shared: Path, scene: str, frames: int = FRAMES) -> Video:
     """The recorded clip with the masks of a scene (single, multi3, late3), 238 x 427."""
-    with np.load(shared / "models" / "family" / "golden" / "inputs.npz") as file:
-        arrays = {key: file[key] for key in file.files}
+    arrays = Recording.read(shared / "models" / "family" / "golden" / "inputs.npz").arrays
     if scene == "late3":
         prompts = {0: arrays["mask_late_t0"], 4: arrays["mask_late_t4"]}
     else:
@@ -61,15 +51,15 @@ def keys(shared: Path, system: str) -> dict[str, tuple[int, ...]]:
 def play(model: str, video: Video, **options: Any) -> Played:
     """Segment a video with recipe weights at its own size, and keep every frame's probabilities."""
     adapter: Any = load_adapter(model, "random", "cpu", size=None, **options)
-    adapter.reset(video)
+    session = adapter.session(video)
     labels, probabilities = [], {}
-    for t, frame in enumerate(video.frames):
-        labels.append(adapter.step(frame, video.prompts.get(t), t == len(video) - 1))
-        probabilities[t] = adapter.session.probabilities.numpy()
-    return Played(np.stack(labels), probabilities, adapter.diagnostics, adapter.session)
+    for t, mask in enumerate(steps(session, video)):
+        labels.append(mask)
+        probabilities[t] = session.probabilities.numpy()
+    return Played(np.stack(labels), probabilities, session.diagnostics, session)
 
 
-def compare(played: Played, golden: Recorded) -> dict[str, float]:
+def compare(played: Played, golden: Recording) -> dict[str, float]:
     """Largest differences: frame 1, whole clip's means, the last frame; and the rate of differing labels."""
     arrays = golden.arrays
     count = len(arrays["labels"])

@@ -10,7 +10,7 @@ from torch import Tensor
 from robust_vos_bench.adapters.memory.bank import Bank, FrameBank, weighted_rows
 from robust_vos_bench.adapters.memory.blocks import ResBlock
 from robust_vos_bench.adapters.memory.network import MemoryNetwork, Query
-from robust_vos_bench.adapters.memory.session import Schedule, Session
+from robust_vos_bench.adapters.memory.session import MemorySession, Schedule
 from robust_vos_bench.adapters.memory.sizes import Sizes
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models import load_adapter
@@ -113,7 +113,7 @@ class Recorder(MemoryNetwork):
 def run(schedule: Schedule, prompts: dict[int, np.ndarray], count: int) -> tuple[Recorder, list[np.ndarray]]:
     """Frames of a flat colour through the loop."""
     network = Recorder()
-    session = Session(network, Sizes((32, 32), None), schedule)
+    session = MemorySession(network, Sizes((32, 32), None), schedule)
     frames = np.full((count, 32, 32, 3), 100, np.uint8)
     return network, [session.step(f, prompts.get(t), t == count - 1) for t, f in enumerate(frames)]
 

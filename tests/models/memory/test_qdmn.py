@@ -8,8 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from robust_vos_bench.adapters.qdmn.adapter import QualitySession
-from robust_vos_bench.adapters.qdmn.bank import CAPACITY, QualityBank
+from robust_vos_bench.adapters.memory.qdmn import CAPACITY, QualityBank, QualitySession
 
 
 def frame(t: int) -> Tensor:
@@ -43,7 +42,7 @@ def test_the_frame_before_the_worst_is_forgotten() -> None:
 
 def test_scores_of_zero_are_a_diagnostic() -> None:
     """0/0 exceeds nothing: the memory never grows, and one is told."""
-    told: list[str] = []
-    session = QualitySession(cast(Any, None), cast(Any, None), cast(Any, None), warn=told.append)
+    session = QualitySession(cast(Any, None), cast(Any, None), cast(Any, None))
+    told = session.diagnostics
     assert math.isnan(session._reference(torch.zeros(2))) and "zero" in told[0]
     assert session._reference(torch.tensor([0.0, 2.0, 4.0])) == 3.0 and len(told) == 1

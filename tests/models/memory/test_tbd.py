@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from robust_vos_bench.adapters.tbd.adapter import inner_size
-from robust_vos_bench.adapters.tbd.network import shares
+from robust_vos_bench.adapters.memory.tbd import inner_size
+from robust_vos_bench.adapters.memory.tbd_network import shares
 from robust_vos_bench.datasets.video import Video
 
 

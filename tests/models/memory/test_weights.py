@@ -9,9 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from robust_vos_bench.adapters.stcn.adapter import STCNAdapter
-from robust_vos_bench.adapters.xmem.adapter import XMemAdapter
-from robust_vos_bench.adapters.xmem.network import Widths, XMem
+from robust_vos_bench.adapters.memory.stcn import STCNAdapter
+from robust_vos_bench.adapters.memory.xmem import Widths, XMem, XMemAdapter
 from robust_vos_bench.errors import WeightsError
 from robust_vos_bench.models import find_entry
 from robust_vos_bench.models.checkpoint import describe_diff

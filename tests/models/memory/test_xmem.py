@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from recordings import steps
 from torch import Tensor
 
-from robust_vos_bench.adapters.xmem.bank import Limits, LongTermBank, similarity
+from robust_vos_bench.adapters.memory.long_term import Limits, LongTermBank, similarity
 from robust_vos_bench.datasets.video import Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models import load_adapter
@@ -81,10 +82,9 @@ def held(long_term: bool, frames: int) -> tuple[int, int]:
     mask = np.zeros((48, 64), np.uint8)
     mask[8:32, 16:48] = 4
     video = Video.from_arrays([noise[:, t : t + 64] for t in range(frames)], mask)
-    adapter.reset(video)
-    for t, frame in enumerate(video.frames):
-        adapter.step(frame, video.prompts.get(t), t == frames - 1)
-    bank = adapter.session.groups[0][1]
+    session = adapter.session(video)
+    list(steps(session, video))
+    bank = session.groups[0][1]
     return len(bank.working), len(bank.long or ())
 
 

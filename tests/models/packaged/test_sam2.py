@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from memory.golden import keys
+from recordings import steps
 
 from robust_vos_bench.datasets.video import Video
 from robust_vos_bench.errors import MissingExtraError, UsageError, WeightsError
@@ -97,12 +98,11 @@ def test_equal_to_the_packages_predictor(length: int, monkeypatch: pytest.Monkey
     adapter: Any = load_adapter("sam2.tiny", "random", "cpu", size=SIZE, amp=True)
     video = three(length)
     expected = predicted(adapter, video, monkeypatch)
-    adapter.reset(video)
-    for t, frame in enumerate(video.frames):
-        labels = adapter.step(frame, video.prompts.get(t), t == length - 1)
+    session = adapter.session(video)
+    for t, labels in enumerate(steps(session, video)):
         known = [i for i, first in video.first_frames.items() if first <= t]
         scores = np.stack([expected[i][t] for i in known])
-        np.testing.assert_array_equal(adapter.session.logits.numpy(), scores)
+        np.testing.assert_array_equal(session.logits.numpy(), scores)
         best = np.where(scores.max(0) > 0, np.array(known, np.uint8)[scores.argmax(0)], 0)
         prompt = video.prompts.get(t, np.zeros(video.size, np.uint8))
         np.testing.assert_array_equal(labels, np.where(prompt > 0, prompt, best))
@@ -114,20 +114,20 @@ def test_the_length_of_the_video_matters(tiny: Any) -> None:
     longer = video.with_frames([*video.frames, *video.frames])
     logits = []
     for each in (video, Video.from_arrays(list(longer.frames), dict(video.prompts))):
-        tiny.reset(each)
+        session = tiny.session(each)
         for t, frame in enumerate(video.frames):
-            tiny.step(frame, video.prompts.get(t), False)
-        logits.append(tiny.session.logits)
+            session.step(frame, video.prompts.get(t), False)
+        logits.append(session.logits)
     assert not torch.equal(*logits)
 
 
 def test_memory_is_bounded(tiny: Any) -> None:
     """After many frames each object holds its given frame and what can still be read."""
     video = three(24)
-    tiny.reset(video)
+    session = tiny.session(video)
     for t, frame in enumerate(video.frames):
-        tiny.step(frame, video.prompts.get(t), False)
-    for track in tiny.session.tracker.tracks:
+        session.step(frame, video.prompts.get(t), False)
+    for track in session.tracker.tracks:
         assert len(track.memory["cond_frame_outputs"]) == 1
         assert sorted(track.memory["non_cond_frame_outputs"]) == list(range(8, 24))
 

@@ -1,0 +1,1 @@
+"""What model families of any kind share: the base of torch adapters, id maps, tensors, untrained weights."""

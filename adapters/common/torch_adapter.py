@@ -1,0 +1,106 @@
+"""Base of adapters that run a torch network: building, weights, device, precision, and the loop over a video."""
+
+from __future__ import annotations
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from robust_vos_bench.datasets.video import Frame, Mask
+from robust_vos_bench.errors import UsageError
+from robust_vos_bench.models.adapter import Checkpoint, SessionAdapter
+from robust_vos_bench.models.checkpoint import RANDOM, load_strict, read_state
+
+from .ids import IdMap
+from .untrained import Untrained
+
+
+class TorchAdapter(SessionAdapter):
+    """An adapter around one network in `self.network`, in eval mode and without gradients on `self.device`.
+
+    Subclasses write `build` (the bare network) and `session` (usually a `TorchSession`). amp: run in the device's half
+    precision; off by default, so that CPU and GPU agree. For a model with `reset` and `step` instead of sessions derive
+    from `StreamingAdapter` first, `class Mine(StreamingAdapter, TorchAdapter)`, and step under `self.precision()`.
+    """
+
+    untrained: ClassVar[Untrained | None] = None
+    """Scales of the weights that `--checkpoint random` gives; None: the family has none."""
+
+    def __init__(
+        self, checkpoint: Checkpoint = None, device: str = "cpu", *, amp: bool = False, **options: Any
+    ) -> None:
+        super().__init__(checkpoint, device, **options)
+        if device.startswith("cuda") and not torch.cuda.is_available():
+            raise UsageError(f"device {device!r} was asked for, but torch sees no GPU; use --device cpu")
+        self.amp = amp
+        network = self.build()
+        if checkpoint == RANDOM:
+            if self.untrained is None:
+                raise UsageError(f"{type(self).__name__} has no untrained weights (--checkpoint random)")
+            fill_untrained(network, self.untrained)
+        elif checkpoint is not None:
+            self.load(network, Path(checkpoint))
+        self.network = network.eval().requires_grad_(False).to(device)
+
+    @abstractmethod
+    def build(self) -> nn.Module:
+        """The network with the variant's shapes and no particular weights."""
+
+    def load(self, network: nn.Module, path: Path) -> None:
+        """Load a checkpoint strictly; families override it where the official layout needs care."""
+        load_strict(network, self.official(read_state(path)), str(path))
+
+    def official(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """An official file's tensors under the names and shapes of the network, before they are loaded strictly."""
+        return state
+
+    @contextlib.contextmanager
+    def precision(self) -> Iterator[None]:
+        """No gradients; autocast on a GPU where `amp` was asked for."""
+        with torch.no_grad(), torch.autocast(self.device.split(":")[0], enabled=self.amp):
+            yield
+
+
+class TorchSession(ABC):
+    """One video through a network: write `advance`. Objects count 1..k in `ids`, in order of appearance.
+
+    precision: entered around every frame, `TorchAdapter.precision`.
+    """
+
+    def __init__(self, precision: Callable[[], contextlib.AbstractContextManager[None]] = torch.no_grad) -> None:
+        self.precision = precision
+        self.ids = IdMap()
+        self.diagnostics: list[str] = []
+        self._begun = False
+
+    def step(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
+        """Segment the next frame (see `Session.step`). Raises UsageError where the first one has no prompt."""
+        if not self._begun and (prompt is None or not prompt.any()):
+            raise UsageError("the first frame sent to the model has no prompt")
+        self._begun = True
+        with self.precision():
+            return self.advance(frame, prompt, last)
+
+    @abstractmethod
+    def advance(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
+        """What `step` does, under the precision."""
+
+    def warn(self, text: str) -> None:
+        """Add a diagnostic of this video, once."""
+        if text not in self.diagnostics:
+            self.diagnostics.append(text)
+
+
+def fill_untrained(network: nn.Module, untrained: Untrained) -> None:
+    """Overwrite the entries of the network's state_dict with untrained weights."""
+    state = network.state_dict()
+    for name, tensor in state.items():
+        values = untrained.values(name, tuple(tensor.shape))
+        if values is not None:
+            state[name] = torch.from_numpy(values).to(tensor.dtype)
+    network.load_state_dict(state)

@@ -1,1 +1,0 @@
-"""Layers that model families share: id maps, padding, soft aggregation, weights, random state."""

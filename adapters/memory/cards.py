@@ -1,0 +1,182 @@
+"""Cards of the STM line, importable without torch. What most systems share stands once, in `_entry`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from robust_vos_bench.models.card import ModelCard, ModelEntry, Weights
+
+_SHARED = ModelCard(
+    "",
+    license="MIT (code)",
+    trained_on=("static-images", "bl30k", "youtubevos2019-train", "davis2017-train"),
+    late_objects="native",
+    max_objects=254,
+    input_policy="short side to 480, bicubic without antialias; zeros to multiples of 16; probabilities bilinear",
+    autocast="optional",
+)
+"""The facts that most cards of the line have in common."""
+
+_NO_LICENSE = "none given by the authors: all rights reserved (this implementation shares no code with theirs)"
+_STM = "https://github.com/seoungwugoh/STM"
+_STCN = "https://github.com/hkchengrex/STCN"
+_MIVOS = "https://github.com/hkchengrex/Mask-Propagation"
+_RDE = "https://github.com/Limingxing00/RDE-VOS-CVPR2022"
+_RDE_FOLDER = f"the Google Drive folder linked in the README of {_RDE}"
+_GSFM = "https://github.com/workforai/GSFM"
+_QDMN = "https://github.com/workforai/QDMN"
+_XMEM = "https://github.com/hkchengrex/XMem"
+_XMEM_RELEASE = f"the release v1.0 of {_XMEM}"
+_TBD = "https://github.com/suhwan-cho/TBD"
+
+
+def _entry(card: ModelCard, adapter: str) -> ModelEntry:
+    """The entry of the class `adapter` in the module named like the model."""
+    return ModelEntry(card, f"robust_vos_bench.adapters.memory.{card.name}:{adapter}")
+
+
+MODELS = [
+    _entry(
+        replace(
+            _SHARED,
+            name="stm",
+            title="STM",
+            paper="Oh, Lee, Xu, Kim: Video Object Segmentation using Space-Time Memory Networks, ICCV 2019, "
+            "arXiv:1904.00607",
+            license="CC BY-NC-SA 4.0 (authors' code and weights: non-commercial)",
+            url=_STM,
+            weights=(Weights("STM_weights.pth", f"the Dropbox link in the README of {_STM}; non-commercial use"),),
+            trained_on=("static-images", "youtubevos2018-train", "davis2017-train"),
+            late_objects="grouped",
+            input_policy="short side to 480, bicubic without antialias (the official code knows DAVIS 480p only and "
+            "resizes nothing); zeros to multiples of 16; probabilities bilinear",
+            notes="remembers every fifth frame and the one before, reads all of the memory; the official code holds at "
+            "most 10 objects and none that comes late: both limits are lifted here",
+        ),
+        "STMAdapter",
+    ),
+    _entry(
+        replace(
+            _SHARED,
+            name="mivos",
+            title="MiVOS (Mask-Propagation)",
+            paper="Cheng, Tai, Tang: Modular Interactive Video Object Segmentation, CVPR 2021, arXiv:2103.07941",
+            url=_MIVOS,
+            weights=(
+                Weights("propagation_model.pth", f"the Google Drive or OneDrive link (s012) in the README of {_MIVOS}"),
+            ),
+            notes="remembers every fifth frame and the one before, top 50 (YouTube-VOS was published with top_k=20); "
+            "without the optional kernelised memory",
+        ),
+        "MiVOSAdapter",
+    ),
+    _entry(
+        replace(
+            _SHARED,
+            name="stcn",
+            title="STCN",
+            paper="Cheng, Tai, Tang: Rethinking Space-Time Networks with Improved Memory Coverage for Efficient Video "
+            "Object Segmentation, NeurIPS 2021, arXiv:2106.05210",
+            url=_STCN,
+            weights=(Weights("stcn.pth", f"the release 1.0 of {_STCN} (or the Google Drive folder of its README)"),),
+            notes="remembers every fifth frame after the last remembered one, top 20; the last frame is not "
+            "remembered; the memory grows with the video unless max_memory_frames bounds it; DAVIS 2017 test-dev was "
+            "published with mem_every=3",
+        ),
+        "STCNAdapter",
+    ),
+    _entry(
+        replace(
+            _SHARED,
+            name="rde",
+            title="RDE",
+            paper="Li, Hu, Xiong, Zhang, Pan, Liu: Recurrent Dynamic Embedding for Video Object Segmentation, "
+            "CVPR 2022, arXiv:2205.03761",
+            url=_RDE,
+            weights=(
+                Weights("model_s012_final.pth", f"{_RDE_FOLDER} (DAVIS)"),
+                Weights("model_s012_final_yv.pth", f"{_RDE_FOLDER} (YouTube-VOS)"),
+            ),
+            notes="memory of constant size, updated every third frame, top 40; YouTube-VOS was published with "
+            "mem_every=4, top_k=20 and weights of its own",
+        ),
+        "RDEAdapter",
+    ),
+    _entry(
+        replace(
+            _SHARED,
+            name="gsfm",
+            title="GSFM",
+            paper="Liu, Yu, Wang, Zhao, Wang, Tang, Yang: Global Spectral Filter Memory Network for Video Object "
+            "Segmentation, ECCV 2022, arXiv:2210.05567",
+            license=_NO_LICENSE,
+            url=_GSFM,
+            weights=(Weights("GSFM.pth", f"not linked in the README of {_GSFM}: train it there, or ask the authors"),),
+            input_policy="short side to 480, bicubic without antialias; zeros to multiples of 16, over which the FFT "
+            "runs too; probabilities bilinear",
+            notes="remembers every third frame, top 50",
+        ),
+        "GSFMAdapter",
+    ),
+    _entry(
+        replace(
+            _SHARED,
+            name="qdmn",
+            title="QDMN",
+            paper="Liu, Yu, Yin, Zhao, Zhao, Xia, Yang: Learning Quality-aware Dynamic Memory for Video Object "
+            "Segmentation, ECCV 2022, arXiv:2207.07922",
+            license=_NO_LICENSE,
+            url=_QDMN,
+            weights=(Weights("QDMN.pth", f"the Google Drive link in the README of {_QDMN}"),),
+            late_objects="grouped",
+            notes="remembers the frame before, and every fifth one or later whose masks score well, top 50; the rules "
+            "of the official DAVIS loop for all data sets (its YouTube-VOS loop has other thresholds)",
+        ),
+        "QDMNAdapter",
+    ),
+    _entry(
+        replace(
+            _SHARED,
+            name="xmem",
+            title="XMem",
+            paper="Cheng, Schwing: XMem: Long-Term Video Object Segmentation with an Atkinson-Shiffrin Memory Model, "
+            "ECCV 2022, arXiv:2207.07115",
+            url=_XMEM,
+            weights=(
+                Weights("XMem.pth", _XMEM_RELEASE),
+                Weights("XMem-s012.pth", f"{_XMEM_RELEASE} (trained on BL30K too)"),
+                Weights("XMem-s2.pth", f"{_XMEM_RELEASE} (trained on DAVIS and YouTube-VOS only)"),
+                Weights("XMem-no-sensory.pth", _XMEM_RELEASE),
+            ),
+            trained_on=("static-images", "youtubevos2019-train", "davis2017-train"),
+            input_policy="short side to 480, bilinear without antialias; zeros to multiples of 16; "
+            "probabilities bilinear",
+            notes="remembers every fifth frame, top 30; the working memory is consolidated into a bounded long-term "
+            "memory, a group of objects at a time (the official code shares keys between groups, which goes wrong "
+            "after the first consolidation); without autocast, which the official evaluation turns on",
+        ),
+        "XMemAdapter",
+    ),
+    _entry(
+        replace(
+            _SHARED,
+            name="tbd",
+            title="TBD",
+            paper="Cho, Lee, Lee, Park, Jang, Kim, Lee: Tackling Background Distraction in Video Object Segmentation, "
+            "ECCV 2022, arXiv:2207.06953",
+            license="MIT (code); the README allows code and models for non-commercial research only",
+            url=_TBD,
+            weights=(
+                Weights("TBD_davis.pth", f"the Google Drive link (davis) in the README of {_TBD}"),
+                Weights("TBD_ytvos.pth", f"the Google Drive link (ytvos) in the README of {_TBD}"),
+            ),
+            trained_on=("coco", "davis2017-train"),
+            input_policy="short side to 480, bicubic without antialias, unless a given object would have fewer than "
+            "1000 pixels; reflected to multiples of 16; probabilities bilinear (ours: the official code does not "
+            "enlarge)",
+            autocast="off",
+            notes="no memory of frames: templates of constant size; matching grows with the square of the resolution",
+        ),
+        "TBDAdapter",
+    ),
+]

@@ -1,0 +1,15 @@
+"""What training takes from the adapters.
+
+In a checkout the package `robust_vos_bench.adapters` is the folder `adapters/`: type checkers look there.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from adapters.common.tensors import strongest
+    from adapters.lite.network import DISTINCT, LiteNetwork, full, trained
+else:
+    from robust_vos_bench.adapters.common.tensors import strongest
+    from robust_vos_bench.adapters.lite.network import DISTINCT, LiteNetwork, full, trained
+
+__all__ = ["DISTINCT", "LiteNetwork", "full", "strongest", "trained"]
