@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from adapters.common.torch_adapter import fill_untrained
     from adapters.lite.matching_network import MatchedNetwork
     from adapters.memory.untrained import UNTRAINED as UNTRAINED_MEMORY
+    from corruptions.kernels.reference import reference
 else:
     from robust_vos_bench.adapters.aoc.lite import AOCLite, Conditioning, Head
     from robust_vos_bench.adapters.aoc.memory import UNCERTAIN, uncertain
@@ -33,6 +34,7 @@ else:
     from robust_vos_bench.adapters.common.torch_adapter import fill_untrained
     from robust_vos_bench.adapters.lite.matching_network import MatchedNetwork
     from robust_vos_bench.adapters.memory.untrained import UNTRAINED as UNTRAINED_MEMORY
+    from robust_vos_bench.corruptions.kernels.reference import reference
 
 __all__ = [
     "UNCERTAIN",
@@ -52,5 +54,6 @@ __all__ = [
     "network_size",
     "normalise",
     "prepare",
+    "reference",
     "uncertain",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,7 @@ from robust_vos_bench.origin import is_file_spec
 
 if TYPE_CHECKING:
     from robust_vos_bench.findings import Report
+    from robust_vos_bench.registry import Registry
 
 MARKS = {"ok": "ok     ", "warning": "warning", "broken": "BROKEN ", "skipped": "skipped"}
 KINDS = ("model", "corruption", "dataset")
@@ -100,7 +101,11 @@ def find_kind(name: str) -> str:
             "(a function is a corruption once it is decorated with @corruption)"
         )
     family = name.partition("@")[0].partition(":")[0]
-    registries = {"model": (MODELS, name), "corruption": (CORRUPTIONS, name), "dataset": (DATASETS, family)}
+    registries: dict[str, tuple[Registry[Any], str]] = {
+        "model": (MODELS, name),
+        "corruption": (CORRUPTIONS, name),
+        "dataset": (DATASETS, family),
+    }
     kinds = [kind for kind, (registry, word) in registries.items() if registry.knows(word)]
     if len(kinds) == 1:
         return kinds[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ KINDS = ("models", "corruptions", "presets", "datasets", "runs")
 def command(kind: str, ready: bool, folder: Path, as_json: bool) -> None:
     """List models, corruptions, presets, datasets or runs."""
     conflict = _tell_problems(kind)
-    rows = {
+    rows: dict[str, Callable[[], Any]] = {
         "models": lambda: _models(ready),
         "corruptions": _corruptions,
         "presets": _presets,

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -278,8 +279,8 @@ def _decoded() -> Iterator[list[int]]:
             count[0] += 1
         return real(self)
 
-    ImageFile.ImageFile.load = load  # type: ignore[method-assign, assignment]
-    cv2 = sys.modules.get("cv2")
+    ImageFile.ImageFile.load = load  # type: ignore[method-assign]
+    cv2: Any = sys.modules.get("cv2")
     read = None if cv2 is None else cv2.imread
 
     def imread(*arguments: object, **options: object) -> object:

@@ -1,7 +1,7 @@
 """Speed of the ImageNet-C corruptions on one core: `imagecorruptions-imaug` against ours, same frame, 854 x 480.
 
-    python benchmarks/corruptions.py [--repeats 15] [--corruption fog,snow] [--write benchmarks/corruptions.md]
-    python benchmarks/corruptions.py --device cuda [--batch 9] [--write benchmarks/corruptions-cuda.md]
+    python benchmarks/corruption_speed.py [--repeats 15] [--corruption fog,snow] [--write benchmarks/corruption_speed.md]
+    python benchmarks/corruption_speed.py --device cuda [--batch 9] [--write benchmarks/corruptions-cuda.md]
 
 Both sides run in turn (reference, ours, reference, ours ...) on one thread; figures are medians of the process's CPU
 time a frame, so that other work on the machine disturbs them little and both alike. Compilation and tables are made
@@ -24,10 +24,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from ours import reference
 
 from robust_vos_bench.conditions import Draw, corruptions, find_corruption, load_preset
 from robust_vos_bench.conditions.batch import batch_size, corrupt_batch, find_device
-from robust_vos_bench.corruptions.kernels.reference import reference
 
 WIDTH, HEIGHT = 854, 480
 HOT = ("zoom_blur", "glass_blur", "brightness", "saturate", "elastic_transform", "shot_noise")
@@ -119,7 +119,7 @@ def on_device(arguments: argparse.Namespace) -> None:
         head = (
             f"# Corruptions in batches on a device\n\nMilliseconds a frame of {WIDTH} x {HEIGHT}: our code on one core "
             f"/ batches of {size} on {what}, transfer and random words included = ratio. Medians of "
-            f"{arguments.repeats}; made by `python benchmarks/corruptions.py --device {arguments.device}` with torch "
+            f"{arguments.repeats}; made by `python benchmarks/corruption_speed.py --device {arguments.device}` with torch "
             f"{torch.__version__}.\n\n"
         )
         arguments.write.write_text(head + text + "\n", encoding="utf-8")
@@ -185,12 +185,12 @@ def main() -> None:
             "# Speed of the ImageNet-C corruptions\n\nMilliseconds a frame of 854 x 480 on one core: reference "
             "(`imagecorruptions-imaug`) / ours = ratio. CPU time; where other work shares the machine both sides rise "
             f"alike. Interleaved medians of {arguments.repeats}, fresh randomness on every frame; made "
-            "by `python benchmarks/corruptions.py --write benchmarks/corruptions.md` with "
+            "by `python benchmarks/corruption_speed.py --write benchmarks/corruption_speed.md` with "
             f"Python {platform.python_version()}, {packages}, {platform.machine()}.\n\n"
         )
         tail = (
             "\n\nBatches on a GPU (`--corrupt-device`) have not been measured; "
-            "`python benchmarks/corruptions.py --device cuda` does it.\n"
+            "`python benchmarks/corruption_speed.py --device cuda` does it.\n"
         )
         arguments.write.write_text(head + text + tail, encoding="utf-8")
 
