@@ -1,6 +1,6 @@
 """Speed of the ImageNet-C corruptions on one core: `imagecorruptions-imaug` against ours, same frame, 854 x 480.
 
-    python benchmarks/corruption_speed.py [--repeats 15] [--corruption fog,snow] [--write benchmarks/corruption_speed.md]
+    python benchmarks/corruption_speed.py [--repeats 15] [--corruption fog,snow] [--write FILE.md]
     python benchmarks/corruption_speed.py --device cuda [--batch 9] [--write benchmarks/corruptions-cuda.md]
 
 Both sides run in turn (reference, ours, reference, ours ...) on one thread; figures are medians of the process's CPU
@@ -119,8 +119,8 @@ def on_device(arguments: argparse.Namespace) -> None:
         head = (
             f"# Corruptions in batches on a device\n\nMilliseconds a frame of {WIDTH} x {HEIGHT}: our code on one core "
             f"/ batches of {size} on {what}, transfer and random words included = ratio. Medians of "
-            f"{arguments.repeats}; made by `python benchmarks/corruption_speed.py --device {arguments.device}` with torch "
-            f"{torch.__version__}.\n\n"
+            f"{arguments.repeats}; made by `python benchmarks/corruption_speed.py --device {arguments.device}` with "
+            f"torch {torch.__version__}.\n\n"
         )
         arguments.write.write_text(head + text + "\n", encoding="utf-8")
 

@@ -14,7 +14,7 @@ from robust_vos_bench.analysis.bootstrap import Bootstrap, Interval
 from robust_vos_bench.analysis.formulas import Recovery, severity_area, worst_corruption, worst_severity
 from robust_vos_bench.analysis.measure import FORMATS, Better, Group, Measure, ModelScores, Value
 from robust_vos_bench.analysis.object_stats import ObjectStats
-from robust_vos_bench.analysis.stability import moves_pixels
+from robust_vos_bench.analysis.stability import masks_move
 from robust_vos_bench.errors import UsageError
 
 NOT_CSV = FORMATS - {"csv"}
@@ -187,7 +187,7 @@ BUILT_IN = (
     Measure(
         "stability",
         # Where pixels move, masks move as well: such cells have no stability and do not take it from the others.
-        lambda m: m.mean_over((c for c in m.corrupted if not moves_pixels(c.corruption)), _stability),
+        lambda m: m.mean_over((c for c in m.corrupted if not masks_move(c)), _stability),
         Better.HIGHER,
         0,
         100,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+from msgspec import UNSET
 from numpy.typing import NDArray
 
 from robust_vos_bench.analysis.formulas import stability
@@ -17,7 +18,7 @@ from robust_vos_bench.conditions import find_corruption
 from robust_vos_bench.datasets.files import sorted_files
 from robust_vos_bench.datasets.images import read_mask
 from robust_vos_bench.errors import UsageError
-from robust_vos_bench.runs.records import FrameScores, Manifest, UnitRecord
+from robust_vos_bench.runs.records import ConditionRecord, FrameScores, Manifest, UnitRecord
 from robust_vos_bench.runs.store import RunStore, safe_name
 from robust_vos_bench.system.atomic import WriteError, write_bytes
 
@@ -32,7 +33,7 @@ class StabilityCache:
         self.store, self.model = store, model
         self.path = store.folder / FOLDER / f"{safe_name(model)}.json"
         self.clean = manifest.clean.label if manifest.clean else ""
-        self.moved = {c.label for c in manifest.conditions if moves_pixels(c.corruption)}
+        self.moved = {c.label for c in manifest.conditions if masks_move(c)}
         self.kept = (store.folder / "masks" / safe_name(model)).is_dir()
         self._known = self._read()
         self._changed = False
@@ -91,6 +92,11 @@ def _pair(corrupted: Path, clean: Path) -> tuple[NDArray[np.uint8], NDArray[np.u
     # The same bytes are the same mask, without decoding it twice.
     first = read_mask(corrupted)
     return first, first if corrupted.read_bytes() == clean.read_bytes() else read_mask(clean)
+
+
+def masks_move(condition: ConditionRecord) -> bool:
+    """Whether masks move with the frames under a condition of a run."""
+    return moves_pixels(condition.corruption) if condition.moves_pixels is UNSET else condition.moves_pixels
 
 
 @lru_cache(maxsize=1024)

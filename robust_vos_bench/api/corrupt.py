@@ -11,7 +11,7 @@ from typing import Any
 from robust_vos_bench.api.progress import Bar
 from robust_vos_bench.api.settings import Corruptions, numbers, split_conditions
 from robust_vos_bench.conditions import Condition, PresetInfo, select
-from robust_vos_bench.corrupted.split import SplitReport, check_folder, space, units, write_splits
+from robust_vos_bench.corrupted.split import SplitReport, check_folder, space, tasks, write_splits
 from robust_vos_bench.corrupted.write import FORMATS, finished
 from robust_vos_bench.datasets import Dataset, open_dataset
 from robust_vos_bench.errors import DataError, IncompleteError, MissingExtraError, UsageError
@@ -120,9 +120,9 @@ def write(
     if format not in FORMATS:
         raise UsageError(f"unknown format {format!r}; use {' or '.join(FORMATS)}")
     report = SplitReport(folders={condition.label: str(output / condition.label) for condition in conditions})
-    with Bar("starting", len(units(data, conditions)), "videos", quiet) as bar:
+    with Bar("starting", len(tasks(data, conditions)), "videos", quiet) as bar:
         for outcome in write_splits(data, conditions, output, format, workers or available_cores(), preset):
-            what = f"{outcome.unit.condition.label} · {outcome.unit.video}"
+            what = f"{outcome.task.condition.label} · {outcome.task.video}"
             if outcome.error is not None:
                 report.failed.append(outcome)
                 bar.say(f"! {what}: {outcome.error}")

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-EXTRAS = {"av": "video", "jinja2": "report", "matplotlib": "report", "ray": "ray", "cutie": "cutie", "sam2": "sam2"}
+EXTRAS = {"av": "video", "matplotlib": "report", "ray": "ray", "cutie": "cutie", "sam2": "sam2"}
 """Module -> the extra that brings it."""
 
 

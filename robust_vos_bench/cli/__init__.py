@@ -21,7 +21,7 @@ VERBS = {
     "leaderboard": "Build leaderboard pages from run directories.",
     "report": "One self-contained HTML page from run directories.",
     "pack": "Make a checked archive of a complete run.",
-    "check": "Test a model adapter on a synthetic clip in seconds.",
+    "check": "Test a model, a corruption or a data set in seconds.",
     "list": "List models, corruptions, presets, datasets or runs.",
     "data": "Get, verify and find data sets.",
     "doctor": "Show what this machine has and what is missing.",

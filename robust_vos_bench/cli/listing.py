@@ -34,13 +34,14 @@ KINDS = ("models", "corruptions", "presets", "datasets", "runs")
 def command(kind: str, ready: bool, folder: Path, as_json: bool) -> None:
     """List models, corruptions, presets, datasets or runs."""
     conflict = _tell_problems(kind)
-    rows: dict[str, Callable[[], Any]] = {
+    kinds: dict[str, Callable[[], list[dict[str, Any]]]] = {
         "models": lambda: _models(ready),
         "corruptions": _corruptions,
         "presets": _presets,
         "datasets": _datasets,
         "runs": lambda: _runs(folder),
-    }[kind]()
+    }
+    rows = kinds[kind]()
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     elif not rows:

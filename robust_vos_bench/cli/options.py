@@ -113,7 +113,11 @@ def dataset_options(function: F) -> F:
         help="Folder of the data set (also RVOS_BENCH_DATA_ROOT or RVOS_BENCH_DATA).",
     )(function)
     return _option(
-        "-d", "--dataset", default="demo", show_default=True, help="Data set and split, e.g. davis2017:val, demo."
+        "-d",
+        "--dataset",
+        default="demo",
+        show_default=True,
+        help="Data set and split, e.g. davis2017:val, or path/to/file.py:name.",
     )(function)
 
 
@@ -146,7 +150,7 @@ def condition_options(function: F) -> F:
             multiple=True,
             type=CommaList(),
             callback=flat,
-            help="Corruption, family (noise, blur, weather, digital, video) or preset.",
+            help="Corruption, family (noise, blur, weather, digital, video), preset, or path/to/file.py:name.",
         ),
     ):
         function = decorate(function)

@@ -70,7 +70,7 @@ The same command again resumes: finished videos are not run twice.
 @click.option(
     "--producers",
     type=click.IntRange(min=0),
-    help="Processes a device (with Ray: a task) that decode and corrupt ahead. [default: CPU 0, GPU a share of cores]",
+    help="Processes per device (Ray: per task) that make frames ahead. [default: CPU 0, GPU a share of the cores]",
 )
 @click.option(
     "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="ray: a Ray cluster."

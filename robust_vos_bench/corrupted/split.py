@@ -24,7 +24,7 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class Unit:
+class VideoTask:
     """One video under one condition."""
 
     condition: Condition
@@ -32,10 +32,10 @@ class Unit:
 
 
 @dataclass
-class Outcome:
-    """What became of one unit."""
+class WrittenVideo:
+    """What became of one video under one condition."""
 
-    unit: Unit
+    task: VideoTask
     record: VideoRecord | None = None
     kept: bool = False
     """It was there already, complete and undamaged."""
@@ -50,19 +50,19 @@ class SplitReport:
     """Condition label -> folder."""
     written: int = 0
     kept: int = 0
-    failed: list[Outcome] = field(default_factory=list)
+    failed: list[WrittenVideo] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain fields, for `--json`."""
         failed = [
-            {"condition": o.unit.condition.label, "video": o.unit.video, "error": str(o.error)} for o in self.failed
+            {"condition": o.task.condition.label, "video": o.task.video, "error": str(o.error)} for o in self.failed
         ]
         return {"folders": self.folders, "written": self.written, "kept": self.kept, "failed": failed}
 
 
-def units(dataset: Dataset, conditions: Sequence[Condition]) -> list[Unit]:
+def tasks(dataset: Dataset, conditions: Sequence[Condition]) -> list[VideoTask]:
     """The work, condition by condition."""
-    return [Unit(condition, name) for condition in conditions for name in dataset.videos]
+    return [VideoTask(condition, name) for condition in conditions for name in dataset.videos]
 
 
 def write_splits(
@@ -72,8 +72,8 @@ def write_splits(
     format: str = "png",
     workers: int = 1,
     preset: PresetInfo | None = None,
-) -> Iterator[Outcome]:
-    """Write `output/<condition>/` for every condition; yields one outcome per unit, in the order they are finished.
+) -> Iterator[WrittenVideo]:
+    """Write `output/<condition>/` for every condition; yields one entry per video, in the order they are finished.
 
     Each folder has the layout of the input, so that it opens as the same data set. Videos that are there complete
     and undamaged are kept, so the same command goes on where it stopped; so are those that an earlier command wrote
@@ -99,15 +99,15 @@ def _write_all(
     workers: int,
     preset: PresetInfo | None,
     earlier: Mapping[Condition, dict[str, VideoRecord]],
-) -> Iterator[Outcome]:
+) -> Iterator[WrittenVideo]:
     suffix = FORMATS[format]
     left = {condition: len(dataset.videos) for condition in conditions}
     done: dict[Condition, dict[str, VideoRecord]] = {condition: {} for condition in conditions}
-    for outcome in _run(dataset, units(dataset, conditions), output, suffix, workers):
-        condition = outcome.unit.condition
+    for outcome in _run(dataset, tasks(dataset, conditions), output, suffix, workers):
+        condition = outcome.task.condition
         left[condition] -= 1
         if outcome.record is not None:
-            done[condition][outcome.unit.video] = outcome.record
+            done[condition][outcome.task.video] = outcome.record
         if not left[condition]:
             records = {**earlier[condition], **done.pop(condition)}
             whole = _joined(dataset, earlier[condition])
@@ -115,19 +115,21 @@ def _write_all(
         yield outcome
 
 
-def _run(dataset: Dataset, work: Sequence[Unit], output: Path, suffix: str, workers: int) -> Iterator[Outcome]:
+def _run(
+    dataset: Dataset, work: Sequence[VideoTask], output: Path, suffix: str, workers: int
+) -> Iterator[WrittenVideo]:
     if workers <= 1 or len(work) <= 1:
         for one in work:
-            yield _unit(dataset, one, output / one.condition.label, suffix)
+            yield _write(dataset, one, output / one.condition.label, suffix)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(work)), mp_context=context, initializer=_start_worker) as pool:
         waiting = iter(work)
-        running: set[Future[Outcome]] = set()
+        running: set[Future[WrittenVideo]] = set()
         try:
             while True:
-                while len(running) < 2 * workers and (unit := next(waiting, None)) is not None:
-                    running.add(pool.submit(_unit, dataset, unit, output / unit.condition.label, suffix))
+                while len(running) < 2 * workers and (task := next(waiting, None)) is not None:
+                    running.add(pool.submit(_write, dataset, task, output / task.condition.label, suffix))
                 if not running:
                     return
                 finished_now, running = wait(running, return_when=FIRST_COMPLETED)
@@ -144,18 +146,18 @@ def _start_worker() -> None:
     cv2.setNumThreads(1)
 
 
-def _unit(dataset: Dataset, unit: Unit, folder: Path, suffix: str) -> Outcome:
+def _write(dataset: Dataset, task: VideoTask, folder: Path, suffix: str) -> WrittenVideo:
     try:
-        record = finished(dataset, unit.video, unit.condition, folder, suffix)
+        record = finished(dataset, task.video, task.condition, folder, suffix)
         if record is not None:
-            return Outcome(unit, record, kept=True)
-        return Outcome(unit, write_video(dataset, unit.video, unit.condition, folder, suffix))
+            return WrittenVideo(task, record, kept=True)
+        return WrittenVideo(task, write_video(dataset, task.video, task.condition, folder, suffix))
     except WriteError:
         raise
     except RvosError as error:
-        return Outcome(unit, error=error)
+        return WrittenVideo(task, error=error)
     except Exception as error:  # of a library, on a file that nobody foresaw: this video fails, the others go on
-        return Outcome(unit, error=RvosError(f"{type(error).__name__}: {error}"))
+        return WrittenVideo(task, error=RvosError(f"{type(error).__name__}: {error}"))
 
 
 def check_folder(dataset: Dataset, condition: Condition, folder: Path, format: str) -> None:

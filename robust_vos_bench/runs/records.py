@@ -215,11 +215,21 @@ class ConditionRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Family of the corruption; "" for clean."""
     fingerprint: str = ""
     """Digest of the corruption, its version and its parameters."""
+    moves_pixels: bool | UnsetType = UNSET
+    """Whether masks move with the frames; recorded where it cannot be looked up later: of somebody's own corruption."""
 
     @classmethod
-    def of(cls, condition: Condition, family: str, fingerprint: str) -> ConditionRecord:
+    def of(
+        cls, condition: Condition, family: str, fingerprint: str, moves_pixels: bool | UnsetType = UNSET
+    ) -> ConditionRecord:
         """The record of a condition."""
-        return cls(**condition.to_dict(), label=condition.label, family=family, fingerprint=fingerprint)
+        return cls(
+            **condition.to_dict(),
+            label=condition.label,
+            family=family,
+            fingerprint=fingerprint,
+            moves_pixels=moves_pixels,
+        )
 
     @property
     def is_clean(self) -> bool:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
-from robust_vos_bench.conditions import Condition
+from robust_vos_bench.conditions import Condition, corruption_of
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.runs.engine import Engine
 from robust_vos_bench.runs.environment import environment, tool
@@ -192,7 +193,12 @@ def _manifest(
         preset=msgspec.convert(dict(plan.preset), PresetRecord),
         models=[m.record for m in plan.models],
         conditions=[
-            ConditionRecord.of(c, plan.families.get(c.corruption, ""), plan.condition_fingerprints[c.label])
+            ConditionRecord.of(
+                c,
+                plan.families.get(c.corruption, ""),
+                plan.condition_fingerprints[c.label],
+                UNSET if c.origin is None else corruption_of(c).moves_pixels,
+            )
             for c in plan.conditions
         ],
         videos=list(plan.videos),

@@ -49,7 +49,7 @@ def test_videos_that_cannot_be_written_are_told(clips: Path) -> None:
     with pytest.raises(rvos.IncompleteError, match="1 videos could not be written") as caught:
         rvos.corrupt("salt_and_pepper", severity=1, dataset="folder", data_root=clips, output="bad", progress=False)
     (failed,) = caught.value.partial.failed
-    assert failed.unit.video == "b" and "00003.png" in str(failed.error) and caught.value.partial.written == 1
+    assert failed.task.video == "b" and "00003.png" in str(failed.error) and caught.value.partial.written == 1
 
 
 def test_score_gives_the_numbers_of_the_run(clips: Path) -> None:

@@ -29,7 +29,7 @@ from robust_vos_bench.conditions import (
     select,
 )
 from robust_vos_bench.conditions.corruption import Corruption
-from robust_vos_bench.corrupted.split import MANIFEST, Outcome, write_splits
+from robust_vos_bench.corrupted.split import MANIFEST, WrittenVideo, write_splits
 from robust_vos_bench.corrupted.write import _with_prompt
 from robust_vos_bench.datasets import Dataset, open_dataset
 from robust_vos_bench.datasets.images import read_frame, write_mask
@@ -38,7 +38,7 @@ from robust_vos_bench.errors import DataError, UsageError
 from robust_vos_bench.registry import Item
 
 
-def write(data: Dataset, conditions: list[Condition], output: Path, **options: object) -> list[Outcome]:
+def write(data: Dataset, conditions: list[Condition], output: Path, **options: object) -> list[WrittenVideo]:
     return list(write_splits(data, conditions, output, **options))  # type: ignore[arg-type]
 
 
@@ -183,7 +183,7 @@ def test_the_same_command_keeps_what_is_there_and_mends_what_is_torn(davis2017: 
     whole = torn.read_bytes()
     torn.write_bytes(whole[:500])
     (folder / "JPEGImages/480p/dog/stray.png").write_bytes(whole)
-    outcomes = {o.unit.video: o for o in write(data, conditions, tmp_path)}
+    outcomes = {o.task.video: o for o in write(data, conditions, tmp_path)}
     assert outcomes["bear"].kept and not outcomes["dog"].kept and torn.read_bytes() == whole
     assert (folder / "JPEGImages/480p/bear/00001.png").stat().st_mtime_ns == stamp
     assert not (folder / "JPEGImages/480p/dog/stray.png").exists()
@@ -191,7 +191,7 @@ def test_the_same_command_keeps_what_is_there_and_mends_what_is_torn(davis2017: 
     assert [o.kept for o in write(data, conditions, tmp_path)] == [False, True]
     write_mask(davis2017 / "Annotations/480p/bear/00003.png", boxes([1, 2], 1))
     again = open_dataset("davis2017:val", davis2017)
-    assert {o.unit.video: o.kept for o in write(again, conditions, tmp_path)} == {"dog": True, "bear": False}
+    assert {o.task.video: o.kept for o in write(again, conditions, tmp_path)} == {"dog": True, "bear": False}
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -277,7 +277,7 @@ def test_a_bad_video_does_not_stop_the_others(davis2017: Path, tmp_path: Path) -
     (davis2017 / "JPEGImages/480p/dog/00001.jpg").write_bytes(b"x")
     data = open_dataset("davis2017:val", davis2017)
     conditions = chosen("brightness")
-    outcomes = {o.unit.video: o for o in write(data, conditions, tmp_path)}
+    outcomes = {o.task.video: o for o in write(data, conditions, tmp_path)}
     assert outcomes["bear"].record is not None and "dog/00001.jpg" in str(outcomes["dog"].error)
     assert json.loads((tmp_path / conditions[0].label / MANIFEST).read_text())["status"] == "incomplete"
 
@@ -292,7 +292,7 @@ def test_a_corruption_that_raises_does_not_stop_the_others(
 
     monkeypatch.setitem(CORRUPTIONS.builtin(), "boom", Item(Corruption("boom", "test", boom)))
     data = open_dataset("davis2017:val", davis2017)
-    outcomes = {o.unit.video: o for o in write(data, [Condition("boom", 1)], tmp_path)}
+    outcomes = {o.task.video: o for o in write(data, [Condition("boom", 1)], tmp_path)}
     assert outcomes["bear"].record is not None
     assert "corruption boom-1 failed on video 'dog' at frame 0: ValueError: not today" in str(outcomes["dog"].error)
     monkeypatch.setattr(type(data), "video", lambda self, name: 1 / 0)

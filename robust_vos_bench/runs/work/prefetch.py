@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from robust_vos_bench.conditions import Condition, corrupt_video
-from robust_vos_bench.datasets import Dataset, Frame, Video
+from robust_vos_bench.datasets import Dataset, Frame, IndexableFrames, Video
 from robust_vos_bench.runs.plan import Group
 from robust_vos_bench.system.atomic import write_error
 
@@ -117,9 +117,8 @@ class PrefetchedFrames:
 
     def __init__(self, prefetcher: Prefetcher, group: Group, video: Video) -> None:
         self._prefetcher, self._group, self._video = prefetcher, group, video
-        indexable = hasattr(
-            corrupt_video(video, group.condition).frames, "__getitem__"
-        )  # may raise: before any file is made
+        # First, because it may raise: no file has been made yet.
+        indexable = isinstance(corrupt_video(video, group.condition).frames, IndexableFrames)
         handle, name = tempfile.mkstemp(prefix="rvos-clip-", dir=prefetcher.folder)
         os.close(handle)
         self.clip = ClipFile(Path(name), len(video), video.size, create=True)
