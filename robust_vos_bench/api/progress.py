@@ -23,6 +23,13 @@ from robust_vos_bench.runs.records import UnitRecord
 from robust_vos_bench.runs.run import Listener
 from robust_vos_bench.runs.state import RunState
 
+
+def shown(folder: Path) -> Path:
+    """A folder as a person would type it here: relative where it lies below the working directory."""
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) and folder != here else folder
+
+
 PLAIN_SECONDS = 10.0
 """Off a terminal, at most one progress line in this many seconds."""
 
@@ -55,7 +62,7 @@ class ProgressListener(Listener):
         corrupted = len(plan.conditions) - 1
         self._say(
             f"{plural(len(plan.models), 'model')} x {plan.dataset.name} ({plural(len(plan.videos), 'video')}) x "
-            f"(clean + {plural(corrupted, 'corrupted condition')}) = {state.total} units -> {folder}"
+            f"(clean + {plural(corrupted, 'corrupted condition')}) = {state.total} units -> {shown(folder)}"
         )
         if state.stale:
             self._say(f"{plural(state.stale, 'unit')} scored before data, corruption or code changed: to be run again")

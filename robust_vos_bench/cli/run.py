@@ -142,6 +142,7 @@ def show_result(done: Run, as_json: bool) -> None:
     """The table on stdout; where the rest is, on stderr."""
     from rich.console import Console
 
+    from robust_vos_bench.api.progress import shown
     from robust_vos_bench.reports.text import WIDTH, print_summary
     from robust_vos_bench.runs.run import is_whole_preset
     from robust_vos_bench.system.json import to_json
@@ -162,7 +163,9 @@ def show_result(done: Run, as_json: bool) -> None:
     else:
         console.print("No video has been scored.")
     counts = manifest.units
-    click.echo(f"{counts.ok}/{counts.planned} units done, {counts.failed} failed. Results: {done.folder}", err=True)
+    click.echo(
+        f"{counts.ok}/{counts.planned} units done, {counts.failed} failed. Results: {shown(done.folder)}", err=True
+    )
 
 
 def result_data(done: Run) -> dict[str, Any]:

@@ -21,11 +21,12 @@ def test_the_page_runs(run_folder: Callable[..., Path], tmp_path: Path, monkeypa
     (folder / "scores.csv").write_text("\n".join(rows) + "\n")
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     monkeypatch.setattr(measures, "_registered", {})
     names: dict[str, object] = {}
     for block in blocks:
         exec(compile(block, str(PAGE), "exec"), names)
+    assert names["done"].manifest.units.ok == 4  # type: ignore[attr-defined]
     table = names["table"]
     assert list(table["model"]) == ["one", "two"] and (table["mPC_low"] < table["mPC_high"]).all()  # type: ignore
     assert list(names["every"]["lost"]) == [0, 0] and names["every"]["area"].notna().all()  # type: ignore[index]
