@@ -1,23 +1,110 @@
-"""The adapter of the three lite models: which network, and the options that are the same for all."""
+"""The adapter of the three lite models, and their loop over a video: size, prompts, memory and labels are the same."""
 
 from __future__ import annotations
 
 import importlib
 from typing import Annotated
 
+import cv2
+import numpy as np
 import torch
+import torch.nn.functional as F
 from msgspec import Meta
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
-from robust_vos_bench.datasets.video import Video
+from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import unknown
 from robust_vos_bench.models.adapter import Checkpoint
 
-from ..common.torch_adapter import TorchAdapter
+from ..common.opencv import one_opencv_thread
+from ..common.tensors import image_tensor, strongest
+from ..common.torch_adapter import TorchAdapter, TorchSession
 from . import NETWORKS
-from .network import LiteNetwork
-from .session import LiteSession
+from .levels import Level, level, set_levels
+from .network import LiteNetwork, full
 from .untrained import UNTRAINED
+
+MAX_ENTROPY = 1.0
+"""Nats above which a pixel is uncertain and no reference for any object (AOC-Net's rule; two slots never reach it)."""
+
+
+class LiteSession(TorchSession):
+    """One video: frames are scaled to the size that the network was trained on, labels back to the frame's."""
+
+    def __init__(self, adapter: LiteAdapter, video: Video) -> None:
+        super().__init__(adapter.precision)
+        self.adapter, self.network, self.device = adapter, adapter.network, adapter.device
+        scale = min(1.0, adapter.size / min(video.size))
+        self._native = video.size
+        self._scaled = (max(1, round(video.size[0] * scale)), max(1, round(video.size[1] * scale)))
+        self._memory = adapter.network.memory(adapter.limit)
+        self._levels: list[Level] = []
+        self._time = 0
+
+    def advance(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
+        """Labels of the next frame; what a prompt shows is returned as given."""
+        network, known = self.network, len(self.ids) + 1
+        maps = network.trunk(self._image(frame))
+        if self.adapter.levelled:
+            if prompt is not None and not self._levels:
+                self._levels = [level(m) for m in maps]
+            maps = set_levels(maps, self._levels)
+        features = network.describe(maps)
+        if known > 1:
+            labels, uncertain = self._labels(network.segment(features, self._memory, known))
+        else:
+            labels, uncertain = np.zeros(self._native, np.uint8), None
+        given = prompt is not None and bool(prompt.any())
+        if prompt is not None and given:
+            self.ids.add(prompt)
+            shown = self.ids.to_dense(prompt)
+            labels = np.where(shown > 0, shown, labels)
+            uncertain = None if uncertain is None else uncertain & (self._small(shown) == 0)
+        if not last:
+            reference = network.keeps_predictions and self._time % self.adapter.gap == 0
+            slots = len(self.ids) + 1
+            network.remember(features, self._memory, self._small(labels), slots, reference, given, uncertain)
+        self._time = 1 if given else self._time + 1
+        return self.ids.to_original(labels)
+
+    def _image(self, frame: Frame) -> Tensor:
+        """1 x 3 x H x W in 0..1, scaled, extended to sides of the form 16 n + 1."""
+        height, width = self._scaled
+        if frame.shape[:2] != self._scaled:
+            with one_opencv_thread():
+                frame = np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        return F.pad(image_tensor(frame, self.device), self._pads(), mode="replicate")
+
+    def _pads(self) -> tuple[int, int, int, int]:
+        rows, columns = (max(-(-(n - 1) // 16), 2) * 16 + 1 - n for n in self._scaled)
+        return (0, columns, 0, rows)
+
+    def _labels(self, logits: Tensor) -> tuple[NDArray[np.uint8], Tensor | None]:
+        """Dense labels at the frame's size, and the uncertain pixels at the network's (None: there are none)."""
+        uncertain = None
+        if logits.shape[1] > 2 and self.network.keeps_predictions:
+            height, width = (4 * (n - 1) + 1 for n in logits.shape[-2:])
+            whole = full(logits, (height, width))
+            chances = torch.log_softmax(whole, 1)
+            uncertain = -(chances.exp() * chances).sum(1) > MAX_ENTROPY
+            scores = whole[..., : self._scaled[0], : self._scaled[1]]
+        else:
+            scores = full(logits, self._scaled)
+        if self._scaled != self._native:
+            scores = F.interpolate(scores, self._native, mode="bilinear", align_corners=False)
+        return strongest(scores[0]).to(torch.uint8).cpu().numpy(), uncertain
+
+    def _small(self, labels: NDArray[np.uint8]) -> Tensor:
+        """Dense labels at the network's size, 1 x H x W.
+
+        The exact kind of nearest neighbour: the other looks half a pixel off, and remembered masks would creep.
+        """
+        height, width = self._scaled
+        if labels.shape != self._scaled:
+            labels = np.asarray(cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
+        whole = torch.from_numpy(labels).to(self.device)[None].float()
+        return F.pad(whole, self._pads(), mode="replicate").long()
 
 
 class LiteAdapter(TorchAdapter):

@@ -17,10 +17,10 @@ from robust_vos_bench.conditions.batch import batch_size, corrupt_batch
 from robust_vos_bench.conditions.catalogue import find_item
 from robust_vos_bench.conditions.condition import Condition
 from robust_vos_bench.conditions.contract import called, check_frame, check_mask, one_by_one, read_only, wrong_number
-from robust_vos_bench.conditions.corruption import Corruption
 from robust_vos_bench.conditions.draw import Draw
 from robust_vos_bench.conditions.presets import check_severity
 from robust_vos_bench.conditions.profile import severity_over_time
+from robust_vos_bench.conditions.spec import Corruption
 from robust_vos_bench.datasets.video import Frame, FrameSource, IndexableFrames, Mask, Truth, Video
 from robust_vos_bench.errors import ContractError, UsageError
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from robust_vos_bench.conditions.corruption import BatchFunction
 from robust_vos_bench.conditions.draw import Draw
+from robust_vos_bench.conditions.spec import BatchFunction
 from robust_vos_bench.datasets.video import Frame
 from robust_vos_bench.errors import ContractError, RvosError, UsageError
 

@@ -12,15 +12,12 @@ from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from robust_vos_bench.conditions.corruption import Corruption
+from robust_vos_bench.conditions.spec import Corruption
 from robust_vos_bench.errors import ContractError, UsageError
 from robust_vos_bench.origin import FILE_MODULE, Origin, file_origin, load_module, split_spec
 from robust_vos_bench.registry import Item, Registry
-
-if TYPE_CHECKING:
-    from robust_vos_bench.conditions.condition import Condition
 
 GROUP = "robust_vos_bench.corruptions"
 _PACKAGE = "robust_vos_bench.corruptions"
@@ -29,6 +26,16 @@ _by_module: dict[str, dict[str, Corruption]] = {}
 """Module -> name -> what the decorator made there."""
 _unpickled: dict[bytes, Corruption] = {}
 """Content of a "script" origin -> the corruption in it."""
+
+
+class Named(Protocol):
+    """What names a corruption and says where it comes from: a `Condition`."""
+
+    @property
+    def corruption(self) -> str: ...
+
+    @property
+    def origin(self) -> Origin | None: ...
 
 
 def register(spec: Corruption) -> None:
@@ -60,7 +67,7 @@ def find_corruption(name: str) -> Corruption:
     return CORRUPTIONS.find(name).value
 
 
-def find_item(condition: Condition) -> Item[Corruption]:
+def find_item(condition: Named) -> Item[Corruption]:
     """The corruption of a condition, in whatever process this is, and where it comes from.
 
     Raises UsageError where it is unknown or its package is not installed here.
@@ -83,7 +90,7 @@ def find_item(condition: Condition) -> Item[Corruption]:
     return Item(_unpickle(origin, name), origin)
 
 
-def corruption_of(condition: Condition) -> Corruption:
+def corruption_of(condition: Named) -> Corruption:
     """`find_item` without the origin."""
     return find_item(condition).value
 

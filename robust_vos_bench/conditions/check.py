@@ -11,7 +11,7 @@ import numpy as np
 
 from robust_vos_bench.conditions.apply import corrupt_truth, corrupt_video, draw_of
 from robust_vos_bench.conditions.condition import Condition
-from robust_vos_bench.conditions.corruption import Corruption
+from robust_vos_bench.conditions.spec import Corruption
 from robust_vos_bench.datasets.video import Frame, IndexableFrames, Mask, Truth, Video
 from robust_vos_bench.errors import RvosError
 from robust_vos_bench.findings import Report

@@ -12,9 +12,9 @@ from typing import Protocol, runtime_checkable
 
 from robust_vos_bench.conditions.catalogue import CORRUPTIONS
 from robust_vos_bench.conditions.condition import Condition
-from robust_vos_bench.conditions.corruption import Corruption
 from robust_vos_bench.conditions.preset_file import PresetFile, Row, read_preset_file
 from robust_vos_bench.conditions.profile import PROFILES
+from robust_vos_bench.conditions.spec import Corruption
 from robust_vos_bench.errors import ContractError, DataError, RvosError, UsageError
 from robust_vos_bench.origin import Origin, is_file_spec
 from robust_vos_bench.registry import Item, Registry

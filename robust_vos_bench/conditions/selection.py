@@ -9,7 +9,6 @@ from typing import Any
 from robust_vos_bench.conditions.batch import find_device
 from robust_vos_bench.conditions.catalogue import CORRUPTIONS, corruption_of, corruptions
 from robust_vos_bench.conditions.condition import CLEAN, Condition
-from robust_vos_bench.conditions.corruption import TEMPORAL, Corruption
 from robust_vos_bench.conditions.presets import (
     DEFAULT_PRESET,
     PRESETS,
@@ -20,6 +19,7 @@ from robust_vos_bench.conditions.presets import (
     preset_names,
 )
 from robust_vos_bench.conditions.profile import check_profile
+from robust_vos_bench.conditions.spec import TEMPORAL, Corruption
 from robust_vos_bench.errors import UsageError, unknown
 from robust_vos_bench.registry import Item
 
