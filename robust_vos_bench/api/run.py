@@ -14,7 +14,7 @@ from robust_vos_bench.api.settings import DEFAULT_MODEL, Corruptions, Models, Ru
 from robust_vos_bench.datasets import Dataset
 from robust_vos_bench.errors import ContractError, IncompleteError
 from robust_vos_bench.runs.records import UnitRecord
-from robust_vos_bench.runs.run import Listener, run_plan
+from robust_vos_bench.runs.run import Listener, run_with_records
 
 
 def run(
@@ -157,16 +157,16 @@ def execute(settings: RunSettings, listener: Listener, command: Sequence[str] = 
     """
     prepared = prepare(settings, notice=listener.notice)
     with opened_engine(settings, prepared) as engine:
-        manifest, state = run_plan(
+        manifest, state = run_with_records(
             prepared.plan,
             prepared.folder,
             prepared.devices,
             listener,
             settings.overwrite,
             settings.fail_fast,
-            command=command or settings.command(),
-            settings=settings.recorded(),
-            engine=engine,
+            command or settings.command(),
+            settings.recorded(),
+            engine,
         )
     return Run(prepared.folder, manifest, state.cells)
 

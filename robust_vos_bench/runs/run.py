@@ -102,15 +102,30 @@ def run_plan(
     command: Sequence[str] = (),
     settings: dict[str, Any] | None = None,
     engine: Engine | None = None,
-) -> tuple[Manifest, RunState]:
-    """Run what is not done yet; returns the final manifest, which tells how it ended (`status`), and all records.
+) -> Manifest:
+    """Run what is not done yet and return the final manifest, which tells how it ended (`status`).
 
     devices: one worker process each ("cpu", "cpu", ...; "cuda:0", ...). engine: what carries out the groups, by
     default this machine with one worker per device.
     """
-    folder = folder.absolute()  # a model may change the working directory
-    listener = listener or Listener()
     engine = engine or LocalEngine(devices)
+    started = listener or Listener()
+    return run_with_records(plan, folder, devices, started, overwrite, fail_fast, command, settings or {}, engine)[0]
+
+
+def run_with_records(
+    plan: Plan,
+    folder: Path,
+    devices: Sequence[str],
+    listener: Listener,
+    overwrite: str,
+    fail_fast: bool,
+    command: Sequence[str],
+    settings: dict[str, Any],
+    engine: Engine,
+) -> tuple[Manifest, RunState]:
+    """`run_plan`, which also gives all records of the run: they have been read or written, and need no second look."""
+    folder = folder.absolute()  # a model may change the working directory
     store = RunStore(folder)
     with store.locked():
         before = earlier(plan, store)
@@ -119,7 +134,7 @@ def run_plan(
             listener.notice(f"{path}: {lines} unreadable line(s) ignored; their units are run again")
         if state.pending:
             engine.ready()
-        manifest = _manifest(plan, folder, before, devices, command, settings or {})
+        manifest = _manifest(plan, folder, before, devices, command, settings)
         if before is not None:
             _retire(state, store)  # before the manifest says that what is here is of the present versions
         store.write_manifest(manifest)
