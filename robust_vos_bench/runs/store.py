@@ -25,6 +25,8 @@ SCORE_COLUMNS = (
     "model", "dataset", "corruption", "severity", "condition", "video", "object", "frames",
     "J", "F", "J&F", *[name for name in STATISTICS.values() if name not in ("J", "F")],
 )  # fmt: skip
+_BINARY = getattr(os, "O_BINARY", 0)
+"""Windows would otherwise turn the end of a line into two characters."""
 LONGEST = 150
 """Characters of a name that go into a file name; file systems stop at 255 bytes."""
 
@@ -110,7 +112,7 @@ class RunStore:
             if path not in self._trimmed:
                 _cut_torn_tail(path)
                 self._trimmed.add(path)
-            handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _BINARY, 0o644)
             start = os.fstat(handle).st_size
             try:
                 data = b"".join(line + b"\n" for line in lines)
