@@ -18,7 +18,7 @@ import msgspec
 
 from robust_vos_bench.errors import DataError, UsageError
 from robust_vos_bench.runs.records import STATISTICS, FrameScores, Manifest, UnitRecord, read_manifest
-from robust_vos_bench.system.atomic import make_folder, write_bytes, write_error
+from robust_vos_bench.system.atomic import make_folder, remove_parts, write_bytes, write_error
 from robust_vos_bench.system.locks import exclusive
 
 SCORE_COLUMNS = (
@@ -81,6 +81,7 @@ class RunStore:
             )
 
         with exclusive(self.folder / ".lock", busy):
+            remove_parts(self.folder)
             yield
 
     def cell_path(self, condition: str, model: str) -> Path:
