@@ -14,6 +14,7 @@ from robust_vos_bench.datasets.video import Mask, Video
 from robust_vos_bench.errors import DataError, UsageError
 from robust_vos_bench.models.adapter import Checkpoint, VOSAdapter
 from robust_vos_bench.models.card import ModelCard, ModelEntry
+from robust_vos_bench.system.paths import user_path
 
 DECLARATION = "rvos-masks.toml"
 """The file in the folder that says under which conditions the masks were made."""
@@ -43,7 +44,7 @@ class PrecomputedMasks(VOSAdapter):
         self, checkpoint: Checkpoint = None, device: str = "cpu", *, folder: Path, binary: bool = False
     ) -> None:
         super().__init__(checkpoint, device)
-        self.folder = Path(folder).expanduser()
+        self.folder = user_path(folder)
         self.binary = binary
         if not self.folder.is_dir():
             raise UsageError(f"model 'masks': option folder: {str(self.folder)!r} is not a folder")

@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Literal
 
 from robust_vos_bench.errors import ContractError, UsageError
+from robust_vos_bench.system.paths import user_path
 
 FILE_MODULE = "rvos_bench_file_"
 """Modules loaded from a file given on the command line have names that start like this."""
@@ -58,7 +59,7 @@ def is_file_spec(text: str) -> bool:
 def split_spec(text: str) -> tuple[Path, str]:
     """`path/to/file.py:name` -> (path, name)."""
     path, _, name = text.partition(".py:")
-    return Path(path + ".py").expanduser(), name
+    return user_path(path + ".py"), name
 
 
 def file_origin(path: Path, kind: str, form: str) -> Origin:

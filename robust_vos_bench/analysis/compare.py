@@ -20,6 +20,7 @@ from robust_vos_bench.analysis.result import Result, joint_matrix, read_result, 
 from robust_vos_bench.analysis.same import check_same
 from robust_vos_bench.analysis.words import unscored_note
 from robust_vos_bench.errors import UsageError
+from robust_vos_bench.system.paths import user_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,10 +81,10 @@ class Comparison:
 
 def find_results(source: str | Path) -> list[Result]:
     """Results of `PATH` (run directory or packed result) or of one model of it, `PATH:MODEL`. UsageError if none."""
-    path, model = Path(source), ""
+    path, model = user_path(source), ""
     if not path.exists() and ":" in str(source):
         head, _, model = str(source).rpartition(":")
-        path = Path(head)
+        path = user_path(head)
     if not path.exists():
         raise UsageError(f"{str(source)!r} is neither a run directory nor a packed result (nor PATH:MODEL of one)")
     results = results_of(path, objects=False) if path.is_dir() else [read_result(path)]

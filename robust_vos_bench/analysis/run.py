@@ -19,6 +19,7 @@ from robust_vos_bench.errors import DataError
 from robust_vos_bench.runs.records import FrameScores, Manifest, UnitRecord
 from robust_vos_bench.runs.state import Cells
 from robust_vos_bench.runs.store import SCORE_COLUMNS, RunStore
+from robust_vos_bench.system.paths import user_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -165,7 +166,7 @@ def _unit_row(model: str, condition: str, video: str, record: UnitRecord | None)
 
 def load_run(path: str | Path) -> Run:
     """Open a run directory. Raises DataError where there is none or its manifest is damaged."""
-    folder = Path(path)
+    folder = user_path(path)
     manifest = RunStore(folder).manifest()
     if manifest is None:
         raise DataError(f"{folder} is not a run directory: it has no run.json")

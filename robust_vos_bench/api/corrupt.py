@@ -17,6 +17,7 @@ from robust_vos_bench.datasets import Dataset, open_dataset
 from robust_vos_bench.errors import DataError, IncompleteError, MissingExtraError, UsageError
 from robust_vos_bench.system.atomic import write_error
 from robust_vos_bench.system.cores import available_cores
+from robust_vos_bench.system.paths import user_path
 
 
 def corrupt(
@@ -71,7 +72,7 @@ def corrupt(
         corruption, preset, severity, temporal, severity_profile, clean_reference, seed, corrupt_device
     )
     data = opened(dataset, data_root, limit)
-    report = write(data, conditions, info, Path(output), format, workers, quiet=not progress)
+    report = write(data, conditions, info, user_path(output), format, workers, quiet=not progress)
     raise_for_failures(report)
     return report
 

@@ -16,6 +16,7 @@ def diagnose() -> dict[str, dict[str, Any]]:
     """Facts by topic."""
     import torch
 
+    from robust_vos_bench.datasets.registry import data_root
     from robust_vos_bench.models.checkpoint import search_folders
     from robust_vos_bench.runs.environment import environment, tool
 
@@ -28,9 +29,10 @@ def diagnose() -> dict[str, dict[str, Any]]:
     }
     here = Path.cwd()
     usage = shutil.disk_usage(here)
+    unset = "RVOS_BENCH_DATA is not set; give --data-root"
     folders = {
         "weights are looked for in": ", ".join(str(f.parent / "<family>") for f in search_folders("family")),
-        "data root": os.environ.get("RVOS_BENCH_DATA", "RVOS_BENCH_DATA is not set; give --data-root"),
+        "data root": str(data_root()) if os.environ.get("RVOS_BENCH_DATA") else unset,
         "free disk here": f"{usage.free / 2**30:.0f} GiB in {here}",
         "writable here": "yes" if os.access(here, os.W_OK) else "no: give --output",
     }

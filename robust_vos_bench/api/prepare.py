@@ -18,6 +18,7 @@ from robust_vos_bench.runs.local.devices import producers_for, worker_devices
 from robust_vos_bench.runs.local.engine import LocalEngine
 from robust_vos_bench.runs.plan import Plan
 from robust_vos_bench.runs.run import default_folder
+from robust_vos_bench.system.paths import user_path
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def prepare(
     plan = build_plan(models, data, conditions, preset, save_masks=settings.save_masks, profile=settings.profile)
     devices = worker_devices(settings.device, settings.workers, len(plan.conditions) * len(plan.videos))
     producers = producers_for(devices, settings.producers, settings.workers)
-    folder = (settings.output or default_folder(plan)).expanduser().absolute()
+    folder = user_path(settings.output or default_folder(plan)).absolute()
     return Prepared(plan, folder, devices, producers)
 
 

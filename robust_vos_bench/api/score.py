@@ -17,6 +17,7 @@ from robust_vos_bench.scoring.protocols import Protocol
 from robust_vos_bench.scoring.statistics import STATISTICS, global_scores
 from robust_vos_bench.system.atomic import make_folder, write_bytes
 from robust_vos_bench.system.cores import available_cores
+from robust_vos_bench.system.paths import user_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,9 +64,10 @@ class Scores:
 
     def write_official_csv(self, folder: str | Path) -> None:
         """Write the two CSV files of the official script into `folder`."""
-        make_folder(Path(folder))
+        folder = user_path(folder)
+        make_folder(folder)
         for name, text in tables.official_csv(self.objects, self.dataset.partition(":")[2] or "val").items():
-            write_bytes(Path(folder) / name, text.encode())
+            write_bytes(folder / name, text.encode())
 
     def __str__(self) -> str:
         return tables.as_text(self.objects, self.protocol, self.seen_categories)
@@ -133,6 +135,6 @@ def score(
     )
     scorer = FolderScorer(data, rules, backend)
     with Bar("scoring", len(data.videos), quiet=not progress) as bar:
-        objects = scorer.score(Path(predictions), workers or min(THREADS, available_cores()), bar.step)
+        objects = scorer.score(user_path(predictions), workers or min(THREADS, available_cores()), bar.step)
     hint = slow_hint(scorer, objects) if backend == "auto" else ""
     return Scores(objects, rules, data.name, data.seen_categories, hint)

@@ -12,6 +12,7 @@ from robust_vos_bench.conditions import Condition
 from robust_vos_bench.datasets import Dataset
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models import VOSAdapter
+from robust_vos_bench.system.paths import user_path
 
 DEFAULT_MODEL = "labelprop"
 Names = str | Sequence[str]
@@ -162,7 +163,7 @@ def settings_of(
         corruptions=words,
         conditions=conditions,
         severities=numbers(severity),
-        output=None if output is None else Path(output),
+        output=None if output is None else user_path(output),
         **others,
     )
 

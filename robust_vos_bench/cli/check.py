@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from robust_vos_bench.cli.options import device_option, json_option
+from robust_vos_bench.cli.options import UserPath, device_option, json_option
 from robust_vos_bench.errors import UsageError, unknown
 from robust_vos_bench.origin import is_file_spec
 
@@ -32,9 +32,7 @@ KINDS = ("model", "corruption", "dataset")
 @click.option(
     "--option", "options", multiple=True, metavar="NAME=VALUE", help="Option of the model; repeat for several."
 )
-@click.option(
-    "--data-root", type=click.Path(path_type=Path), envvar="RVOS_BENCH_DATA_ROOT", help="Folder of the data set."
-)
+@click.option("--data-root", type=UserPath(), envvar="RVOS_BENCH_DATA_ROOT", help="Folder of the data set.")
 @device_option()
 @json_option()
 def command(

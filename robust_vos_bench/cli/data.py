@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from robust_vos_bench.cli.options import dataset_options, dry_run_option, json_option, workers_option
+from robust_vos_bench.cli.options import UserPath, dataset_options, dry_run_option, json_option, workers_option
 from robust_vos_bench.errors import DataError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _print(found: Verification) -> None:
 
 @command.command(context_settings=_SETTINGS)
 @click.argument("name")
-@click.option("--data-root", type=click.Path(path_type=Path), envvar="RVOS_BENCH_DATA_ROOT", help="Where to put it.")
+@click.option("--data-root", type=UserPath(), envvar="RVOS_BENCH_DATA_ROOT", help="Where to put it.")
 @click.option("--keep-archive", is_flag=True, help="Do not delete the zip after unpacking.")
 @json_option()
 @dry_run_option()
@@ -97,7 +97,7 @@ def get(name: str, data_root: Path | None, keep_archive: bool, as_json: bool, dr
 
 
 @command.command(context_settings=_SETTINGS)
-@click.option("--data-root", type=click.Path(path_type=Path), envvar="RVOS_BENCH_DATA_ROOT", help="Where to look.")
+@click.option("--data-root", type=UserPath(), envvar="RVOS_BENCH_DATA_ROOT", help="Where to look.")
 @json_option()
 def where(data_root: Path | None, as_json: bool) -> None:
     """Show where data sets are looked for, and which are there."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from robust_vos_bench.cli.options import json_option
+from robust_vos_bench.cli.options import UserPath, json_option
 
 
 @click.command(
@@ -15,11 +15,11 @@ from robust_vos_bench.cli.options import json_option
     "  rvos-bench leaderboard mymodel.json.gz --output leaderboards\n"
     "  rvos-bench leaderboard            write every page again from leaderboards/results",
 )
-@click.argument("runs", nargs=-1, type=click.Path(path_type=Path, exists=True))
+@click.argument("runs", nargs=-1, type=UserPath(exists=True))
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=UserPath(file_okay=False),
     default=Path("leaderboards"),
     show_default=True,
     help="Folder of the leaderboards.",

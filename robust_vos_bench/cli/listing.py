@@ -12,7 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from robust_vos_bench.cli.options import json_option
+from robust_vos_bench.cli.options import UserPath, json_option
 from robust_vos_bench.errors import ContractError, DataError, RvosError
 
 if TYPE_CHECKING:
@@ -27,9 +27,7 @@ KINDS = ("models", "corruptions", "presets", "datasets", "runs")
 )
 @click.argument("kind", type=click.Choice(KINDS))
 @click.option("--ready", is_flag=True, help="Models: only those that run here and now.")
-@click.option(
-    "--folder", type=click.Path(path_type=Path), default=Path("rvos-results"), help="Runs: where to look for them."
-)
+@click.option("--folder", type=UserPath(), default=Path("rvos-results"), help="Runs: where to look for them.")
 @json_option()
 def command(kind: str, ready: bool, folder: Path, as_json: bool) -> None:
     """List models, corruptions, presets, datasets or runs."""

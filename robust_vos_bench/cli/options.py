@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from robust_vos_bench.errors import UsageError, unknown
+from robust_vos_bench.system.paths import user_path
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -30,6 +31,20 @@ class CommaList(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # gen
             return tuple(self.item(part.strip()) for part in str(value).split(",") if part.strip())
         except ValueError:
             self.fail(f"{value!r} is not a list of {self.item.__name__}s", param, ctx)
+
+
+class UserPath(click.Path):
+    """A path as people type it: `~` is a home folder wherever the value comes from (flag, variable, settings file).
+
+    The only type for paths on the command line; takes the arguments of `click.Path`. The value is a `pathlib.Path`.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(path_type=Path, **settings)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Expanded before anything is asked of the file."""
+        return Path(super().convert(user_path(value), param, ctx))
 
 
 def flat(ctx: click.Context, param: click.Parameter, value: Any) -> tuple[Any, ...]:
@@ -109,7 +124,7 @@ def dataset_options(function: F) -> F:
     function = _option("--limit", type=click.IntRange(min=1), help="Use only the first N videos.")(function)
     function = _option(
         "--data-root",
-        type=click.Path(path_type=Path),
+        type=UserPath(),
         help="Folder of the data set (also RVOS_BENCH_DATA_ROOT or RVOS_BENCH_DATA).",
     )(function)
     return _option(
@@ -182,7 +197,7 @@ def corrupt_device_option() -> Callable[[F], F]:
 def output_option(help: str, envvar: str | None = "RVOS_BENCH_OUTPUT") -> Callable[[F], F]:
     """--output. envvar: None for a verb that writes anything but a run directory: the variable names that of `run`, and
     a report or a split would be written over it."""
-    return _option("-o", "--output", type=click.Path(path_type=Path), help=help, envvar=envvar)
+    return _option("-o", "--output", type=UserPath(), help=help, envvar=envvar)
 
 
 def json_option() -> Callable[[F], F]:
@@ -199,7 +214,7 @@ def config_option() -> Callable[[F], F]:
     """--config"""
     return click.option(
         "--config",
-        type=click.Path(path_type=Path, dir_okay=False),
+        type=UserPath(dir_okay=False),
         is_eager=True,
         expose_value=False,
         callback=read_config,

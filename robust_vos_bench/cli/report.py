@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from robust_vos_bench.cli.options import json_option, output_option
+from robust_vos_bench.cli.options import UserPath, json_option, output_option
 
 
 @click.command(
@@ -14,12 +14,12 @@ from robust_vos_bench.cli.options import json_option, output_option
     epilog="\b\nExamples:\n  rvos-bench report rvos-results/my-run\n"
     "  rvos-bench report run-a run-b --output both.html --video bmx-trees --rerun",
 )
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("runs", nargs=-1, required=True, type=UserPath(exists=True, file_okay=False))
 @output_option("HTML file. [default: report.html in the first run]", envvar=None)
 @click.option("--video", help="Video whose J and F are drawn over time. [default: the one with the worst drop]")
 @click.option("--strips", type=click.IntRange(min=0), default=10, show_default=True, help="Film strips of worst drops.")
 @click.option("--rerun", is_flag=True, help="Run models again for strips whose masks were not saved (slow).")
-@click.option("--data-root", type=click.Path(path_type=Path), help="Folder of the data, where it has moved.")
+@click.option("--data-root", type=UserPath(), help="Folder of the data, where it has moved.")
 @json_option()
 def command(
     runs: tuple[Path, ...],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from robust_vos_bench.cli.options import dataset_options, json_option, output_option
+from robust_vos_bench.cli.options import UserPath, dataset_options, json_option, output_option
 
 EPILOG = """\b
 Examples:
@@ -23,7 +23,7 @@ frame of a DAVIS video need not be there. Annotations are needed, frames are not
 @dataset_options
 @click.option(
     "--predictions",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     required=True,
     envvar="RVOS_BENCH_PREDICTIONS",
     help="Folder of masks, <video>/<frame>.png.",
@@ -42,7 +42,7 @@ frame of a DAVIS video need not be there. Annotations are needed, frames are not
 )
 @click.option(
     "--official-csv",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=UserPath(file_okay=False),
     help="Write the official script's two CSV files here.",
 )
 @click.option("-w", "--workers", type=click.IntRange(min=1), help="Videos scored at once. [default: cores, at most 4]")

@@ -18,6 +18,7 @@ from robust_vos_bench.conditions.spec import Corruption
 from robust_vos_bench.errors import ContractError, DataError, RvosError, UsageError
 from robust_vos_bench.origin import Origin, is_file_spec
 from robust_vos_bench.registry import Item, Registry
+from robust_vos_bench.system.paths import user_path
 
 DEFAULT_PRESET = "common"
 GROUP = "robust_vos_bench.presets"
@@ -138,7 +139,7 @@ def _from_package(point: EntryPoint, loaded: object) -> list[PresetSource]:
 
 
 def _from_file(name: str) -> Item[PresetSource]:
-    path = Path(name).expanduser()
+    path = user_path(name)
     if not path.is_file():
         raise DataError(f"no preset file at {path}")
     source = PresetSource(path.stem, _text(path), str(path), path.absolute().parent)
@@ -193,7 +194,7 @@ def _parse(source: PresetSource) -> PresetInfo:
 def _entry(row: Row, data: PresetFile, source: PresetSource, where: str) -> PresetEntry:
     head, name = data.preset, row.name
     if is_file_spec(name) and source.folder is not None:
-        name = str(source.folder / Path(name).expanduser())
+        name = str(source.folder / user_path(name))
     try:
         item = CORRUPTIONS.find(name)
     except RvosError as error:

@@ -16,7 +16,8 @@ from robust_vos_bench.conditions import Condition, PresetInfo, condition_fingerp
 from robust_vos_bench.corrupted.write import FORMATS, RECORDS, VideoRecord, finished, tool, write_video
 from robust_vos_bench.datasets.dataset import Dataset
 from robust_vos_bench.errors import DataError, RvosError, UsageError
-from robust_vos_bench.system.atomic import WriteError, make_folder, write_bytes, write_error
+from robust_vos_bench.system.atomic import WriteError, make_folder, write_bytes
+from robust_vos_bench.system.locks import exclusive
 
 MANIFEST = "rvos-bench.json"
 """In the split's folder: what it is, how far it is, and the hash of every file."""
@@ -230,22 +231,13 @@ def _joined(dataset: Dataset, others: Iterable[str]) -> Dataset:
 def _locked(folder: Path) -> Iterator[None]:
     """Only one process writes a split at a time; the lock goes with the process, however it ends."""
     make_folder(folder / RECORDS)
-    try:
-        import fcntl
-    except ImportError:  # Windows has no such lock: two commands at once in one folder are not noticed
-        yield
-        return
-    try:
-        file = (folder / RECORDS / "lock").open("a")
-    except OSError as error:
-        raise write_error(folder / RECORDS / "lock", error) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageError(
-                f"{folder} is being written by another command; wait for it or choose another --output"
-            ) from (error)
+
+    def busy(holder: str) -> UsageError:
+        return UsageError(
+            f"{folder} is being written by another command ({holder}); wait for it or choose another --output"
+        )
+
+    with exclusive(folder / RECORDS / "lock", busy):
         yield
 
 

@@ -14,6 +14,7 @@ from robust_vos_bench.errors import ContractError, DataError, RvosError, UsageEr
 from robust_vos_bench.origin import file_origin, is_file_spec, load_module, split_spec
 from robust_vos_bench.registry import Item, Registry
 from robust_vos_bench.system.cache import cache_folder
+from robust_vos_bench.system.paths import user_path
 
 SIZES = ("480p", "Full-Resolution")
 """Resolutions of DAVIS."""
@@ -118,9 +119,9 @@ def data_root(given: str | Path | None = None) -> Path:
     """The data root: the argument, else `$RVOS_BENCH_DATA`, else the `data` folder of the cache; always absolute,
     because a model may change the working directory."""
     if given is not None:
-        return Path(given).expanduser().absolute()
+        return user_path(given).absolute()
     if os.environ.get("RVOS_BENCH_DATA"):
-        return Path(os.environ["RVOS_BENCH_DATA"]).expanduser().absolute()
+        return user_path(os.environ["RVOS_BENCH_DATA"]).absolute()
     return cache_folder() / "data"
 
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import platformdirs
-
 from robust_vos_bench.errors import WeightsError
 from robust_vos_bench.models.card import ModelCard
+from robust_vos_bench.system.cache import cache_folder
+from robust_vos_bench.system.paths import user_path
 
 if TYPE_CHECKING:
     import torch
@@ -27,9 +27,8 @@ def search_folders(family: str) -> list[Path]:
     """Where official files are looked for, in order."""
     folders = []
     if os.environ.get("RVOS_BENCH_WEIGHTS"):
-        folders.append(Path(os.environ["RVOS_BENCH_WEIGHTS"]) / family)
-    cache = os.environ.get("RVOS_BENCH_CACHE") or platformdirs.user_cache_dir("rvos-bench")
-    folders.append(Path(cache) / "weights" / family)
+        folders.append(user_path(os.environ["RVOS_BENCH_WEIGHTS"]).absolute() / family)
+    folders.append(cache_folder() / "weights" / family)
     return folders
 
 
@@ -48,7 +47,7 @@ def find_checkpoint(card: ModelCard, given: str | Path | None) -> Path | str | N
     if given is not None:
         if str(given) == RANDOM:
             return RANDOM
-        path = Path(given).expanduser().absolute()
+        path = user_path(given).absolute()
         if not path.is_file():
             raise WeightsError(f"checkpoint {str(path)!r} does not exist")
         return path

@@ -17,6 +17,7 @@ from robust_vos_bench.errors import ContractError, MissingExtraError, UsageError
 from robust_vos_bench.models.adapter import VOSAdapter
 from robust_vos_bench.models.bounds import check_bounds
 from robust_vos_bench.models.card import ModelEntry
+from robust_vos_bench.system.paths import user_path
 
 RESERVED = frozenset({"self", "checkpoint", "device"})
 """Constructor arguments that have a flag of their own."""
@@ -127,7 +128,7 @@ def convert(text: str, kind: Any) -> Any:
     if kind in (tuple, list) or origin in (tuple, list, Sequence):
         return _convert_items(text, list if (kind is list or origin is list) else tuple, inside)
     if kind is Path:
-        return Path(text).expanduser()
+        return user_path(text)
     if kind not in EXPECTED:
         return text
     if kind is bool:

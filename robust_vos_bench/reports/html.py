@@ -39,6 +39,7 @@ from robust_vos_bench.reports.grids import (
 from robust_vos_bench.reports.heat import HeatRow, heat_rows
 from robust_vos_bench.reports.strips import Drop, Strip, make_strips, worst_drops
 from robust_vos_bench.system.atomic import write_bytes
+from robust_vos_bench.system.paths import user_path
 
 TRACKS = 6
 """Lines in the plot over time."""
@@ -94,8 +95,8 @@ def report(
     if not runs:
         raise UsageError("a report needs at least one run")
     loaded = [run if isinstance(run, Run) else load_run(run) for run in runs]
-    path = loaded[0].folder / "report.html" if output is None else Path(output)
-    root = None if data_root is None else Path(data_root)
+    path = loaded[0].folder / "report.html" if output is None else user_path(output)
+    root = None if data_root is None else user_path(data_root)
     write_bytes(path, build_report(loaded, video, strips, rerun, root).encode())
     return path
 

@@ -10,6 +10,7 @@ from robust_vos_bench.reports.data import page_csv, page_data
 from robust_vos_bench.reports.markdown import index_markdown, page_markdown, write_between_markers
 from robust_vos_bench.system.atomic import write_bytes
 from robust_vos_bench.system.json import to_json
+from robust_vos_bench.system.paths import user_path
 
 
 def leaderboard(*runs: str | Path, output: str | Path = "leaderboards") -> list[Page]:
@@ -19,8 +20,8 @@ def leaderboard(*runs: str | Path, output: str | Path = "leaderboards") -> list[
     A model that is on a page already is replaced. Everything is checked before anything is written. Raises UsageError
     for untrained weights and for results that cannot share a page, DataError for damaged files.
     """
-    folder = Path(output)
-    new = collect([Path(run) for run in runs])
+    folder = user_path(output)
+    new = collect([user_path(run) for run in runs])
     every = joined(stored(folder), new)
     pages = [build_page([rows[model] for model in sorted(rows)]) for _, rows in sorted(every.items())]
     for name, rows in new.items():

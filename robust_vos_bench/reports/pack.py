@@ -14,6 +14,7 @@ from robust_vos_bench.datasets.images import read_mask
 from robust_vos_bench.errors import DataError, IncompleteError, UsageError
 from robust_vos_bench.runs.store import RunStore, safe_name
 from robust_vos_bench.system.atomic import make_folder, replacing
+from robust_vos_bench.system.paths import user_path
 
 
 def pack(run: str | Path, masks: str | None = None, model: str | None = None, output: str | Path | None = None) -> Path:
@@ -24,7 +25,7 @@ def pack(run: str | Path, masks: str | None = None, model: str | None = None, ou
 
     Raises UsageError for an unclear choice, IncompleteError for a run that is not finished, DataError for damage.
     """
-    folder, path = Path(run), None if output is None else Path(output)
+    folder, path = user_path(run), None if output is None else user_path(output)
     return pack_result(folder, model, path) if masks is None else pack_masks(folder, masks, model, path)
 
 

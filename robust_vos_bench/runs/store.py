@@ -18,13 +18,15 @@ import msgspec
 
 from robust_vos_bench.errors import DataError, UsageError
 from robust_vos_bench.runs.records import STATISTICS, FrameScores, Manifest, UnitRecord, read_manifest
-from robust_vos_bench.system.atomic import make_folder, write_bytes, write_error
+from robust_vos_bench.system.atomic import make_folder, remove_parts, write_bytes, write_error
 from robust_vos_bench.system.locks import exclusive
 
 SCORE_COLUMNS = (
     "model", "dataset", "corruption", "severity", "condition", "video", "object", "frames",
     "J", "F", "J&F", *[name for name in STATISTICS.values() if name not in ("J", "F")],
 )  # fmt: skip
+_BINARY = getattr(os, "O_BINARY", 0)
+"""Windows would otherwise turn the end of a line into two characters."""
 LONGEST = 150
 """Characters of a name that go into a file name; file systems stop at 255 bytes."""
 
@@ -79,6 +81,7 @@ class RunStore:
             )
 
         with exclusive(self.folder / ".lock", busy):
+            remove_parts(self.folder)
             yield
 
     def cell_path(self, condition: str, model: str) -> Path:
@@ -110,7 +113,7 @@ class RunStore:
             if path not in self._trimmed:
                 _cut_torn_tail(path)
                 self._trimmed.add(path)
-            handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _BINARY, 0o644)
             start = os.fstat(handle).st_size
             try:
                 data = b"".join(line + b"\n" for line in lines)

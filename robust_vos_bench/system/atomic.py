@@ -51,6 +51,13 @@ def write_bytes(path: Path, data: bytes, durable: bool = True) -> None:
             os.fsync(file.fileno())
 
 
+def remove_parts(folder: Path) -> None:
+    """Delete what writers that were killed have left in a folder; nobody else may write there now."""
+    for path in folder.glob(f".*{PART}"):
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
 def make_folder(path: Path) -> None:
     """Create a folder and its parents. Raises WriteError, naming it, where that is not possible."""
     try:
@@ -64,6 +71,7 @@ def write_error(path: Path, error: OSError) -> WriteError:
     advice = {
         errno.ENOSPC: "the disk is full; free some space and run the same command again",
         getattr(errno, "EDQUOT", -1): "the disk quota is used up; free some space and run the same command again",
+        errno.EFBIG: "it would be larger than files may be here (ulimit -f, or the file system)",
         errno.EROFS: "the file system is read-only; choose another --output",
         errno.EACCES: "no permission to write there; choose another --output",
         errno.EPERM: "no permission to write there; choose another --output",

@@ -15,13 +15,14 @@ import platformdirs
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.system.atomic import write_bytes
 from robust_vos_bench.system.hashes import file_sha256
+from robust_vos_bench.system.paths import user_path
 
 _VERSION = 1
 
 
 def cache_folder() -> Path:
     """Where things that can be made again are kept: `$RVOS_BENCH_CACHE`, else the user's cache folder."""
-    return Path(os.environ.get("RVOS_BENCH_CACHE") or platformdirs.user_cache_dir("rvos-bench")).expanduser().absolute()
+    return user_path(os.environ.get("RVOS_BENCH_CACHE") or platformdirs.user_cache_dir("rvos-bench")).absolute()
 
 
 def file_fingerprint(identity: str, paths: Sequence[Path]) -> str:

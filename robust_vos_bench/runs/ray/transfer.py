@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from robust_vos_bench.datasets import Dataset, Mask, Truth, Video
 from robust_vos_bench.errors import DataError, RvosError
-from robust_vos_bench.system.atomic import make_folder, write_error
+from robust_vos_bench.system.atomic import WriteError, make_folder, write_error
 from robust_vos_bench.system.cache import cache_folder
 from robust_vos_bench.system.hashes import file_sha256
 from robust_vos_bench.system.locks import exclusive
@@ -139,18 +139,24 @@ class ShippedDataset(Dataset):
 
 def _fetch(source: Source, video: str, folder: Path, is_right: Callable[[Path], bool]) -> None:
     """Get one video into `folder`, whole and checked or not at all; one process of a node does it, others wait."""
-    make_folder(folder.parent)
     part = folder.with_name(f".{folder.name[:16]}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
+        make_folder(folder.parent)
         with exclusive(folder.parent / f".{folder.name}.lock"):
             if folder.is_dir():
                 return
             _copy(source, video, part)
             if not is_right(part):
                 raise DataError(f"video {video!r} arrived with other bytes than the driver has; did its files change?")
-            part.rename(folder)
+            try:
+                part.rename(folder)
+            except OSError:
+                if not folder.is_dir():  # else another process has brought it: this file system has no locks
+                    raise
+    except WriteError as error:
+        raise WriteError(f"{error} (on this node RVOS_BENCH_CACHE says where shipped videos go)") from error
     except OSError as error:
-        raise write_error(folder, error) from error
+        raise WriteError(f"{write_error(folder, error)} (on this node RVOS_BENCH_CACHE says where they go)") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,7 +61,8 @@ class CachedClip:
 
     def close(self) -> None:
         """Free the scratch space."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # on a full disk it fails again for what the buffer still holds
+            self._file.close()
 
     def __enter__(self) -> CachedClip:
         return self

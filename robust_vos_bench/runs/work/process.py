@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import shutil
 import signal
@@ -10,7 +11,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,11 @@ def limit_threads(threads: int) -> None:
 
 def leave_with_parent(scratch: Path | None = None) -> None:
     """Watch the parent process from a thread: when it is gone, remove `scratch` and exit at once."""
-    parent = os.getppid()
+    parent, started_by = os.getppid(), multiprocessing.parent_process()
 
     def watch() -> None:
-        while os.getppid() == parent:
+        # Windows goes on naming a parent that is gone; what started this process can be waited for there.
+        while os.getppid() == parent and (os.name == "posix" or started_by is None or started_by.is_alive()):
             time.sleep(1.0)
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -59,7 +60,15 @@ def environment(values: dict[str, str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def no_ctrl_c() -> Iterator[None]:
-    """Processes started in this block never receive SIGINT, not even while they import; this one gets it afterwards."""
+    """Processes started in this block never receive SIGINT, not even while they import; this one gets it afterwards.
+
+    Does nothing where signals cannot be blocked (Windows); there they ignore SIGINT once they work.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    from multiprocessing import resource_tracker
+
     resource_tracker.ensure_running()  # started later, it would lift the block
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

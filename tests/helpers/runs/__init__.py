@@ -1,0 +1,1 @@
+"""Runs that are meant to be killed."""
