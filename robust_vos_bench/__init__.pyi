@@ -3,8 +3,14 @@ from .analysis.measure import Measure as Measure
 from .analysis.measures import register_measure as register_measure
 from .analysis.run import Run as Run
 from .analysis.run import load_run as load_run
+from .api.check import check as check
 from .api.corrupt import corrupt as corrupt
 from .api.data import verify_dataset as verify_dataset
+from .api.listing import list_corruptions as list_corruptions
+from .api.listing import list_datasets as list_datasets
+from .api.listing import list_models as list_models
+from .api.listing import list_presets as list_presets
+from .api.listing import list_runs as list_runs
 from .api.run import plan as plan
 from .api.run import run as run
 from .api.score import Scores as Scores
@@ -21,6 +27,7 @@ from .errors import RvosError as RvosError
 from .errors import UsageError as UsageError
 from .errors import WeightsError as WeightsError
 from .models import ModelCard as ModelCard
+from .models import SessionAdapter as SessionAdapter
 from .models import StreamingAdapter as StreamingAdapter
 from .models import VOSAdapter as VOSAdapter
 from .models import load_adapter as load_adapter

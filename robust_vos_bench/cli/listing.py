@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich import box
@@ -13,10 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from robust_vos_bench.cli.options import UserPath, json_option
-from robust_vos_bench.errors import ContractError, DataError, RvosError
-
-if TYPE_CHECKING:
-    from robust_vos_bench.registry import Item, Registry
+from robust_vos_bench.errors import ContractError
 
 KINDS = ("models", "corruptions", "presets", "datasets", "runs")
 
@@ -31,48 +28,31 @@ KINDS = ("models", "corruptions", "presets", "datasets", "runs")
 @json_option()
 def command(kind: str, ready: bool, folder: Path, as_json: bool) -> None:
     """List models, corruptions, presets, datasets or runs."""
-    conflict = _tell_problems(kind)
+    from robust_vos_bench.api import listing
+    from robust_vos_bench.cli.stdout import warnings_as_lines
+
     kinds: dict[str, Callable[[], list[dict[str, Any]]]] = {
-        "models": lambda: _models(ready),
-        "corruptions": _corruptions,
-        "presets": _presets,
-        "datasets": _datasets,
-        "runs": lambda: _runs(folder),
+        "models": lambda: listing.list_models(ready),
+        "corruptions": listing.list_corruptions,
+        "presets": listing.list_presets,
+        "datasets": listing.list_datasets,
+        "runs": lambda: listing.list_runs(folder),
     }
-    rows = kinds[kind]()
+    problems = listing.problems(kind)
+    for problem in problems:
+        if not problem.conflict:
+            click.echo(f"Warning: {problem.message}", err=True)
+    with warnings_as_lines():
+        rows = kinds[kind]()
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     elif not rows:
         click.echo(f"no {kind} found" + (f" in {folder}" if kind == "runs" else ""))
     else:
         _print(kind, rows)
-    if conflict:
-        raise ContractError(conflict)
-
-
-def _tell_problems(kind: str) -> str:
-    """Name the plug-ins that cannot be used on stderr; returns the first conflict of names, if any."""
-    if kind == "runs":
-        return ""
-    problems = _registry(kind).problems()
-    for problem in problems:
-        if not problem.conflict:
-            click.echo(f"Warning: {problem.message}", err=True)
-    return next((problem.message for problem in problems if problem.conflict), "")
-
-
-def _registry(kind: str) -> Registry[Any]:
-    if kind == "models":
-        from robust_vos_bench.models.registry import MODELS
-
-        return MODELS
-    if kind == "datasets":
-        from robust_vos_bench.datasets import DATASETS
-
-        return DATASETS
-    from robust_vos_bench.conditions import CORRUPTIONS, PRESETS
-
-    return CORRUPTIONS if kind == "corruptions" else PRESETS
+    conflicts = [problem.message for problem in problems if problem.conflict]
+    if conflicts:
+        raise ContractError(conflicts[0])
 
 
 def _print(kind: str, rows: list[dict[str, Any]]) -> None:
@@ -118,101 +98,3 @@ SHORT: dict[str, Any] = {
 }
 """What fits a terminal; `--json` has everything."""
 NOTES = {"models": "A family's bare name is its default variant."}
-
-
-def _models(ready: bool) -> list[dict[str, Any]]:
-    from robust_vos_bench.models import describe_models
-
-    return [row for row in describe_models() if row.get("ready") or not ready]
-
-
-def _origin(item: Item[Any]) -> dict[str, str]:
-    """Where an item comes from, said only of what is not built in."""
-    return {} if item.origin.kind == "built in" else {"origin": str(item.origin)}
-
-
-def _corruptions() -> list[dict[str, Any]]:
-    from robust_vos_bench.conditions import CORRUPTIONS
-
-    rows = [
-        {
-            "name": c.name,
-            "family": c.family,
-            "severities": f"1-{c.levels}",
-            "time": ", ".join(c.temporal) or "-",
-            "values": ", ".join(map(str, c.values)) + (f" ({c.unit})" if c.unit else ""),
-            "summary": c.summary,
-            **_origin(item),
-        }
-        for item in CORRUPTIONS.usable().values()
-        for c in (item.value,)
-    ]
-    return sorted(rows, key=lambda row: (row["family"], row["name"]))
-
-
-def _presets() -> list[dict[str, Any]]:
-    from robust_vos_bench.conditions import PRESETS, load_preset
-
-    rows = []
-    for name, item in sorted(PRESETS.usable().items()):
-        try:
-            info = load_preset(name)
-        except RvosError as error:  # of an installed package: the others are listed all the same
-            click.echo(f"Warning: {error}", err=True)
-            continue
-        rows.append(
-            {
-                "name": info.name,
-                "version": info.version,
-                "conditions": len(info.conditions()),
-                "corruptions": list(info.corruptions),
-                "description": info.description,
-                **_origin(item),
-            }
-        )
-    return rows
-
-
-def _datasets() -> list[dict[str, Any]]:
-    from robust_vos_bench.datasets import DATASETS, ENTRIES
-
-    usable = DATASETS.usable()
-    order = [*(entry.family for entry in ENTRIES), *sorted(set(usable) - {entry.family for entry in ENTRIES})]
-    return [
-        {
-            "name": name,
-            "splits": [s for s in usable[name].value.splits if s],
-            "needs --data-root": usable[name].value.needs_root,
-            "summary": usable[name].value.summary,
-            **_origin(usable[name]),
-        }
-        for name in order
-    ]
-
-
-def _runs(folder: Path) -> list[dict[str, Any]]:
-    from robust_vos_bench.runs.store import RunStore
-
-    rows: list[dict[str, Any]] = []
-    for path in sorted(folder.glob("*/run.json")):
-        try:
-            manifest = RunStore(path.parent).manifest()
-        except DataError as error:
-            click.echo(f"Warning: {error}", err=True)
-            unknown = {"models": [], "dataset": "", "preset": "", "units": "", "updated": ""}
-            rows.append({"folder": str(path.parent), "status": "damaged", **unknown})
-            continue
-        if manifest is None:
-            continue
-        rows.append(
-            {
-                "folder": str(path.parent),
-                "status": manifest.status,
-                "models": [m.name for m in manifest.models],
-                "dataset": manifest.dataset.name,
-                "preset": manifest.preset.name,
-                "units": f"{manifest.units.ok}/{manifest.units.planned}",
-                "updated": manifest.updated,
-            }
-        )
-    return rows

@@ -1,0 +1,134 @@
+"""What there is to choose from: `rvos-bench list`, as rows of plain data."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from robust_vos_bench.errors import DataError, RvosError
+
+if TYPE_CHECKING:
+    from robust_vos_bench.registry import Item, Problem, Registry
+
+
+def problems(kind: str) -> list[Problem]:
+    """Plug-ins of a kind ("models", "corruptions", "presets", "datasets") that cannot be used, with messages."""
+    return [] if kind == "runs" else _registry(kind).problems()
+
+
+def _registry(kind: str) -> Registry[Any]:
+    if kind == "models":
+        from robust_vos_bench.models.registry import MODELS
+
+        return MODELS
+    if kind == "datasets":
+        from robust_vos_bench.datasets import DATASETS
+
+        return DATASETS
+    from robust_vos_bench.conditions import CORRUPTIONS, PRESETS
+
+    return CORRUPTIONS if kind == "corruptions" else PRESETS
+
+
+def list_models(ready: bool = False) -> list[dict[str, Any]]:
+    """Every model: name, title, licence, weights, whether it is `ready` here, why not. ready: only those that are."""
+    from robust_vos_bench.models import describe_models
+
+    return [row for row in describe_models() if row.get("ready") or not ready]
+
+
+def _origin(item: Item[Any]) -> dict[str, str]:
+    """Where an item comes from, said only of what is not built in."""
+    return {} if item.origin.kind == "built in" else {"origin": str(item.origin)}
+
+
+def list_corruptions() -> list[dict[str, Any]]:
+    """Every corruption: name, family, severities, modes in time, parameters, summary."""
+    from robust_vos_bench.conditions import CORRUPTIONS
+
+    rows = [
+        {
+            "name": c.name,
+            "family": c.family,
+            "severities": f"1-{c.levels}",
+            "time": ", ".join(c.temporal) or "-",
+            "values": ", ".join(map(str, c.values)) + (f" ({c.unit})" if c.unit else ""),
+            "summary": c.summary,
+            **_origin(item),
+        }
+        for item in CORRUPTIONS.usable().values()
+        for c in (item.value,)
+    ]
+    return sorted(rows, key=lambda row: (row["family"], row["name"]))
+
+
+def list_presets() -> list[dict[str, Any]]:
+    """Every preset: name, version, number of conditions, corruptions, description."""
+    from robust_vos_bench.conditions import PRESETS, load_preset
+
+    rows = []
+    for name, item in sorted(PRESETS.usable().items()):
+        try:
+            info = load_preset(name)
+        except RvosError as error:  # of an installed package: the others are listed all the same
+            warnings.warn(f"Warning: {error}", stacklevel=2)
+            continue
+        rows.append(
+            {
+                "name": info.name,
+                "version": info.version,
+                "conditions": len(info.conditions()),
+                "corruptions": list(info.corruptions),
+                "description": info.description,
+                **_origin(item),
+            }
+        )
+    return rows
+
+
+def list_datasets() -> list[dict[str, Any]]:
+    """Every data set: name, splits, whether it needs a data root, summary."""
+    from robust_vos_bench.datasets import DATASETS, ENTRIES
+
+    usable = DATASETS.usable()
+    order = [*(entry.family for entry in ENTRIES), *sorted(set(usable) - {entry.family for entry in ENTRIES})]
+    return [
+        {
+            "name": name,
+            "splits": [s for s in usable[name].value.splits if s],
+            "needs --data-root": usable[name].value.needs_root,
+            "summary": usable[name].value.summary,
+            **_origin(usable[name]),
+        }
+        for name in order
+    ]
+
+
+def list_runs(folder: str | Path = "rvos-results") -> list[dict[str, Any]]:
+    """Every run directory in a folder: status, models, data set, preset, units. A damaged one is listed as such."""
+    from robust_vos_bench.runs.store import RunStore
+
+    rows: list[dict[str, Any]] = []
+    for path in sorted(Path(folder).glob("*/run.json")):
+        try:
+            manifest = RunStore(path.parent).manifest()
+        except DataError as error:
+            warnings.warn(f"Warning: {error}", stacklevel=2)
+            unknown = {"models": [], "dataset": "", "preset": "", "units": "", "updated": ""}
+            rows.append({"folder": str(path.parent), "status": "damaged", **unknown})
+            continue
+        if manifest is None:
+            continue
+        rows.append(
+            {
+                "folder": str(path.parent),
+                "status": manifest.status,
+                "models": [m.name for m in manifest.models],
+                "dataset": manifest.dataset.name,
+                "preset": manifest.preset.name,
+                "units": f"{manifest.units.ok}/{manifest.units.planned}",
+                "updated": manifest.updated,
+            }
+        )
+    return rows
