@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -44,7 +45,7 @@ class UserPath(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """Expanded before anything is asked of the file."""
-        return Path(super().convert(user_path(value), param, ctx))
+        return Path(os.fsdecode(super().convert(user_path(value), param, ctx)))
 
 
 def flat(ctx: click.Context, param: click.Parameter, value: Any) -> tuple[Any, ...]:

@@ -34,9 +34,7 @@ def prints_on_stderr() -> Iterator[None]:
 def warnings_as_lines() -> Iterator[None]:
     """Warnings of our own kind (UserWarning) are one plain line on stderr within this block, not two with code."""
 
-    def show(
-        message: Any, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
-    ) -> None:
+    def show(message: Any, *place: Any, **more: Any) -> None:
         click.echo(str(message), err=True)
 
     with warnings.catch_warnings():
