@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from robust_vos_bench.errors import RvosError
+from robust_vos_bench.system.streams import forgiving
 from robust_vos_bench.version import __version__
 
 VERBS = {
@@ -79,12 +80,22 @@ def cli(debug: bool) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point of `rvos-bench`: runs a verb and turns errors into one message and an exit code."""
+    """Entry point of `rvos-bench`: runs a verb and turns errors into one message and an exit code.
+
+    Nothing that is printed can end the work or change its exit code: see `system.streams`.
+    """
+    with forgiving():
+        code = _outcome(arguments)
+    sys.exit(code)
+
+
+def _outcome(arguments: Sequence[str] | None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words or os.environ.get("RVOS_BENCH_DEBUG", "") not in ("", "0")
     words = [word for word in words if word != "--debug"]
     try:
         code = cli.main(args=words, prog_name="rvos-bench", standalone_mode=False)
+        sys.stdout.flush()  # a full disk behind it is told here
     except click.exceptions.Exit as done:
         code = done.exit_code
     except click.ClickException as error:
@@ -93,9 +104,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         code = 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        code = 0
     except RvosError as error:
         if debug:
             raise
@@ -106,4 +114,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         click.echo(f"Unexpected {type(error).__name__}: {error}\nRun again with --debug for the traceback.", err=True)
         code = 1
-    sys.exit(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0

@@ -15,6 +15,8 @@ from rich.table import Table
 from robust_vos_bench.cli.options import UserPath, json_option
 from robust_vos_bench.errors import ContractError
 
+NARROWEST = 60
+"""Columns of a table at least: on a narrower terminal its lines wrap, but no word is cut into letters."""
 KINDS = ("models", "corruptions", "presets", "datasets", "runs")
 
 
@@ -62,7 +64,10 @@ def _print(kind: str, rows: list[dict[str, Any]]) -> None:
         table.add_column(name, no_wrap=i == 0, overflow="fold")
     for row in shown:
         table.add_row(*row.values())
-    Console(highlight=False, markup=False).print(table)
+    console = Console(highlight=False, markup=False)
+    if console.width < NARROWEST:
+        console = Console(highlight=False, markup=False, width=NARROWEST)
+    console.print(table)
     click.echo(f"More of each with --json. {NOTES.get(kind, '')}".rstrip(), err=True)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from robust_vos_bench.conditions import CLEAN, Condition, condition_fingerprint, corruption_of
 from robust_vos_bench.conditions.presets import PresetInfo
 from robust_vos_bench.datasets import Dataset
-from robust_vos_bench.errors import UsageError, WeightsError
+from robust_vos_bench.errors import DataError, UsageError, WeightsError
 from robust_vos_bench.models import find_entry
 from robust_vos_bench.models.checkpoint import RANDOM, find_checkpoint, sha256_of
 from robust_vos_bench.models.registry import model_origin, refuse_needless
@@ -17,6 +17,7 @@ from robust_vos_bench.origin import Origin
 from robust_vos_bench.runs.plan import ModelSpec, Plan
 from robust_vos_bench.runs.records import ModelRecord
 from robust_vos_bench.scoring import PROTOCOL_VERSION
+from robust_vos_bench.system.paths import is_text
 
 
 def build_model(
@@ -96,6 +97,12 @@ def build_plan(
         if origins.setdefault(c.corruption, c.origin) != c.origin:
             raise UsageError(f"two corruptions are named {c.corruption!r}: {origins[c.corruption]} and {c.origin}")
     chosen = tuple(videos if videos is not None else dataset.videos)
+    for video in chosen:
+        if not is_text(video):
+            raise DataError(
+                f"video {video!a}: its name is not text here, so no record could hold it; rename its folder, or set "
+                "PYTHONUTF8=1 where the name is UTF-8 and the locale is not"
+            )
     families = {c.corruption: corruption_of(c).family for c in columns if not c.is_clean}
     return Plan(
         models=tuple(models),

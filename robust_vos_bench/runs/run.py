@@ -16,6 +16,8 @@ from robust_vos_bench.conditions import Condition, corruption_of
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.runs.engine import Engine
 from robust_vos_bench.runs.environment import environment, tool
+from robust_vos_bench.runs.listener import Guarded
+from robust_vos_bench.runs.listener import Listener as Listener
 from robust_vos_bench.runs.local.engine import LocalEngine
 from robust_vos_bench.runs.plan import Group, Plan
 from robust_vos_bench.runs.records import (
@@ -35,25 +37,7 @@ from robust_vos_bench.runs.state import RunState
 from robust_vos_bench.runs.stop import Stop, ctrl_c
 from robust_vos_bench.runs.store import RunStore
 from robust_vos_bench.runs.writer import RecordWriter
-
-
-class Listener:
-    """What a run tells while it works; override what you want to hear."""
-
-    def notice(self, text: str) -> None:
-        """Something the user should know before the run starts."""
-
-    def started(self, plan: Plan, state: RunState, folder: Path) -> None:
-        """Before the first unit."""
-
-    def unit(self, record: UnitRecord) -> None:
-        """After each unit, when it is on disk."""
-
-    def interrupted(self) -> None:
-        """At the first Ctrl-C."""
-
-    def finished(self) -> None:
-        """After the last unit, also when something went wrong."""
+from robust_vos_bench.system.paths import as_text
 
 
 def default_folder(plan: Plan, parent: Path = Path("rvos-results")) -> Path:
@@ -89,7 +73,7 @@ def earlier(plan: Plan, store: RunStore) -> Manifest | None:
 
 def _place(plan: Plan) -> str:
     """Tells data folders apart however they are typed, without telling strangers where they are."""
-    return digest(os.path.realpath(plan.dataset.root))[:16] if plan.dataset.root else ""
+    return digest(as_text(os.path.realpath(plan.dataset.root)))[:16] if plan.dataset.root else ""
 
 
 def run_plan(
@@ -126,6 +110,7 @@ def run_with_records(
 ) -> tuple[Manifest, RunState]:
     """`run_plan`, which also gives all records of the run: they have been read or written, and need no second look."""
     folder = folder.absolute()  # a model may change the working directory
+    listener = Guarded(listener)
     store = RunStore(folder)
     with store.locked():
         before = earlier(plan, store)
@@ -141,8 +126,8 @@ def run_with_records(
         store.log("start", pending=len(state.pending), done=state.done)
         stop = Stop()
         write = RecordWriter(store, state, listener.unit, stop, fail_fast)
-        listener.started(plan, state, folder)
         try:
+            listener.started(plan, state, folder)
             groups: list[Group] = list(plan.groups(state.pending))
             if groups:
                 with ctrl_c(stop, listener.interrupted):
@@ -150,9 +135,11 @@ def run_with_records(
         except KeyboardInterrupt:
             stop.by_user = True
         finally:
-            listener.finished()
-            unfinished = stop.by_user and write.written < len(state.pending)
-            manifest = _close(state, store, manifest, unfinished)
+            try:
+                listener.finished()
+            finally:
+                unfinished = stop.by_user and write.written < len(state.pending)
+                manifest = _close(state, store, manifest, unfinished)
     return manifest, state
 
 
@@ -192,8 +179,8 @@ def _manifest(
         status="started",
         created=before.created if before else now,
         updated=now,
-        command=list(command),
-        settings=settings,
+        command=[as_text(word) for word in command],
+        settings={name: _as_text(value) for name, value in settings.items()},
         tool=msgspec.convert(tool(), ToolRecord),
         environment=msgspec.convert(environment(devices[0] if devices else "cpu"), EnvironmentRecord),
         protocol=ProtocolRecord(name=plan.protocol, version=plan.protocol_version),
@@ -202,7 +189,7 @@ def _manifest(
             index_sha256=dataset.index_hash,
             videos=len(plan.videos),
             videos_in_split=dataset.split_size,
-            root=os.fspath(dataset.root) if dataset.root else "",
+            root=as_text(os.fspath(dataset.root)) if dataset.root else "",
             place=_place(plan),
         ),
         preset=msgspec.convert(dict(plan.preset), PresetRecord),
@@ -219,6 +206,12 @@ def _manifest(
         videos=list(plan.videos),
         units=CellCounts(),
     )
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_as_text(item) for item in value]
+    return as_text(value) if isinstance(value, str) else value
 
 
 def _close(state: RunState, store: RunStore, manifest: Manifest, interrupted: bool) -> Manifest:

@@ -18,7 +18,7 @@ import msgspec
 
 from robust_vos_bench.errors import DataError, UsageError
 from robust_vos_bench.runs.records import STATISTICS, FrameScores, Manifest, UnitRecord, read_manifest
-from robust_vos_bench.system.atomic import make_folder, remove_parts, write_bytes, write_error
+from robust_vos_bench.system.atomic import make_folder, remove_parts, sync_folder, write_bytes, write_error
 from robust_vos_bench.system.locks import exclusive
 
 SCORE_COLUMNS = (
@@ -110,7 +110,8 @@ class RunStore:
     def _append(self, path: Path, lines: list[bytes]) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if path not in self._trimmed:
+            first = path not in self._trimmed
+            if first:
                 _cut_torn_tail(path)
                 self._trimmed.add(path)
             handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _BINARY, 0o644)
@@ -124,6 +125,9 @@ class RunStore:
                 os.fsync(handle)
             finally:
                 os.close(handle)
+            if first:  # whoever made the file may have been killed before this
+                for folder in (path.parent, path.parent.parent, self.folder):
+                    sync_folder(folder)
         except OSError as error:
             raise write_error(path, error) from error
 

@@ -49,6 +49,19 @@ def write_bytes(path: Path, data: bytes, durable: bool = True) -> None:
         file.flush()
         if durable:
             os.fsync(file.fileno())
+    if durable:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the disk has the names in a folder, without which a new file is lost with the power, however well its
+    bytes were flushed. Does nothing where folders cannot be flushed (Windows, some network shares)."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def remove_parts(folder: Path) -> None:

@@ -45,7 +45,11 @@ def remembered(kind: str, identity: str, paths: Sequence[Path], make: Callable[[
             status = path.stat()
         except OSError as error:
             raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-        stamps.update(f"{path.absolute()}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ctime_ns}\n".encode())
+        stamps.update(
+            f"{path.absolute()}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ctime_ns}\n".encode(
+                "utf-8", "surrogateescape"
+            )
+        )
     key = stamps.hexdigest()
     kept = cache_folder() / kind / key[:2] / key[2:]
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
@@ -60,5 +64,6 @@ def remembered(kind: str, identity: str, paths: Sequence[Path], make: Callable[[
 def _digest(identity: str, paths: Sequence[Path]) -> str:
     digest = hashlib.sha256(f"{_VERSION}\0{identity}\0".encode())
     for path in paths:
-        digest.update(f"{path.parent.name}/{path.name}\0{file_sha256(path)}\n".encode())
+        line = f"{path.parent.name}/{path.name}\0{file_sha256(path)}\n"
+        digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()

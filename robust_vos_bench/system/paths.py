@@ -14,3 +14,17 @@ def user_path(given: str | Path) -> Path:
     `cli.options.UserPath`).
     """
     return Path(os.path.expanduser(given))  # noqa: PTH111 (Path.expanduser raises for a name of nobody)
+
+
+def is_text(name: str) -> bool:
+    """Whether a name can be written as UTF-8; a disk may hold any bytes, and Python carries them."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def as_text(name: str) -> str:
+    """A name that can be written as UTF-8: the same wherever it is text, with escapes ("\\xe4") where it is not."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace") if not is_text(name) else name

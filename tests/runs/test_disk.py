@@ -120,3 +120,28 @@ def test_scratch_space_that_runs_out_is_an_error_not_a_crash(small_disk: Callabl
             clip.write(t, np.ones((100, 100, 3), np.uint8))
     assert clip.ready(0) and np.array_equal(clip.read(0), np.ones((100, 100, 3), np.uint8))
     clip.close(remove=True)
+
+
+def test_a_reported_record_is_flushed_with_the_names_that_lead_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new file whose folder is not flushed may be gone after a power cut, with every byte of it."""
+    flushed: list[Path] = []
+    sync = os.fsync
+
+    def note(handle: int) -> None:
+        flushed.append(Path(f"/proc/self/fd/{handle}").readlink())
+        sync(handle)
+
+    if not Path("/proc/self/fd").is_dir():
+        pytest.skip("/proc tells which file a descriptor is")
+    monkeypatch.setattr(os, "fsync", note)
+    store = RunStore(tmp_path / "out")
+    store.add(UnitRecord(key="k", model="m", condition="clean", video="v", status="ok"))
+    cell = store.cell_path("clean", "m")
+    assert flushed == [cell, cell.parent, cell.parent.parent, store.folder]
+    flushed.clear()
+    store.add(UnitRecord(key="k", model="m", condition="clean", video="w", status="ok"))
+    assert flushed == [cell], "after that a file needs its own bytes only"
+    store.write_scores([])
+    assert [path.name for path in flushed[1:]][-1] == "out" and ".scores.csv" in flushed[1].name

@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -220,3 +221,57 @@ def test_many_kills_lose_nothing(clips: Path, place: Path) -> None:
     toll = campaign.until(KILLS, OF_ITS_PROCESSES)
     print("seed", seed, toll)
     assert toll.faults == [] and sum(toll.kills.values()) >= KILLS
+
+
+LOSSES = """
+import random, sys, threading, time
+from pathlib import Path
+import ray
+from ray.cluster_utils import Cluster
+clips, out, model, seed = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+extra = [cluster.add_node(num_cpus=1) for _ in range(4)]
+ray.init(address=cluster.address, log_to_driver=False)
+def lose():
+    rng = random.Random(seed)
+    while not list(out.glob("cells/*/*.jsonl")):
+        time.sleep(0.02)
+    for node in extra:
+        cluster.remove_node(node, allow_graceful=False)
+        print("lost", flush=True)
+        time.sleep(rng.uniform(0, 1))
+threading.Thread(target=lose, daemon=True).start()
+import robust_vos_bench as rvos
+class Reporter(rvos.Listener):
+    def unit(self, record):
+        print("unit", record.condition, record.video, record.status, flush=True)
+try:
+    run = rvos.run(model, "salt_and_pepper,pixelate", severity=3, dataset="folder", data_root=clips, output=out,
+                   option={"fps": 4}, engine="ray", progress=Reporter(), allow_failures=True)
+    print("ended", run.manifest.status, flush=True)
+finally:
+    ray.shutdown()
+    cluster.shutdown()
+"""
+
+
+@pytest.mark.slow
+def test_lost_ray_nodes_lose_nothing(clips: Path, tmp_path: Path) -> None:
+    """Four of five nodes are killed one after the other; the last one finishes."""
+    pytest.importorskip("ray", reason="needs the extra: pip install 'rvos-bench[ray]'")
+    import robust_vos_bench as rvos
+
+    model, seed = f"{Path(__file__).with_name('models.py')}:Sleeps", time.time_ns()
+    words = {"dataset": "folder", "data_root": clips, "severity": 3, "option": {"fps": 4}, "progress": False}
+    grid = "salt_and_pepper,pixelate"
+    rvos.run(model, grid, output=tmp_path / "whole", workers=2, **words)  # type: ignore[arg-type]
+    command = [sys.executable, "-c", LOSSES, str(clips), str(tmp_path / "out"), model, str(seed)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=400, check=False)
+    said = done.stdout.splitlines()
+    assert done.returncode == 0 and said.count("lost") == 4, (seed, done.stderr)
+    written = [line.split()[1:3] for line in said if line.startswith("unit") and line.endswith(" ok")]
+    assert len({tuple(unit) for unit in written}) == len(written), "no reported unit runs again"
+    store = RunStore(tmp_path / "out")
+    assert all(store.records(condition, "sleeps[fps=4.0]")[video].ok for condition, video in written)
+    rvos.run(model, grid, output=tmp_path / "out", workers=1, **words)  # type: ignore[arg-type]
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole"), seed

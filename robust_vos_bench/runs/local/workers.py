@@ -26,6 +26,7 @@ from robust_vos_bench.runs.work.process import (
     no_ctrl_c,
     plain_main,
 )
+from robust_vos_bench.system.streams import make_forgiving
 
 PRODUCER_DIED = 75
 """Exit status of a worker whose producer died."""
@@ -95,6 +96,7 @@ def start_worker(plan: Plan, device: str, folder: Path, producers: int = 0) -> W
 def _work(pipe: Connection, plan: Plan, device: str, folder: Path, producers: int, scratch: Path) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     leave_with_parent(scratch)
+    make_forgiving()  # a model may print
     limit_threads(1)
     from robust_vos_bench.runs.work.worker import Worker
 

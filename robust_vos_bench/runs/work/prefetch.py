@@ -82,11 +82,13 @@ def _begin(dataset: Dataset, scratch: Path | None) -> None:
     import signal
 
     from robust_vos_bench.runs.work.process import leave_with_parent, limit_threads
+    from robust_vos_bench.system.streams import make_forgiving
 
     global _dataset
     _dataset = dataset
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     leave_with_parent(scratch)
+    make_forgiving()
     limit_threads(1)
 
 
