@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from PIL import Image
 
+from robust_vos_bench.datasets.images import read_mask
+from robust_vos_bench.datasets.soft import binarise
 from robust_vos_bench.datasets.video import Mask, Video
 from robust_vos_bench.errors import DataError, UsageError
 from robust_vos_bench.models.adapter import Checkpoint, VOSAdapter
 from robust_vos_bench.models.card import ModelCard, ModelEntry
 from robust_vos_bench.system.paths import user_path
+from robust_vos_bench.system.toml import read_toml
 
 DECLARATION = "rvos-masks.toml"
 """The file in the folder that says under which conditions the masks were made."""
@@ -31,11 +31,11 @@ CARD = ModelCard(
 class PrecomputedMasks(VOSAdapter):
     """Reads `FOLDER/<video>/<frame>.png`, or `FOLDER/<condition>/<video>/<frame>.png` with one subfolder a condition.
 
-    Masks hold object ids (palette or grey PNG, 8 bit, size of the frames); `binary=true` takes any value above 127 as
-    the only object, for DAVIS-2016 style 0/255 results. A folder must say what it is: either `rvos-masks.toml` holds
-    `condition = "clean"` (or a list of condition labels, where one set of masks answers for several), or each
-    subfolder is named by the label it answers for ("clean", "fog-3-drift", "contrast-5"). Frames before a
-    video's first prompt need no file.
+    Masks hold object ids (palette or grey PNG, 8 bit, size of the frames) and are read as `score` reads them. With
+    `binary=true` they hold one object, as 0 / 255 or 0 / 1: see `datasets.soft.binarise`. A folder must say what it is:
+    either `rvos-masks.toml` holds `condition = "clean"` (or a list of condition labels, where one set of masks answers
+    for several), or each subfolder is named by the label it answers for ("clean", "fog-3-drift", "contrast-5"). Frames
+    before a video's first prompt need no file.
     """
 
     card = CARD
@@ -75,24 +75,15 @@ class PrecomputedMasks(VOSAdapter):
             if t < first:
                 yield np.zeros(video.size, np.uint8)
             else:
-                yield self._read(folder / f"{name}.png", video.size)
+                yield self._read(folder / f"{name}.png", video)
 
-    def _read(self, path: Path, size: tuple[int, int]) -> Mask:
-        try:
-            with Image.open(path) as image:
-                mode = image.mode
-                mask = np.array(image.convert("L") if mode == "1" else image)
-        except FileNotFoundError:
-            raise DataError(f"mask is missing: {path}") from None
-        except (OSError, SyntaxError, ValueError) as error:
-            raise DataError(f"{path}: not a readable image ({error})") from error
-        if mode not in ("P", "L", "1"):
-            raise DataError(f"{path}: an image of mode {mode}; masks are 8-bit palette or grey PNGs of object ids")
-        if mask.shape != size:
-            raise DataError(f"{path}: the mask is {mask.shape} (H, W), the frames are {size}")
-        if self.binary or mode == "1":
-            mask = mask > 127 if mode != "P" else mask > 0
-        return mask.astype(np.uint8)
+    def _read(self, path: Path, video: Video) -> Mask:
+        """The ids of a file, read as `score` reads them. Raises DataError, naming the file."""
+        mask = read_mask(path, video.size)
+        if not self.binary:
+            return mask
+        # The rules of the data sets: DAVIS 2016 takes every non-zero value, others where a soft edge is at least half.
+        return (mask > 0).astype(np.uint8) if video.dataset.startswith("davis2016") else binarise(mask)
 
 
 def read_declaration(folder: Path) -> dict[str, Path]:
@@ -102,7 +93,7 @@ def read_declaration(folder: Path) -> dict[str, Path]:
     """
     path = folder / DECLARATION
     if path.is_file():
-        conditions = _read_toml(path).get("condition")
+        conditions = read_toml(path).get("condition")
         labels = [conditions] if isinstance(conditions, str) else conditions
         if not isinstance(labels, list) or not labels or not all(isinstance(label, str) for label in labels):
             raise DataError(f'{path}: expected condition = "clean", or a list of condition labels')
@@ -118,17 +109,6 @@ def read_declaration(folder: Path) -> dict[str, Path]:
             '"clean", or give it one subfolder per condition, named by its label'
         )
     return found
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise DataError(f"{path}: {error}") from error
 
 
 MODELS = [ModelEntry(CARD, "robust_vos_bench.adapters.masks:PrecomputedMasks")]

@@ -122,6 +122,8 @@ def write(
         raise UsageError(f"unknown format {format!r}; use {' or '.join(FORMATS)}")
     report = SplitReport(folders={condition.label: str(output / condition.label) for condition in conditions})
     with Bar("starting", len(tasks(data, conditions)), "videos", quiet) as bar:
+        for note in data.notes:
+            bar.say(note)
         for outcome in write_splits(data, conditions, output, format, workers or available_cores(), preset):
             what = f"{outcome.task.condition.label} · {outcome.task.video}"
             if outcome.error is not None:

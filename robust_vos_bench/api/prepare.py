@@ -39,11 +39,14 @@ def prepare(
 ) -> Prepared:
     """Resolve models, conditions, data and devices.
 
-    to_plan: weights may be absent. notice: is told where a name stands for another model than expected.
+    to_plan: weights may be absent. notice: is told where a name stands for another model than expected, and what
+    was left out of the data.
     """
     models = resolve_models(settings.models, settings.checkpoints, settings.options, to_plan, notice)
     conditions, preset = choose_conditions(settings)
     data = open_data(settings, preset)
+    for note in data.notes:
+        notice(note)
     plan = build_plan(models, data, conditions, preset, save_masks=settings.save_masks, profile=settings.profile)
     devices = worker_devices(settings.device, settings.workers, len(plan.conditions) * len(plan.videos))
     producers = producers_for(devices, settings.producers, settings.workers)

@@ -36,7 +36,7 @@ class Scores:
     dataset: str
     seen_categories: frozenset[str] = frozenset()
     hint: str = ""
-    """What would make the next scoring faster; empty where nothing would."""
+    """What was left out or read otherwise than it lies there, and what would make the next scoring faster."""
 
     @property
     def overall(self) -> dict[str, float]:
@@ -136,5 +136,6 @@ def score(
     scorer = FolderScorer(data, rules, backend)
     with Bar("scoring", len(data.videos), quiet=not progress) as bar:
         objects = scorer.score(user_path(predictions), workers or min(THREADS, available_cores()), bar.step)
-    hint = slow_hint(scorer, objects) if backend == "auto" else ""
+    hints = [*data.notes, *scorer.notes, slow_hint(scorer, objects) if backend == "auto" else ""]
+    hint = "\n".join(text for text in hints if text)
     return Scores(objects, rules, data.name, data.seen_categories, hint)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -60,16 +59,9 @@ def read_config(ctx: click.Context, param: click.Parameter, value: Path | None) 
     """
     if value is None:
         return None
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    try:
-        found = tomllib.loads(value.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise UsageError(f"config {value}: not UTF-8 text ({error}); save it as UTF-8") from error
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"config {value}: {error}") from error
+    from robust_vos_bench.system.toml import read_toml
+
+    found = read_toml(value, UsageError)
     flags = {
         name.lstrip("-").replace("-", "_"): (parameter, name in parameter.secondary_opts)
         for parameter in ctx.command.params

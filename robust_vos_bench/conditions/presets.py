@@ -19,6 +19,7 @@ from robust_vos_bench.errors import ContractError, DataError, RvosError, UsageEr
 from robust_vos_bench.origin import Origin, is_file_spec
 from robust_vos_bench.registry import Item, Registry
 from robust_vos_bench.system.paths import user_path
+from robust_vos_bench.system.text import read_text
 
 DEFAULT_PRESET = "common"
 GROUP = "robust_vos_bench.presets"
@@ -147,6 +148,8 @@ def _from_file(name: str) -> Item[PresetSource]:
 
 
 def _text(file: TextFile) -> str:
+    if isinstance(file, Path):
+        return read_text(file)
     try:
         return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

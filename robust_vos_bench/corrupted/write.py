@@ -12,7 +12,7 @@ import numpy as np
 
 from robust_vos_bench.conditions import Condition, condition_fingerprint, corrupt_truth, corrupt_video, corruption_of
 from robust_vos_bench.datasets.dataset import Dataset
-from robust_vos_bench.datasets.files import MaskFiles
+from robust_vos_bench.datasets.files import BINARISE, MaskFiles
 from robust_vos_bench.datasets.images import encode_frame, encode_mask
 from robust_vos_bench.datasets.layout import VOID, ids_in
 from robust_vos_bench.datasets.video import Mask, Truth, Video
@@ -128,10 +128,12 @@ def _annotations(dataset: Dataset, video: Video, corrupted: Video, condition: Co
             for stem, path in sources.items():
                 yield stem, path.read_bytes()
             return
-        table = tuple(dataset.map_mask(np.arange(256, dtype=np.uint8)[None])[0].tolist())
-        masks: Sequence[Mask | None] = MaskFiles(
-            tuple(sources.get(stem) for stem in video.frame_names), video.size, table
-        )
+        paths = tuple(sources.get(stem) for stem in video.frame_names)
+        if dataset.maps_by_value:
+            table = tuple(dataset.map_mask(np.arange(256, dtype=np.uint8)[None])[0].tolist())
+            masks: Sequence[Mask | None] = MaskFiles(paths, video.size, table)
+        else:
+            masks = MaskFiles(paths, video.size, BINARISE, by_value=False)
     else:
         made = dataset.truth(video.name)
         masks = [None] * len(video) if made is None else made.masks

@@ -46,8 +46,15 @@ class Dataset(ABC):
 
     binary: bool = False
     """Masks are stored as 0 / 255: every non-zero value is object 1."""
+    maps_by_value: bool = True
+    """Whether `map_mask` looks at each value by itself. If not, it is given whole masks only."""
     movable: bool = False
     """Whether `at` works: the files of a video can be sent to another machine and read there."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What people should know of what is open: what was left out, or read otherwise than it lies there."""
+        return ()
 
     @property
     def layout(self) -> Layout | None:

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from robust_vos_bench.datasets.files import missing_numbers
-from robust_vos_bench.datasets.layout import FolderDataset, existing_root, kept_lines
+from robust_vos_bench.datasets.layout import FolderDataset, existing_root, kept_lines, once
+from robust_vos_bench.datasets.order import missing_numbers
 from robust_vos_bench.errors import DataError, UsageError
+from robust_vos_bench.system.text import read_text
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ class Davis(FolderDataset):
 
     def list_files(self) -> Mapping[Path, bytes]:
         """The lists of the split under ImageSets."""
-        lists = {file.relative_to(self.root): file.read_text() for file in self.list_file}
+        lists = {file.relative_to(self.root): read_text(file) for file in self.list_file}
         return {path: kept_lines(text, self.videos, _name_in) for path, text in lists.items()}
 
     def _find_list(self) -> tuple[Path, ...]:
@@ -139,9 +140,11 @@ class Davis(FolderDataset):
     def _all_videos(self) -> Sequence[str]:
         names: dict[str, None] = {}
         for file in self.list_file:
-            for line in file.read_text().splitlines():
-                if name := _name_in(line):
-                    names[name] = None
+            lines = read_text(file).splitlines()
+            # The 2016 archive lists frames: there a line, not a name, must not be repeated.
+            bare = [name for line in lines if (name := _name_in(line)) and "/" not in line.strip().strip("/")]
+            once(bare, file, self._notes)
+            names.update(dict.fromkeys(name for line in lines if (name := _name_in(line))))
         return sorted(names) if self.split == "trainval" else list(names)
 
     def _stems(self, name: str, masks: Mapping[str, Path]) -> tuple[str, ...]:
@@ -158,11 +161,13 @@ class Davis(FolderDataset):
         for stem in missing_numbers(stems, step=1):
             raise DataError(f"{self.frames_root / name / stem}.jpg: no such file; frame {stem} is missing")
         masks = self.mask_paths(name)
+        size = self.frames_root.name
         if masks and self.split not in _TEST_SPLITS:
             for stem in stems:
                 if stem not in masks:
                     raise DataError(
-                        f"{self.masks_root / name / stem}.png: no such file; frame {stem} has no annotation"
+                        f"{self.masks_root / name / stem}.png: no such file; frame {stem} has no annotation. "
+                        f"Videos in this layout with annotations of some frames only open as folder:{size}"
                     )
 
 

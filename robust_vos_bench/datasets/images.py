@@ -21,8 +21,8 @@ from robust_vos_bench.datasets.video import Frame, Mask
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.system.atomic import write_bytes
 
-FRAME_SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
-"""File name endings that count as frames."""
+FRAME_SUFFIXES = (".jpg", ".jpeg", ".png")
+"""File name endings that count as frames, in small letters: .JPG counts as well."""
 _MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS
 
 
@@ -60,6 +60,11 @@ def read_mask(path: Path, size: tuple[int, int] | None = None) -> Mask:
     not guessed from colours), more than 8 bits, damage, another size.
     """
     image, _ = _decode(path)
+    if image.format != "PNG":
+        raise DataError(
+            f"{path}: a {image.format} file, not a PNG: masks are PNG files, because other formats change the ids or "
+            "cannot hold them"
+        )
     if image.mode not in ("P", "L", "1"):
         raise DataError(f"{path}: {_why_no_mask(image)}")
     mask = np.array(image, np.uint8)

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from robust_vos_bench.datasets.dataset import Dataset, Layout
-from robust_vos_bench.datasets.files import BINARISE, FrameFiles, MaskFiles, list_frames, list_masks
+from robust_vos_bench.datasets.files import BINARISE, FrameFiles, MaskFiles, list_frames, list_masks, listing
 from robust_vos_bench.datasets.images import image_size, read_mask
+from robust_vos_bench.datasets.soft import CURE, binarise, soft_values
 from robust_vos_bench.datasets.video import Mask, Truth, Video
 from robust_vos_bench.errors import DataError, UsageError, unknown
 from robust_vos_bench.system.cache import file_fingerprint, remembered
@@ -48,6 +49,7 @@ class FolderDataset(Dataset):
         check_limit(limit)
         self._limit = limit
         self._only = None if videos is None else tuple(videos)
+        self._notes: dict[str, None] = {}
 
     @abstractmethod
     def _all_videos(self) -> Sequence[str]:
@@ -57,7 +59,9 @@ class FolderDataset(Dataset):
     def _videos(self) -> tuple[str, ...]:
         names = tuple(self._all_videos())
         if not names:
-            raise DataError(f"{self.root}: {self.name} has no videos here")
+            raise DataError(
+                " ".join([f"{self.listed_in}: {self.name} has no videos here.", *self._notes]).removesuffix(".")
+            )
         return select_videos(self.name, names, self._limit, self._only)
 
     @property
@@ -73,6 +77,7 @@ class FolderDataset(Dataset):
     def with_videos(self, names: Sequence[str] | None) -> FolderDataset:
         """The same split with these of its videos open, or, for None, every one."""
         other = copy.copy(self)
+        other._notes = {}
         other._limit, other._only = None, None if names is None else tuple(names)
         for found_out in ("_videos", "_appearances", "index_hash"):
             other.__dict__.pop(found_out, None)
@@ -80,7 +85,25 @@ class FolderDataset(Dataset):
 
     def map_mask(self, mask: Mask) -> Mask:
         """Values as stored -> object ids, uint8 H x W; the same rule for truth and predictions of this data set."""
-        return (mask > 0).astype(np.uint8) if self.binary else mask
+        if not self.binary:
+            return mask
+        return (mask > 0).astype(np.uint8) if self.maps_by_value else binarise(mask)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out or read otherwise than it lies there, one sentence each; for people."""
+        _ = self._videos
+        return tuple(self._notes)
+
+    def read_annotation(self, path: Path, size: tuple[int, int] | None = None) -> Mask:
+        """The object ids of an annotation, uint8 H x W. Raises DataError, naming the file, for damage, another size,
+        and for a mask with soft edges where ids are expected."""
+        mask = read_mask(path, size)
+        if self.binary:
+            return self.map_mask(mask)
+        if count := soft_values(mask):
+            raise DataError(f"{path}: {CURE.format(count=count)}")
+        return self.map_mask(mask)
 
     def frame_paths(self, name: str) -> tuple[Path, ...]:
         """The frame files of a video in order. Raises DataError where there are none."""
@@ -121,7 +144,7 @@ class FolderDataset(Dataset):
         first = self.appearances(name)
         if not self._is_truth(name, masks, first, stems):
             return None
-        files = MaskFiles(tuple(masks.get(stem) for stem in stems), size, BINARISE if self.binary else None)
+        files = self.mask_files(name, stems, size)
         return Truth(
             video=name,
             size=size,
@@ -131,10 +154,16 @@ class FolderDataset(Dataset):
             categories=self._categories(name),
         )
 
+    def mask_files(self, name: str, stems: Sequence[str], size: tuple[int, int]) -> MaskFiles:
+        """The annotations of these frames as ids, None where a frame has none; size: (H, W)."""
+        masks = self.mask_paths(name)
+        table = BINARISE if self.binary else None
+        return MaskFiles(tuple(masks.get(stem) for stem in stems), size, table, self.maps_by_value)
+
     def fingerprint(self, name: str) -> str:
         """Digest of the names and bytes of the video's frames (where present) and annotations, and of the id rule."""
         frames: tuple[Path, ...] = ()
-        if (self.frames_root / name).is_dir():
+        if self._has_frames(name):
             frames = self.frame_paths(name)
         return file_fingerprint(self._identity(name), [*frames, *self.mask_paths(name).values()])
 
@@ -163,7 +192,7 @@ class FolderDataset(Dataset):
         candidates = dict(list(masks.items())[:1]) if self.first_frame_objects else dict(masks)
         # Long videos hold thousands of masks (LVOS); what their first look found is kept.
         found = remembered(
-            "appearances", self._identity(name), list(candidates.values()), lambda: self._scan(candidates)
+            "first-appearances", self._identity(name), list(candidates.values()), lambda: self._scan(candidates)
         )
         first = {int(i): str(stem) for i, stem in found.items()}
         if not first:
@@ -175,7 +204,7 @@ class FolderDataset(Dataset):
         first: dict[int, str] = {}
         size = image_size(next(iter(masks.values())))
         for stem, path in masks.items():
-            for i in ids_in(self.map_mask(read_mask(path, size))):
+            for i in ids_in(self.read_annotation(path, size)):
                 first.setdefault(i, stem)
         return first
 
@@ -184,7 +213,7 @@ class FolderDataset(Dataset):
         masks = self.mask_paths(name)
         prompts: dict[int, Mask] = {}
         for stem in sorted(set(first.values()), key=stems.index):
-            mask = self.map_mask(read_mask(masks[stem], size))
+            mask = self.read_annotation(masks[stem], size)
             keep = np.zeros(256, np.uint8)
             for i, at in first.items():
                 if at == stem:
@@ -194,14 +223,19 @@ class FolderDataset(Dataset):
 
     def _stems(self, name: str, masks: Mapping[str, Path]) -> tuple[str, ...]:
         """Frame names of a video; those of its annotations where the frames are not there."""
-        if (self.frames_root / name).is_dir():
+        if self._has_frames(name):
             return tuple(path.stem for path in self.frame_paths(name))
         return tuple(masks)
 
     def _is_truth(self, name: str, masks: Mapping[str, Path], first: Mapping[int, str], stems: Sequence[str]) -> bool:
-        """Whether annotations are more than prompts: some introduce no object, or every frame has one."""
-        every = (self.frames_root / name).is_dir() and all(stem in masks for stem in stems)
-        return every or any(stem not in first.values() for stem in masks)
+        """Whether annotations are more than prompts: some introduce no object, or every frame (as far as is known,
+        where no frames lie here) has one."""
+        return all(stem in masks for stem in stems) or any(stem not in first.values() for stem in masks)
+
+    def _has_frames(self, name: str) -> bool:
+        """Whether anything lies in the video's folder of frames."""
+        folder = self.frames_root / name
+        return folder.is_dir() and bool(listing(folder))
 
     def _check_frames(self, name: str, stems: tuple[str, ...]) -> None:
         """Where a data set knows which frames there must be: raise DataError for a missing one."""
@@ -269,6 +303,22 @@ def existing_root(data_root: Path) -> Path:
     if not data_root.is_dir():
         raise DataError(f"{data_root}: no such folder; give the data set's folder with --data-root")
     return data_root
+
+
+def once(names: Iterable[str], where: Path, notes: dict[str, None]) -> list[str]:
+    """Each name once, in order; a note for the names that a list repeats."""
+    found: dict[str, int] = {}
+    for name in names:
+        found[name] = found.get(name, 0) + 1
+    if twice := [name for name, count in found.items() if count > 1]:
+        notes[f"{where}: names {some(twice)} more than once; each video counts once."] = None
+    return list(found)
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """The first names of a list and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(repr(name) for name in names[:most]) + more
 
 
 def kept_lines(text: str, videos: Sequence[str], name_in: Callable[[str], str] = str.strip) -> bytes:

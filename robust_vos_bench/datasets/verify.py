@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from robust_vos_bench.datasets.files import in_order, list_frames, missing_numbers
+from robust_vos_bench.datasets.files import list_frames
 from robust_vos_bench.datasets.images import image_size, read_frame, read_mask
 from robust_vos_bench.datasets.layout import VOID, FolderDataset, ids_in
+from robust_vos_bench.datasets.order import in_order, missing_numbers
+from robust_vos_bench.datasets.soft import CURE, soft_values, was_thresholded
 from robust_vos_bench.errors import DataError
 
 
@@ -71,7 +73,7 @@ def verify(
     names = list(dataset.videos)
     reports = []
     with ThreadPoolExecutor(max(workers, 1)) as pool:
-        for report in pool.map(lambda name: verify_video(dataset, name), names):
+        for report in pool.map(lambda name: _whatever_happens(dataset, name), names):
             reports.append(report)
             if tell is not None:
                 tell(report)
@@ -83,13 +85,31 @@ def verify(
         masks=sum(r.masks for r in reports),
         objects=sum(r.objects for r in reports),
         problems=[p for r in reports for p in r.problems],
-        warnings=[p for r in reports for p in r.warnings],
+        warnings=[*map(_remark, dataset.notes), *(p for r in reports for p in r.warnings)],
     )
     if complete:
         problems, warnings = _against_official(dataset, result)
         result.problems += problems
         result.warnings += warnings
     return result
+
+
+def _whatever_happens(dataset: FolderDataset, name: str) -> VideoReport:
+    """The report of a video; where the system refuses to read something, that is its problem."""
+    try:
+        return verify_video(dataset, name)
+    except DataError as error:
+        text = str(error)
+        file, found, what = text.partition(": ")
+        return VideoReport(name, problems=[Problem(file, what) if found else Problem(str(dataset.root), text)])
+    except OSError as error:
+        place = error.filename or dataset.frames_root / name
+        return VideoReport(name, problems=[Problem(str(place), f"cannot be read ({error.strerror or error})")])
+
+
+def _remark(note: str) -> Problem:
+    file, _, what = note.partition(": ")
+    return Problem(file, what.removesuffix("."))
 
 
 def verify_video(dataset: FolderDataset, name: str) -> VideoReport:
@@ -111,14 +131,22 @@ def verify_video(dataset: FolderDataset, name: str) -> VideoReport:
         except DataError as error:
             report.problems.append(_problem(path, error))
     ids: dict[int, Path] = {}
+    soft: list[Path] = []
     for stem, path in masks.items():
         if frames and stem not in stems:
             report.problems.append(Problem(str(path), f"annotates frame {stem}, which is not there"))
         try:
             size = size or image_size(path)
-            mask = dataset.map_mask(read_mask(path, size))
+            stored = read_mask(path, size)
+            mask = dataset.map_mask(stored)
         except DataError as error:
             report.problems.append(_problem(path, error))
+            continue
+        if dataset.binary:
+            if was_thresholded(stored):
+                soft.append(path)
+        elif count := soft_values(stored):
+            report.problems.append(Problem(str(path), CURE.format(count=count)))
             continue
         if not dataset.binary and set(np.unique(mask).tolist()) == {0, VOID}:
             report.problems.append(
@@ -126,6 +154,9 @@ def verify_video(dataset: FolderDataset, name: str) -> VideoReport:
             )
         for i in ids_in(mask):
             ids.setdefault(i, path)
+    if soft:
+        rule = "every value but 0 is the object" if dataset.maps_by_value else "values above 127 are the object"
+        report.warnings.append(Problem(str(soft[0]), f"{len(soft)} masks of {name} have soft edges; {rule}"))
     report.objects = len(ids)
     report.problems += list(_objects(dataset, name, ids, masks, report))
     if dataset.annotates_every_frame:
@@ -142,7 +173,11 @@ def _list(dataset: FolderDataset, name: str, report: VideoReport) -> tuple[tuple
         frames = list_frames(dataset.frames_root / name)
     except DataError as error:
         report.problems.append(_problem(dataset.frames_root / name, error))
-    masks = dict(dataset.mask_paths(name))
+    try:
+        masks = dict(dataset.mask_paths(name))
+    except DataError as error:
+        report.problems.append(_problem(dataset.masks_root / name, error))
+        return frames, {}
     if not masks:
         report.problems.append(Problem(str(dataset.masks_root / name), "no annotations (.png)"))
     return frames, masks
@@ -199,5 +234,6 @@ def _against_official(dataset: FolderDataset, found: Verification) -> tuple[list
 
 
 def _problem(path: Path, error: DataError) -> Problem:
-    text = str(error)
-    return Problem(str(path), text.removeprefix(f"{path}: "))
+    """The file that the error names, which may lie in `path`, and what it says."""
+    file, found, what = str(error).partition(": ")
+    return Problem(file, what) if found and file.startswith(str(path)) else Problem(str(path), str(error))

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from robust_vos_bench.datasets.categories import SEEN_CATEGORIES
-from robust_vos_bench.datasets.files import in_order
-from robust_vos_bench.datasets.images import image_size, read_mask
+from robust_vos_bench.datasets.images import image_size
 from robust_vos_bench.datasets.layout import FolderDataset, existing_root, ids_in
+from robust_vos_bench.datasets.order import in_order
 from robust_vos_bench.errors import DataError
+from robust_vos_bench.system.text import read_text
 
 SPLITS: Mapping[str, Mapping[str, int]] = {
     "youtubevos2018": {"train": 3471, "valid": 474, "valid_all_frames": 474},
@@ -108,7 +109,7 @@ class YouTubeVOS(FolderDataset):
             size = image_size(next(iter(masks.values())))
             first: dict[int, str] = {}
             for stem in in_order(set(named.values())):
-                for i in ids_in(read_mask(masks[stem], size)):
+                for i in ids_in(self.read_annotation(masks[stem], size)):
                     first.setdefault(i, stem)
             if first and all(first.get(i) == stem for i, stem in named.items()):
                 return first
@@ -133,19 +134,68 @@ class YouTubeVOS(FolderDataset):
 
 
 def _read_meta(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; it lists the videos, objects and categories of the split")
+    twice: dict[str, None] = {}
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        for name, value in pairs:
+            if name in made:
+                twice[name] = None
+            made[name] = value
+        return made
+
     try:
-        videos = json.loads(path.read_text())["videos"]
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file; it lists the videos, objects and categories of the split") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        found = json.loads(read_text(path), object_pairs_hook=unique)
+    except ValueError as error:
         raise DataError(f"{path}: not a YouTube-VOS meta.json ({type(error).__name__}: {error})") from error
+    except RecursionError as error:
+        raise DataError(f"{path}: not a YouTube-VOS meta.json (nested too deeply)") from error
+    if twice:
+        raise DataError(f"{path}: not a YouTube-VOS meta.json (the key {next(iter(twice))!r} is there twice)")
+    videos = found.get("videos") if isinstance(found, dict) else None
     if not isinstance(videos, dict):
         raise DataError(f"{path}: not a YouTube-VOS meta.json ('videos' must map names to objects)")
     for name, entry in videos.items():
-        objects = entry.get("objects") if isinstance(entry, dict) else None
-        if not isinstance(objects, dict) or not all(i.isdecimal() and isinstance(o, dict) for i, o in objects.items()):
-            raise DataError(f"{path}: video {name!r} has no proper 'objects' (id -> category, frames)")
+        if wrong := _wrong_name(name) or _wrong_entry(entry):
+            raise DataError(f"{path}: video {name!r}: {wrong}")
     return dict(videos)
+
+
+def _wrong_name(name: str) -> str:
+    return "" if name and name not in (".", "..") and not set(name) & set("/\\\0") else "cannot be the name of a folder"
+
+
+def _wrong_entry(entry: object) -> str:
+    """What is wrong with the entry of a video in meta.json; "" where nothing is."""
+    objects = entry.get("objects") if isinstance(entry, dict) else None
+    if not isinstance(objects, dict):
+        return "has no proper 'objects' (id -> category, frames)"
+    ids: dict[int, str] = {}
+    for i, described in objects.items():
+        if not (i.isascii() and i.isdecimal() and 0 < int(i) < 255):
+            return f"has no proper 'objects': the id {i!r} is no number from 1 to 254"
+        if ids.setdefault(int(i), i) != i:
+            return f"has object {int(i)} twice, as {ids[int(i)]!r} and {i!r}"
+        if not isinstance(described, dict):
+            return f"has no proper 'objects': object {i} is described by {_kind(described)}, not by category and frames"
+        frames = described.get("frames", [])
+        if not isinstance(frames, list) or not all(isinstance(stem, str) for stem in frames):
+            strange = frames if not isinstance(frames, list) else next(f for f in frames if not isinstance(f, str))
+            return f"object {i}: 'frames' must be a list of frame names such as \"00005\", not {_kind(strange)}"
+        if not isinstance(described.get("category", ""), str):
+            return f"object {i}: 'category' must be a name, not {_kind(described['category'])}"
+    return ""
+
+
+def _kind(value: object) -> str:
+    """How JSON calls a value."""
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, list):
+        return "a list"
+    return json.dumps(value)
 
 
 def _root(data_root: Path, family: str, split: str) -> Path:

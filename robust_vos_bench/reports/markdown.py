@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from robust_vos_bench.analysis.words import points, unscored_note
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.reports.grids import Grid, column, grid, headline_columns, legend, measure_grid
 from robust_vos_bench.system.atomic import make_folder, write_bytes
+from robust_vos_bench.system.toml import read_toml
 
 START, END = "<!-- rvos-bench:start -->", "<!-- rvos-bench:end -->"
 
@@ -124,11 +124,4 @@ def index_markdown(pages: Sequence[Page], folder: Path) -> str:
 def _read_published(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    try:
-        return tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"{path}: {error}") from error
+    return read_toml(path)

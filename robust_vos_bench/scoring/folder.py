@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust_vos_bench.datasets.dataset import Dataset
+from robust_vos_bench.datasets.soft import was_thresholded
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.scoring import compiled
 from robust_vos_bench.scoring.backends import LOADING, choose_backend, load_kernels
 from robust_vos_bench.scoring.objects import ObjectScore
+from robust_vos_bench.scoring.png import read_index
 from robust_vos_bench.scoring.protocols import Protocol, make_protocol
 from robust_vos_bench.scoring.truth import PackedTruth
 from robust_vos_bench.scoring.video import VideoScorer
@@ -47,15 +49,19 @@ class FolderScorer:
         self._opened: dict[str, PackedTruth] = {}
         self.used = ""
         """The back end of the last folder: "numpy" or "numba"."""
+        self.notes: list[str] = []
+        """What people should know of the last scores: videos without truth, masks that were thresholded."""
+        self._soft: dict[str, None] = {}
         lookup = dataset.map_mask(np.arange(256, dtype=np.uint8)[None])[0].astype(np.uint8)
         self._lookup: NDArray[np.uint8] | None = None if (lookup == np.arange(256)).all() else lookup
 
     def score(self, predictions: Path, workers: int = 1, progress: Progress | None = None) -> list[ObjectScore]:
         """Scores of every object in the order of the split. Raises DataError at the first thing that is wrong.
 
+        Videos whose truth is not published are left out and named in `notes`; where that holds for all, it is an error.
         `workers` videos are scored at once, by threads: the compiled kernels and zlib run outside Python's lock.
         """
-        videos = list(self.dataset.videos)
+        videos = self._with_truth(list(self.dataset.videos))
         check_folders(predictions, videos)
         backend = self.used = self._choose(videos)
         work = partial(self.score_video, predictions, backend=backend)
@@ -64,6 +70,9 @@ class FolderScorer:
             scores[name] = result
             if progress is not None:
                 progress(name)
+        if self._soft:
+            first = min(self._soft)
+            self.notes.append(f"{first}: soft edges, as in {len(self._soft)} masks; values above 127 are the object")
         return [score for name in videos for score in scores[name]]
 
     def score_video(self, predictions: Path, name: str, backend: str = "auto") -> list[ObjectScore]:
@@ -74,7 +83,7 @@ class FolderScorer:
         names = truth.truth.frame_names
         try:
             for t in truth.frames:
-                scorer.add_file(t, f"{folder}/{names[t]}.png", self._lookup)
+                self._add(scorer, t, folder / f"{names[t]}.png")
         except DataError as error:
             absent = [p for t in truth.frames if not (p := folder / f"{names[t]}.png").exists()]
             if not absent:
@@ -85,6 +94,30 @@ class FolderScorer:
                 "frames"
             ) from error
         return scorer.result()
+
+    def _add(self, scorer: VideoScorer, t: int, path: Path) -> None:
+        if self.dataset.maps_by_value:
+            scorer.add_file(t, str(path), self._lookup)
+        else:
+            stored = read_index(path, scorer.truth.truth.size)
+            if was_thresholded(stored):
+                self._soft[str(path)] = None
+            scorer.add(t, self.dataset.map_mask(stored))
+
+    def _with_truth(self, videos: list[str]) -> list[str]:
+        """The videos whose truth is published; the others are noted. Raises DataError where there are none."""
+        self.notes = []
+        self._soft = {}
+        hidden: list[str] = []
+        if self.dataset.protocol != "davis":  # those splits have a truth for all videos or for none
+            hidden = [name for name in videos if name not in self._kept and self.dataset.truth(name) is None]
+        if hidden and len(hidden) < len(videos):
+            self.notes.append(
+                f"{self.dataset.name} does not publish the truth of {len(hidden)} of {len(videos)} videos, which are "
+                f"in no mean: {', '.join(hidden[:5])}{', ...' if len(hidden) > 5 else ''}"
+            )
+            return [name for name in videos if name not in hidden]
+        return videos
 
     def truth(self, name: str) -> PackedTruth:
         """The packed truth of one video. Raises DataError where the data set does not publish it."""

@@ -63,9 +63,9 @@ def statistics(values: NDArray[np.float64], wrap: bool = False) -> tuple[float, 
 def global_scores(objects: Iterable[ObjectScore]) -> dict[str, float]:
     """Plain means over objects in the given order (that of the split, then the id), and J&F-Mean = (J + F) / 2.
 
-    NaN where there is no object, or where any object has no scored frame: nothing missing is averaged over.
+    Objects without a scored frame are left out (whoever prints the means says how many). NaN where none is left.
     """
-    scores = list(objects)
+    scores = [score for score in objects if score.frames]
     if not scores:
         return dict.fromkeys(GLOBAL_NAMES, float("nan"))
     means = {name: np.mean([getattr(score, field) for score in scores]) for name, field in STATISTICS.items()}

@@ -22,6 +22,8 @@ def seen_unseen(objects: Iterable[ObjectScore], seen: frozenset[str]) -> dict[st
     """
     groups: dict[str, list[ObjectScore]] = {"seen": [], "unseen": []}
     for score in objects:
+        if not score.frames:
+            continue
         groups["seen" if score.category in seen else "unseen"].append(score)
     values = {
         f"{measure.upper()}_{group}": float(np.mean([getattr(s, f"{measure}_mean") for s in scores]))
@@ -43,6 +45,8 @@ def as_json(objects: Sequence[ObjectScore], protocol: Protocol, seen: frozenset[
     }
     if seen and any(score.category for score in objects):
         document["seen_unseen"] = {name: _number(value) for name, value in seen_unseen(objects, seen).items()}
+    if unscored := _unscored(objects):
+        document["unscored_objects"] = unscored
     for score in objects:
         entry: dict[str, Any] = {"sequence": score.video, "object": score.object}
         entry |= {name: _number(getattr(score, attribute)) for name, attribute in STATISTICS.items()}
@@ -69,7 +73,9 @@ def as_text(objects: Sequence[ObjectScore], protocol: Protocol, seen: frozenset[
     for s in objects:
         values = [s.jf, *(getattr(s, attribute) for attribute in STATISTICS.values())]
         lines.append([f"{s.video}_{s.object}", *(_three(v) or "-" for v in values)])
-    lines.append([f"mean of {len(objects)}", *(_three(overall[name]) or "-" for name in GLOBAL_NAMES)])
+    lines.append(
+        [f"mean of {len(objects) - len(_unscored(objects))}", *(_three(overall[name]) or "-" for name in GLOBAL_NAMES)]
+    )
     widths = [max(len(line[c]) for line in lines) for c in range(len(lines[0]))]
     text = [
         "  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:]))])
@@ -79,12 +85,20 @@ def as_text(objects: Sequence[ObjectScore], protocol: Protocol, seen: frozenset[
     out = [text[0], rule, *text[1:-1], rule, text[-1]]
     if seen and any(s.category for s in objects):
         out += ["", "  ".join(f"{name} {_three(v) or '-'}" for name, v in seen_unseen(objects, seen).items())]
+    if unscored := _unscored(objects):
+        what = f"{len(unscored)} of {len(objects)} objects have no scored frame"
+        out += ["", f"{what} and are in no mean: {', '.join(unscored[:5])}{', ...' if len(unscored) > 5 else ''}"]
     official = (
         "official DAVIS numbers" if protocol.label == "davis" else "rvos-bench's own protocol, not official numbers"
     )
     if protocol.label == "davis+wrap_decay":
         official = "official DAVIS numbers, decay wrapped at 256 frames"
     return "\n".join([*out, "", f"protocol {protocol.label}: {official}"])
+
+
+def _unscored(objects: Sequence[ObjectScore]) -> list[str]:
+    """Video and id of the objects without a scored frame."""
+    return [f"{score.video}_{score.object}" for score in objects if not score.frames]
 
 
 def _number(value: float) -> float | None:

@@ -27,7 +27,8 @@ BUDGET = 256 << 20
 class MasksInFiles(Protocol):
     """Masks of a truth that lie in files: the PNG files among them are read by the scorer's own decoder.
 
-    `datasets.files.MaskFiles` is one; those of another data set may have the same two attributes.
+    `datasets.files.MaskFiles` is one; those of another data set may have the same two attributes. Where an attribute
+    `by_value` is False, `lookup` does not say it all, and the masks are taken from the sequence instead.
     """
 
     @property
@@ -144,7 +145,8 @@ class PackedTruth:
 def _png_paths(truth: Truth) -> list[str | None]:
     """The file of each frame's annotation, where the truth is a sequence of PNG files."""
     masks = truth.masks
-    paths = masks.paths if isinstance(masks, MasksInFiles) else [None] * len(truth)
+    files = isinstance(masks, MasksInFiles) and getattr(masks, "by_value", True)
+    paths = masks.paths if files and isinstance(masks, MasksInFiles) else [None] * len(truth)
     return [str(path) if path is not None and path.suffix.lower() == ".png" else None for path in paths]
 
 

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from robust_vos_bench.datasets.soft import CURE, soft_values
 from robust_vos_bench.datasets.video import Mask, Truth
 from robust_vos_bench.errors import ContractError, DataError, UsageError
 from robust_vos_bench.scoring.backends import Counter, choose_backend, make_counter
 from robust_vos_bench.scoring.measures import boundary_f, jaccard
 from robust_vos_bench.scoring.objects import ObjectScore
+from robust_vos_bench.scoring.png import read_index
 from robust_vos_bench.scoring.protocols import Protocol, make_protocol
 from robust_vos_bench.scoring.statistics import statistics
 from robust_vos_bench.scoring.truth import PackedTruth
@@ -88,7 +90,9 @@ class VideoScorer:
         stray = self._counter.load_file(path, self._file_table)
         if stray:
             stray = stray if lookup is None else int(lookup[stray])
-            raise DataError(f"{path}: holds object id {stray}, {self._known()}{_hint(stray)}")
+            raise DataError(
+                f"{path}: holds object id {stray}, {self._known()}{_hint(stray, path, self.truth.truth.size)}"
+            )
         self._counter.count(packed, self._counts[place])
         self._seen[place] = True
 
@@ -143,6 +147,8 @@ class VideoScorer:
         return f"but video {self.truth.name!r} has only {listed}"
 
 
-def _hint(stray: int) -> str:
-    """What a stray id of 255 usually means."""
+def _hint(stray: int, path: str | Path, size: tuple[int, int]) -> str:
+    """What a stray id usually means: a mask with soft edges, or, where it is 255, a binary one."""
+    if count := soft_values(read_index(Path(path), size)):
+        return f": {CURE.format(count=count)}"
     return " (a binary 0 / 255 mask? masks hold object ids)" if stray == 255 else ""

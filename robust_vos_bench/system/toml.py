@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from robust_vos_bench.errors import DataError, RvosError
+from robust_vos_bench.system.text import read_text
 
 
 def read_toml(path: Path, error: type[RvosError] = DataError) -> dict[str, Any]:
@@ -15,12 +16,7 @@ def read_toml(path: Path, error: type[RvosError] = DataError) -> dict[str, Any]:
 
     Raises `error`, naming the file and what is wrong with it: unreadable, not UTF-8, not TOML.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as problem:
-        raise error(f"{path}: cannot be read ({problem.strerror})") from problem
-    except UnicodeDecodeError as problem:
-        raise error(f"{path}: not UTF-8 text ({problem}); save it as UTF-8") from problem
+    text = read_text(path, error)
     try:
         found: dict[str, Any] = msgspec.toml.decode(text)
     except msgspec.DecodeError as problem:
