@@ -44,7 +44,8 @@ class UserPath(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """Expanded before anything is asked of the file."""
-        return Path(super().convert(user_path(value), param, ctx))
+        found: Any = super().convert(user_path(value), param, ctx)
+        return Path(found)
 
 
 def flat(ctx: click.Context, param: click.Parameter, value: Any) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -24,7 +25,9 @@ _NO_LOCKS = frozenset(
     if hasattr(errno, name)
 )
 """What file systems without locks answer (some network shares and user-space file systems)."""
-_PLAIN = {"fallback_to_soft": False} if "fallback_to_soft" in inspect.signature(FileLock).parameters else {}
+_PLAIN: dict[str, Any] = (
+    {"fallback_to_soft": False} if "fallback_to_soft" in inspect.signature(FileLock).parameters else {}
+)
 """Newer versions of filelock would put up a marker that outlives a machine; the note below says the same and more."""
 
 
