@@ -18,6 +18,7 @@ from robust_vos_bench.datasets.dataset import Dataset
 from robust_vos_bench.errors import DataError, RvosError, UsageError
 from robust_vos_bench.system.atomic import WriteError, make_folder, write_bytes
 from robust_vos_bench.system.locks import exclusive
+from robust_vos_bench.system.text import read_text
 
 MANIFEST = "rvos-bench.json"
 """In the split's folder: what it is, how far it is, and the hash of every file."""
@@ -157,6 +158,9 @@ def _write(dataset: Dataset, task: VideoTask, folder: Path, suffix: str) -> Writ
         raise
     except RvosError as error:
         return WrittenVideo(task, error=error)
+    except OSError as error:
+        place = error.filename or task.video
+        return WrittenVideo(task, error=DataError(f"{place}: cannot be read ({error.strerror or error})"))
     except Exception as error:  # of a library, on a file that nobody foresaw: this video fails, the others go on
         return WrittenVideo(task, error=RvosError(f"{type(error).__name__}: {error}"))
 
@@ -168,10 +172,7 @@ def check_folder(dataset: Dataset, condition: Condition, folder: Path, format: s
     manifest = folder / MANIFEST
     facts = _facts(dataset, condition, format, None)
     if manifest.is_file():
-        try:
-            old = json.loads(manifest.read_text())
-        except ValueError as error:
-            raise DataError(f"{manifest}: damaged; delete the folder {folder} to write it again") from error
+        old = _read_manifest(manifest)
         for key in ("dataset", "condition_fingerprint", "format"):
             if old.get(key) != facts[key]:
                 raise DataError(
@@ -203,7 +204,20 @@ def _announce(dataset: Dataset, condition: Condition, folder: Path, format: str,
 def _listed(folder: Path) -> dict[str, Any]:
     """The videos of the manifest that is there, with what it says of them."""
     manifest = folder / MANIFEST
-    return json.loads(manifest.read_text()).get("videos", {}) if manifest.is_file() else {}
+    found: dict[str, Any] = _read_manifest(manifest)["videos"] if manifest.is_file() else {}
+    return found
+
+
+def _read_manifest(manifest: Path) -> dict[str, Any]:
+    """What a manifest says, its videos as a table. Raises DataError where it is damaged or of another shape."""
+    text = read_text(manifest)
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{manifest}: damaged; delete the folder {manifest.parent} to write it again") from error
+    if not isinstance(found, dict) or not isinstance(found.setdefault("videos", {}), dict):
+        raise DataError(f"{manifest}: not written by rvos-bench; choose another --output")
+    return found
 
 
 def _earlier(dataset: Dataset, condition: Condition, folder: Path, suffix: str) -> dict[str, VideoRecord]:

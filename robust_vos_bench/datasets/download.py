@@ -13,6 +13,7 @@ from pathlib import Path
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.system.atomic import make_folder, write_bytes, write_error
 from robust_vos_bench.system.hashes import file_sha256
+from robust_vos_bench.system.text import read_text
 
 Progress = Callable[[int, int], None]
 """Called with (bytes so far, bytes in all or 0)."""
@@ -85,9 +86,7 @@ def check_hash(url: str, path: Path, root: Path) -> tuple[str, bool]:
     """
     found = file_sha256(path)
     record = root / RECORD
-    known: dict[str, dict[str, object]] = {}
-    with contextlib.suppress(FileNotFoundError, ValueError):
-        known = json.loads(record.read_text())
+    known = _recorded(record)
     if url in known:
         if known[url]["sha256"] != found:
             raise DataError(
@@ -98,6 +97,20 @@ def check_hash(url: str, path: Path, root: Path) -> tuple[str, bool]:
     known[url] = {"sha256": found, "bytes": path.stat().st_size}
     write_bytes(record, (json.dumps(known, indent=2, sort_keys=True) + "\n").encode())
     return found, False
+
+
+def _recorded(record: Path) -> dict[str, dict[str, object]]:
+    """URL -> digest and size of earlier downloads. Raises DataError where the file is damaged."""
+    if not record.is_file():
+        return {}
+    text = read_text(record)
+    with contextlib.suppress(ValueError):
+        known = json.loads(text)
+        if isinstance(known, dict) and all(isinstance(e, dict) and "sha256" in e for e in known.values()):
+            return known
+    raise DataError(
+        f"{record}: damaged: downloads cannot be checked against it. Repair it, or delete it to record them anew"
+    )
 
 
 def _by_hand(path: Path) -> str:

@@ -14,10 +14,15 @@ from dataset_files import boxes, numbers, write_video
 
 from robust_vos_bench.cli.data import verify as verify_command
 from robust_vos_bench.cli.score import command as score_command
+from robust_vos_bench.conditions import Condition
+from robust_vos_bench.corrupted.split import write_splits
 from robust_vos_bench.datasets import open_dataset
+from robust_vos_bench.datasets.download import check_hash
 from robust_vos_bench.datasets.layout import FolderDataset
 from robust_vos_bench.datasets.verify import Verification, verify
-from robust_vos_bench.errors import DataError, RvosError
+from robust_vos_bench.errors import DataError, RvosError, UsageError
+from robust_vos_bench.system.text import read_text
+from robust_vos_bench.system.toml import read_toml
 
 
 def lay(root: Path, *names: str, count: int = 5) -> None:
@@ -220,3 +225,57 @@ def test_a_root_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(Path, "iterdir", refuse)
     with pytest.raises(DataError, match=f"{tmp_path}.*cannot be read"):
         _ = open_dataset("folder", tmp_path).videos
+
+
+@pytest.mark.parametrize("text", ["[]", "null", '{"videos": []}', "{", "\u00fc".encode("latin-1").decode("latin-1")])
+def test_a_manifest_of_somebody_else_is_named(tmp_path: Path, text: str) -> None:
+    lay(tmp_path / "data", "a")
+    condition = Condition("brightness", 1)
+    manifest = tmp_path / "copy" / condition.label / "rvos-bench.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_bytes(text.encode("latin-1"))
+    with pytest.raises(DataError, match=r"rvos-bench\.json: "):
+        list(write_splits(open_dataset("folder", tmp_path / "data"), [condition], tmp_path / "copy"))
+    assert manifest.read_bytes() == text.encode("latin-1")
+
+
+def test_corrupt_goes_on_where_the_system_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lay(tmp_path / "data", "a", "b")
+    real = Path.read_bytes
+
+    def refuse(self: Path) -> bytes:
+        if self == tmp_path / "data/Annotations/a/00003.png":
+            raise OSError(errno.EIO, "Input/output error", str(self))
+        return real(self)
+
+    data = open_dataset("folder", tmp_path / "data")
+    assert data.truth("a") is not None and data.fingerprint("a")  # both are remembered: the masks are read by copying
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    done = {w.task.video: w for w in write_splits(data, [Condition("brightness", 1)], tmp_path / "copy")}
+    error = done["a"].error
+    assert isinstance(error, DataError) and "Annotations/a/00003.png" in str(error) and "Input/output" in str(error)
+    assert done["b"].record is not None
+
+
+@pytest.mark.parametrize("text", ["[1]", '{"https://x": 5}', "{", '{"https://x": {}}'])
+def test_a_damaged_record_of_downloads_is_not_thrown_away(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.zip").write_bytes(b"zip")
+    (tmp_path / "downloads.json").write_text(text)
+    with pytest.raises(DataError, match=r"downloads\.json: damaged"):
+        check_hash("https://x", tmp_path / "a.zip", tmp_path)
+    assert (tmp_path / "downloads.json").read_text() == text
+
+
+def test_the_one_reader_of_texts(tmp_path: Path) -> None:
+    path = tmp_path / "t.toml"
+    for data in (b'a = "\xc3\xbc"\n', b'\xef\xbb\xbfa = "\xc3\xbc"\r\n', b'a = "\xc3\xbc"\r'):
+        path.write_bytes(data)
+        assert read_text(path) == 'a = "\u00fc"\n'
+        assert read_toml(path) == {"a": "\u00fc"}
+    for data in (b'a = "\xfc"', 'a = "x"'.encode("utf-16"), 'a = "x"'.encode("utf-32"), b"\0\1\2"):
+        path.write_bytes(data)
+        with pytest.raises(UsageError, match=r"t\.toml: not UTF-8 text.*save it as UTF-8"):
+            read_toml(path, UsageError)
+    for missing in (tmp_path / "none.toml", tmp_path):
+        with pytest.raises(DataError, match=f"{missing}: "):
+            read_text(missing)
