@@ -15,6 +15,7 @@ from torch import Tensor
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 
 from ..common.opencv import one_opencv_thread
+from ..common.tensors import not_finite
 from ..common.torch_adapter import TorchSession
 from ..encoders.efficientnet_lite import MEAN, STD
 from .components import without_strays
@@ -212,4 +213,6 @@ def strongest(soft: NDArray[np.floating]) -> NDArray[np.uint8]:
     for channel, one in enumerate(soft, start=1):
         labels[one > best] = channel
         best = np.maximum(best, one)
+    if not np.isfinite(best).all():
+        raise not_finite(int(np.isnan(best).sum()), int(np.isinf(best).sum()), best.size)
     return labels
