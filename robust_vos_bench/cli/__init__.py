@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from robust_vos_bench.errors import RvosError
+from robust_vos_bench.system.libraries import explained_imports
 from robust_vos_bench.version import __version__
 
 VERBS = {
@@ -84,7 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     debug = "--debug" in words or os.environ.get("RVOS_BENCH_DEBUG", "") not in ("", "0")
     words = [word for word in words if word != "--debug"]
     try:
-        code = cli.main(args=words, prog_name="rvos-bench", standalone_mode=False)
+        with explained_imports():
+            code = cli.main(args=words, prog_name="rvos-bench", standalone_mode=False)
     except click.exceptions.Exit as done:
         code = done.exit_code
     except click.ClickException as error:

@@ -79,8 +79,8 @@ def test_two_checkpoints_of_one_architecture_are_told_apart(files: Path) -> None
     first, other = done.manifest.models
     assert (first.name, first.model, first.checkpoint) == ("ours", "net", "still.pth")
     assert (other.name, other.model, other.checkpoint) == ("theirs", "net", "moved.pth")
-    jf = {row["model"]: row["J&F"] for row in done.scores.to_dict("records") if row["corruption"] == "clean"}
-    assert jf["ours"] == 1.0 and jf["theirs"] == 0.0
+    j = {row["model"]: row["J"] for row in done.scores.to_dict("records") if row["corruption"] == "clean"}
+    assert j["ours"] == 1.0 and j["theirs"] == 0.0
     packed = [pack_result(files / "out", name) for name in ("ours", "theirs")]
     pages = collect(packed)
     (page,) = pages.values()
