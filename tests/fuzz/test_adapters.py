@@ -59,13 +59,13 @@ def test_one_video_of_one_model_disturbs_nothing_else(tmp_path: Path, monkeypatc
     settings: dict[str, Any] = {"dataset": "folder", "data_root": data, "corruption": "brightness", "severity": 1}
     settings |= {"workers": 1, "device": "cpu", "progress": False, "allow_failures": True}
     plain = rvos.run({"good": MODEL}, output="plain", **settings)
-    outside = ProcessSettings.taken()
 
     def check(example: tuple[str, str]) -> None:
         nonlocal number
         what, where = example
         number += 1
         words = {"odd": {"what": what, "where": where}}
+        outside = ProcessSettings.taken()
         done = rvos.run({"odd": MODEL, "good": MODEL}, option=words, output=f"run-{number}", **settings)
         assert outside.changed_to(ProcessSettings.taken()) == []
         store = RunStore(tmp_path / f"run-{number}")
