@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from scipy.cluster.vq import vq
 from scipy.sparse import csc_matrix
 
+from ..common.tensors import not_finite
+
 ITERATIONS = 20
 """Lloyd iterations of the official call (`kmeans2(..., iter=20)`)."""
 
@@ -36,9 +38,11 @@ def kmeans(rows: NDArray[np.float32], count: int, seed: int = 0, iterations: int
     """k-means as scipy's `kmeans2(minit="points")` does it, bit for bit, given the same initial rows.
 
     rows: n x D float32; count: clusters, 1..n. Stops early where the assignment repeats: all later iterations
-    would return the same.
+    would return the same. Raises FloatingPointError for NaN and Inf, for which scipy gives labels that do not exist.
     """
     data = np.ascontiguousarray(rows, dtype=np.float32)
+    if not np.isfinite(data).all():
+        raise not_finite(int(np.isnan(data).any(1).sum()), int(np.isinf(data).any(1).sum()), len(data))
     centres = data[initial_rows(len(data), count, seed)]
     labels: NDArray[np.integer] = np.empty(0, np.int32)
     for _ in range(iterations):

@@ -65,6 +65,8 @@ class Session(TorchSession):
         self.ids.ids = list(video.object_ids)
         self.slots = 0
         """Background and all ids up to the largest that appeared on an *earlier* frame; 0 before the first."""
+        self.seen = {0}
+        """Slots whose object has appeared; the empty ones between take part in matching, but no pixel is theirs."""
         self.labels = torch.zeros(0)
         """The previous frame's hard labels, H x W slots; no probability is fed forward."""
         self.views = [
@@ -81,7 +83,9 @@ class Session(TorchSession):
             labels = given
         else:
             # argmax of a float32 mean of softmaxes, as published: ties go to the smaller slot.
-            labels = strongest(self.probabilities(self.predict(frame))).to(torch.uint8)
+            probabilities = self.probabilities(self.predict(frame))
+            probabilities[[slot for slot in range(self.slots) if slot not in self.seen]] = 0
+            labels = strongest(probabilities).to(torch.uint8)
             if given is not None:
                 labels = torch.where(given > 0, given, labels)
         self.commit(labels, given)
@@ -128,6 +132,7 @@ class Session(TorchSession):
         if given is not None:
             # The new object gets its slot only from the next frame on.
             self.slots = max(self.slots, int(given.max()) + 1)
+            self.seen.update(torch.unique(given).tolist())
         for view in self.views:
             if view.current is None:
                 raise RuntimeError("commit before a frame was observed")

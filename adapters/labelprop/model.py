@@ -17,6 +17,7 @@ from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.models.adapter import Checkpoint
 
 from ..common.opencv import one_opencv_thread
+from ..common.tensors import not_finite
 from ..common.torch_adapter import TorchAdapter, TorchSession
 from ..encoders.efficientnet_lite import MEAN, STD, EfficientNetLite0, folded, pretrained
 from . import CARD
@@ -212,6 +213,8 @@ def strongest(soft: NDArray[np.floating]) -> NDArray[np.uint8]:
     for channel, one in enumerate(soft, start=1):
         labels[one > best] = channel
         best = np.maximum(best, one)
+    if not np.isfinite(best).all():
+        raise not_finite(int(np.isnan(best).sum()), int(np.isinf(best).sum()), best.size)
     return labels
 
 

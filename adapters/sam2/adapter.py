@@ -16,6 +16,7 @@ from torch import nn
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.models.adapter import Checkpoint
 
+from ..common.tensors import refuse_not_finite
 from ..common.torch_adapter import TorchAdapter, TorchSession
 from . import build
 from .tracking import Tracker
@@ -89,4 +90,5 @@ class Session(TorchSession):
     def labels(self) -> torch.Tensor:
         """0 where no logit is positive, else the channel 1..k of the largest."""
         best, channel = self.logits.max(0)
+        refuse_not_finite(best)
         return torch.where(best > 0, channel + 1, 0)

@@ -113,14 +113,14 @@ def find_kind(name: str) -> str:
 
 def _model(name: str, checkpoint: str | Path | None, device: str, options: tuple[str, ...]) -> Report:
     from robust_vos_bench.models import choose, load_adapter, parse_options
-    from robust_vos_bench.models.check import check_adapter
+    from robust_vos_bench.models.check import check_model
 
     choice = choose(name, checkpoint)
     if choice.instead:
         warnings.warn(choice.instead, stacklevel=3)
         name = choice.entry.name
     parsed = parse_options(choice.entry, options)
-    return check_adapter(load_adapter(name, checkpoint, device, **parsed))
+    return check_model(lambda: load_adapter(name, checkpoint, device, **parsed))
 
 
 def _corruption(name: str) -> Report:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Any
 
 EXTRAS = {"av": "video", "matplotlib": "report", "ray": "ray", "cutie": "cutie", "sam2": "sam2"}
 """Module -> the extra that brings it."""
+REQUIRED = ("numpy", "PIL", "cv2", "scipy", "numba", "pandas", "safetensors")
+"""Modules that are always needed; one that cannot be imported is told."""
 
 
 def diagnose() -> dict[str, dict[str, Any]]:
@@ -19,14 +20,15 @@ def diagnose() -> dict[str, dict[str, Any]]:
     from robust_vos_bench.datasets.registry import data_root
     from robust_vos_bench.models.checkpoint import search_folders
     from robust_vos_bench.runs.environment import environment, tool
+    from robust_vos_bench.system.libraries import state_of
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     found = environment(device)
     packages = found.pop("packages")
-    extras = {
-        module: "installed" if importlib.util.find_spec(module) else f"absent: pip install 'rvos-bench[{extra}]'"
-        for module, extra in EXTRAS.items()
-    }
+    extras = {module: state_of(module, f"pip install 'rvos-bench[{extra}]'") for module, extra in EXTRAS.items()}
+    for module in REQUIRED:
+        if (state := state_of(module, "pip install --force-reinstall rvos-bench")) != "installed":
+            packages[module] = state
     here = Path.cwd()
     usage = shutil.disk_usage(here)
     unset = "RVOS_BENCH_DATA is not set; give --data-root"

@@ -2,37 +2,89 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models import choose, parse_options
+from robust_vos_bench.models.registry import MODELS
+from robust_vos_bench.origin import is_file_spec, split_spec
 from robust_vos_bench.runs.build import build_model
 from robust_vos_bench.runs.plan import ModelSpec
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
+"""Names that users may give: they are parts of file names and of tables."""
+
+
+def split_name(word: str) -> tuple[str, str]:
+    """ "ours=aot.r50_l" -> ("ours", "aot.r50_l"); a model without a name of the user's -> ("", model).
+
+    A path may hold "=": a file that exists under the whole word is that file. Raises UsageError for a name that is no
+    plain word, and for one that another model has: its results could not be told apart from that model's.
+    """
+    name, equals, model = word.partition("=")
+    if not equals:
+        return "", word
+    if is_file_spec(word) and ("/" in name or "\\" in name or Path(split_spec(word)[0]).expanduser().exists()):
+        return "", word
+    if not _NAME.fullmatch(name) or not model:
+        raise UsageError(
+            f"--model {word!r}: write NAME=MODEL; a name is a word of at most 64 letters, digits and . _ + - that "
+            "begins with a letter or digit"
+        )
+    if MODELS.knows(name):
+        raise UsageError(
+            f"--model {word!r}: {name!r} is the name of a model, and its results could not be told apart from that "
+            "model's; choose another name"
+        )
+    return name, model
+
 
 def resolve_models(
-    names: Sequence[str],
+    words: Sequence[str],
     checkpoints: Sequence[str] = (),
     options: Sequence[str] = (),
     to_plan: bool = False,
     notice: Callable[[str], None] = lambda text: None,
 ) -> list[ModelSpec]:
-    """One spec per name, with the checkpoint and the options that are meant for it.
+    """One spec per word, with the checkpoint and the options that are meant for it.
 
-    checkpoints: "FILE" or "random", with several models "NAME=FILE". options: "NAME=VALUE", with several models
-    "MODEL:NAME=VALUE". to_plan: weights may be absent. notice: is told where a name stands for another model.
+    words: "MODEL" or "NAME=MODEL", a name of one's own. checkpoints: "FILE" or "random", with several models
+    "NAME=FILE". options: "NAME=VALUE", with several models "MODEL:NAME=VALUE". A model that has a name of one's own
+    is addressed by it, or by the model where only one stands for that. to_plan: weights may be absent. notice: is told
+    where a name stands for another model.
     Raises UsageError for what cannot be assigned to a model, WeightsError where weights are absent.
     """
+    pairs = [split_name(word) for word in words]
+    names = [label or model for label, model in pairs]
+    checkpoints = [_addressed(given, "=", pairs, "--checkpoint") for given in checkpoints]
+    options = [_addressed(given, ":", pairs, "--option") for given in options]
     files = assign_checkpoints(names, checkpoints)
     specs = []
-    for name in names:
-        choice = choose(name, files.get(name))
+    for name, (label, model) in zip(names, pairs):
+        choice = choose(model, files.get(name))
         if choice.instead:
             notice(choice.instead)
-        chosen = choice.entry.name if choice.instead else name
+        chosen = choice.entry.name if choice.instead else model
         own = options_of(name, names, options)
-        specs.append(build_model(chosen, files.get(name), parse_options(choice.entry, own), to_plan))
+        specs.append(build_model(chosen, files.get(name), parse_options(choice.entry, own), to_plan, label))
     return specs
+
+
+def _addressed(given: str, mark: str, pairs: Sequence[tuple[str, str]], flag: str) -> str:
+    """The word with the user's own name where it begins with the model's. UsageError where several have that model."""
+    names = [label or model for label, model in pairs]
+    for model in dict.fromkeys(model for label, model in pairs if label):
+        if model in names or not given.startswith(model + mark):
+            continue
+        labels = [label for label, other in pairs if other == model]
+        if len(labels) > 1:
+            raise UsageError(
+                f"{flag} {given!r}: write {' or '.join(n + mark for n in labels)} instead of {model}{mark}"
+            )
+        return labels[0] + given[len(model) :]
+    return given
 
 
 def assign_checkpoints(names: Sequence[str], checkpoints: Sequence[str]) -> dict[str, str]:

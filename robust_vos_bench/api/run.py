@@ -57,7 +57,8 @@ def run(
     ----------
     model
         Names ("labelprop", "aot.r50_l"), "path/to/file.py:Class", or a VOSAdapter class that lies in a file; several
-        as a list or by comma. `rvos-bench list models` shows what there is.
+        as a list or by comma. `rvos-bench list models` shows what there is. "ours=aot.r50_l", or {"ours": "aot.r50_l"},
+        gives a model a name, under which it is recorded and which `checkpoint` and `option` take.
     corruption
         Corruptions, families ("blur"), presets, "path/to/file.py:name", or `Condition` objects. Without it and
         without `preset`: the preset "smoke" on the demo data, "common" on any other. Clean is always part of a run.

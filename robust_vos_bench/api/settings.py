@@ -17,8 +17,8 @@ from robust_vos_bench.system.paths import user_path
 DEFAULT_MODEL = "labelprop"
 Names = str | Sequence[str]
 """One name or several."""
-Models = str | type[VOSAdapter] | Sequence[str | type[VOSAdapter]]
-"""What may be given as the models of a run."""
+Models = str | type[VOSAdapter] | Sequence[str | type[VOSAdapter]] | Mapping[str, str | type[VOSAdapter]]
+"""What may be given as the models of a run; a mapping gives them names."""
 Corruptions = str | Condition | Sequence[str | Condition] | None
 """What may be given as the corruptions of a run."""
 
@@ -177,7 +177,11 @@ def names(given: Names | None) -> tuple[str, ...]:
 
 
 def model_names(given: Models) -> tuple[str, ...]:
-    """Names of models; a VOSAdapter class stands for "its file.py:Class"."""
+    """Names of models; a VOSAdapter class stands for "its file.py:Class", {"ours": "aot.t"} for "ours=aot.t"."""
+    if isinstance(given, Mapping):
+        return tuple(
+            f"{name}={class_name(model) if isinstance(model, type) else model}" for name, model in given.items()
+        )
     items = [given] if isinstance(given, (str, type)) else list(given)
     return tuple(name for item in items for name in ([class_name(item)] if isinstance(item, type) else names(item)))
 

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from robust_vos_bench.errors import RvosError
+from robust_vos_bench.system.libraries import explained_imports
 from robust_vos_bench.system.streams import forgiving
 from robust_vos_bench.version import __version__
 
@@ -94,7 +95,8 @@ def _outcome(arguments: Sequence[str] | None) -> int:
     debug = "--debug" in words or os.environ.get("RVOS_BENCH_DEBUG", "") not in ("", "0")
     words = [word for word in words if word != "--debug"]
     try:
-        code = cli.main(args=words, prog_name="rvos-bench", standalone_mode=False)
+        with explained_imports():
+            code = cli.main(args=words, prog_name="rvos-bench", standalone_mode=False)
         sys.stdout.flush()  # a full disk behind it is told here
     except click.exceptions.Exit as done:
         code = done.exit_code

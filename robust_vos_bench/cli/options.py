@@ -96,7 +96,7 @@ def model_option(**settings: Any) -> Callable[[F], F]:
         "multiple": True,
         "type": CommaList(),
         "callback": flat,
-        "help": "Model name, or path/to/file.py:Class. Several by comma or by repeating the flag.",
+        "help": "Model name, or path/to/file.py:Class; ours=MODEL names it. Several by comma or by repeating the flag.",
         **settings,
     }
     return _option("-m", "--model", "models", **settings)

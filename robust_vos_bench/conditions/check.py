@@ -17,7 +17,8 @@ from robust_vos_bench.errors import RvosError
 from robust_vos_bench.findings import Report
 from robust_vos_bench.origin import Origin
 from robust_vos_bench.registry import Item
-from robust_vos_bench.system.global_state import global_state, random_state_kept, unusual_random_state
+from robust_vos_bench.system.global_state import random_state_kept, unusual_random_state
+from robust_vos_bench.system.process_settings import ProcessSettings
 
 SIZES = ((1, 1), (1, 40), (40, 1), (2, 3), (31, 33))
 """Frame sizes (H, W) that break arithmetic on sizes."""
@@ -110,7 +111,7 @@ class _Checker:
         )
         frames = [frame.copy() for frame in self.clip.frames]
         mask = self.clip.prompts[0].copy()
-        before = global_state()
+        before = ProcessSettings.taken()
         try:
             if self.spec.scope == "clip":
                 for _ in self.spec.function(iter(frames), 1.0, draw):
@@ -123,11 +124,11 @@ class _Checker:
         except (Exception, SystemExit) as error:  # said by the check of the contract, with the frame
             self.report.skip("input and global state are left alone", f"it fails: {type(error).__name__}")
             return
-        after = global_state()
+        touched = before.changed_to(ProcessSettings.taken())
+        before.restore()
         changed = [t for t, (a, b) in enumerate(zip(frames, self.clip.frames)) if not np.array_equal(a, b)]
         where = f"frame {changed[0]}" if changed else "the mask" if (mask != self.clip.prompts[0]).any() else ""
         self.report.add("input is not modified", f"{where} was changed in place; work on a copy" if where else "")
-        touched = [name for name, value in before.items() if after[name] != value]
         detail = f"changed: {', '.join(touched)}; draw from draw.rng() and restore what you set" if touched else ""
         self.report.add("global state is left alone", detail)
 

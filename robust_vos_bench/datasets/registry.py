@@ -41,6 +41,9 @@ class DatasetEntry:
     """Whether it must be told its folder: --data-root, `$RVOS_BENCH_DATA` or the cache folder."""
     open: Opener | None = None
     """Called with root (None without `needs_root` where none is given), split, limit and videos."""
+    archive: str = ""
+    """How its evaluation server wants masks in a zip: "annotations" for Annotations/<video>/<frame>.png, "videos" for
+    <video>/<frame>.png at the top; "" where there is no such server."""
 
 
 def _open_demo(*, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None) -> Dataset:
@@ -92,18 +95,21 @@ ENTRIES = (
         ("val", "train", "trainval", "test-dev", "test-challenge"),
         "DAVIS 2017, several objects per video",
         open=_open_davis("davis2017"),
+        archive="videos",
     ),
     DatasetEntry(
         "youtubevos2018",
         ("valid", "valid_all_frames", "train"),
         "YouTube-VOS 2018",
         open=_open_youtube_vos("youtubevos2018"),
+        archive="annotations",
     ),
     DatasetEntry(
         "youtubevos2019",
         ("valid", "valid_all_frames", "train"),
         "YouTube-VOS 2019",
         open=_open_youtube_vos("youtubevos2019"),
+        archive="annotations",
     ),
     DatasetEntry(
         "folder",
@@ -252,11 +258,12 @@ def _builtin() -> Iterator[DatasetEntry]:
 
 
 def _entry(family: str, opener: Any) -> DatasetEntry:
-    """The entry of a class or function; what it says of itself in `splits` and `needs_root`."""
+    """The entry of a class or function; what it says of itself in `splits`, `needs_root` and `archive`."""
     lines = (getattr(opener, "__doc__", None) or "").strip().splitlines()
     splits = getattr(opener, "splits", ())
     needs_root = bool(getattr(opener, "needs_root", False))
-    return DatasetEntry(family, tuple(splits), lines[0] if lines else "", needs_root, opener)
+    archive = str(getattr(opener, "archive", DatasetEntry.archive))
+    return DatasetEntry(family, tuple(splits), lines[0] if lines else "", needs_root, opener, archive)
 
 
 def _from_package(point: EntryPoint, loaded: object) -> list[DatasetEntry]:

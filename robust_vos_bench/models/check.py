@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import sys
 import time
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,8 +19,9 @@ from robust_vos_bench.findings import Finding, Report
 from robust_vos_bench.models import synthetic
 from robust_vos_bench.models.adapter import VOSAdapter
 from robust_vos_bench.models.contract import segment_checked
-from robust_vos_bench.system.global_state import global_state, random_state_kept, unusual_random_state
+from robust_vos_bench.system.global_state import random_state_kept, unusual_random_state
 from robust_vos_bench.system.memory import resident
+from robust_vos_bench.system.process_settings import ProcessSettings
 
 LEAK_MIB = 64.0
 """Memory that a clip of a few small frames may leave behind when it runs again."""
@@ -56,7 +62,12 @@ def check_adapter(adapter: VOSAdapter) -> Report:
         # would look innocent the second time.
         unusual_random_state()
         stopped = _inputs_and_state(adapter, report, clip)
-    first = runner.run("masks keep the contract (type, size, number, ids)", clip)
+    with not_finite_outputs() as broken:
+        first = runner.run("masks keep the contract (type, size, number, ids)", clip)
+    if first is not None or broken:
+        report.add(
+            "no NaN or Inf in what the network puts out", f"{broken[0]}; such a mask means nothing" if broken else ""
+        )
     if first is not None and stopped:  # a run hands frames out one by one, as that check does
         report.findings.append(Finding("frames come one by one", "broken", stopped))
     if first is not None:
@@ -76,6 +87,57 @@ def check_adapter(adapter: VOSAdapter) -> Report:
     report.peak_mib = peak_mib()
     report.seconds = time.perf_counter() - start
     return report
+
+
+def check_model(load: Callable[[], VOSAdapter]) -> Report:
+    """Load a model and run every check on it, with the settings of the process that it makes for itself.
+
+    A run keeps such settings to the model's own turns; they are named, since another program may not.
+    """
+    for library in ("torch", "cv2"):  # what they themselves set when they are imported is not the model's doing
+        with contextlib.suppress(ImportError):
+            importlib.import_module(library)
+    before = ProcessSettings.taken()
+    try:
+        adapter = load()
+    finally:
+        own = ProcessSettings.taken()
+        before.restore()
+    with own.applied():
+        report = check_adapter(adapter)
+    before.restore()
+    touched = before.changed_to(own)
+    detail = f"changed: {', '.join(touched)}; a run keeps that to the model's own turns" if touched else ""
+    report.add("global state is left alone at loading", detail, "warning")
+    return report
+
+
+@contextlib.contextmanager
+def not_finite_outputs() -> Iterator[list[str]]:
+    """Collects what turns up in the block: modules of torch whose output holds NaN, NaN that NumPy makes an id of."""
+    found: list[str] = []
+    torch = sys.modules.get("torch")
+    hook: Any = None
+
+    def look(module: Any, arguments: Any, output: Any) -> None:
+        if found or torch is None:
+            return
+        for tensor in output if isinstance(output, (tuple, list)) else [output]:
+            if isinstance(tensor, torch.Tensor) and tensor.is_floating_point() and bool(torch.isnan(tensor).any()):
+                found.append(f"{type(module).__name__} gave NaN")
+                return
+
+    if torch is not None:
+        hook = torch.nn.modules.module.register_module_forward_hook(look)
+    try:
+        with warnings.catch_warnings(record=True) as noted:
+            warnings.simplefilter("always")
+            yield found
+        cast = [n for n in noted if issubclass(n.category, RuntimeWarning) and "invalid value" in str(n.message)]
+        found += [f"NumPy warns of NaN or Inf: {n.message} ({Path(n.filename).name}:{n.lineno})" for n in cast[:1]]
+    finally:
+        if hook is not None:
+            hook.remove()
 
 
 class _Runner:
@@ -143,7 +205,7 @@ def _inputs_and_state(adapter: VOSAdapter, report: Report, clip: Video) -> str:
     source = CountingFrames(clip.frames)
     prompts = {t: mask.copy() for t, mask in clip.prompts.items()}
     video = clip.with_frames(source).with_prompts(prompts)
-    before = global_state()
+    before = ProcessSettings.taken()
     ahead = 0
     try:
         for t, _ in enumerate(segment_checked(adapter, video)):
@@ -151,7 +213,7 @@ def _inputs_and_state(adapter: VOSAdapter, report: Report, clip: Video) -> str:
             report.frames += 1
     except RvosError as error:
         return str(error)
-    after = global_state()
+    touched = before.changed_to(ProcessSettings.taken())
     changed = source.modified()
     report.findings.append(
         Finding("frames are not modified", "broken", f"frame {changed[0]} was changed in place; work on a copy")
@@ -164,7 +226,6 @@ def _inputs_and_state(adapter: VOSAdapter, report: Report, clip: Video) -> str:
         if changed
         else Finding("prompts are not modified", "ok")
     )
-    touched = [name for name, value in before.items() if after[name] != value]
     report.findings.append(
         Finding("global state is left alone", "broken", f"changed: {', '.join(touched)}; restore what you set")
         if touched

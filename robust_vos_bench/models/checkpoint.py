@@ -5,14 +5,21 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
-import pickle
-import zipfile
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from robust_vos_bench.errors import WeightsError
 from robust_vos_bench.models.card import ModelCard
+from robust_vos_bench.models.file_kinds import kind_of, plain, why_unreadable
+from robust_vos_bench.models.state_dicts import (
+    WRAPPERS,
+    faults_of_values,
+    unwrapped,
+    with_prefix_of,
+    without_prefixes,
+)
 from robust_vos_bench.system.cache import cache_folder
 from robust_vos_bench.system.paths import user_path
 
@@ -48,6 +55,8 @@ def find_checkpoint(card: ModelCard, given: str | Path | None) -> Path | str | N
         if str(given) == RANDOM:
             return RANDOM
         path = user_path(given).absolute()
+        if path.is_dir():
+            kind_of(path)  # says what to give instead
         if not path.is_file():
             raise WeightsError(f"checkpoint {str(path)!r} does not exist")
         return path
@@ -76,52 +85,52 @@ def have_weights(card: ModelCard) -> bool:
 
 
 def sha256_of(path: Path) -> str:
-    """Hex sha256 of a file."""
+    """Hex sha256 of a file. Raises WeightsError where it cannot be read."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror or type(error).__name__})") from error
     return digest.hexdigest()
 
 
-def read_state(
-    path: Path, nesting: Iterable[str] = ("state_dict", "model", "net", "network")
-) -> dict[str, torch.Tensor]:
-    """The name -> tensor mapping in a checkpoint file (`.safetensors`, or torch's own with `weights_only=True`).
+def read_state(path: Path, nesting: Iterable[str] = WRAPPERS) -> dict[str, torch.Tensor]:
+    """The name -> tensor mapping in a file of safetensors or of torch, told apart by content; no code of it is run.
 
-    Unwraps one level of `nesting` where present and strips `module.` prefixes; raises WeightsError otherwise.
+    Wrappings (`nesting`: keys, one in another) and prefixes of wrapping modules are taken off, where that leaves no
+    choice (see `state_dicts`). Raises WeightsError that says what the file is, what is in the way and what to do.
     """
-    import torch
-
-    if path.suffix == ".safetensors":
+    kind = kind_of(path)
+    if kind == "safetensors":
         from safetensors.torch import load_file
 
         try:
-            return dict(load_file(path))
+            return without_prefixes(load_file(path), path)
+        except WeightsError:
+            raise
         except Exception as error:  # the library raises its own bare type
-            raise WeightsError(f"{path}: not a readable safetensors file ({error})") from error
+            raise WeightsError(
+                f"{path}: a damaged or cut off safetensors file ({plain(error)}). Download it again"
+            ) from error
+    return unwrapped(_tensors_alone(path), path, nesting)
+
+
+def _tensors_alone(path: Path) -> object:
+    """What `torch.load` returns with `weights_only=True`; its advice for other cases is not passed on."""
+    import torch
+
     try:
-        loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        zipfile.BadZipFile,
-        ValueError,
-        LookupError,
-    ) as error:
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise WeightsError(
-            f"{path}: cannot be read as a torch checkpoint without running code from it ({first_line}). "
-            "Is the download complete?"
-        ) from error
-    for key in nesting:
-        if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
-            loaded = loaded[key]
-            break
-    if not isinstance(loaded, Mapping) or not loaded or not all(isinstance(v, torch.Tensor) for v in loaded.values()):
-        raise WeightsError(f"{path}: holds no state_dict (a mapping of names to tensors)")
-    return {str(name).removeprefix("module."): tensor for name, tensor in loaded.items()}
+        with warnings.catch_warnings(), path.open("rb") as file:
+            warnings.simplefilter("ignore")
+            # torch goes by the name where it is one of safetensors
+            source = file if path.suffix == ".safetensors" else path
+            return torch.load(source, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged pickle raises whatever its bytes lead to
+        raise WeightsError(why_unreadable(path)) from error
 
 
 def describe_diff(
@@ -147,10 +156,21 @@ def load_strict(
     optional: Callable[[str], bool] = lambda name: name.endswith("num_batches_tracked"),
     hint: str = "",
 ) -> None:
-    """Load `state` into `module`, or raise a WeightsError that names every key that does not fit."""
-    expected = {n: tuple(t.shape) for n, t in module.state_dict().items()}
+    """Load `state` into `module`, or raise a WeightsError that names every key that does not fit.
+
+    So it does for tensors that hold NaN or Inf, and for types that do not turn into the network's without loss.
+    """
+    own = module.state_dict()
+    state = with_prefix_of(state, own)
+    expected = {n: tuple(t.shape) for n, t in own.items()}
     lines = describe_diff(expected, {n: tuple(t.shape) for n, t in state.items()}, optional)
     if lines:
         shown = "\n  ".join(lines[:40]) + (f"\n  ... and {len(lines) - 40} more" if len(lines) > 40 else "")
         raise WeightsError(f"{source} does not fit {type(module).__name__}:\n  {shown}" + (f"\n{hint}" if hint else ""))
+    if faults := faults_of_values(state, own, (n for n, _ in module.named_parameters(remove_duplicate=False))):
+        shown = "\n  ".join(faults[:10]) + (f"\n  ... and {len(faults) - 10} more" if len(faults) > 10 else "")
+        raise WeightsError(
+            f"{source} fits {type(module).__name__}, but its numbers cannot be used:\n  {shown}\n"
+            "The file is damaged, or its training diverged; take another one"
+        )
     module.load_state_dict({n: t for n, t in state.items() if n in expected}, strict=False)

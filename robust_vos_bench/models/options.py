@@ -17,6 +17,7 @@ from robust_vos_bench.errors import ContractError, MissingExtraError, UsageError
 from robust_vos_bench.models.adapter import VOSAdapter
 from robust_vos_bench.models.bounds import check_bounds
 from robust_vos_bench.models.card import ModelEntry
+from robust_vos_bench.system.libraries import explained
 from robust_vos_bench.system.paths import user_path
 
 RESERVED = frozenset({"self", "checkpoint", "device"})
@@ -51,6 +52,10 @@ def adapter_class(entry: ModelEntry) -> type[VOSAdapter]:
             raise MissingExtraError(
                 f"model {entry.name!r} needs {error.name!r}: pip install 'rvos-bench[{entry.card.extra}]'"
             ) from error
+        raise
+    except ImportError as error:
+        if (clear := explained(error)) is not None:
+            raise clear from error
         raise
     except SystemExit as error:
         raise ContractError(f"model {entry.name!r}: {module_name} calls exit() when it is imported") from error

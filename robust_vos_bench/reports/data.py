@@ -48,6 +48,7 @@ def _page_row(row: Row) -> dict[str, Any]:
     return {
         **_rank(scores),
         "model": row.model,
+        **({"registered_model": model.model} if model.model else {}),
         **headline,
         "families": _rounded(summary.families),
         "families_interval": {name: _span(interval) for name, interval in scores.families.items()},

@@ -90,7 +90,7 @@ def _provenance(page: Page) -> Grid:
     return grid(
         column("model", (row.model for row in page.rows)),
         column("weights sha256", (model.weights_sha256[:16] or "needs none" for model in models)),
-        column("adapter", (f"v{model.adapter_version}" for model in models)),
+        column("adapter", (f"{model.model or ''} v{model.adapter_version}".strip() for model in models)),
         column("rvos-bench", versions),
         column("command", (" ".join(manifest.command) for manifest in manifests), code=True),
     )

@@ -6,27 +6,45 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from robust_vos_bench.analysis.result import Result, refuse_recipe, results_of, verify, write_result
+from robust_vos_bench.datasets import Dataset, Video, open_dataset
 from robust_vos_bench.datasets.files import sorted_files
 from robust_vos_bench.datasets.images import read_mask
-from robust_vos_bench.errors import DataError, IncompleteError, UsageError
+from robust_vos_bench.datasets.registry import DATASETS
+from robust_vos_bench.errors import DataError, IncompleteError, RvosError, UsageError, unknown
+from robust_vos_bench.runs.records import Manifest
 from robust_vos_bench.runs.store import RunStore, safe_name
 from robust_vos_bench.system.atomic import make_folder, replacing
 from robust_vos_bench.system.paths import user_path
 
+LAYOUTS = {"annotations": "Annotations/{video}/{frame}.png", "videos": "{video}/{frame}.png"}
+"""Name of a layout -> the path of a mask in the archive."""
 
-def pack(run: str | Path, masks: str | None = None, model: str | None = None, output: str | Path | None = None) -> Path:
+
+def pack(
+    run: str | Path,
+    masks: str | None = None,
+    model: str | None = None,
+    output: str | Path | None = None,
+    layout: str | None = None,
+) -> Path:
     """Check a run, pack it into one file for others, and return its path.
 
     The scores of one model as `.json.gz`, or, with masks (a condition label such as "clean"), its saved masks of that
-    condition as `.zip`. model: needed where the run has several. output: by default a file beside the run.
+    condition as `.zip`. model: needed where the run has several. output: by default a file beside the run. layout: of
+    the zip, a name in `LAYOUTS`; by default as the data set's server wants it.
 
     Raises UsageError for an unclear choice, IncompleteError for a run that is not finished, DataError for damage.
     """
     folder, path = user_path(run), None if output is None else user_path(output)
-    return pack_result(folder, model, path) if masks is None else pack_masks(folder, masks, model, path)
+    if masks is None:
+        if layout is not None:
+            raise UsageError("a layout is for masks: give --masks CONDITION with --layout")
+        return pack_result(folder, model, path)
+    return pack_masks(folder, masks, model, path, layout)
 
 
 def choose(run: Path, model: str | None) -> Result:
@@ -60,10 +78,15 @@ def pack_result(run: Path, model: str | None = None, output: Path | None = None)
     return path
 
 
-def pack_masks(run: Path, condition: str, model: str | None = None, output: Path | None = None) -> Path:
-    """Write the saved masks of one condition as `Annotations/<video>/<frame>.png` in a zip, every mask checked.
+def pack_masks(
+    run: Path, condition: str, model: str | None = None, output: Path | None = None, layout: str | None = None
+) -> Path:
+    """Write the saved masks of one condition as a zip in the layout that the data set's server wants.
 
-    The layout of the YouTube-VOS and DAVIS servers. Raises DataError for a missing or damaged mask.
+    Every mask is checked as the server would: one for each frame under the frame's name, palette or grey, the size of
+    the video, no ids but those of its objects. Names, sizes and ids are compared with the data where the data is still
+    there, else with each other. Raises DataError for a missing or damaged mask, IncompleteError where the run is of a
+    part of the split and the server wants all of it.
     """
     store = RunStore(run)
     manifest = store.manifest()
@@ -76,6 +99,8 @@ def pack_masks(run: Path, condition: str, model: str | None = None, output: Path
     labels = [c.label for c in manifest.conditions]
     if name not in names or condition not in labels:
         raise UsageError(f"{run} has the models {', '.join(names)} and the conditions {', '.join(labels)}")
+    inside = LAYOUTS[_layout(manifest, layout)]
+    data = _data(manifest)
     records = store.records(condition, name)
     files: list[tuple[Path, str]] = []
     for video in manifest.videos:
@@ -89,12 +114,66 @@ def pack_masks(run: Path, condition: str, model: str | None = None, output: Path
                 f"{folder}: {len(masks)} masks, but the video has {record.frames} frames. "
                 "Was the run made with --save-masks? Repeat it with --save-masks --overwrite always."
             )
-        for mask in masks:
-            _check_mask(mask)
-            files.append((mask, f"Annotations/{video}/{mask.name}"))
+        _check_masks(folder, masks, None if data is None else data.video(video))
+        files += [(mask, inside.format(video=video, frame=mask.stem)) for mask in masks]
     path = output or run.parent / f"{safe_name(name)}-{safe_name(condition)}-{manifest.run_id}.zip"
     _write_zip(path, files)
     return path
+
+
+def _layout(manifest: Manifest, given: str | None) -> str:
+    """The layout that is asked for, or that the data set's server wants, which also wants every video of the split.
+
+    MOSE is opened as a folder: its folder's name tells.
+    """
+    if given is not None:
+        if given not in LAYOUTS:
+            raise unknown("layout", given, LAYOUTS, f"Layouts: {', '.join(LAYOUTS)}.")
+        return given
+    family = manifest.dataset.name.partition("@")[0].partition(":")[0]
+    item = DATASETS.usable().get(family)
+    wanted = "" if item is None else item.value.archive
+    if family == "folder" and any("mose" in part.lower() for part in Path(manifest.dataset.root).parts[-2:]):
+        wanted = "videos"
+    if wanted and manifest.dataset.videos < manifest.dataset.videos_in_split:
+        raise IncompleteError(
+            f"the run has {manifest.dataset.videos} of the {manifest.dataset.videos_in_split} videos of "
+            f"{manifest.dataset.name}, and the server wants all: repeat it without --limit, or give --layout {wanted}"
+        )
+    return wanted or "annotations"
+
+
+def _data(manifest: Manifest) -> Dataset | None:
+    """The data of a run, where it is built in and still where it was; else None."""
+    name, root = manifest.dataset.name, manifest.dataset.root
+    if name.partition("@")[0].partition(":")[0] not in DATASETS.builtin() or not root or not Path(root).is_dir():
+        return None
+    try:
+        return open_dataset(name, root, videos=manifest.videos)
+    except RvosError:  # moved or changed since
+        return None
+
+
+def _check_masks(folder: Path, masks: Sequence[Path], video: Video | None) -> None:
+    """Raise DataError for masks of a video that a server would not take; video: None where the data is gone."""
+    if video is not None:
+        found, wanted = {mask.stem for mask in masks}, set(video.frame_names)
+        if found != wanted:
+            odd = sorted(found - wanted)
+            raise DataError(
+                f"{folder}: no mask for frame {min(wanted - found)!r}" + (f", but one for {odd[0]!r}" if odd else "")
+            )
+    size = None if video is None else video.size
+    for path in masks:
+        mask = read_mask(path, size)
+        size = (mask.shape[0], mask.shape[1])  # of the first, where the data does not say
+        strange = [] if video is None else sorted(set(np.unique(mask).tolist()) - {0, *video.object_ids})
+        if strange:
+            known = ", ".join(map(str, video.object_ids)) if video is not None else ""
+            raise DataError(f"{path}: holds the id {strange[0]}, but the objects of the video are {known}")
+        with Image.open(path) as image:
+            if image.mode not in ("P", "L"):
+                raise DataError(f"{path}: expected a palette or 8-bit grey PNG of object ids, got mode {image.mode}")
 
 
 def _write_zip(path: Path, files: Sequence[tuple[Path, str]]) -> None:
@@ -103,11 +182,3 @@ def _write_zip(path: Path, files: Sequence[tuple[Path, str]]) -> None:
     with replacing(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
         for mask, inside in files:
             archive.write(mask, inside)
-
-
-def _check_mask(path: Path) -> None:
-    """Raise DataError for a mask that is damaged or has no palette."""
-    read_mask(path)
-    with Image.open(path) as image:
-        if image.mode != "P":
-            raise DataError(f"{path}: expected a palette PNG of object ids, got mode {image.mode}")

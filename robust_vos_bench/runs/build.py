@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from msgspec import UNSET
+
 from robust_vos_bench.conditions import CLEAN, Condition, condition_fingerprint, corruption_of
 from robust_vos_bench.conditions.presets import PresetInfo
 from robust_vos_bench.datasets import Dataset
@@ -21,10 +23,15 @@ from robust_vos_bench.system.paths import is_text
 
 
 def build_model(
-    name: str, checkpoint: str | None = None, options: Mapping[str, Any] | None = None, to_plan: bool = False
+    name: str,
+    checkpoint: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    to_plan: bool = False,
+    label: str = "",
 ) -> ModelSpec:
     """Resolve one model: its entry, its weights (found and hashed) and its options.
 
+    label: the user's own name for it, under which it is recorded instead of its name and options.
     Raises UsageError for an unknown name and WeightsError where weights are needed and absent; to_plan: a model whose
     official weights are absent is returned all the same and says so in `absent`.
     """
@@ -54,7 +61,7 @@ def build_model(
         load_name = f"{origin.place}:{cls}"
     suffix = "[" + ",".join(f"{k}={v}" for k, v in sorted(given.items())) + "]" if given else ""
     record = ModelRecord(
-        name=card.name + suffix,
+        name=label or card.name + suffix,
         adapter_version=version,
         options={k: _plain(v) for k, v in {**entry.options, **given}.items()},
         checkpoint=kept,
@@ -64,6 +71,7 @@ def build_model(
         paper=card.paper,
         license=card.license,
         input_policy=card.input_policy,
+        model=card.name if label else UNSET,
     )
     carried = None if origin.kind == "built in" else origin
     return ModelSpec(load_name, str(found) if found is not None else None, given, record, carried, absent)
@@ -88,9 +96,13 @@ def build_plan(
 ) -> Plan:
     """The whole grid: clean first, then the conditions; every video of the data set unless `videos` narrows it."""
     names = [m.record.name for m in models]
+    places = [name.casefold() for name in names]  # folders of some file systems do not tell capitals apart
     for name in names:
-        if names.count(name) > 1:
-            raise UsageError(f"model {name!r} is given twice; give the second one other options")
+        if places.count(name.casefold()) > 1:
+            raise UsageError(
+                f"model {name!r} is given twice; give each a name of its own (--model one=MODEL,other=MODEL) or other "
+                "options"
+            )
     columns = tuple(dict.fromkeys((CLEAN, *conditions)))
     origins: dict[str, Origin | None] = {}
     for c in columns:

@@ -74,7 +74,7 @@ class Plan:
         return digest(
             {
                 "models": [
-                    [m.record.name, m.record.adapter_version, dict(m.record.options), m.record.weights_sha256]
+                    [m.record.identity, m.record.adapter_version, dict(m.record.options), m.record.weights_sha256]
                     for m in self.models
                 ],
                 "dataset": [self.dataset.name, sorted(self.videos)],
@@ -99,7 +99,7 @@ class Plan:
         if place not in self._keys:
             record = self.models[model].record
             facts = {
-                "model": record.name,
+                "model": record.identity,
                 "adapter": record.adapter_version,
                 "options": dict(record.options),
                 "weights": record.weights_sha256,

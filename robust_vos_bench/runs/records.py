@@ -127,6 +127,8 @@ class ModelRecord(msgspec.Struct, frozen=True):
     paper: str = ""
     license: str = ""
     input_policy: str = ""
+    model: str | UnsetType = UNSET
+    """Name of the registered model, where `name` is one that the user gave it."""
 
     @property
     def is_recipe(self) -> bool:
@@ -136,7 +138,12 @@ class ModelRecord(msgspec.Struct, frozen=True):
     @property
     def registered_name(self) -> str:
         """The name without the options that were given: what `load_adapter` takes, with `options`."""
-        return self.name.partition("[")[0]
+        return self.name.partition("[")[0] if self.model is UNSET else self.model
+
+    @property
+    def identity(self) -> str:
+        """What stands for the model in keys: its name, "ours=aot.r50_l" where that is the user's own."""
+        return self.name if self.model is UNSET else f"{self.name}={self.model}"
 
 
 class ToolRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Global state, random and other: snapshots of it, and a block that leaves it as it was."""
+"""Global random state: snapshots of it, and a block that leaves it as it was. All settings: `process_settings`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import random
 import secrets
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,27 +40,6 @@ def random_state() -> dict[str, Any]:
     torch = sys.modules.get("torch")
     if torch is not None:
         state["torch random state"] = torch.get_rng_state().numpy().tobytes()
-    return state
-
-
-def global_state() -> dict[str, Any]:
-    """Comparable snapshots of process-wide state that a model could disturb; torch and OpenCV only where loaded."""
-    state: dict[str, Any] = {
-        **random_state(),
-        "numpy error handling": tuple(sorted(np.geterr().items())),
-        "working directory": str(Path.cwd()),
-    }
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        state["torch gradient mode"] = torch.is_grad_enabled()
-        state["torch default dtype"] = str(torch.get_default_dtype())
-        state["torch threads"] = torch.get_num_threads()
-        state["torch deterministic mode"] = torch.are_deterministic_algorithms_enabled()
-        if torch.cuda.is_available() and torch.cuda.is_initialized():
-            state["torch GPU random state"] = torch.cuda.get_rng_state().numpy().tobytes()
-    cv2 = sys.modules.get("cv2")
-    if cv2 is not None:
-        state["OpenCV threads"] = cv2.getNumThreads()
     return state
 
 

@@ -71,9 +71,16 @@ class ProcessSettings:
         return changed
 
     def changed_to(self, other: ProcessSettings) -> list[str]:
-        """Names of the settings that are not the same in `other`, of those that both have."""
-        both = self._values.keys() & other._values.keys()
-        return [name for name in self._values if name in both and self._values[name] != other._values[name]]
+        """Names of the settings that are not the same in `other`.
+
+        Settings of a library that was imported in between count from the values that it starts with, where known.
+        """
+        changed = []
+        for setting in _settings():
+            before = self._values.get(setting.name, setting.initial)
+            if before is not _UNKNOWN and setting.name in other._values and other._values[setting.name] != before:
+                changed.append(setting.name)
+        return changed
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
@@ -147,6 +154,14 @@ def _torch(torch: Any) -> Iterator[Setting]:
     if hasattr(torch, "get_default_device"):
         yield Setting("torch default device", lambda: str(torch.get_default_device()), torch.set_default_device, "cpu")
     yield Setting("torch random state", _torch_random, _set_torch_random)
+    if torch.cuda.is_initialized():
+        yield Setting(
+            "torch GPU random state",
+            lambda: [state.numpy().tobytes() for state in torch.cuda.get_rng_state_all()],
+            lambda states: torch.cuda.set_rng_state_all(
+                [torch.frombuffer(bytearray(s), dtype=torch.uint8) for s in states]
+            ),
+        )
 
 
 def _torch_random() -> Any:

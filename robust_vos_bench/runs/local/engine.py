@@ -18,6 +18,7 @@ from robust_vos_bench.runs.stop import Stop
 from robust_vos_bench.runs.work.process import limit_threads
 from robust_vos_bench.runs.work.worker import Worker, failed_record
 from robust_vos_bench.runs.writer import ATTEMPTS, RecordWriter, Scored
+from robust_vos_bench.system.libraries import require_opencv
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class LocalEngine:
         if list(self.devices) == ["cpu"] and not self.producers:
             _inline(plan, groups, write.store.folder, write, write.stop)
         else:
+            require_opencv()
             _WorkerPool(plan, groups, write.store.folder, self.producers, write).run(self.devices, write.stop)
 
 

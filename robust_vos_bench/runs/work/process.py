@@ -14,13 +14,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from robust_vos_bench.system.libraries import explained_imports
+
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 """Environment of a worker process: one thread per library, so that processes times threads are the cores."""
 
 
 def limit_threads(threads: int) -> None:
     """Cap the threads of OpenCV, and of torch where it is loaded; one thread also keeps results repeatable."""
-    import cv2
+    with explained_imports():
+        import cv2
 
     cv2.setNumThreads(threads)
     torch = sys.modules.get("torch")

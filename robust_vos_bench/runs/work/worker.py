@@ -254,10 +254,19 @@ def describe(error: Exception) -> str:
     Addresses in memory are left out: they differ from run to run, and records should not.
     """
     if isinstance(error, RvosError):
-        return _ADDRESS.sub("0x...", str(error))
+        return _writable(str(error))
     where = traceback.extract_tb(error.__traceback__)[-1:] if error.__traceback__ else []
     place = f" ({Path(where[0].filename).name}:{where[0].lineno})" if where else ""
-    return _ADDRESS.sub("0x...", f"{type(error).__name__}: {error}{place}")
+    try:
+        text = str(error)
+    except Exception:  # of somebody's own class
+        text = "(its text cannot be read)"
+    return _writable(f"{type(error).__name__}: {text}{place}")
+
+
+def _writable(text: str) -> str:
+    """Text as a record can hold it: halves of characters, which UTF-8 has no bytes for, are written out."""
+    return _ADDRESS.sub("0x...", text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def object_record(score: ObjectScore) -> ObjectRecord:
