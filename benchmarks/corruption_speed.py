@@ -5,7 +5,7 @@
 
 Both sides run in turn (reference, ours, reference, ours ...) on one thread; figures are medians of the process's CPU
 time a frame, so that other work on the machine disturbs them little and both alike. Compilation and tables are made
-before the clock starts: they are paid once a process.
+before the clock starts: they are paid once per process.
 
 --device: instead, our CPU code (one frame after another, one thread) against the batches of `--corrupt-device`, in
 milliseconds of wall time a frame. The device's time holds all that a run pays: drawing words on the host, the copy
@@ -41,7 +41,7 @@ def photograph() -> np.ndarray:
 
 
 def measure(name: str, severity: int, frame: np.ndarray, repeats: int) -> tuple[float, float]:
-    """Median milliseconds a frame of (reference, ours)."""
+    """Median milliseconds per frame of (reference, ours)."""
     spec = find_corruption(name)
     times: tuple[list[float], list[float]] = ([], [])
     for turn in range(repeats + 1):
@@ -58,7 +58,7 @@ def measure(name: str, severity: int, frame: np.ndarray, repeats: int) -> tuple[
 
 
 def measure_batch(name: str, severity: int, frame: np.ndarray, repeats: int, device: str, size: int) -> list[float]:
-    """Median milliseconds a frame of [CPU code, batches on the device]; both make the same frames."""
+    """Median milliseconds per frame of [CPU code, batches on the device]; both make the same frames."""
     spec = find_corruption(name)
     if spec.batch is None:
         raise SystemExit(f"{name} has no batch implementation")

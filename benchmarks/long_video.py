@@ -3,7 +3,7 @@
     python benchmarks/long_video.py [--frames 1000] [--height 64] [--width 112] [--option NAME=VALUE ...]
 
 A window drifts over a photograph; one object; deterministic untrained weights. Rows are memory elements that a pixel
-is compared with; MiB are those of their tensors; seconds are CPU seconds a frame (mean since the row before).
+is compared with; MiB are those of their tensors; seconds are CPU seconds per frame (mean since the row before).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A model that costs what a GPU of so many frames a second costs the machine that drives it: time, and no processor."""
+"""A model that costs what a GPU of so many frames per second costs the machine that drives it: time, and no processor."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from robust_vos_bench.datasets import Mask, Video
 
 
 class Sleeping(VOSAdapter):
-    """Repeats the prompt, `fps` frames a second at most: it waits from the moment it is given a frame."""
+    """Repeats the prompt, `fps` frames per second at most: it waits from the moment it is given a frame."""
 
     card = ModelCard("sleeping")
 
@@ -21,7 +21,7 @@ class Sleeping(VOSAdapter):
         self.fps = fps
 
     def segment(self, video: Video) -> Iterator[Mask]:
-        """One mask a frame."""
+        """One mask per frame."""
         mask = np.zeros(video.size, np.uint8)
         for t, _ in enumerate(video.frames):
             prompt = video.prompts.get(t)

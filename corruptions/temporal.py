@@ -130,7 +130,7 @@ def exposure_flicker(frame: Frame, severity: float, draw: Draw) -> Frame:
     values=FOCUS_RADIUS,
 )
 def focus_hunting(frame: Frame, severity: float, draw: Draw) -> Frame:
-    """Blur disk between 0 and 2 / 4 / 6 / 9 / 13 px (for 480 rows), in and out 0.5 to 1.5 times a second."""
+    """Blur disk between 0 and 2 / 4 / 6 / 9 / 13 px (for 480 rows), in and out 0.5 to 1.5 times per second."""
     rng = pattern(draw).video_rng("hunting")
     hertz, phase = rng.uniform(0.5, 1.5), rng.uniform(0.0, 2.0 * np.pi)
     share = 0.5 - 0.5 * np.cos(2.0 * np.pi * hertz * draw.frame / draw.fps + phase)

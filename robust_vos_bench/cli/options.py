@@ -183,7 +183,7 @@ def corrupt_device_option() -> Callable[[F], F]:
         "--corrupt-device",
         default="cpu",
         show_default=True,
-        help="cuda or cuda:1: blurs, noise and changes of colour are made there in batches; all else on the CPU.",
+        help="cuda or cuda:1: blurs, noise and changes of colour are made there in batches, the rest on the CPU.",
     )
 
 

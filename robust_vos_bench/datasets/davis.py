@@ -105,7 +105,7 @@ class Davis(FolderDataset):
         return self.list_file[0]
 
     def at(self, root: Path, videos: Sequence[str]) -> Davis:
-        """See the base class."""
+        """The same split below another root, with these videos open."""
         return Davis(self.family, self.split, root, self.resolution, videos=videos)
 
     @property

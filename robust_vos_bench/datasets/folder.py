@@ -77,7 +77,7 @@ class PlainFolder(FolderDataset):
         return self._given
 
     def at(self, root: Path, videos: Sequence[str]) -> PlainFolder:
-        """See the base class."""
+        """The same split below another root, with these videos open."""
         return PlainFolder(root, self.split, self.binary, videos=videos)
 
     def list_files(self) -> Mapping[Path, bytes]:
@@ -112,7 +112,7 @@ class PlainFolder(FolderDataset):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """See the base class; where masks are binary, also whether the first ones have soft edges."""
+        """What lies there and is left out or differs; where masks are binary, also whether the first have soft edges."""
         found = super().notes
         if not self.binary:
             return found

@@ -90,7 +90,7 @@ class YouTubeVOS(FolderDataset):
         return self.meta_file
 
     def at(self, root: Path, videos: Sequence[str]) -> YouTubeVOS:
-        """See the base class."""
+        """The same split below another root, with these videos open."""
         return YouTubeVOS(self.family, self.split, root, videos=videos)
 
     @property

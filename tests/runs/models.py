@@ -148,7 +148,7 @@ class OutOfMemory(Repeat):
 
 
 class Sleeps(Repeat):
-    """Waits as for a GPU of so many frames a second; the processor is free meanwhile."""
+    """Waits as for a GPU of so many frames per second; the processor is free meanwhile."""
 
     card = ModelCard("sleeps")
 

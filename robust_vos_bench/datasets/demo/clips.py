@@ -1,4 +1,4 @@
-"""Scenes -> frames and exact masks, made once a process and kept for the clips used last."""
+"""Scenes -> frames and exact masks, made once per process and kept for the clips used last."""
 
 from __future__ import annotations
 
