@@ -2,7 +2,7 @@
 
     python benchmarks/scaling.py --fps 20,60,200 [--engine local,ray]
 
-The model sleeps like a GPU of so many frames per second (`benchmarks/sleeping.py`), on clips of 70 frames of 64 x 64: the
+The model sleeps like a GPU of a given speed (`benchmarks/sleeping.py`), on clips of 70 frames of 64 x 64: the
 engine is measured, not the cores. Ray nodes are raylets of one CPU each on this machine (`ray.cluster_utils.Cluster`).
 Throughput counts from the moment every worker has done its first unit, to the last unit. Run it on an idle machine.
 """

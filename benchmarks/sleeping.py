@@ -1,4 +1,4 @@
-"""A model that costs what a GPU of so many frames per second costs the machine that drives it: time, and no processor."""
+"""A model that costs what a GPU of a given speed costs the machine that drives it: time, and no processor."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ class PlainFolder(FolderDataset):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What lies there and is left out or differs; where masks are binary, also whether the first have soft edges."""
+        """What is left out or differs; where masks are binary, also whether the first ones have soft edges."""
         found = super().notes
         if not self.binary:
             return found
