@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robust_vos_bench.errors import DataError, RvosError
+from robust_vos_bench.system.paths import user_path
 
 if TYPE_CHECKING:
     from robust_vos_bench.registry import Item, Problem, Registry
@@ -110,7 +111,7 @@ def list_runs(folder: str | Path = "rvos-results") -> list[dict[str, Any]]:
     from robust_vos_bench.runs.store import RunStore
 
     rows: list[dict[str, Any]] = []
-    for path in sorted(Path(folder).glob("*/run.json")):
+    for path in sorted(user_path(folder).glob("*/run.json")):
         try:
             manifest = RunStore(path.parent).manifest()
         except DataError as error:

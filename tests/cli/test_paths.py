@@ -276,6 +276,17 @@ def _corrupt(home: Path) -> Path:
     return Path(next(iter(rvos.corrupt("contrast", output="~/dark", **words).folders.values())))  # type: ignore[arg-type]
 
 
+def _check(home: Path) -> Path:
+    assert rvos.check("folder", kind="dataset", data_root="~/clips").ok
+    assert rvos.check("~/own.py:Still").name == "still"
+    return home / "own.py"
+
+
+def _list_runs(home: Path) -> Path:
+    _run(home)
+    return Path(rvos.list_runs("~")[0]["folder"])
+
+
 CALLS: dict[str, Callable[[Path], Path | None]] = {
     "run": _run,
     "score": _score,
@@ -285,6 +296,8 @@ CALLS: dict[str, Callable[[Path], Path | None]] = {
     "compare": _compare,
     "load_adapter": _load_adapter,
     "corrupt": _corrupt,
+    "check": _check,
+    "list_runs": _list_runs,
     "load_run": lambda home: _run(home) and rvos.load_run("~/api").folder,
     "open_dataset": lambda home: rvos.open_dataset("folder", "~/clips").root,
     "verify_dataset": lambda home: rvos.verify_dataset("folder", "~/clips", progress=False).root,  # type: ignore[dict-item]

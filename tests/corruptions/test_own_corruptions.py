@@ -348,7 +348,7 @@ def test_check_from_the_command_line(own: Path, tmp_path: Path) -> None:
 
 
 def test_names_that_mean_two_things_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from robust_vos_bench.cli.check import find_kind
+    from robust_vos_bench.api.check import find_kind
     from robust_vos_bench.registry import Item
 
     assert (find_kind("fog"), find_kind("static"), find_kind("davis2017:val")) == ("corruption", "model", "dataset")

@@ -110,7 +110,7 @@ def _held(made: MadeData, data: FolderDataset, names: list[str], root: Path, fol
     _score(data, records, store.masks_path(CLEAN.label, "static", names[0]).parent, failed)
     _corrupt(made, data, set(failed), records, store, folder)
     with contextlib.suppress(IncompleteError) if failed else contextlib.nullcontext():
-        path = pack(folder / "run", masks=CLEAN.label, output=folder / "masks.zip")
+        path = pack(folder / "run", masks=CLEAN.label, layout="annotations", output=folder / "masks.zip")
         with zipfile.ZipFile(path) as archive:
             assert sum(name.endswith(".png") for name in archive.namelist()) == sum(r.frames for r in records.values())
         assert not failed
