@@ -131,9 +131,9 @@ def stability_without_truth(masks: Iterable[tuple[NDArray[np.uint8], NDArray[np.
         same = np.array_equal(corrupted, clean)
         for i, found in values.items():
             found.append(1.0 if same else _iou(corrupted == i, clean == i))
-        for i in np.flatnonzero(np.bincount(clean.ravel(), minlength=256)[:255]):
-            if i:
-                values.setdefault(int(i), [])
+        for shown in np.flatnonzero(np.bincount(clean.ravel(), minlength=256)[:255]):
+            if shown:
+                values.setdefault(int(shown), [])
     return {i: float(np.mean(found)) if found else math.nan for i, found in values.items()}
 
 

@@ -127,7 +127,7 @@ def opened(
     masks: Sequence[str] = (),
     bare: bool = False,
 ) -> Dataset:
-    """A data set by name or as it is, narrowed to some videos, then to the first `limit`. bare: without need of masks."""
+    """A data set by name or as it is, narrowed to some videos, then to the first `limit`. bare: masks are optional."""
     only = list(videos) or None
     if isinstance(dataset, str):
         return open_dataset(dataset, data_root, limit=limit, videos=only, masks=masks, bare=bare)

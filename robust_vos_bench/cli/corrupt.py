@@ -73,13 +73,14 @@ def command(
 ) -> None:
     """Write a corrupted copy of a data set in the layout of its input; frames are lossless PNG."""
     from robust_vos_bench.api import corrupt as api
+    from robust_vos_bench.api.prepare import opened
 
     if preview and dry_run:
         raise UsageError("--preview has no --dry-run: it draws one sheet and one film of the first video, nothing else")
     conditions, info = api.chosen(
         corruptions, preset, severities, temporal, severity_profile, clean_reference, seed, corrupt_device
     )
-    data = api.opened(dataset, data_root, limit, videos, masks, bare=True)
+    data = opened(dataset, data_root, limit, videos, masks, bare=True)
     if preview:
         files = [str(path) for path in api.draw_preview(data, conditions, output, every=bool(videos))]
         click.echo(json.dumps({"video": data.videos[0], "files": files}) if as_json else "\n".join(files))

@@ -198,7 +198,7 @@ def _window(frames: FrameSource, start: int, stop: int) -> Iterator[Frame]:
 
 
 def _repeated(frames: Iterator[Frame], fps: float) -> Iterator[Frame]:
-    kept = []
+    kept: list[Frame] = []
     most = math.ceil(SECONDS * fps)
     for frame in frames:
         if len(kept) < most:

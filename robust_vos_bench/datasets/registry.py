@@ -41,11 +41,11 @@ class DatasetEntry:
     """Whether it must be told its folder: --data-root, `$RVOS_BENCH_DATA` or the cache folder."""
     open: Opener | None = None
     """Called with root (None without `needs_root` where none is given), split, limit and videos."""
-    own_masks: bool = False
-    """Whether `open` also takes `masks` (the words of --mask) and `bare` (masks are not needed)."""
     archive: str = ""
     """How its evaluation server wants masks in a zip: "annotations" for Annotations/<video>/<frame>.png, "videos" for
     <video>/<frame>.png at the top; "" where there is no such server."""
+    own_masks: bool = False
+    """Whether `open` also takes `masks` (the words of --mask) and `bare` (masks are not needed)."""
 
 
 def _open_demo(*, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None) -> Dataset:

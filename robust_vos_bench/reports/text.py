@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from rich import box
 from rich.console import Console
@@ -82,8 +83,7 @@ def print_without_truth(console: Console, table: RobustnessTable, dataset: str, 
 
 
 def print_stability(console: Console, table: RobustnessTable) -> None:
-    """After the table of a run that could be scored in part: why not all, and the stability of all videos."""
-    console.print(why_no_scores(table.matrix), markup=False)
+    """After the table of a run that could be scored in part: the stability of all videos."""
     if any(not math.isnan(row["stability"]) for row in table):
         console.print(_by_model([row.model for row in table], _stability_columns(table)))
         console.print(MEANING, markup=False)
@@ -139,7 +139,7 @@ def _by_model(models: Sequence[str], columns: Sequence[Column]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("model", no_wrap=True, overflow="ellipsis", max_width=28)
     for column in columns:
-        side = "left" if column.align == "left" else "right"
+        side: Literal["left", "right"] = "left" if column.align == "left" else "right"
         table.add_column(column.heading, justify=side, no_wrap=True, min_width=max(5, len(column.heading)))
     for i, model in enumerate(models):
         table.add_row(model, *(column.cells[i] for column in columns))

@@ -58,7 +58,7 @@ def _grid(run: Run) -> Grid:
     rows = list(run.robustness)
     tables = [by_corruption(run.matrix, row) for row in rows]
     levels = severities(tables)
-    lines = [(row.model, "all", {}, row["stability"]) for row in rows]
+    lines: list[tuple[str, str, dict[int, float], float]] = [(row.model, "all", {}, row["stability"]) for row in rows]
     lines += [(row.model, name, of, mean_of(of)) for row, table in zip(rows, tables) for name, of in table.items()]
     lines.sort(key=lambda line: run.models.index(line[0]))
     return grid(
@@ -74,7 +74,7 @@ def _looks(run: Run, data_root: Path | None) -> list[Look]:
         dataset = dataset_of(run.manifest, data_root)
     except RvosError as error:
         return [Look(run.matrix.unscored_videos[0], "", "", math.nan, (), (), f"no pictures: {error}")]
-    found = []
+    found: list[Look] = []
     for video in run.matrix.unscored_videos:
         for model in run.models:
             if len(found) < MOST and (worst := _worst(run, model, video)) is not None:

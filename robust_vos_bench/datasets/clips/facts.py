@@ -243,7 +243,7 @@ def _decode_all(path: Path, container: Any) -> ClipFacts:
         matrix="" if grey_or_rgb else _MATRICES.get(int(first.colorspace), by_size),
         said=said,
         full=int(first.color_range) == 2 or first.format.name.startswith("yuvj"),
-        transfer=_TRANSFERS.get(int(first.color_trc), ""),
+        transfer=_TRANSFERS.get(int(stream.codec_context.color_trc), ""),
         interlaced=interlaced,
         pixel_aspect=(int(aspect.numerator), int(aspect.denominator)) if aspect > 0 else (1, 1),
         streams=sum(not _is_cover(s) for s in container.streams.video),

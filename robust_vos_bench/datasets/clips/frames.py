@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -90,7 +90,7 @@ class _Reader:
             return self._last[1].copy()
 
 
-def _pictures(path: Path, facts: ClipFacts) -> Iterator[Any]:
+def _pictures(path: Path, facts: ClipFacts) -> Generator[Any, None, None]:
     """All pictures as decoded. Raises DataError where the file is no longer the one that was surveyed."""
     count = 0
     with opened(path) as container:

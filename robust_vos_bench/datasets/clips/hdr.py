@@ -40,7 +40,7 @@ def to_sdr(picture: NDArray[np.uint16], transfer: str) -> Frame:
     rolled = KNEE + (1 - KNEE) * (1 - np.exp(-(most[above] - KNEE) / (1 - KNEE)))
     scale[above] = rolled / most[above]
     coded = np.power(light * scale[..., None], np.float32(1 / 2.4))
-    return np.rint(np.clip(coded, 0, 1) * 255).astype(np.uint8)
+    return np.asarray(np.rint(np.clip(coded, 0, 1) * 255), np.uint8)
 
 
 @lru_cache(maxsize=2)

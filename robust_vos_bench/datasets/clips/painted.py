@@ -67,7 +67,7 @@ def _ids(path: Path, stored: Mask) -> tuple[Mask, bool]:
 def _by_colour(path: Path, picture: NDArray[np.uint8]) -> tuple[Mask, bool]:
     flat = picture.reshape(-1, 3)
     found, where = np.unique(flat, axis=0, return_inverse=True)
-    colours = [tuple(int(v) for v in colour) for colour in found]
+    colours = [(int(r), int(g), int(b)) for r, g, b in found]
     objects = [colour for colour in colours if colour != (0, 0, 0)]
     if objects == [WHITE]:
         ids = {WHITE: 1}
