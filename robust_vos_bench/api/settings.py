@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from robust_vos_bench.conditions import Condition
 from robust_vos_bench.datasets import Dataset
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models import VOSAdapter
+from robust_vos_bench.origin import is_file_spec
 from robust_vos_bench.system.paths import user_path
 
 DEFAULT_MODEL = "labelprop"
@@ -81,6 +82,8 @@ class RunSettings:
         plain = {k: v for k, v in asdict_shallow(self).items() if isinstance(v, (str, int, float, bool, tuple, list))}
         for name in ("conditions", "masks"):
             plain.pop(name, None)
+        if isinstance(self.dataset, str) and not is_file_spec(self.dataset):
+            plain["dataset"] = PurePath(self.dataset).name  # of a video file or folder; other names stay
         return {k: list(v) if isinstance(v, tuple) else v for k, v in plain.items()}
 
     def command(self) -> list[str]:

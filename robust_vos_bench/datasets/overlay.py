@@ -83,22 +83,30 @@ def draw_overlay(
     inside = shown > 0
     painted = frame.copy()
     if alpha > 0:
-        tint = table[shown[inside]].astype(np.float32)
-        painted[inside] = np.rint((1 - alpha) * frame[inside] + alpha * tint).astype(np.uint8)
+        tinted = cv2.addWeighted(np.ascontiguousarray(frame), 1 - alpha, table[shown], alpha, 0)
+        np.copyto(painted, tinted, where=inside[..., None])
     width = max(1, round(min(frame.shape[:2]) / 240))
     ids = [int(i) for i in np.flatnonzero(np.bincount(shown.ravel(), minlength=256)) if i]
-    if contours:
-        kernel = np.ones((2 * width + 1, 2 * width + 1), np.uint8)
-        for i in ids:
-            own = (shown == i).astype(np.uint8)
-            border = cv2.copyMakeBorder(own, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
-            inner = cv2.erode(border, kernel)[1:-1, 1:-1]
-            outer = cv2.dilate(own, np.ones((3, 3), np.uint8))
-            painted[(outer > 0) & ~inside] = (16, 16, 16)
-            painted[(own > 0) & (inner == 0)] = table[i]
+    boxes = {i: _box(shown, i, width + 2) for i in ids} if contours or labels else {}
+    for i in ids if contours else ():
+        own = (shown[boxes[i]] == i).astype(np.uint8)
+        inner = cv2.erode(own, np.ones((2 * width + 1, 2 * width + 1), np.uint8), borderValue=1)
+        outer = cv2.dilate(own, np.ones((3, 3), np.uint8))
+        part = painted[boxes[i]]
+        part[(outer > 0) & ~inside[boxes[i]]] = (16, 16, 16)
+        part[(own > 0) & (inner == 0)] = table[i]
     if labels or title:
-        painted = _write(painted, [_label_place(shown == i, i) for i in ids] if labels else [], title)
+        painted = _write(painted, [_label_place(shown, i, boxes[i]) for i in ids] if labels else [], title)
     return painted
+
+
+def _box(mask: Mask, i: int, margin: int) -> tuple[slice, slice]:
+    """Where an object lies, with a margin."""
+    rows, columns = (np.flatnonzero((mask == i).any(axis)) for axis in (1, 0))
+    return (
+        slice(max(0, int(rows[0]) - margin), int(rows[-1]) + margin + 1),
+        slice(max(0, int(columns[0]) - margin), int(columns[-1]) + margin + 1),
+    )
 
 
 def text_font(size: int) -> FreeTypeFont | ImageFont:
@@ -115,13 +123,14 @@ def _font(size: int) -> FreeTypeFont | ImageFont:
     return ImageFont.load_default(size)
 
 
-def _label_place(own: NDArray[np.bool_], i: int) -> tuple[str, int, int]:
+def _label_place(mask: Mask, i: int, box: tuple[slice, slice]) -> tuple[str, int, int]:
     """(text, x, y): the point of an object that is farthest from its edge."""
     import cv2
 
-    distance = cv2.distanceTransform(np.pad(own, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
+    own = np.pad(mask[box] == i, 1).astype(np.uint8)
+    distance = cv2.distanceTransform(own, cv2.DIST_L2, 3)[1:-1, 1:-1]
     y, x = np.unravel_index(int(distance.argmax()), distance.shape)
-    return str(i), int(x), int(y)
+    return str(i), int(x) + box[1].start, int(y) + box[0].start
 
 
 def _write(frame: Frame, labels: list[tuple[str, int, int]], title: str) -> Frame:

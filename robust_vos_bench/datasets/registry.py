@@ -183,6 +183,7 @@ def open_dataset(
     for a file or package that does not give a data set.
     """
     spec = spec.strip()
+    shown = spec
     if (place := _place(spec)) is not None:
         spec, data_root = place
     text, _, at = spec.partition("@") if not is_file_spec(spec) else (spec, "", "")
@@ -210,7 +211,7 @@ def open_dataset(
             f"--mask gives first masks of a video file (--dataset clip.mp4); data set {spec!r} has masks of its own"
         )
     if any(is_pattern(name) for name in videos or ()):
-        videos = matching(f"video of {spec}", videos or (), _call(entry, root, split, None, None, more).videos)
+        videos = matching(f"video of {shown}", videos or (), _call(entry, root, split, None, None, more).videos)
     if item.origin.kind == "built in":
         return _call(entry, root, split, limit, videos, more)
     try:

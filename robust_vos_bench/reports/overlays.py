@@ -127,16 +127,17 @@ def _matched(names: Sequence[str], masks: Mapping[str, Path], folder: Path) -> d
     place = {name: t for t, name in enumerate(names)}
     if all(stem in place for stem in masks):
         return {place[stem]: path for stem, path in masks.items()}
+    strays = [path for stem, path in masks.items() if stem not in place]
     if all(stem.isdecimal() for stem in [*masks, *names]):
         numbers = {int(name): t for t, name in enumerate(names)}
-        if all(int(stem) in numbers for stem in masks):
+        strays = [path for stem, path in masks.items() if int(stem) not in numbers]
+        if not strays:
             return {numbers[int(stem)]: path for stem, path in masks.items()}
     if len(masks) == len(names):
         return dict(enumerate(masks.values()))
-    stray = next(path for stem, path in masks.items() if stem not in place)
     raise DataError(
-        f"{stray}: there is no frame of this name, and {len(masks)} masks cannot be matched to {len(names)} frames in "
-        f"order; frames are {names[0]} ... {names[-1]}"
+        f"{strays[0]}: there is no frame of this name, and {len(masks)} masks cannot be matched to {len(names)} frames "
+        f"in order; frames are {names[0]} ... {names[-1]}"
     )
 
 

@@ -31,7 +31,7 @@ class Shy(VOSAdapter):
 
     def segment(self, video):
         for t, frame in enumerate(video.frames):
-            yield np.roll(video.prompts[0], 0 if frame.std() > 25 else 4, axis=1)
+            yield np.roll(video.prompts[0], 0 if frame.std() > 6 else 4, axis=1)
 """
 
 
@@ -154,7 +154,7 @@ def test_settings_say_the_same_in_python(place: Path, monkeypatch: pytest.Monkey
     ("words", "message"),
     (
         (("--videos", "strete"), "Did you mean 'street'"),
-        (("--videos", "x*"), r"unknown video of videos 'x\*'"),
+        (("--videos", "x*"), r"unknown video of videos 'x\*'\. There are street"),
         (("--mask", "no.png"), "no.png: no such mask"),
         (("--mask", "shy.py"), "masks are .png pictures or .txt files"),
     ),
@@ -176,7 +176,7 @@ def test_an_overlay_shows_objects_in_their_colours() -> None:
     assert np.abs(drawn[30, 40].astype(int) - (first.astype(int) + 100) / 2).max() <= 1
     assert (drawn[20, 60] == first).all() and (drawn[90, 130] == ninth).all() and (drawn[19, 60] == 16).all()
     assert (drawn[110:, :20] == 100).all() and (drawn[2, 2] == 100).all(), "background and void stay"
-    assert (drawn[45:55, 55:65] == 255).any(), "its number"
+    assert (drawn[35:65, 45:75].min(axis=2) > 200).any(), "its number"
     plain = draw_overlay(frame, mask, alpha=0, contours=False, labels=False)
     assert (plain == frame).all() and plain is not frame
     assert (object_colours("davis")[1] == (128, 0, 0)).all()

@@ -73,7 +73,7 @@ class VideoFiles(Dataset):
     @cached_property
     def _masks(self) -> Mapping[str, ClipMasks]:
         alone = len(self._clips) == 1 or len(self._only or ()) == 1
-        chosen = select_videos(self.name, tuple(self._clips), None, self._only) if alone else tuple(self._clips)
+        chosen = select_videos(self.root.name, tuple(self._clips), None, self._only) if alone else tuple(self._clips)
         return {name: find_masks(self._clips[name], self._words, alone) for name in chosen}
 
     @cached_property
@@ -85,7 +85,7 @@ class VideoFiles(Dataset):
                 f"{beside}: no first mask, so there is nothing to segment. Give {HOW}; or put {beside.stem}.png or "
                 f"{beside.stem}.txt beside it. docs/your-video.md shows how to make one"
             )
-        return select_videos(self.name, names, self._limit, self._only)
+        return select_videos(self.root.name, names, self._limit, self._only)
 
     @property
     def videos(self) -> Sequence[str]:
@@ -111,7 +111,7 @@ class VideoFiles(Dataset):
     def clip(self, name: str) -> Path:
         """The file of a video. Raises UsageError for a name that is not there."""
         if name not in self.videos:
-            raise unknown(f"video of {self.name}", name, self.videos)
+            raise unknown(f"video of {self.root.name}", name, self.videos)
         return self._clips[name]
 
     def facts(self, name: str, again: bool = False) -> ClipFacts:
