@@ -40,7 +40,7 @@ def verify_dataset(
     if not isinstance(data, FolderDataset | VideoFiles):
         raise UsageError(f"data set {dataset!r} is made on the spot; there are no files to verify")
     with Bar(f"verify {data.name}", len(data.videos), quiet=not progress) as bar:
-        whole = limit is None and videos is None
+        whole = limit is None and not names(videos)
         found = verify(data, workers or available_cores(), lambda report: bar.step(), complete=whole)
     if complete:
         found.problems += found.warnings

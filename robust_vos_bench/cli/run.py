@@ -38,7 +38,7 @@ Examples:
   rvos-bench run --model aot --checkpoint R50_AOTL_PRE_YTB_DAV.pth --preset common \\
       --dataset davis2017:val --data-root ~/DAVIS --device cuda:0
   rvos-bench run --model my_model.py:MyModel --option size=480 --dry-run
-  rvos-bench run --dataset clip.mp4 --mask first.png --corruption fog,h264
+  rvos-bench run --dataset clip.mp4 --mask first.png --corruption fog,h264_crf
 
 The same command again resumes: finished videos are not run twice.
 """
