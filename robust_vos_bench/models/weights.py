@@ -54,8 +54,8 @@ def ensure_weights(entry: ModelEntry, given: str | Path | None, say: Say, quiet:
     if given is not None and (str(given) == RANDOM or on_card(card, given) is None):
         return
     wanted = card.weights if given is None else tuple(w for w in card.weights if w is on_card(card, given))
-    missing = [wanted[0]] if wanted and find_official(card, wanted) is None else []
-    missing += [weights for weights in card.also if find_official(card, (weights,)) is None]
+    missing = [weights for weights in card.also if find_official(card, (weights,)) is None]
+    missing += [wanted[0]] if wanted and find_official(card, wanted) is None else []
     for weights in missing:
         if weights.links and not is_offline() and not weights.original:
             adapter_class(entry)  # an extra that is not installed is told before anything is fetched
