@@ -71,6 +71,36 @@ def _open_youtube_vos(family: str) -> Opener:
     return open_split
 
 
+def _open_mose(family: str) -> Opener:
+    def open_split(*, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None) -> Dataset:
+        from robust_vos_bench.datasets.named import Mose
+
+        return Mose(family, split, _given(root, family), limit, videos)
+
+    return open_split
+
+
+def _open_lvos(family: str) -> Opener:
+    def open_split(*, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None) -> Dataset:
+        from robust_vos_bench.datasets.lvos import Lvos
+
+        return Lvos(family, split, _given(root, family), limit, videos)
+
+    return open_split
+
+
+def _open_vost(*, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None) -> Dataset:
+    from robust_vos_bench.datasets.named import Vost
+
+    return Vost("vost", split, _given(root, "vost"), limit, videos)
+
+
+def _open_sav(*, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None) -> Dataset:
+    from robust_vos_bench.datasets.sav import SAV
+
+    return SAV(split, _given(root, "sav"), limit, videos)
+
+
 def _open_folder(*, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None) -> Dataset:
     from robust_vos_bench.datasets.folder import PlainFolder
 
@@ -111,10 +141,40 @@ ENTRIES = (
         open=_open_youtube_vos("youtubevos2019"),
         archive="annotations",
     ),
+    DatasetEntry("mose", ("valid", "train"), "MOSE (v1), complex scenes", open=_open_mose("mose"), archive="videos"),
+    DatasetEntry(
+        "mosev2",
+        ("valid", "train"),
+        "MOSEv2, with its adapted F, disappearance and reappearance",
+        open=_open_mose("mosev2"),
+        archive="videos",
+    ),
+    DatasetEntry(
+        "lvos",
+        ("valid", "test", "train"),
+        "LVOS v1, long videos, seen and unseen",
+        open=_open_lvos("lvos"),
+        archive="annotations",
+    ),
+    DatasetEntry(
+        "lvosv2",
+        ("valid", "test", "train"),
+        "LVOS v2, long videos, seen and unseen",
+        open=_open_lvos("lvosv2"),
+        archive="annotations",
+    ),
+    DatasetEntry(
+        "vost",
+        ("val", "test", "train"),
+        "VOST, objects that are cut, peeled, poured; with J_tr",
+        open=_open_vost,
+        archive="videos",
+    ),
+    DatasetEntry("sav", ("val", "test"), "SA-V, one masklet per video", open=_open_sav, archive="objects"),
     DatasetEntry(
         "folder",
         ("",),
-        "JPEGImages/ and Annotations/ of your own; also MOSE, LVOS, VOST (folder:SPLIT)",
+        "JPEGImages/ and Annotations/ of your own (folder:SPLIT)",
         open=_open_folder,
     ),
 )

@@ -38,6 +38,8 @@ class ObjectRecord(msgspec.Struct, frozen=True):
     f_decay: float | None
     """None where no frame is scored (a video of two frames or less)."""
     category: str = ""
+    extra: dict[str, float | None] | UnsetType = UNSET
+    """What the protocol of the data set's authors adds (`scoring.rules`): name -> value, None where undefined."""
 
     def value(self, name: str) -> float:
         """One statistic as a float, NaN where there is none."""

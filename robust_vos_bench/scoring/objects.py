@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class ObjectScore:
     """Frame index of each value of `j` and `f`."""
     j: tuple[float, ...] = ()
     f: tuple[float, ...] = ()
+    extra: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """What the protocol of the data set's authors adds (`rules.Rule.extra`): "J_tr", "V", ...; NaN where undefined."""
 
     @property
     def jf(self) -> float:

@@ -55,7 +55,7 @@ class PackedTruth:
         if not self.annotated:
             raise DataError(f"video {truth.video!r}: no annotated frame; nothing can be scored")
         self.objects = self.protocol.objects(truth, self.annotated)
-        self.frames = tuple(self.protocol.candidates(self.annotated))
+        self.frames = tuple(self.protocol.candidates(truth, self.annotated))
         self._budget = budget
         self._used = 0
         self._cache: dict[int, FrameTruth] = {}

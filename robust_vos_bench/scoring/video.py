@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from robust_vos_bench.datasets.soft import CURE, soft_values
 from robust_vos_bench.datasets.video import Mask, Truth
 from robust_vos_bench.errors import ContractError, DataError, UsageError
+from robust_vos_bench.scoring.adapted import ADAPTED, adapted_counts
 from robust_vos_bench.scoring.backends import Counter, choose_backend, make_counter
 from robust_vos_bench.scoring.measures import boundary_f, jaccard
 from robust_vos_bench.scoring.objects import ObjectScore
 from robust_vos_bench.scoring.png import read_index
 from robust_vos_bench.scoring.protocols import Protocol, make_protocol
+from robust_vos_bench.scoring.rules import Track, Values
 from robust_vos_bench.scoring.statistics import statistics
 from robust_vos_bench.scoring.truth import PackedTruth
 
@@ -42,6 +44,10 @@ class VideoScorer:
         self._place = {t: n for n, t in enumerate(self.truth.frames)}
         self._counts = np.zeros((len(self._place), len(self.truth.objects), 7), np.int64)
         self._seen = np.zeros(len(self._place), np.bool_)
+        rule = self.truth.protocol.rule
+        self._adapted: NDArray[np.int64] | None = None
+        if rule is not None and rule.adapts:
+            self._adapted = np.zeros((len(self._place), len(self.truth.objects), len(ADAPTED)), np.int64)
         backend = choose_backend(backend, len(self._place), size)
         self._counter: Counter = make_counter(backend, self.truth.geometry, len(self.truth.objects))
         self._table = self.truth.prediction_table
@@ -73,7 +79,17 @@ class VideoScorer:
         if stray:
             raise ContractError(f"{self._where(t)}: predicted object id {stray}, {self._known()}")
         self._counter.count(packed, self._counts[place])
+        if self._adapted is not None:
+            self._adapt(t, mask, self._adapted[place])
         self._seen[place] = True
+
+    def _adapt(self, t: int, mask: Mask, out: NDArray[np.int64]) -> None:
+        """The counts at the tolerance that follows the size of each object (`adapted`), into `out` (K, 5)."""
+        truth = self.truth.truth.masks[t]
+        if truth is None:
+            raise DataError(f"{self._where(t)}: not annotated")
+        for k, i in enumerate(self.truth.objects):
+            out[k] = adapted_counts(mask == i, truth == i)
 
     def add_file(self, t: int, path: str | Path, lookup: NDArray[np.uint8] | None = None) -> None:
         """Score the prediction in a PNG file for frame `t`; `lookup` maps stored values to object ids (256 entries).
@@ -94,6 +110,9 @@ class VideoScorer:
                 f"{path}: holds object id {stray}, {self._known()}{_hint(stray, path, self.truth.truth.size)}"
             )
         self._counter.count(packed, self._counts[place])
+        if self._adapted is not None:
+            mask = read_index(Path(path), self.truth.truth.size)
+            self._adapt(t, mask if lookup is None else lookup[mask], self._adapted[place])
         self._seen[place] = True
 
     def result(self) -> list[ObjectScore]:
@@ -104,34 +123,43 @@ class VideoScorer:
                 f"video {self.truth.name!r}: no prediction for {len(missing)} of {len(self._place)} scored frames "
                 f"({', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''})"
             )
+        return [self._score(k, i) for k, i in enumerate(self.truth.objects)]
+
+    def _score(self, k: int, i: int) -> ObjectScore:
+        """The score of object `i`, which is plane `k`."""
         protocol = self.truth.protocol
         frames = np.array(self.truth.frames, np.int64)
-        scores = []
-        for k, i in enumerate(self.truth.objects):
-            counts = self._counts[:, k]
-            first = self.truth.truth.first_frames.get(i, 0)
-            if self.truth.last_frames is None:
-                shown = frames[counts[:, 1] > 0]
-                last_shown = int(shown[-1]) if len(shown) else first
-            else:
-                last_shown = self.truth.last_frames.get(i, first)
-            keep = protocol.selected(frames, first, last_shown, self.truth.annotated[-1])
-            counts = counts[keep]
-            j, f = jaccard(counts), boundary_f(counts)
-            scores.append(
-                ObjectScore(
-                    self.truth.name,
-                    i,
-                    len(counts),
-                    *statistics(j, protocol.wrap_decay),
-                    *statistics(f, protocol.wrap_decay),
-                    category=self.truth.truth.categories.get(i, ""),
-                    indices=tuple(frames[keep].tolist()),
-                    j=tuple(j.tolist()),
-                    f=tuple(f.tolist()),
-                )
+        found = self._values(k, i, frames)
+        j, f = (np.append(v, np.zeros(found.zeros)) if found.zeros else v for v in (found.j, found.f))
+        return ObjectScore(
+            self.truth.name,
+            i,
+            len(j),
+            *statistics(j, protocol.wrap_decay),
+            *statistics(f, protocol.wrap_decay),
+            category=self.truth.truth.categories.get(i, ""),
+            indices=tuple(frames[found.keep].tolist()),
+            j=tuple(found.j.tolist()),
+            f=tuple(found.f.tolist()),
+            extra=found.extra,
+        )
+
+    def _values(self, k: int, i: int, frames: NDArray[np.int64]) -> Values:
+        """J and F of object `i` over the frames that the protocol counts."""
+        protocol, counts = self.truth.protocol, self._counts[:, k]
+        if protocol.rule is not None:
+            adapted = None if self._adapted is None else self._adapted[:, k]
+            return protocol.rule.values(
+                Track(self.truth.truth, i, frames, counts, adapted, wrap_decay=protocol.wrap_decay)
             )
-        return scores
+        first = self.truth.truth.first_frames.get(i, 0)
+        if self.truth.last_frames is None:
+            shown = frames[counts[:, 1] > 0]
+            last_shown = int(shown[-1]) if len(shown) else first
+        else:
+            last_shown = self.truth.last_frames.get(i, first)
+        keep = protocol.selected(frames, first, last_shown, self.truth.annotated[-1])
+        return Values(keep, jaccard(counts[keep]), boundary_f(counts[keep]))
 
     def counts(self) -> NDArray[np.int64]:
         """The seven counts (`measures.COUNTS`) of every candidate frame and object: int64 (n, K, 7)."""

@@ -12,6 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import msgspec
+from msgspec import UNSET
 
 from robust_vos_bench.conditions import Condition, corrupt_truth, corrupt_video, corruption_of
 from robust_vos_bench.datasets import Video
@@ -280,6 +281,7 @@ def object_record(score: ObjectScore) -> ObjectRecord:
         frames=score.frames,
         **{field: number(getattr(score, field)) for field in STATISTICS},
         category=score.category,
+        extra={name: number(value) for name, value in score.extra.items()} if score.extra else UNSET,
     )
 
 
