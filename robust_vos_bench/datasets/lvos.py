@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from robust_vos_bench.datasets.categories import LVOS_UNSEEN_VIDEOS
 from robust_vos_bench.datasets.named import NamedFolder
@@ -48,12 +48,19 @@ class Lvos(NamedFolder):
     fps = 6.0
     numbering_step = STEP
     seen_categories = frozenset({"seen"})
-    folders = {"lvos": ("LVOS", "LVOS_V1", "LVOSv1", "lvos"), "lvosv2": ("LVOS_V2", "LVOSv2", "lvosv2", "LVOS")}
-    official = {
+    folders: ClassVar = {
+        "lvos": ("LVOS", "LVOS_V1", "LVOSv1", "lvos"),
+        "lvosv2": ("LVOS_V2", "LVOSv2", "lvosv2", "LVOS"),
+    }
+    official: ClassVar = {
         "lvos": {"train": 120, "valid": 50, "test": 50},
         "lvosv2": {"train": 420, "valid": 140, "test": 160},
     }
-    split_folders = {"valid": ("valid", "val", "Val", "Valid"), "train": ("train", "Train"), "test": ("test", "Test")}
+    split_folders: ClassVar = {
+        "valid": ("valid", "val", "Val", "Valid"),
+        "train": ("train", "Train"),
+        "test": ("test", "Test"),
+    }
 
     @property
     def meta_file(self) -> Path:

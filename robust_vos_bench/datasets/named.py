@@ -82,8 +82,8 @@ class Mose(NamedFolder):
     ranges.
     """
 
-    folders = {"mose": ("MOSE", "MOSEv1", "mose"), "mosev2": ("MOSEv2", "mosev2", "MOSE-v2")}
-    official = {"mose": {"train": 1507, "valid": 311}, "mosev2": {"train": 3666, "valid": 433}}
+    folders: ClassVar = {"mose": ("MOSE", "MOSEv1", "mose"), "mosev2": ("MOSEv2", "mosev2", "MOSE-v2")}
+    official: ClassVar = {"mose": {"train": 1507, "valid": 311}, "mosev2": {"train": 3666, "valid": 433}}
 
     def __init__(
         self, family: str, split: str, root: Path, limit: int | None = None, videos: Sequence[str] | None = None
@@ -101,8 +101,8 @@ class Vost(NamedFolder):
     protocol = "vost"
     first_frame_objects = True
     fps = 5.0
-    folders = {"vost": ("VOST", "vost", "aot/VOST")}
-    official = {"vost": {"train": 572, "val": 70, "test": 71}}
+    folders: ClassVar = {"vost": ("VOST", "vost", "aot/VOST")}
+    official: ClassVar = {"vost": {"train": 572, "val": 70, "test": 71}}
 
     def _open(self) -> None:
         self.list_file = self.root / "ImageSets" / f"{self.split}.txt"

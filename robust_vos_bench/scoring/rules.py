@@ -178,9 +178,9 @@ class VOST(Rule):
 class MOSEv2(Rule):
     """MOSEv2 (henghuiding/MOSE-api, MOSEv2/sam2_rcms/tools/score.py): J with F at an adapted tolerance.
 
-    J adds one pixel to intersection and union. F of an object is the adapted one (see `adapted`); "F_fixed" is the usual
-    one. Frames before an object appears count, where it has to be absent. "disappeared" is the mean of (J + F) / 2 over
-    the stretches in which the object is gone, "reappeared" over those in which it is back.
+    J adds one pixel to intersection and union. F is the adapted one (see `adapted`), "F_fixed" the usual one. Frames
+    before an object appears count, where it has to be absent. "disappeared" is the mean over the stretches of frames in
+    which the object is gone, "reappeared" over those in which it is back.
     """
 
     adapts = True

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.scoring.authors import make
 
 import robust_vos_bench as rvos
+from helpers.scoring.authors import make
 from robust_vos_bench.datasets import open_dataset
 from robust_vos_bench.datasets.video import Truth
 from robust_vos_bench.errors import DataError
@@ -112,10 +112,10 @@ def test_lvos_range_that_the_authors_cannot_score_is_refused(tmp_path: Path) -> 
     document = json.loads(meta.read_text())
     document["videos"]["bbbbbbbb"]["objects"]["1"]["frame_range"]["frame_nums"] = 3
     meta.write_text(json.dumps(document))
-    with pytest.raises(DataError, match="valid_meta.json: video 'bbbbbbbb', object 1: frame_nums is 3"):
+    with pytest.raises(DataError, match=r"valid_meta\.json: video 'bbbbbbbb', object 1: frame_nums is 3"):
         rvos.score(predictions, dataset="lvosv2:valid", data_root=root, progress=False)
     meta.unlink()
-    with pytest.raises(DataError, match="valid_meta.json: no such file; it says in which frames each object counts"):
+    with pytest.raises(DataError, match=r"valid_meta\.json: no such file; it says in which frames each object counts"):
         rvos.score(predictions, dataset="lvosv2:valid", data_root=root, progress=False)
 
 

@@ -1,7 +1,7 @@
 """Small data sets in the layouts of SA-V, LVOS, VOST and MOSEv2, made from a seed, with predictions.
 
-The numbers that each authors' own script gives for them are in `tests/scoring/authors_numbers.json`, with the commit and
-the command they came from. Everything is integer arithmetic on PCG64 draws, so that the masks are the same everywhere.
+The numbers that each authors' own script gives for them are in `tests/scoring/authors_numbers.json`, with the commit
+and the command they came from. Everything is integer arithmetic on PCG64 draws: the masks are the same everywhere.
 """
 
 from __future__ import annotations
