@@ -92,6 +92,22 @@ class ModelScores:
         names = dict.fromkeys(c.corruption for c in chosen)
         return mean(mean(self.cell_mean(c.label, value) for c in chosen if c.corruption == name) for name in names)
 
+    def extra_mean(self, label: str, names: Sequence[str]) -> float:
+        """100 x mean over the objects of one cell that have them, over several numbers of the authors' protocol; NaN
+        where the cell is not complete or no object has them."""
+        m = self.matrix
+        row = m.models.index(self.summary.model), next(i for i, c in enumerate(m.conditions) if c.label == label)
+        known = [values[~np.isnan(values)] for values in (m.extra[name][row] for name in names)]
+        return 100 * mean(float(v.mean()) if len(v) else math.nan for v in known) if self.complete(label) else math.nan
+
+    def extra_over(self, names: Sequence[str], conditions: Iterable[ConditionRecord]) -> float | None:
+        """`extra_mean`, averaged as mPC is; None where the run's protocol has no such numbers."""
+        chosen = list(conditions)
+        if not chosen or not all(name in self.matrix.extra for name in names):
+            return None
+        kinds = dict.fromkeys(c.corruption for c in chosen)
+        return mean(mean(self.extra_mean(c.label, names) for c in chosen if c.corruption == kind) for kind in kinds)
+
     @cached_property
     def recoveries(self) -> list[Recovery] | None:
         """Recovery of every object in every burst cell that could be measured; None in runs without bursts."""

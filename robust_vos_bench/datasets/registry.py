@@ -43,7 +43,7 @@ class DatasetEntry:
     """Called with root (None without `needs_root` where none is given), split, limit and videos."""
     archive: str = ""
     """How its evaluation server wants masks in a zip: "annotations" for Annotations/<video>/<frame>.png, "videos" for
-    <video>/<frame>.png at the top; "" where there is no such server."""
+    <video>/<frame>.png at the top; "objects" for <film>/<object>/<frame>.png, which an evaluator takes; else ""."""
 
 
 def _open_demo(*, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None) -> Dataset:

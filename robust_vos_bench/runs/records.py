@@ -195,6 +195,9 @@ class DatasetRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Number of videos in the whole split."""
     root: str = ""
     """Folder of the data; "" in packed results and for data made on the spot."""
+    footage: dict[str, str] | UnsetType = UNSET
+    """Video -> what is filmed in it, where several videos share that (masklets of one film): they are resampled
+    together."""
     place: str | UnsetType = UNSET
     """Digest of the real path of that folder; not in packed results."""
 
