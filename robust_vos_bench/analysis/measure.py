@@ -101,9 +101,9 @@ class ModelScores:
         return 100 * mean(float(v.mean()) if len(v) else math.nan for v in known) if self.complete(label) else math.nan
 
     def extra_over(self, names: Sequence[str], conditions: Iterable[ConditionRecord]) -> float | None:
-        """`extra_mean`, averaged as mPC is; None where the run's protocol has no such numbers."""
+        """`extra_mean`, averaged as mPC is; None without conditions."""
         chosen = list(conditions)
-        if not chosen or not all(name in self.matrix.extra for name in names):
+        if not chosen:
             return None
         kinds = dict.fromkeys(c.corruption for c in chosen)
         return mean(mean(self.extra_mean(c.label, names) for c in chosen if c.corruption == kind) for kind in kinds)
@@ -166,6 +166,12 @@ class Measure:
     """Key of the measure that this is the clean reference of; tables for readers show it before that one."""
     strong: bool = False
     """Whether tables for readers print it bold."""
+    needs: tuple[str, ...] = ()
+    """Numbers of the data set's protocol (`ScoreMatrix.extra`) without which a table has no such measure."""
+
+    def applies(self, matrix: ScoreMatrix) -> bool:
+        """Whether a table of these scores has it at all."""
+        return all(name in matrix.extra for name in self.needs)
 
     @property
     def title(self) -> str:

@@ -100,9 +100,9 @@ def _of_protocol(key: str, names: tuple[str, ...], better: Better, legend: str, 
     def clean(scores: ModelScores) -> float | None:
         return scores.extra_over(names, [scores.clean] if scores.clean else [])
 
-    shared = Measure(key, corrupted, better, 0, 100, heading=title, legend=legend, formats=NOT_CSV)
+    shared = Measure(key, corrupted, better, 0, 100, heading=title, legend=legend, formats=NOT_CSV, needs=names)
     reference = Measure(
-        f"{key}_clean", clean, better, 0, 100, heading=f"{title} clean", formats=NOT_CSV, reference_of=key
+        f"{key}_clean", clean, better, 0, 100, heading=f"{title} clean", formats=NOT_CSV, reference_of=key, needs=names
     )
     return shared, reference
 
