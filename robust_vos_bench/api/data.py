@@ -34,7 +34,9 @@ def verify_dataset(
     """
     data = open_dataset(dataset, data_root, limit=limit)
     if not isinstance(data, FolderDataset):
-        raise UsageError(f"data set {dataset!r} is made on the spot; there are no files to verify")
+        raise UsageError(
+            f"data set {dataset!r} has no files to verify one by one; `rvos-bench check {dataset}` reads it"
+        )
     with Bar(f"verify {data.name}", len(data.videos), quiet=not progress) as bar:
         found = verify(data, workers or available_cores(), lambda report: bar.step(), complete=limit is None)
     if complete:

@@ -101,6 +101,12 @@ def _open_sav(*, root: Path | None, split: str, limit: int | None, videos: Seque
     return SAV(split, _given(root, "sav"), limit, videos)
 
 
+def _open_burst(*, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None) -> Dataset:
+    from robust_vos_bench.datasets.burst import Burst
+
+    return Burst(split, _given(root, "burst"), limit, videos)
+
+
 def _open_folder(*, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None) -> Dataset:
     from robust_vos_bench.datasets.folder import PlainFolder
 
@@ -171,6 +177,7 @@ ENTRIES = (
         archive="videos",
     ),
     DatasetEntry("sav", ("val", "test"), "SA-V, one masklet per video", open=_open_sav, archive="objects"),
+    DatasetEntry("burst", ("val", "test", "train"), "BURST, masks in JSON; with HOTA", open=_open_burst),
     DatasetEntry(
         "folder",
         ("",),

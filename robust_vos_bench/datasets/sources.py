@@ -190,6 +190,18 @@ _SAV = """SA-V has no link that needs no form: its authors show the links after 
  3. Check it: rvos-bench data verify --dataset sav:{split} --data-root {root}"""
 
 
+_BURST = """The frames of BURST are TAO's, whose pages ask you to accept terms; its annotations (MIT) have a link.
+
+ 1. Download https://omnomnom.vision.rwth-aachen.de/data/BURST/annotations.zip
+ 2. Get TAO's frames of {split}: https://motchallenge.net/tao_download.php
+ 3. Unpack both so that this is there:
+
+      {root}/BURST/annotations/{split}/all_classes.json
+      {root}/BURST/frames/{split}/<dataset>/<sequence>/frame0001.jpg ...
+
+ 4. Check it: rvos-bench check burst:{split} --data-root {root}"""
+
+
 def instructions(name: str, root: str) -> str | None:
     """What a person has to do to get a split that cannot be downloaded; None for an unknown one."""
     family, _, split = name.partition(":")
@@ -197,9 +209,11 @@ def instructions(name: str, root: str) -> str | None:
         return _YOUTUBE.format(spec=name, year=family.removeprefix("youtubevos"), root=root)
     if family == "sav":
         return _SAV.format(split=split or "val", root=root)
+    if family == "burst":
+        return _BURST.format(split=split or "val", root=root)
     return None
 
 
 def instructed_names() -> tuple[str, ...]:
     """Splits that come with instructions instead of a download."""
-    return ("youtubevos2018:train", "sav:val", "sav:test")
+    return ("youtubevos2018:train", "sav:val", "sav:test", "burst:val", "burst:test")

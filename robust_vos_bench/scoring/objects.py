@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 @dataclass(frozen=True)
 class ObjectScore:
@@ -31,6 +34,10 @@ class ObjectScore:
     f: tuple[float, ...] = ()
     extra: Mapping[str, float] = field(default_factory=dict, hash=False)
     """What the protocol of the data set's authors adds (`rules.Rule.extra`): "J_tr", "V", ...; NaN where undefined."""
+    matches: Mapping[str, Mapping[str, NDArray[np.float64]]] = field(
+        default_factory=dict, hash=False, compare=False, repr=False
+    )
+    """What HOTA is made of (`hota.Matches`), where the protocol has it; not part of records."""
 
     @property
     def jf(self) -> float:

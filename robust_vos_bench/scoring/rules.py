@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from robust_vos_bench.datasets.video import Truth
 from robust_vos_bench.errors import DataError
+from robust_vos_bench.scoring.burst_classes import BURST_COMMON, burst_class
+from robust_vos_bench.scoring.hota import Matches, TrackMatches, combined
 from robust_vos_bench.scoring.measures import boundary_f, jaccard
 from robust_vos_bench.scoring.objects import ObjectScore
 from robust_vos_bench.scoring.statistics import statistics
@@ -72,6 +74,10 @@ class Rule:
     def values(self, track: Track) -> Values:
         """J and F of an object over the frames that count."""
         return Values(np.ones(len(track.frames), np.bool_), jaccard(track.counts), boundary_f(track.counts))
+
+    def matches(self, truth: Truth) -> TrackMatches | None:
+        """What compares objects with each other in every frame, for a rule that does; `ObjectScore.matches` has it."""
+        return None
 
     def overall(self, objects: Sequence[ObjectScore]) -> dict[str, float]:
         """The global numbers under the names of the authors' script, in 0..1; NaN where there is no object."""
@@ -220,7 +226,49 @@ class MOSEv2(Rule):
         }
 
 
-RULES: Mapping[str, Rule] = {"sav": SAV(), "lvos": LVOS(), "vost": VOST(), "mosev2": MOSEv2()}
+class BURST(Rule):
+    """BURST, exemplar-guided (Ali2500/BURST-benchmark): HOTA class by class, over all annotated frames.
+
+    The authors' script compares the boxes around the masks; with "mask " before a name the masks themselves are
+    compared, as their paper describes it. J and F are not part of that evaluation and are computed as the protocol
+    ranges does. Its AP of tracks is not computed. Categories are "<number> <name>", as `datasets.burst` has them.
+    """
+
+    whose = "HOTA, DetA and AssA of the authors' evaluation (of boxes; its AP is left out); J and F as by ranges"
+
+    def candidates(self, truth: Truth, annotated: Sequence[int]) -> list[int]:
+        """Every annotated frame: for HOTA the one with the given mask counts as well."""
+        return list(annotated)
+
+    def values(self, track: Track) -> Values:
+        """J and F from the frame after the prompt to the last that shows the object."""
+        first = track.truth.first_frames.get(track.object, 0)
+        shown = track.frames[track.counts[:, 1] > 0]
+        keep = (track.frames > first) & (track.frames <= (shown[-1] if len(shown) else first))
+        return Values(keep, jaccard(track.counts[keep]), boundary_f(track.counts[keep]))
+
+    def matches(self, truth: Truth) -> TrackMatches:
+        """Objects by class, without the classes that only distract."""
+        found = {i: burst_class(category) for i, category in truth.categories.items()}
+        return TrackMatches({i: group for i, group in found.items() if group is not None})
+
+    def overall(self, objects: Sequence[ObjectScore]) -> dict[str, float]:
+        """Means over classes: of all, of the common and of the uncommon ones."""
+        groups: dict[int, list[Matches]] = {}
+        for score in objects:
+            if score.matches:
+                groups.setdefault(burst_class(score.category) or 0, []).append(score.matches)
+        numbers: dict[str, float] = {}
+        for kind, word in (("box", ""), ("mask", "mask ")):
+            each = {group: combined(one[kind] for one in found) for group, found in groups.items()}
+            parts = {"": set(each), "-common": set(each) & BURST_COMMON, "-uncommon": set(each) - BURST_COMMON}
+            for name in ("HOTA", "DetA", "AssA"):
+                for part, chosen in parts.items():
+                    numbers[word + name + part] = _mean(each[group][name] for group in sorted(chosen))
+        return numbers
+
+
+RULES: Mapping[str, Rule] = {"sav": SAV(), "lvos": LVOS(), "vost": VOST(), "mosev2": MOSEv2(), "burst": BURST()}
 """Name of a protocol -> its rule."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,14 @@ from robust_vos_bench.datasets.video import Mask, Truth
 from robust_vos_bench.errors import ContractError, DataError, UsageError
 from robust_vos_bench.scoring.adapted import ADAPTED, adapted_counts
 from robust_vos_bench.scoring.backends import Counter, choose_backend, make_counter
+from robust_vos_bench.scoring.hota import Matches
 from robust_vos_bench.scoring.measures import boundary_f, jaccard
 from robust_vos_bench.scoring.objects import ObjectScore
 from robust_vos_bench.scoring.png import read_index
 from robust_vos_bench.scoring.protocols import Protocol, make_protocol
 from robust_vos_bench.scoring.rules import Track, Values
 from robust_vos_bench.scoring.statistics import statistics
-from robust_vos_bench.scoring.truth import PackedTruth
+from robust_vos_bench.scoring.truth import VOID, OverlappingMasks, PackedTruth
 
 
 class VideoScorer:
@@ -46,6 +48,7 @@ class VideoScorer:
         self._seen = np.zeros(len(self._place), np.bool_)
         rule = self.truth.protocol.rule
         self._adapted: NDArray[np.int64] | None = None
+        self._matches = None if rule is None else rule.matches(self.truth.truth)
         if rule is not None and rule.adapts:
             self._adapted = np.zeros((len(self._place), len(self.truth.objects), len(ADAPTED)), np.int64)
         backend = choose_backend(backend, len(self._place), size)
@@ -79,17 +82,22 @@ class VideoScorer:
         if stray:
             raise ContractError(f"{self._where(t)}: predicted object id {stray}, {self._known()}")
         self._counter.count(packed, self._counts[place])
-        if self._adapted is not None:
-            self._adapt(t, mask, self._adapted[place])
+        self._more(t, mask, place)
         self._seen[place] = True
 
-    def _adapt(self, t: int, mask: Mask, out: NDArray[np.int64]) -> None:
-        """The counts at the tolerance that follows the size of each object (`adapted`), into `out` (K, 5)."""
-        truth = self.truth.truth.masks[t]
-        if truth is None:
-            raise DataError(f"{self._where(t)}: not annotated")
-        for k, i in enumerate(self.truth.objects):
-            out[k] = adapted_counts(mask == i, truth == i)
+    def _more(self, t: int, mask: Mask, place: int) -> None:
+        """What some rules count beside the seven integers."""
+        if self._adapted is None and self._matches is None:
+            return
+        masks = self.truth.truth.masks
+        if self._adapted is not None:
+            truth = masks[t]
+            if truth is None:
+                raise DataError(f"{self._where(t)}: not annotated")
+            for k, i in enumerate(self.truth.objects):
+                self._adapted[place, k] = adapted_counts(mask == i, truth == i)
+        if self._matches is not None:
+            self._matches.add(_planes(masks, t), mask)
 
     def add_file(self, t: int, path: str | Path, lookup: NDArray[np.uint8] | None = None) -> None:
         """Score the prediction in a PNG file for frame `t`; `lookup` maps stored values to object ids (256 entries).
@@ -110,9 +118,9 @@ class VideoScorer:
                 f"{path}: holds object id {stray}, {self._known()}{_hint(stray, path, self.truth.truth.size)}"
             )
         self._counter.count(packed, self._counts[place])
-        if self._adapted is not None:
+        if self._adapted is not None or self._matches is not None:
             mask = read_index(Path(path), self.truth.truth.size)
-            self._adapt(t, mask if lookup is None else lookup[mask], self._adapted[place])
+            self._more(t, mask if lookup is None else lookup[mask], place)
         self._seen[place] = True
 
     def result(self) -> list[ObjectScore]:
@@ -123,9 +131,10 @@ class VideoScorer:
                 f"video {self.truth.name!r}: no prediction for {len(missing)} of {len(self._place)} scored frames "
                 f"({', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''})"
             )
-        return [self._score(k, i) for k, i in enumerate(self.truth.objects)]
+        matches = {} if self._matches is None else self._matches.result()
+        return [self._score(k, i, matches.get(i, {})) for k, i in enumerate(self.truth.objects)]
 
-    def _score(self, k: int, i: int) -> ObjectScore:
+    def _score(self, k: int, i: int, matches: Matches) -> ObjectScore:
         """The score of object `i`, which is plane `k`."""
         protocol = self.truth.protocol
         frames = np.array(self.truth.frames, np.int64)
@@ -142,6 +151,7 @@ class VideoScorer:
             j=tuple(found.j.tolist()),
             f=tuple(found.f.tolist()),
             extra=found.extra,
+            matches=matches,
         )
 
     def _values(self, k: int, i: int, frames: NDArray[np.int64]) -> Values:
@@ -173,6 +183,14 @@ class VideoScorer:
         ids = self.truth.objects
         listed = ", ".join(map(str, ids[:8])) + (", ..." if len(ids) > 8 else "")
         return f"but video {self.truth.name!r} has only {listed}"
+
+
+def _planes(masks: Sequence[Mask | None], t: int) -> dict[int, NDArray[np.bool_]]:
+    """Object id -> its mask in frame `t`: as the truth has it where masks may overlap, else from the mask of ids."""
+    if isinstance(masks, OverlappingMasks):
+        return dict(masks.planes(t))
+    mask = masks[t]
+    return {} if mask is None else {i: mask == i for i in np.unique(mask).tolist() if 0 < i < VOID}
 
 
 def _hint(stray: int, path: str | Path, size: tuple[int, int]) -> str:

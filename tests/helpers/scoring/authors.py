@@ -1,4 +1,4 @@
-"""Small data sets in the layouts of SA-V, LVOS, VOST and MOSEv2, made from a seed, with predictions.
+"""Small data sets in the layouts of SA-V, LVOS, VOST, MOSEv2 and BURST, made from a seed, with predictions.
 
 The numbers that each authors' own script gives for them are in `tests/scoring/authors_numbers.json`, with the commit
 and the command they came from. Everything is integer arithmetic on PCG64 draws: the masks are the same everywhere.
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust_vos_bench.datasets.images import write_mask
+from robust_vos_bench.datasets.rle import encode
 
 SEED = 24
 Masks = NDArray[np.uint8]
@@ -21,8 +22,8 @@ Masks = NDArray[np.uint8]
 
 def make(kind: str, root: Path, seed: int = SEED) -> tuple[Path, Path]:
     """Write one data set and its predictions; returns (folder of the data set, folder of predictions)."""
-    rng = np.random.default_rng([seed, ["sav", "lvos", "vost", "mosev2"].index(kind)])
-    {"sav": _sav, "lvos": _lvos, "vost": _vost, "mosev2": _mosev2}[kind](rng, root)
+    rng = np.random.default_rng([seed, ["sav", "lvos", "vost", "mosev2", "burst"].index(kind)])
+    {"sav": _sav, "lvos": _lvos, "vost": _vost, "mosev2": _mosev2, "burst": _burst}[kind](rng, root)
     return root / "data", root / "predictions"
 
 
@@ -152,3 +153,45 @@ def _mosev2(rng: np.random.Generator, root: Path) -> None:
             "length": count, "height": size[0], "width": size[1], "objects": [str(i) for i in objects]
         }  # fmt: skip
     (data / "meta.json").write_text(json.dumps(meta))
+
+
+def _burst(rng: np.random.Generator, root: Path) -> None:
+    data, size = root / "data", (60, 90)
+    sequences = []
+    # Two bottles (common) that change places in the prediction, an uncommon class, one that counts as another, and one
+    # that only distracts.
+    categories = {1: 133, 2: 133, 3: 5, 4: 153, 5: 20}
+    for n, (dataset, name) in enumerate([("LaSOT", "one"), ("HACS", "two"), ("BDD", "three")]):
+        frames = [f"frame{t + 1:04d}.jpg" for t in range(21)]
+        annotated = frames[::4]
+        _frames(data / "frames" / "val" / dataset / name, [Path(f).stem for f in frames], size)
+        gone = [{1: [3]}, {2: [0, 1], 3: [4]}, {4: list(range(6))}][n]
+        own = [blobs(rng, size, len(annotated), [13], {1: gone.get(i, [])}) > 0 for i in categories]
+        planes = dict(zip(categories, own))
+        planes[2][0] |= planes[1][0] & (n == 0)  # they overlap
+        labels = np.zeros((len(annotated), *size), np.uint8)
+        for i, mask in planes.items():
+            labels[mask] = i
+        guess = predicted(rng, labels, empty=(2,) if n == 1 else ())
+        if n < 2:
+            last = guess[4:]
+            guess[4:] = np.where(last == 1, 2, np.where(last == 2, 1, last))
+        _write(root / "predictions" / f"{dataset}.{name}", guess, [Path(f).stem for f in annotated])
+        sequences.append(
+            {
+                "width": size[1], "height": size[0], "id": n + 7, "seq_name": name, "dataset": dataset, "fps": 4,
+                "all_image_paths": frames, "annotated_image_paths": annotated, "neg_category_ids": [],
+                "not_exhaustive_category_ids": [], "track_category_ids": {str(i): c for i, c in categories.items()},
+                "segmentations": [
+                    {str(i): {"rle": encode(mask[t]), "is_gt": True} for i, mask in planes.items() if mask[t].any()}
+                    for t in range(len(annotated))
+                ],
+            }
+        )  # fmt: skip
+    document = {
+        "sequences": sequences,
+        "categories": [{"id": c, "name": f"category {c}"} for c in sorted(set(categories.values()))],
+        "split": "val",
+    }
+    (data / "annotations" / "val").mkdir(parents=True)
+    (data / "annotations" / "val" / "all_classes.json").write_text(json.dumps(document))
