@@ -28,7 +28,7 @@ class NamedFolder(PlainFolder):
         self, family: str, split: str, root: Path, limit: int | None = None, videos: Sequence[str] | None = None
     ) -> None:
         FolderDataset.__init__(self, limit, videos)
-        self.family, self.split, self.name = family, split, f"{family}:{split}"
+        self.family, self.split, self._part, self.name = family, split, split, f"{family}:{split}"
         self.list_file: Path | None = None
         self._given = self.root = self._find(existing_root(root))
         self._open()
@@ -40,11 +40,11 @@ class NamedFolder(PlainFolder):
 
     def split_folder(self, root: Path) -> str:
         """The name of the split's folder in `root`: of several that are known, the one that is there."""
-        names = self.split_folders.get(self.split, (self.split,))
+        names = self.split_folders.get(self._part, (self._part,))
         return next((name for name in names if _holds_videos(root / name)), names[0])
 
     def _looked_for(self) -> str:
-        return f"{self.split_folders.get(self.split, (self.split,))[0]}/JPEGImages"
+        return f"{self.split_folders.get(self._part, (self._part,))[0]}/JPEGImages"
 
     def _is_here(self, root: Path) -> bool:
         return _holds_videos(root / self.split_folder(root))
@@ -62,7 +62,7 @@ class NamedFolder(PlainFolder):
     @property
     def official_counts(self) -> Mapping[str, int]:
         """The number of videos, where it is published."""
-        count = self.official.get(self.family, {}).get(self.split)
+        count = self.official.get(self.family, {}).get(self._part)
         return {} if count is None else {"videos": count}
 
     @property
@@ -72,7 +72,7 @@ class NamedFolder(PlainFolder):
 
     def at(self, root: Path, videos: Sequence[str]) -> NamedFolder:
         """The same split below another root, with these videos open."""
-        return type(self)(self.family, self.split, root, videos=videos)
+        return type(self)(self.family, self._part, root, videos=videos)
 
 
 class Mose(NamedFolder):

@@ -144,9 +144,10 @@ def _contents(
     wanted = {member.name: member for member in members}
     with tarfile.open(archive, "r|*") as tarred:
         for entry in tarred:
-            member = wanted.get(entry.name.removeprefix("./"))
-            if member is None or not entry.isreg():
+            name = entry.name.removeprefix("./")
+            if name not in wanted or not entry.isreg():
                 continue
+            member = wanted[name]
             file = tarred.extractfile(entry)
             data = b"" if file is None else file.read()
             if len(data) != entry.size:
