@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robust_vos_bench.api.progress import Bar
 from robust_vos_bench.datasets import ENTRIES, open_dataset
 from robust_vos_bench.datasets.layout import FolderDataset
 from robust_vos_bench.datasets.registry import data_root as find_root
@@ -16,6 +15,7 @@ from robust_vos_bench.datasets.verify import Verification, verify
 from robust_vos_bench.errors import RvosError, UsageError, unknown
 from robust_vos_bench.fetch import FetchError
 from robust_vos_bench.fetch import fetch as fetch_file
+from robust_vos_bench.system.bars import Bar
 from robust_vos_bench.system.cores import available_cores
 
 

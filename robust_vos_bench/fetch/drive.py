@@ -9,8 +9,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from robust_vos_bench.fetch.http import Tell
-from robust_vos_bench.fetch.links import DriveFile, DriveFolder
+from robust_vos_bench.fetch.links import DriveFile, DriveFolder, Tell
 from robust_vos_bench.fetch.problems import FetchError
 from robust_vos_bench.system.atomic import make_folder, write_error
 
@@ -110,11 +109,14 @@ def _explained(address: str) -> Iterator[None]:
             f"{address}: Google Drive does not hand out the file now ({said}). Often too many people fetched it "
             "today: try again tomorrow, or open the address in a browser that is signed in to Google"
         ) from error
+    except requests.exceptions.ConnectionError as error:
+        reason = getattr(error.args[0] if error.args else error, "reason", None) or error
+        raise FetchError(f"{address}: the download broke off ({_said(reason).rpartition(': ')[2]})") from error
     except (DownloadError, requests.exceptions.RequestException) as error:
         raise FetchError(f"{address}: the download broke off ({_said(error)})") from error
 
 
-def _said(error: Exception) -> str:
+def _said(error: object) -> str:
     """What Drive's page or the library says, without the library's own advice."""
     text = " ".join(str(error).split())
     text = text.removeprefix("Failed to retrieve file url: ").partition(" You may still be able to access")[0]

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from robust_vos_bench.errors import RvosError
-from robust_vos_bench.fetch import http
-from robust_vos_bench.fetch.http import Tell
-from robust_vos_bench.fetch.links import DriveFile, DriveFolder, HubFile, Link, Remote
+from robust_vos_bench.fetch.links import DriveFile, DriveFolder, HubFile, Link, Remote, Tell
 from robust_vos_bench.fetch.offline import VARIABLE, OfflineError, is_offline
 from robust_vos_bench.fetch.problems import ChangedError, FetchError, UnusableError
 from robust_vos_bench.fetch.record import Entry, compare_and_record, recorded
@@ -115,7 +113,7 @@ def _from(link: Link, remote: Remote, path: Path, root: Path, tell: Tell, check:
         _compare_recorded(link, path, digest, root)
         _looked_at(check, part, path, link)
     except (UnusableError, ChangedError):
-        http.forget(part)  # whole, but wrong: nothing to go on with
+        _forget(part)  # whole, but wrong: nothing to go on with
         raise
     size = part.stat().st_size
     known = compare_and_record(link.key, digest, path, size, root) or known
@@ -129,6 +127,12 @@ def _from(link: Link, remote: Remote, path: Path, root: Path, tell: Tell, check:
     return Fetched(path, digest, known, link)
 
 
+def _forget(part: Path) -> None:
+    from robust_vos_bench.fetch import http
+
+    http.forget(part)
+
+
 def _receive(link: Link, part: Path, tell: Tell) -> None:
     if isinstance(link, (DriveFile, DriveFolder)):
         from robust_vos_bench.fetch import drive
@@ -139,6 +143,8 @@ def _receive(link: Link, part: Path, tell: Tell) -> None:
 
         hub.receive(link, part, tell)
     else:
+        from robust_vos_bench.fetch import http
+
         http.receive(link.address, part, tell)
 
 

@@ -8,16 +8,15 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from robust_vos_bench.fetch.links import Tell
 from robust_vos_bench.fetch.problems import FetchError
 from robust_vos_bench.system.atomic import write_error
 from robust_vos_bench.version import __version__
 
-Tell = Callable[[int, int], None]
-"""Called with (bytes so far, bytes in all or 0)."""
 _BLOCK = 1 << 20
 _TRIES = 5
 _BUSY = frozenset({429, 500, 502, 503, 504})

@@ -11,9 +11,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from robust_vos_bench.fetch.http import Tell
 from robust_vos_bench.fetch.http import receive as receive_http
-from robust_vos_bench.fetch.links import HubFile
+from robust_vos_bench.fetch.links import HubFile, Tell
 from robust_vos_bench.fetch.problems import ChangedError, FetchError
 from robust_vos_bench.system.hashes import file_sha256
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+Tell = Callable[[int, int], None]
+"""Called with (bytes so far, bytes in all or 0)."""
 
 
 @dataclass(frozen=True)

@@ -134,6 +134,7 @@ def test_get_from_link_to_opened_data_set(
     tmp_path: Path, davis2017: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     members = {f"DAVIS/{p.relative_to(davis2017)}": p.read_bytes() for p in davis2017.rglob("*") if p.is_file()}
+    monkeypatch.delenv("RVOS_BENCH_OFFLINE")
     server = Server(make_zip(tmp_path / "made.zip", members).read_bytes())
     monkeypatch.setitem(
         sources.ARCHIVES,
