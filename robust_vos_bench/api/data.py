@@ -35,7 +35,8 @@ def verify_dataset(
     data = open_dataset(dataset, data_root, limit=limit)
     if not isinstance(data, FolderDataset):
         raise UsageError(
-            f"data set {dataset!r} has no files to verify one by one; `rvos-bench check {dataset}` reads it"
+            f"data set {dataset!r} has no files to verify one by one (it is made on the spot, or its masks lie in one "
+            f"file); `rvos-bench check {dataset}` reads it"
         )
     with Bar(f"verify {data.name}", len(data.videos), quiet=not progress) as bar:
         found = verify(data, workers or available_cores(), lambda report: bar.step(), complete=limit is None)

@@ -83,14 +83,18 @@ def test_matches_are_those_of_dilation() -> None:
         assert adapted_counts(guess, truth) == (a.sum(), b.sum(), (a & wide_b).sum(), (b & wide_a).sum(), bounded)
 
 
-def test_a_run_keeps_what_the_authors_add(tmp_path: Path) -> None:
+def test_a_run_keeps_what_the_authors_add_and_tables_show_it(tmp_path: Path) -> None:
     root, _ = make("vost", tmp_path)
     run = rvos.run(
-        model="static", dataset="vost:val", data_root=root, severity=1, corruption="noise", output=tmp_path / "run",
-        progress=False, workers=1,
+        model="static", dataset="vost:val", data_root=root, severity=1, corruption="gaussian_noise",
+        output=tmp_path / "run", save_masks=True, progress=False, workers=1,
     )  # fmt: skip
     record = next(iter(run.records("static", "clean").values()))
     assert set(record.objects[0].extra) == {"J_tr", "J_tr-Recall", "J_tr-Decay"}
+    scored = rvos.score(tmp_path / "run/masks/static/clean", dataset="vost:val", data_root=root, progress=False)
+    row = run.robustness["static"]
+    assert math.isclose(row["j_tr_clean"], 100 * scored.overall["J_last-Mean"]) and row["j_tr"] > 0
+    assert "variation" not in run.robustness.measures and "reappeared" not in run.robustness.measures
 
 
 def test_masklets_of_a_film_overlap_and_are_videos_of_their_own(tmp_path: Path) -> None:
