@@ -192,6 +192,7 @@ def _manifest(
             root=as_text(os.fspath(dataset.root)) if dataset.root else "",
             footage=_footage(plan),
             place=_place(plan),
+            masks=[as_text(word) for word in dataset.masks] or UNSET,
         ),
         preset=msgspec.convert(dict(plan.preset), PresetRecord),
         models=[m.record for m in plan.models],
