@@ -187,6 +187,25 @@ MODELS = [
     _entry(
         replace(
             _SHARED,
+            name="swem",
+            title="SWEM",
+            paper="Lin, Yang, Li, Wang, Yuan, Jiang, Liu: SWEM: Towards Real-Time Video Object Segmentation with "
+            "Sequential Weighted Expectation-Maximization, CVPR 2022, arXiv:2208.10128",
+            license="academic use only, by the README of the authors' code; no licence file",
+            url=_SWEM,
+            weights=(Weights("SWEM.pth", f"never published: the training code of {_SWEM} saves it"),),
+            trained_on=("static-images", "youtubevos2019-train", "davis2017-train"),
+            input_policy="480 x 864 whatever the frames are, bicubic without antialias; protocol=youtube-vos: short side "
+            "to 480, smaller frames as they are, sides to the nearest multiple of 16; logits bilinear to the frames",
+            notes="remembers every frame but the last in 128 bases per object and side, which n_bases sets: memory of "
+            "constant size; the first bases are drawn from seed, video and object (the official code draws them from a "
+            "global state, so that its results depend on the order of the videos)",
+        ),
+        "SWEMAdapter",
+    ),
+    _entry(
+        replace(
+            _SHARED,
             name="tbd",
             title="TBD",
             paper="Cho, Lee, Lee, Park, Jang, Kim, Lee: Tackling Background Distraction in Video Object Segmentation, "
