@@ -122,9 +122,12 @@ class HMMNAdapter(MemoryAdapter):
         **options: Any,
     ) -> None:
         if not include_last:
-            raise UsageError("HMMN always remembers the frame before: it follows motion from there (include_last=true)")
+            raise UsageError(
+                "model 'hmmn': option include_last is false; HMMN always remembers the frame before, from which it "
+                "follows motion"
+            )
         if top_k_fine > top_k:
-            raise UsageError(f"option top_k_fine is {top_k_fine}; it must not exceed top_k, which is {top_k}")
+            raise UsageError(f"model 'hmmn': option top_k_fine is {top_k_fine}; it must not exceed top_k, which is {top_k}")
         super().__init__(checkpoint, device, include_last=True, top_k=top_k, **options)
         self.network.top_k_fine = top_k_fine
 

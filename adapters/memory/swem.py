@@ -28,7 +28,7 @@ from .adapter import LineAdapter
 from .encoders import with_other_objects
 from .network import Query
 from .swem_network import SWEM
-from .swem_sizes import SizeRule, network_size
+from .swem_sizes import SIZE_RULES, SizeRule, network_size
 
 FirstKeys = Callable[[int], Tensor]
 """Original id of an object -> keys of its first bases, 2 x 128 x L, normalised."""
@@ -126,11 +126,11 @@ class SWEMSession(TorchSession):
             bases = self._before(new)
             key, value = query.key.float()[0].flatten(1), value.float().flatten(2)
             bases = em.update(bases, key, value, masks, self.iterations, self.tau)
-        fresh = bases.objects(slice(len(self.ids) - len(new), None))
         if self.first is None:
-            self.first = fresh
+            self.first = bases
             return
-        self.first = self.first.with_objects(fresh)
+        if new:
+            self.first = self.first.with_objects(bases.objects(slice(-len(new), None)))
         self.latest = bases
 
     def _before(self, new: list[int]) -> em.Bases:
@@ -174,13 +174,15 @@ class SWEMAdapter(LineAdapter):
         seed: int = 0,
         **options: Any,
     ) -> None:
+        if protocol not in SIZE_RULES:
+            raise UsageError(f"model 'swem': option protocol is {protocol!r}; it can be {', '.join(SIZE_RULES)}")
         self.protocol, self.size, self.n_bases, self.seed = protocol, size, n_bases, seed
         self.em_iterations, self.tau = em_iterations, tau
         super().__init__(checkpoint, device, **options)
         if n_bases < self.network.top_l:
             raise UsageError(
-                f"option n_bases is {n_bases}; the weights look at the {self.network.top_l} best bases, so that it "
-                f"must be at least that"
+                f"model 'swem': option n_bases is {n_bases}; the weights look at the {self.network.top_l} best bases, "
+                "so that it must be at least that"
             )
 
     def build(self) -> nn.Module:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 SizeRule = Literal["davis", "youtube-vos"]
+SIZE_RULES = get_args(SizeRule)
 
 
 def sixteenths(side: int) -> int:
