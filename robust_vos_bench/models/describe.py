@@ -11,7 +11,7 @@ from robust_vos_bench.models.card import ModelCard, ModelEntry
 from robust_vos_bench.models.checkpoint import find_checkpoint
 from robust_vos_bench.models.registry import MODELS, choose
 
-EXTRA_MODULES = {"cutie": "cutie", "sam2": "sam2", "video": "av", "ray": "ray"}
+EXTRA_MODULES = {"cutie": "cutie", "hf": "transformers", "video": "av", "ray": "ray"}
 """The module whose presence shows that an extra is installed."""
 
 
