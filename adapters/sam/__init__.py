@@ -6,6 +6,7 @@ Cards and entries, neither torch nor transformers here. Any other checkpoint of 
 
 from __future__ import annotations
 
+from robust_vos_bench.fetch import HubFile, Url
 from robust_vos_bench.models.card import ModelCard, ModelEntry, Weights
 
 from .source import PREFIX, entry_of
@@ -13,14 +14,15 @@ from .source import PREFIX, entry_of
 SAM2 = "https://github.com/facebookresearch/sam2"
 SAM3 = "https://github.com/facebookresearch/sam3"
 EDGETAM = "https://github.com/facebookresearch/EdgeTAM"
-HUB = "https://huggingface.co"
+SAM2_FILES = "https://dl.fbaipublicfiles.com/segment_anything_2/092824"
 TARGET = "robust_vos_bench.adapters.sam.adapter:SAMAdapter"
 EXTRA = "hf"
 VERSION = "2"
 """1 ran SAM 2.1 on rf-sam-2; logits differ from it by float noise."""
+READINGS = ("memory=samurai", "memory=dam4sam", "memory=sam2long")
 FOLLOWERS = (
-    "option memory: samurai, dam4sam and sam2long follow objects by training-free methods over SAM 2, in our reading of "
-    "their papers; they were not compared with masks of their authors"
+    "option memory: samurai, dam4sam and sam2long follow objects by training-free methods over SAM 2, in our reading "
+    "of their papers: equal to their authors' code on untrained weights, not compared with masks of their authors"
 )
 LOOP = (
     "every object by itself; reads its given frames, six recent frames and pointers of fifteen; where objects overlap "
@@ -36,13 +38,23 @@ def _sam2(variant: str, title: str, aliases: tuple[str, ...] = ()) -> ModelEntry
             paper="Ravi et al.: SAM 2: Segment Anything in Images and Videos, 2024, arXiv:2408.00714",
             license="Apache-2.0 (code and weights)",
             url=SAM2,
-            weights=(Weights(f"sam2.1_hiera_{variant}.pt", f"the checkpoint table of the README of {SAM2}"),),
+            weights=(
+                Weights(
+                    f"sam2.1_hiera_{variant}.pt",
+                    f"the checkpoint table of the README of {SAM2}",
+                    links=(
+                        Url(f"{SAM2_FILES}/sam2.1_hiera_{variant}.pt"),
+                        HubFile(f"facebook/sam2.1-hiera-{variant.replace('_', '-')}", f"sam2.1_hiera_{variant}.pt"),
+                    ),
+                ),
+            ),
             late_objects="native",
             max_objects=254,
             input_policy="squashed to 1024 x 1024 by Pillow's bicubic, whatever the aspect; logits of 256 x 256 "
             "bilinear to the frame",
             autocast="required-bf16",
             extra=EXTRA,
+            readings=READINGS,
             notes=f"{LOOP}. {FOLLOWERS}. What the official weights were trained on is not listed here",
             version=VERSION,
         ),
@@ -64,13 +76,20 @@ MODELS = [
             paper="Carion et al.: SAM 3: Segment Anything with Concepts, 2025, arXiv:2511.16719",
             license="SAM License (code and weights)",
             url=SAM3,
-            weights=(Weights("model.safetensors", f"{HUB}/facebook/sam3, after its terms are accepted there"),),
+            weights=(
+                Weights(
+                    "model.safetensors",
+                    "https://huggingface.co/facebook/sam3, after its terms are accepted there",
+                    links=(HubFile("facebook/sam3", "model.safetensors"),),
+                ),
+            ),
             late_objects="native",
             max_objects=254,
             input_policy="squashed to 1008 x 1008 by Pillow's bicubic, whatever the aspect; logits of 288 x 288 "
             "bilinear to the frame",
             autocast="required-bf16",
             extra=EXTRA,
+            readings=READINGS,
             notes="the tracker alone, prompted with masks; no concepts, no detector. Reads its given frames and the "
             "newest frames on which the object was seen, as the authors' video model does (option memory=plain: the "
             f"six frames before). Every object by itself; where objects overlap the largest logit wins. {FOLLOWERS}",
@@ -85,14 +104,25 @@ MODELS = [
             paper="Zhou et al.: EdgeTAM: On-Device Track Anything Model, CVPR 2025, arXiv:2501.07256",
             license="Apache-2.0 (code and weights)",
             url=EDGETAM,
-            weights=(Weights("edgetam.pt", f"{EDGETAM}, checkpoints/edgetam.pt"),),
+            weights=(
+                Weights(
+                    "edgetam.pt",
+                    f"{EDGETAM}, checkpoints/edgetam.pt",
+                    links=(
+                        Url(f"{EDGETAM}/raw/main/checkpoints/edgetam.pt"),
+                        HubFile("facebook/EdgeTAM", "edgetam.pt"),
+                    ),
+                ),
+            ),
             late_objects="native",
             max_objects=254,
             input_policy="squashed to 1024 x 1024 by Pillow's bicubic, whatever the aspect; logits of 256 x 256 "
             "bilinear to the frame",
             autocast="required-bf16",
             extra=EXTRA,
-            notes=f"the image encoder is written here, since the library's needs timm and torchvision. {LOOP}. {FOLLOWERS}",
+            readings=READINGS,
+            notes="the image encoder is written here, since the library's needs timm and torchvision. "
+            f"{LOOP}. {FOLLOWERS}",
         ),
         TARGET,
         {"network": "edgetam"},
@@ -101,7 +131,7 @@ MODELS = [
 
 
 def _by_name(name: str) -> ModelEntry:
-    return entry_of(name, TARGET, EXTRA)
+    return entry_of(name, TARGET, EXTRA, READINGS)
 
 
 SCHEMES = {PREFIX: _by_name}

@@ -41,10 +41,11 @@ SAMURAI_WEIGHTS = {"sam2.large": 0.15}
 class SAMAdapter(TorchAdapter):
     """SAM 2.1, SAM 3's tracker or EdgeTAM in the setting of semi-supervised VOS: masks given, no clicks.
 
-    network: "sam2.tiny" and so on; `hf:` takes shapes from the config.json beside the checkpoint. memory: how objects are followed. `plain` is SAM 2's rule, `selected` SAM 3's; `samurai`, `dam4sam` and `sam2long`
-    are training-free methods in our reading of their papers; None is the rule of the model's authors. paths: hypotheses
-    of `sam2long`, each of which costs about as much as an object. size: side of the square that frames are squashed
-    to, None for the one that was trained (1024, SAM 3 1008). amp: bfloat16 autocast, as published; None: on a GPU only.
+    network: "sam2.tiny" and so on; `hf:` takes shapes from the config.json beside the checkpoint. memory: how objects
+    are followed. `plain` is SAM 2's rule, `selected` SAM 3's; `samurai`, `dam4sam` and `sam2long` are training-free
+    methods in our reading of their papers; None is the rule of the model's authors. paths: hypotheses of `sam2long`,
+    each of which costs about as much as an object. size: side of the square that frames are squashed to, None for the
+    one that was trained (1024, SAM 3 1008). amp: bfloat16 autocast, as published; None: on a GPU only.
     """
 
     untrained = UNTRAINED
@@ -76,7 +77,9 @@ class SAMAdapter(TorchAdapter):
     @staticmethod
     def _beside(checkpoint: Checkpoint) -> Any:
         if not isinstance(checkpoint, Path):
-            raise UsageError("a checkpoint by name (hf:...) has no untrained weights; take sam2.tiny with --checkpoint random")
+            raise UsageError(
+                "a checkpoint by name (hf:...) has no untrained weights; take sam2.tiny with --checkpoint random"
+            )
         return read_config(settings_beside(checkpoint), str(checkpoint.parent / CONFIG))
 
     def step_of_size(self) -> int:
@@ -113,7 +116,7 @@ class SAMAdapter(TorchAdapter):
         return Session(self, video)
 
     def sharp(self) -> bool:
-        """Whether given masks are remembered as 0 and 1: so do SAM 3 and the two trackers; SAM 2's evaluation does not."""
+        """Whether given masks are remembered as 0 and 1, as SAM 3 and two of the trackers do."""
         return self.family == "sam3" or self.memory in ("samurai", "dam4sam")
 
     def follower(self, stages: Stages, length: int, frame: tuple[int, int]) -> Plain:
@@ -135,7 +138,9 @@ class Session(TorchSession):
     def __init__(self, adapter: SAMAdapter, video: Video) -> None:
         super().__init__(adapter.precision)
         self.adapter, self.frame, self.length = adapter, video.size, len(video)
-        self.stages = Stages(adapter.network, adapter.amp, adapter.sharp(), SEEN if adapter.memory == "samurai" else 0.0)
+        self.stages = Stages(
+            adapter.network, adapter.amp, adapter.sharp(), SEEN if adapter.memory == "samurai" else 0.0
+        )
         self.followers: list[Plain] = []
         self.logits = torch.empty(0)
         """Of the last frame, k x H x W at the frame's size, objects in order of arrival."""

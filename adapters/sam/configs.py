@@ -98,7 +98,9 @@ def read_config(settings: Mapping[str, Any], source: str) -> Any:
         backbone = dict(vision.get("backbone_config") or {})
         architecture = str(backbone.get("architecture") or "repvit_m1").partition(".")[0]
         if architecture != "repvit_m1":
-            raise UsageError(f"{source}: its image encoder is {architecture!r}; of EdgeTAM's only repvit_m1 is known here")
+            raise UsageError(
+                f"{source}: its image encoder is {architecture!r}; of EdgeTAM's only repvit_m1 is known here"
+            )
         chosen["vision_config"] = _repvit_vision()
     try:
         return getattr(lib, CLASSES[kind] + "Config").from_dict(chosen)

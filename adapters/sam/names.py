@@ -83,7 +83,7 @@ def _downsampler(index: str) -> str:
 
 
 def from_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The authors' tensors under transformers' names: point embeddings stacked, keys and values split, one copy made."""
+    """The authors' tensors under transformers' names: point embeddings stacked, keys and values split."""
     import torch
 
     found: dict[str, Tensor] = {}

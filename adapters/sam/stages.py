@@ -200,7 +200,8 @@ class Stages:
             memory, place = memory.flatten(2).permute(2, 0, 1), place.flatten(2).permute(2, 0, 1)
         if self._positions is None:
             self._positions = place.clone()  # equal for all frames and objects
-        return memory.to(torch.bfloat16) if self.half else memory
+        kept: Tensor = memory.to(torch.bfloat16) if self.half else memory
+        return kept
 
     def _map(self, flat: Tensor) -> Tensor:
         return flat.permute(1, 2, 0).reshape(1, -1, self.grid, self.grid)

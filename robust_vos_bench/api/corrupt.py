@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robust_vos_bench.api.progress import Bar
 from robust_vos_bench.api.settings import Corruptions, numbers, split_conditions
 from robust_vos_bench.conditions import Condition, PresetInfo, select
 from robust_vos_bench.corrupted.split import SplitReport, check_folder, space, tasks, write_splits
@@ -16,6 +15,7 @@ from robust_vos_bench.corrupted.write import FORMATS, finished
 from robust_vos_bench.datasets import Dataset, open_dataset
 from robust_vos_bench.errors import DataError, IncompleteError, MissingExtraError, UsageError
 from robust_vos_bench.system.atomic import write_error
+from robust_vos_bench.system.bars import Bar
 from robust_vos_bench.system.cores import available_cores
 from robust_vos_bench.system.paths import user_path
 

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robust_vos_bench.api.progress import Bar
 from robust_vos_bench.datasets import ENTRIES, open_dataset
-from robust_vos_bench.datasets.download import check_hash, download
 from robust_vos_bench.datasets.layout import FolderDataset
 from robust_vos_bench.datasets.registry import data_root as find_root
 from robust_vos_bench.datasets.sources import ARCHIVES, Archive, instructed_names, instructions
-from robust_vos_bench.datasets.unpack import unpack
+from robust_vos_bench.datasets.unpack import is_whole, unpack
 from robust_vos_bench.datasets.verify import Verification, verify
 from robust_vos_bench.errors import RvosError, UsageError, unknown
+from robust_vos_bench.fetch import fetch as fetch_file
+from robust_vos_bench.system.bars import Bar
 from robust_vos_bench.system.cores import available_cores
 
 
@@ -104,13 +104,12 @@ def fetch(source: Source, keep_archive: bool = False, progress: bool = True) -> 
         raise UsageError(source.instructions)
     path = source.root / source.archive.file
     with Bar(source.archive.file, None, quiet=not progress, sizes=True) as bar:
-        download(source.archive.url, path, bar.reached)
-    digest, known = check_hash(source.archive.url, path, source.root)
+        got = fetch_file(source.archive.remote, path, source.root, tell=bar.reached, say=bar.say, check=is_whole)
     with Bar(f"unpack to {source.folder}", None, quiet=not progress) as bar:
         unpack(path, source.folder, bar.reached)
     if not keep_archive:
         path.unlink()
-    return Fetched(source.name, source.folder, digest, known)
+    return Fetched(source.name, source.folder, got.sha256, got.known)
 
 
 def archive_key(name: str) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robust_vos_bench.api.corrupt import opened
-from robust_vos_bench.api.progress import Bar
 from robust_vos_bench.datasets import Dataset
 from robust_vos_bench.scoring import tables
 from robust_vos_bench.scoring.folder import FolderScorer, slow_hint
@@ -16,6 +15,7 @@ from robust_vos_bench.scoring.objects import ObjectScore
 from robust_vos_bench.scoring.protocols import Protocol
 from robust_vos_bench.scoring.statistics import STATISTICS, global_scores
 from robust_vos_bench.system.atomic import make_folder, write_bytes
+from robust_vos_bench.system.bars import Bar
 from robust_vos_bench.system.cores import available_cores
 from robust_vos_bench.system.paths import user_path
 

@@ -26,6 +26,7 @@ VERBS = {
     "check": "Test a model, a corruption or a data set in seconds.",
     "list": "List models, corruptions, presets, datasets or runs.",
     "data": "Get, verify and find data sets.",
+    "weights": "Get, verify and list the weights that authors publish.",
     "doctor": "Show what this machine has and what is missing.",
 }
 MODULES = {"list": "listing"}

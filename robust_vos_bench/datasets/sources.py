@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from robust_vos_bench.fetch import Remote, Url
+
 _DAVIS_2017 = "https://data.vision.ee.ethz.ch/csergi/share/davis/"
 
 
@@ -19,6 +21,11 @@ class Archive:
     def file(self) -> str:
         """Name of the zip."""
         return self.url.rsplit("/", 1)[-1]
+
+    @property
+    def remote(self) -> Remote:
+        """Where it is fetched."""
+        return Remote((Url(self.url),))
 
 
 def _davis(part: str, size: str) -> Archive:

@@ -43,6 +43,15 @@ def unpack(archive: Path, folder: Path, tell: Callable[[int, int], None] | None 
     return len(members)
 
 
+def is_whole(archive: Path) -> None:
+    """Raise DataError where a file is no zip, or one that is cut off; its members are looked at when unpacked."""
+    try:
+        with zipfile.ZipFile(archive):
+            pass
+    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        raise DataError(f"{archive}: damaged zip ({error})") from error
+
+
 def _targets(archive: Path, members: list[zipfile.ZipInfo]) -> list[PurePosixPath]:
     paths = []
     for member in members:

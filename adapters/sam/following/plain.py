@@ -98,7 +98,7 @@ class Plain:
         """The mask to take, and how well it fits the motion where that is known."""
         return int(torch.argmax(found.quality)), None
 
-    def look_back(self, features: Features, found: Candidates, best: int) -> None:  # noqa: B027 - a hook
+    def look_back(self, features: Features, found: Candidates, best: int) -> None:
         """What else is done with this frame."""
 
     def forget(self) -> None:

@@ -38,11 +38,7 @@ class Samurai(Selected):
 
     def good(self, entry: Entry) -> bool:
         """Whether a frame is worth reading later."""
-        return (
-            entry.quality > MASK
-            and entry.score > PRESENCE
-            and (entry.motion is None or entry.motion > MOTION)
-        )
+        return entry.quality > MASK and entry.score > PRESENCE and (entry.motion is None or entry.motion > MOTION)
 
     def chosen(self) -> list[int]:
         """As the base, without the first frame after the given one, which the authors' search does not reach."""

@@ -32,7 +32,6 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent)]
 
 from packaged.sam_clips import KINDS, THIN, Kind, clip, give  # noqa: E402
-
 from robust_vos_bench.adapters.sam.adapter import SAMAdapter  # noqa: E402
 from robust_vos_bench.adapters.sam.names import translated  # noqa: E402
 
@@ -278,8 +277,14 @@ def follow_sam3(kind: Kind, ours: Any, stages: Any) -> dict[str, Any]:
 
     grid = kind.size // 14
     attention: dict[str, Any] = {
-        **{"embedding_dim": 256, "num_heads": 1, "downsample_rate": 1, "dropout": 0.1, "rope_theta": 10000.0},
-        **{"feat_sizes": [grid, grid], "use_fa3": False, "use_rope_real": False},
+        "embedding_dim": 256,
+        "num_heads": 1,
+        "downsample_rate": 1,
+        "dropout": 0.1,
+        "rope_theta": 10000.0,
+        "feat_sizes": [grid, grid],
+        "use_fa3": False,
+        "use_rope_real": False,
     }
     layer = TransformerDecoderLayerv2(
         cross_attention_first=False,
