@@ -9,19 +9,26 @@ from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
+from robust_vos_bench.system.process_settings import ProcessSettings
+
 
 def library() -> ModuleType:
     """The module `transformers`. Raises ModuleNotFoundError where it is not installed.
 
     Its networks need no torchvision, but import it where it is installed. A torchvision that does not fit torch (a
-    build for a GPU beside torch for a CPU) raises then, so it is hidden from transformers.
+    build for a GPU beside torch for a CPU) raises then, so it is hidden from transformers. What the import sets for the
+    whole process (an environment variable of torch's compiler, warnings filters) is put back.
     """
-    with warnings.catch_warnings():
+    before = ProcessSettings.taken()
+    try:
         warnings.simplefilter("ignore")
         utils = importlib.import_module("transformers.utils.import_utils")
         if utils.is_torchvision_available() and not _imports("torchvision"):
             _hide(utils)
+        importlib.import_module("transformers.modeling_utils")
         return importlib.import_module("transformers")
+    finally:
+        before.restore()
 
 
 def _imports(module: str) -> bool:
