@@ -12,6 +12,7 @@ from robust_vos_bench.models.checkpoint import weights_roots
 from robust_vos_bench.models.convert import Converted, convert_file, warning_of
 from robust_vos_bench.models.registry import MODELS
 from robust_vos_bench.models.weights import check_fits
+from robust_vos_bench.origin import is_file_spec
 from robust_vos_bench.system.paths import user_path
 
 
@@ -26,7 +27,7 @@ def convert_weights(name: str | Path, *, output: str | Path | None = None, uncon
     tensors, or where they do not fit the network of the model; nothing is written then.
     """
     given = user_path(name)
-    if given.is_file() or not MODELS.knows(str(name)):
+    if given.is_file() or not (is_file_spec(str(name)) or MODELS.knows(str(name))):
         target = user_path(output) if output else given.with_name(given.name + ".safetensors")
         return _convert(given, target, unconfined)
     entry = MODELS.find(str(name)).value

@@ -17,6 +17,7 @@ from robust_vos_bench.models.checkpoint import find_official, packaged_folder, s
 from robust_vos_bench.models.registry import MODELS, entries
 from robust_vos_bench.models.weights import check_fits, check_known
 from robust_vos_bench.models.weights import get_weights as get_one
+from robust_vos_bench.origin import is_file_spec
 
 ALL = "all"
 """The name that stands for every model."""
@@ -61,11 +62,15 @@ class OfficialFile:
         }
 
 
-def official_files() -> list[OfficialFile]:
-    """Every checkpoint file on the cards, by family and in the order of the cards."""
+def official_files(names: Sequence[str] = ()) -> list[OfficialFile]:
+    """Every checkpoint file on the cards, by family and in the order of the cards.
+
+    names: models in files of one's own ("mine.py:MyModel") among them are there too.
+    """
     found: dict[tuple[str, str], OfficialFile] = {}
-    for entry in (item.value for item in MODELS.usable().values()):
-        for weights in (*entry.card.weights, *entry.card.also):
+    own = [MODELS.find(name).value for name in names if is_file_spec(name)]
+    for entry in [*(item.value for item in MODELS.usable().values()), *own]:
+        for weights in (*entry.card.also, *entry.card.weights):  # what a network is compared with comes first
             key = (entry.card.family, weights.file)
             before = found.get(key)
             models = (*(before.models if before else ()), entry.name)
@@ -223,13 +228,14 @@ def weights_where() -> dict[str, Any]:
 
 def _chosen(names: Sequence[str], family: str | None, every: bool) -> list[OfficialFile]:
     """The files that are meant. every: all files of a model, not only the usual one and those beside it."""
-    files = official_files()
+    files = official_files(names)
     if family is not None:
         families = list(dict.fromkeys(file.family for file in files))
         if family not in families:
             raise unknown("family", family, families, "See `rvos-bench list models`.")
         files = [file for file in files if file.family == family]
-    usual = {(e.card.family, w.file) for e in entries().values() for w in (*e.card.weights[:1], *e.card.also)}
+    listed = [*entries().values(), *(file.entry for file in files)]
+    usual = {(e.card.family, w.file) for e in listed for w in (*e.card.weights[:1], *e.card.also)}
     chosen: dict[tuple[str, str], OfficialFile] = {}
     for name in names or (ALL,):
         fitting = [file for file in files if file.weights.file == name]
@@ -247,7 +253,7 @@ def _chosen(names: Sequence[str], family: str | None, every: bool) -> list[Offic
 
 def _models(name: str) -> Iterable[str]:
     """The model of a name or an alias. Raises UsageError, also for a model that needs no weights."""
-    if not MODELS.knows(name):
+    if not is_file_spec(name) and not MODELS.knows(name):
         files = [file.weights.file for file in official_files()]
         raise unknown("model or weights file", name, [*entries(), *files], "See `rvos-bench weights list`.")
     entry = MODELS.find(name).value

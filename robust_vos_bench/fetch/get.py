@@ -68,16 +68,16 @@ def fetch(
     with _alone(path, say):
         if path.is_file():
             return verify_file(remote, path, root)
+        problems: list[FetchError] = []
         for link, following in zip(remote.links, (*remote.links[1:], None)):
             try:
                 return _from(link, remote, path, root, tell, check)
-            except WriteError:
-                raise
             except FetchError as error:
-                if following is None:
-                    raise type(error)(f"{error}. {_advice(remote, path)}") from error
-                say(f"{error}. Trying {following.address}")
-    raise AssertionError("unreachable: the last link returns or raises")
+                problems.append(error)
+                if following is not None:
+                    say(f"{error}. Trying {following.address}")
+    worst = next((error for error in problems if isinstance(error, ChangedError)), problems[-1])
+    raise type(worst)(f"{'; '.join(map(str, problems))}. {_advice(remote, path)}") from worst
 
 
 def verify_file(remote: Remote, path: Path, root: Path) -> Fetched:

@@ -18,7 +18,7 @@ from typing import Any
 from robust_vos_bench.errors import WeightsError
 from robust_vos_bench.models.file_kinds import contents_of, inert_class, kind_of, plain
 from robust_vos_bench.models.state_dicts import unwrapped
-from robust_vos_bench.system.confine import confine
+from robust_vos_bench.system.confine import NO_WAY, can_confine, confine
 
 _CALLED = frozenset(
     {
@@ -64,6 +64,9 @@ def read_tensors(path: Path) -> dict[str, Any]:
 
 def main(source: Path, target: Path, unconfined: bool) -> None:
     """Convert one file; libraries are imported before the network is given up."""
+    if not can_confine() and not unconfined:
+        raise WeightsError(f"{source}: not converted: {NO_WAY}; --unconfined converts it all the same")
+    import torch  # noqa: F401 - it may start programs of the system while it is imported
     from safetensors.torch import save_file
 
     how = "without network"

@@ -22,6 +22,8 @@ _MACHINES: dict[str, tuple[int, tuple[int, ...]]] = {
 }
 """Machine -> the number of its architecture, and those of the calls that are refused."""
 
+NO_WAY = f"processes cannot be cut off from the network on {sys.platform} {platform.machine()}"
+
 
 def can_confine() -> bool:
     """Whether this system has what `confine` needs: Linux on x86-64 or ARM64."""
@@ -36,7 +38,7 @@ def confine() -> None:
     do it, or where a socket can be opened all the same.
     """
     if not can_confine():
-        raise OSError(f"processes cannot be cut off from the network on {sys.platform} {platform.machine()}")
+        raise OSError(NO_WAY)
     architecture, refused = _MACHINES[platform.machine()]
     steps = [
         (_LOAD, 0, 0, 4),
