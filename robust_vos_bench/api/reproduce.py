@@ -258,7 +258,7 @@ def _ensure_data(dataset: str, data_root: str | Path | None, listener: Listener)
             raise
         if is_offline():
             raise DataError(f"{error}. `rvos-bench data get {dataset}` fetches it (not done now: offline)") from error
-    listener.notice(f"fetching {dataset} from {source.archive.url} to {source.folder}")
+    listener.notice(f"fetching {dataset} from {source.archive.remote.links[0].address} to {source.folder}")
     fetch(source, progress=isinstance(listener, ProgressListener) and not listener.quiet)
     return open_dataset(dataset, data_root)
 

@@ -25,7 +25,7 @@ def receive(link: HubFile, part: Path, tell: Tell, timeout: float = 30.0) -> Non
     from huggingface_hub import get_hf_file_metadata, get_token, hf_hub_url
 
     name = find(link) if "*" in link.file else link.file
-    url = hf_hub_url(link.repository, name, revision=link.revision)
+    url = hf_hub_url(link.repository, name, repo_type=link.kind, revision=link.revision)
     try:
         facts = get_hf_file_metadata(url, timeout=timeout)
     except Exception as error:  # of the library, or of the one below it, which differs from version to version
@@ -43,7 +43,7 @@ def find(link: HubFile) -> str:
     from huggingface_hub import HfApi
 
     try:
-        files = HfApi().list_repo_files(link.repository, revision=link.revision)
+        files = HfApi().list_repo_files(link.repository, repo_type=link.kind, revision=link.revision)
     except Exception as error:  # as above
         raise FetchError(f"{link.address}: {_explained(error)}") from error
     fitting = [file for file in files if fnmatch(file, link.file)]

@@ -58,7 +58,7 @@ class DriveFolder:
 
 @dataclass(frozen=True)
 class HubFile:
-    """A file in a model repository of the Hugging Face Hub.
+    """A file in a repository of the Hugging Face Hub.
 
     file: its path there, or a pattern ("*.pth") that exactly one file of the repository must fit.
     """
@@ -67,11 +67,13 @@ class HubFile:
     """"owner/name"."""
     file: str
     revision: str = "main"
+    kind: str = "model"
+    """Of the repository: "model" or "dataset"."""
 
     @property
     def address(self) -> str:
         """What a person opens."""
-        base = f"https://huggingface.co/{self.repository}"
+        base = f"https://huggingface.co/{'datasets/' if self.kind == 'dataset' else ''}{self.repository}"
         return f"{base}/tree/{self.revision}" if "*" in self.file else f"{base}/blob/{self.revision}/{self.file}"
 
     @property

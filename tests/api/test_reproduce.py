@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 import robust_vos_bench as rvos
+from helpers.hosts import Files, internet
 from robust_vos_bench.analysis.published import read_published
 from robust_vos_bench.api.reproduce import find_row
 from robust_vos_bench.cli import main
@@ -78,6 +80,24 @@ def test_within_and_not_within(world: Path, capsys: pytest.CaptureFixture[str]) 
     assert run("reproduce", "Still", *words, "--json") == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["within"] and shown["published"] == 50.2 and shown["margin"] == 0.2 and shown["run"] == "static"
+
+
+def test_data_that_is_not_here_is_fetched(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = scores(world / "s.toml", ("Still", "static", "davis2017:val", 50.0))
+    with zipfile.ZipFile(world / "made.zip", "w") as archive:
+        for path in sorted((world / "DAVIS").rglob("*")):
+            archive.write(path, path.relative_to(world))
+    with internet() as net:
+        place = "/csergi/share/davis/DAVIS-2017-trainval-480p.zip"
+        net.hosts["data.vision.ee.ethz.ch"] = Files({place: (world / "made.zip").read_bytes()})
+        words = ("--data-root=data", f"--scores={file}", "--workers=1", "--device=cpu", "--json")
+        assert run("reproduce", "Still", *words, "--offline") == 4 and net.requests == []
+        assert "rvos-bench data get davis2017:val" in capsys.readouterr().err
+        assert run("reproduce", "Still", *words) == 3  # one video of 30
+    out, err = capsys.readouterr()
+    assert "fetching davis2017:val from https://data.vision.ee.ethz.ch" in err
+    shown = json.loads(out)
+    assert shown["ours"] == pytest.approx(50.0) and not shown["complete"] and shown["videos"] == 1
 
 
 def test_a_part_of_a_data_set_compares_with_nothing(world: Path, capsys: pytest.CaptureFixture[str]) -> None:

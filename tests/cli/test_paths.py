@@ -40,16 +40,17 @@ class Still(VOSAdapter):
 TEXT_WITH_PATHS = {
     ("run", "models"), ("run", "checkpoints"), ("run", "options"), ("run", "dataset"), ("run", "corruptions"),
     ("run", "preset"), ("corrupt", "dataset"), ("corrupt", "corruptions"), ("corrupt", "preset"), ("score", "dataset"),
-    ("data verify", "dataset"), ("compare", "sources"), ("check", "name"), ("check", "checkpoint"),
+    ("data verify", "dataset"), ("run", "masks"), ("corrupt", "masks"), ("score", "masks"), ("data verify", "masks"),
+    ("compare", "sources"), ("check", "name"), ("check", "checkpoint"),
     ("check", "options"), ("weights convert", "name"),
 }  # fmt: skip
 """Words that are a path in one of their forms; each is tried below."""
 PLAIN_TEXT = {
     "severities", "temporal", "severity_profile", "corrupt_device", "device", "ray_address", "protocol", "range_end",
-    "backend", "masks", "model", "video", "family", "names",
+    "backend", "model", "video", "videos", "condition", "palette", "title", "family", "names",
 }  # fmt: skip
 """Words that are never a path."""
-NAMES = {("data get", "name"), ("reproduce", "name"), ("reproduce", "dataset")}
+NAMES = {("data get", "name"), ("pack", "masks"), ("reproduce", "name"), ("reproduce", "dataset")}
 """The same under one verb only."""
 
 
@@ -278,6 +279,11 @@ def _corrupt(home: Path) -> Path:
     return Path(next(iter(rvos.corrupt("contrast", output="~/dark", **words).folders.values())))  # type: ignore[arg-type]
 
 
+def _overlay(home: Path) -> Path:
+    frames, masks = "~/clips/JPEGImages/a", "~/clips/Annotations/a"
+    return rvos.overlay(frames, masks, output="~/a.gif", progress=False)[0]
+
+
 def _check(home: Path) -> Path:
     assert rvos.check("folder", kind="dataset", data_root="~/clips").ok
     assert rvos.check("~/own.py:Still").name == "still"
@@ -322,6 +328,7 @@ CALLS: dict[str, Callable[[Path], Path | None]] = {
     "compare": _compare,
     "load_adapter": _load_adapter,
     "corrupt": _corrupt,
+    "overlay": _overlay,
     "check": _check,
     "list_runs": _list_runs,
     "convert_weights": _convert_weights,

@@ -14,8 +14,10 @@ import pytest
 from robust_vos_bench.cli import main
 from robust_vos_bench.datasets import sources
 from robust_vos_bench.datasets import unpack as unpacking
+from robust_vos_bench.datasets.sources import Archive
 from robust_vos_bench.datasets.unpack import unpack
 from robust_vos_bench.errors import DataError
+from robust_vos_bench.fetch import Remote, Url
 
 
 class Server:
@@ -134,7 +136,11 @@ def test_get_from_link_to_opened_data_set(
     members = {f"DAVIS/{p.relative_to(davis2017)}": p.read_bytes() for p in davis2017.rglob("*") if p.is_file()}
     monkeypatch.delenv("RVOS_BENCH_OFFLINE")
     server = Server(make_zip(tmp_path / "made.zip", members).read_bytes())
-    monkeypatch.setitem(sources.ARCHIVES, "davis2017", sources.Archive(server.url, "DAVIS-2017"))
+    monkeypatch.setitem(
+        sources.ARCHIVES,
+        "davis2017",
+        Archive(Remote((Url(server.url),)), "data.zip", "DAVIS-2017", split="davis2017:val"),
+    )
     root = tmp_path / "data"
     try:
         with pytest.raises(SystemExit) as done:
@@ -150,7 +156,7 @@ def test_get_from_link_to_opened_data_set(
 
 
 def test_get_says_what_to_do_where_there_is_no_link(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    for name, words in (("youtubevos2019", "valid_all_frames.zip"), ("mose", "folder:valid")):
+    for name, words in (("youtubevos2018:train", "train.zip"), ("sav:test", "sav_test.tar")):
         with pytest.raises(SystemExit) as done:
             main(["data", "get", name, "--data-root", str(tmp_path)])
         assert done.value.code == 4 and words in capsys.readouterr().out
@@ -160,3 +166,6 @@ def test_get_says_what_to_do_where_there_is_no_link(capsys: pytest.CaptureFixtur
     with pytest.raises(SystemExit) as done:
         main(["data", "get", "davis2017:test-dev@full", "--dry-run"])
     assert done.value.code == 0 and "DAVIS-2017-test-dev-Full-Resolution.zip" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["data", "get", "lvosv2", "--dry-run"])
+    assert "LVOSv2/valid (licence annotations CC BY 4.0, non-commercial research only)" in capsys.readouterr().out

@@ -284,7 +284,9 @@ class Hub:
     def __call__(self, request: Request) -> Answer:
         commit = "0123456789abcdef0123456789abcdef01234567"
         words = request.path.strip("/").split("/")
-        if words[:2] == ["api", "models"]:
+        if words[0] == "datasets":
+            words = words[1:]
+        if words[:2] in (["api", "models"], ["api", "datasets"]):
             return self._listed("/".join(words[2:4]), commit)
         repository, name = "/".join(words[:2]), "/".join(words[4:])
         if self.gated and request.headers.get("authorization") != "Bearer hf_good":
