@@ -69,6 +69,22 @@ def _print(kind: str, rows: list[dict[str, Any]]) -> None:
         console = Console(highlight=False, markup=False, width=NARROWEST)
     console.print(table)
     click.echo(f"More of each with --json. {NOTES.get(kind, '')}".rstrip(), err=True)
+    if kind == "models":
+        _print_readings(rows)
+
+
+def _print_readings(rows: list[dict[str, Any]]) -> None:
+    """Options that are not their authors' code, once for all models that have the same."""
+    models: dict[str, list[str]] = {}
+    for row in rows:
+        for option in row["readings"]:
+            models.setdefault(option, []).append(row["name"])
+    for names in dict.fromkeys(map(tuple, models.values())):
+        options = ", ".join(option for option, of in models.items() if tuple(of) == names)
+        click.echo(
+            f"Our reading of papers, not compared with their authors' masks: option {options} of {', '.join(names)}.",
+            err=True,
+        )
 
 
 def _joined(values: Any) -> str:

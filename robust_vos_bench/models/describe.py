@@ -38,6 +38,7 @@ def describe(entry: ModelEntry) -> dict[str, Any]:
         "why_not": reason,
         "extra": card.extra,
         "aliases": list(entry.aliases),
+        "readings": list(card.readings),
     }
 
 

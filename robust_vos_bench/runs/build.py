@@ -60,7 +60,7 @@ def build_model(
     card = entry.card
     version = card.version
     origin = model_origin(name)
-    load_name = entry.name
+    load_name = entry.found_by or entry.name
     if origin.kind == "file":  # whoever edits a model and repeats the command wants its new scores
         cls = name.rpartition(":")[2]
         version = f"{version}+{origin.digest[:8]}:{cls}"
