@@ -45,7 +45,7 @@ def prepare(
     models = resolve_models(settings.models, settings.checkpoints, settings.options, to_plan, notice)
     conditions, preset = choose_conditions(settings)
     data = open_data(settings, preset)
-    for note in data.notes:
+    for note in filter(None, (data.part, *data.notes)):
         notice(note)
     plan = build_plan(models, data, conditions, preset, save_masks=settings.save_masks, profile=settings.profile)
     devices = worker_devices(settings.device, settings.workers, len(plan.conditions) * len(plan.videos))

@@ -98,6 +98,15 @@ class Dataset(ABC):
         """Videos of the whole split: the official number where there is one, however many lie here or were chosen."""
         return len(self.videos)
 
+    @property
+    def part(self) -> str:
+        """A sentence for people where fewer videos are open than the official split has; "" otherwise."""
+        official = self.official_counts.get("videos", 0)
+        if len(self.videos) >= official:
+            return ""
+        few = f"{len(self.videos)} of the official {official} videos"
+        return f"{self.name}: {few}: a subset, not comparable with papers"
+
     @abstractmethod
     def video(self, name: str) -> Video:
         """One video, lazily. Raises DataError, naming the file, where something is missing or wrong."""

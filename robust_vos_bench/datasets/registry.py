@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -161,6 +162,8 @@ def open_dataset(
     if not DATASETS.knows(family):
         problems = DATASETS.problems()
         if not any(family in problem.names for problem in problems):  # otherwise `find` says what is wrong with it
+            if text.endswith(".py") or not get_close_matches(family.lower(), DATASETS.usable(), cutoff=0.5):
+                DATASETS.refuse_misread(text)  # `davis:val` is a slip, `my_data:MyData` a module
             see = " ".join([DATASETS.see, *(problem.message for problem in problems)])
             raise unknown("data set", spec, [*dataset_names(), *DATASETS.usable()], see)
     item = DATASETS.find(family)
@@ -297,5 +300,6 @@ DATASETS: Registry[DatasetEntry] = Registry(
     read=_from_package,
     from_file=_from_file,
     see="See `rvos-bench list datasets`.",
+    form="path/to/file.py:Class",
 )
 """All data sets."""

@@ -120,6 +120,7 @@ MODELS: Registry[ModelEntry] = Registry(
     read=_from_package,
     from_file=_from_file,
     see="See `rvos-bench list models`.",
+    form="path/to/file.py:Class",
 )
 """All models."""
 

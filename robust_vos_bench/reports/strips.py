@@ -14,7 +14,7 @@ from PIL import Image
 
 from robust_vos_bench.analysis.matrix import ScoreMatrix
 from robust_vos_bench.analysis.run import Run
-from robust_vos_bench.conditions import Condition, corrupt_truth, corrupt_video
+from robust_vos_bench.conditions import Condition, condition_fingerprint, corrupt_truth, corrupt_video
 from robust_vos_bench.datasets import Dataset, Frame, Mask, open_dataset
 from robust_vos_bench.datasets.images import read_mask
 from robust_vos_bench.datasets.overlay import paint_mask
@@ -129,8 +129,11 @@ def _strip(run: Run, dataset: Dataset, drop: Drop, rerun: bool) -> Strip:
 
 
 def _condition(run: Run, label: str) -> Condition:
+    record = next(c for c in run.manifest.conditions if c.label == label)
+    if record.profile != "constant" and condition_fingerprint(record.condition) != record.fingerprint:
+        raise RvosError(f"{label} hit other frames in the version that made the run")
     # Made on the CPU even where the run used a GPU: at this size a difference of one bit cannot be seen.
-    return replace(next(c for c in run.manifest.conditions if c.label == label).condition, device="")
+    return replace(record.condition, device="")
 
 
 def _masks(
