@@ -39,7 +39,7 @@ class ScoreMatrix:
 
     @property
     def video_of(self) -> NDArray[np.intp]:
-        """Index into `videos` of every object: the clusters of the bootstrap."""
+        """Index into `videos` of every object: the clusters of the intervals."""
         index = {video: i for i, video in enumerate(self.videos)}
         return np.array([index[video] for video, _ in self.objects], np.intp)
 

@@ -253,8 +253,8 @@ def numbers(given: int | Iterable[int] | str | None) -> tuple[int, ...]:
 
 def _range(text: str) -> range:
     """The numbers of "3" or of "1-3". ValueError for anything else, and for a range that runs backwards."""
-    first, _, last = text.strip().partition("-")
-    found = range(int(first), int(last or first) + 1)
+    first, dash, last = text.strip().partition("-")
+    found = range(int(first), int(last if dash else first) + 1)
     if not found:
         raise ValueError(text)
     return found

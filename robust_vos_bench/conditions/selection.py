@@ -69,10 +69,7 @@ def select(
     if profile is not None:
         check_profile(profile)
     made = [_made(word, severities, temporal, profile, seed, clean_reference) for word in labels]
-    if made and not names and preset is None:
-        base, chosen, named, clean = _CUSTOM, [], set[str](), False
-    else:
-        base, chosen, named, clean = _resolve(names, preset, every=not made)
+    base, chosen, named, clean = _resolve(names, preset, every=not made)
     within = preset is not None or base.name in names
     chosen = [_with_severities(entry, severities, within) for entry in chosen]
     if severities:

@@ -40,7 +40,7 @@ def contact_sheet(
     wanted = [condition for condition in conditions if not condition.is_clean]
     if not wanted:
         raise UsageError("nothing to preview: no corruption is selected")
-    rows: dict[tuple[str, str, str, int, bool], dict[int, Condition]] = {}
+    rows: dict[tuple[str, str, str, int, bool | None], dict[int, Condition]] = {}
     for c in wanted:
         key = (c.corruption, c.temporal, c.profile, c.seed, c.clean_reference)
         rows.setdefault(key, {})[c.severity] = c
