@@ -4,8 +4,8 @@
 
 The population is meant to be like DAVIS and harder: scores are skewed (one video in eight is much harder than the
 rest), videos hold one to six objects of which more means harder, models differ in which videos they find hard, and
-harm depends on video and model. Six models: the middle ones are close, the last are far behind, and their orders by P
-and by mPC differ. Sampled with replacement, so that the truth is that of the population, exactly.
+harm depends on video and model. Six models that differ; and, for ranks and orders, ten that are all but equal, whose
+order by mPC is the reverse of that by P. Sampled with replacement, so that the truth is that of the population, exactly.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
-from robust_vos_bench.analysis.intervals import Interval, Jackknife, statistics
+from robust_vos_bench.analysis.intervals import Interval, Jackknife
 from robust_vos_bench.analysis.matrix import ScoreMatrix
 from robust_vos_bench.analysis.order import order_consistency, ranks
 from robust_vos_bench.runs.records import ConditionRecord
 
 VIDEOS = (5, 8, 30, 200)
 POPULATION = 20_000
-MODELS = np.array([2.30, 2.10, 2.05, 1.70, 1.20, 0.90])
-"""Clean quality of each model, in logits."""
+Models = tuple[tuple[float, ...], tuple[float, ...]]
+"""Clean quality of each model, and what it is spared under corruption, in logits."""
+DIFFERENT: Models = ((2.30, 2.10, 2.05, 1.70, 1.20, 0.90), (0.0, 0.10, -0.30, 0.20, 0.0, 0.60))
+CLOSE: Models = (tuple(2 + 0.02 * i for i in range(10)), tuple(-0.04 * i for i in range(10)))
 HARM = np.array([0.0, 0.5, 1.6, 0.3, 0.9])
 """What each condition costs, in logits."""
-ROBUST = np.array([0.0, 0.10, -0.30, 0.20, 0.0, 0.60])
-"""What each model is spared under corruption."""
 CONDITIONS = (
     ConditionRecord(label="clean"),
     *(
@@ -76,35 +76,35 @@ class Rate:
 
 
 @cache
-def population() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def population(models: Models) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """(scores in 0..1, models x conditions x videos x 6; number of objects of each video)."""
     rng = np.random.Generator(np.random.PCG64(2026))
-    n = POPULATION
+    n, clean, spared = POPULATION, np.array(models[0]), np.array(models[1])
     objects = rng.choice([1, 1, 1, 2, 2, 3, 4, 6], n)
     ease = rng.normal(0, 0.9, n) - 2.2 * (rng.random(n) < 0.12) - 0.15 * (objects - 1)
-    by_model = rng.normal(0, 0.35, (len(MODELS), 1, n))
+    by_model = rng.normal(0, 0.35, (len(clean), 1, n))
     by_condition = rng.normal(0, 0.45, (1, len(HARM), n)) * (HARM > 0)[None, :, None]
-    by_both = rng.normal(0, 0.3, (len(MODELS), len(HARM), n))
-    quality = MODELS[:, None, None] - HARM[None, :, None] + (ROBUST[:, None] * (HARM > 0))[:, :, None]
+    by_both = rng.normal(0, 0.3, (len(clean), len(HARM), n))
+    quality = clean[:, None, None] - HARM[None, :, None] + (spared[:, None] * (HARM > 0))[:, :, None]
     logits = (quality + ease + by_model + by_condition + by_both)[..., None] + rng.normal(0, 0.6, (n, 6))
     return 1 / (1 + np.exp(-logits)), objects
 
 
-def matrix(chosen: NDArray[np.int64]) -> ScoreMatrix:
+def matrix(chosen: NDArray[np.int64], models: Models = DIFFERENT) -> ScoreMatrix:
     """The scores of a study of these videos of the population."""
-    scores, objects = population()
+    scores, objects = population(models)
     names = tuple(f"v{i}" for i in range(len(chosen)))
     found = [(i, k) for i, v in enumerate(chosen) for k in range(objects[v])]
     values = np.stack([scores[:, :, chosen[i], k] for i, k in found], axis=2)
     labels = tuple((names[i], k + 1) for i, k in found)
-    models = tuple(f"m{i}" for i in range(len(MODELS)))
-    return ScoreMatrix(models, CONDITIONS, labels, values, values, names, missing_videos={})
+    labelled = tuple(f"m{i}" for i in range(len(values)))
+    return ScoreMatrix(labelled, CONDITIONS, labels, values, values, names, missing_videos={})
 
 
 @cache
-def true_scores() -> NDArray[np.float64]:
+def true_scores(models: Models) -> NDArray[np.float64]:
     """models x conditions: the score of the whole population, in points."""
-    scores, objects = population()
+    scores, objects = population(models)
     counted = np.arange(6) < objects[:, None]
     found: NDArray[np.float64] = 100 * (scores * counted).sum((2, 3)) / objects.sum()
     return found
@@ -154,27 +154,34 @@ def ends(values: NDArray[np.float64]) -> tuple[float, float]:
 def simulated(videos: int, trials: int, draws: int = 500) -> dict[str, Rate]:
     """Coverage at a number of videos: name of the number -> rate."""
     rng = np.random.Generator(np.random.PCG64(videos))
-    truth = true_scores()
-    true = {name: float(value) for name, value in numbers(truth)}
-    true_mpc = truth[:, 1:].mean(1)
-    true_rank = 1 + (true_mpc[:, None] < true_mpc).sum(1)
-    true_tau = float(kendalltau(truth[:, 0], true_mpc).statistic)
+    true = {name: float(value) for name, value in numbers(true_scores(DIFFERENT))}
     rates: dict[str, Rate] = {}
     for _ in range(trials):
         study = matrix(rng.integers(0, POPULATION, videos))
-        jackknife = Jackknife(study)
-        drawn = drawn_scores(study, draws, rng)
+        jackknife, drawn = Jackknife(study), drawn_scores(study, draws, rng)
         percentiles = {name: ends(values) for name, values in numbers(drawn)}
         for name, found in intervals(jackknife).items():
             rates.setdefault(name, Rate()).add(found, percentiles[name], true[name])
-        mpc = drawn[..., 1:].mean(-1)
-        for model, rank in ranks(jackknife, statistics(study)["mPC"]).items():
-            span = Interval(rank.rank, rank.low, rank.high)
-            drawn_ranks = 1 + (mpc[:, model, None] < mpc).sum(1)
-            rates.setdefault("rank", Rate()).add(span, ends(drawn_ranks), float(true_rank[model]))
-        taus = np.array([kendalltau(one, two).statistic for one, two in zip(drawn[:100, :, 0], mpc[:100])])
-        rates.setdefault("tau", Rate()).add(order_consistency(jackknife).tau, ends(taus), true_tau)
+        _add_orders(rates, "", DIFFERENT, jackknife, drawn)
+        study = matrix(rng.integers(0, POPULATION, videos), CLOSE)
+        _add_orders(rates, ", close models", CLOSE, Jackknife(study), drawn_scores(study, draws, rng))
     return rates
+
+
+def _add_orders(
+    rates: dict[str, Rate], what: str, models: Models, study: Jackknife, drawn: NDArray[np.float64]
+) -> None:
+    """Ranks and tau of one study, against those of the population."""
+    truth = true_scores(models)
+    mpc, true_mpc = drawn[..., 1:].mean(-1), truth[:, 1:].mean(1)
+    true_rank = 1 + (true_mpc[:, None] < true_mpc).sum(1)
+    for model, rank in ranks(study, study.statistics["mPC"]).items():
+        span = Interval(rank.rank, rank.low, rank.high)
+        drawn_ranks = 1 + (mpc[:, model, None] < mpc).sum(1)
+        rates.setdefault(f"rank{what}", Rate()).add(span, ends(drawn_ranks), float(true_rank[model]))
+    taus = np.array([kendalltau(one, two).statistic for one, two in zip(drawn[:100, :, 0], mpc[:100])])
+    true_tau = float(kendalltau(truth[:, 0], true_mpc).statistic)
+    rates.setdefault(f"tau{what}", Rate()).add(order_consistency(study).tau, ends(taus), true_tau)
 
 
 def table(trials: int) -> str:

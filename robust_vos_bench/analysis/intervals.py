@@ -209,11 +209,12 @@ class Jackknife:
     def difference(self, a: int, b: int, weights: NDArray[np.float64]) -> tuple[Interval, float]:
         """Model a minus model b: paired interval and p, the latter never below what so few videos can show."""
         value, left_out = self._difference(a, b, weights)
-        p = p_value(value, left_out)
-        videos = len(self.matrix.videos)
-        floor = smallest_p(videos)
         reach = 100 * float(np.abs(weights).sum())
-        return t_interval(value, left_out, bounds=(-reach, reach)), max(p, floor) if not math.isnan(p) else 1.0 if videos == 1 else p
+        found = t_interval(value, left_out, bounds=(-reach, reach))
+        if math.isnan(value):
+            return found, math.nan
+        videos = len(self.matrix.videos)
+        return found, max(p_value(value, left_out), smallest_p(videos)) if videos > 1 else 1.0
 
     def test(self, a: int, b: int, weights: NDArray[np.float64]) -> tuple[float, float]:
         """Model a minus model b, and its p by Student's t; p is 1 where nothing can be told."""

@@ -32,8 +32,8 @@ class Rank:
 def ranks(jackknife: Jackknife, weights: NDArray[np.float64]) -> Mapping[int, Rank]:
     """Model index -> rank by a statistic (higher is better); models with missing cells have none.
 
-    Certain is what the paired tests of a model against all others show together at 5 % (Holm), so that the interval of
-    each rank holds with 95 %.
+    A model is certainly better than another where the 95 % interval of their paired difference says so, as `compare`
+    prints it.
     """
     complete = _complete(jackknife, weights)
     found: dict[int, Rank] = {}
@@ -41,7 +41,7 @@ def ranks(jackknife: Jackknife, weights: NDArray[np.float64]) -> Mapping[int, Ra
         others = [m for m in complete if m != model]
         tests = [jackknife.test(model, other, weights) for other in others]
         gaps = [gap for gap, _ in tests]
-        certain = [p < 1 - LEVEL for p in holm([p for _, p in tests])]
+        certain = [p < 1 - LEVEL for _, p in tests]
         found[model] = Rank(
             rank=1 + sum(gap < 0 for gap in gaps),
             low=1 + sum(gap < 0 and sure for gap, sure in zip(gaps, certain)),
@@ -63,8 +63,8 @@ def order_consistency(jackknife: Jackknife) -> OrderConsistency:
     """Kendall's tau-b with its interval over videos; NaN for fewer than two complete models.
 
     The interval is what tau may be: pairs of models whose order is certain in both (all paired tests together at 5 %,
-    Holm) count as they are, all others once for and once against. So it contains tau, and it is wide where few orders
-    are certain.
+    Holm, because tau needs all of them) count as they are, all others once for and once against. So it contains tau, and
+    it is wide where few orders are certain.
     """
     stats = jackknife.statistics
     unknown = Interval(math.nan, math.nan, math.nan)
@@ -80,11 +80,12 @@ def order_consistency(jackknife: Jackknife) -> OrderConsistency:
     tau = float(kendalltau(*values).statistic)
     pairs = list(itertools.combinations(complete, 2))
     tests = [jackknife.test(a, b, weights) for weights in (clean, corrupted) for a, b in pairs]
-    certain = [p < 1 - LEVEL for p in holm([p for _, p in tests])]
-    signs = [int(np.sign(gap)) * sure for (gap, _), sure in zip(tests, certain)]
+    adjusted = holm([p for _, p in tests])
+    signs = [int(np.sign(gap)) * (p < 1 - LEVEL) for (gap, _), p in zip(tests, adjusted)]
     known = [one * other for one, other in zip(signs[: len(pairs)], signs[len(pairs) :])]
-    low = (sum(known) - known.count(0)) / len(pairs)
-    high = (sum(known) + known.count(0)) / len(pairs)
+    # min and max: rounding must not put tau outside its interval.
+    low = min((sum(known) - known.count(0)) / len(pairs), tau)
+    high = max((sum(known) + known.count(0)) / len(pairs), tau)
     return OrderConsistency(unknown if math.isnan(tau) else Interval(tau, low, high), len(complete))
 
 

@@ -202,7 +202,7 @@ def test_tau_of_orders_that_are_certain() -> None:
     means = np.array([[0.9, 0.8], [0.7, 0.3], [0.5, 0.5]])
     values = means[:, [0, 1, 1, 1], None] + rng.normal(0, 0.01, (3, 4, 12))
     tau = order_consistency(Jackknife(matrix(values, 12))).tau
-    assert tau.low == tau.value == tau.high == pytest.approx(1 / 3)
+    assert (tau.low, tau.value, tau.high) == pytest.approx((1 / 3, 1 / 3, 1 / 3))
     values[2, 1:] = values[1, 1:] + rng.normal(0, 0.05, (3, 12))  # now nobody knows which of the two is better
     tau = order_consistency(Jackknife(matrix(values, 12))).tau
     assert (tau.low, tau.high) == pytest.approx((1 / 3, 1))
@@ -222,11 +222,12 @@ def benchmark() -> Any:
 @pytest.mark.parametrize("videos", [5, 8])
 def test_few_videos_are_covered_better_than_by_percentiles(videos: int) -> None:
     """The short form of benchmarks/intervals.py, whose table is in docs/metrics.md."""
-    rates = benchmark().simulated(videos, trials=200, draws=200)
+    rates = benchmark().simulated(videos, trials=60, draws=60)
     for name in ("P", "mPC", "rPC", "drop", "A - B"):
-        assert rates[name].covered >= 0.85 and rates[name].covered > rates[name].percentile + 0.03, name
-    assert rates["rank"].covered >= 0.93 > rates["rank"].percentile
-    assert rates["tau"].covered >= 0.95 > rates["tau"].percentile
+        assert rates[name].covered >= 0.82 and rates[name].covered > rates[name].percentile, name
+    for name in ("rank", "tau"):
+        assert rates[name].covered >= 0.93 and rates[f"{name}, close models"].covered >= 0.93
+        assert rates[f"{name}, close models"].percentile < 0.9
 
 
 def test_holm_by_hand() -> None:
