@@ -9,7 +9,6 @@ left, and with `--backend numpy`. CPU time of the process and all that it starts
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import resource
@@ -19,6 +18,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from robust_vos_bench.datasets import open_dataset
 
 README = Path(__file__).with_name("README-scoring.md")
 BEGIN, END = "<!-- first: begin -->", "<!-- first: end -->"
@@ -38,8 +39,8 @@ def scored(words: list[str], cache: str) -> tuple[float, float, str]:
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stdout
 
 
-def measured(words: list[str], rounds: int) -> tuple[dict[str, tuple[float, float]], int, int]:
-    """Kind -> median (wall, CPU) seconds; the number of videos and of scored object-frames."""
+def measured(words: list[str], rounds: int) -> dict[str, tuple[float, float]]:
+    """Kind -> median (wall, CPU) seconds."""
     spent: dict[str, list[tuple[float, float]]] = {kind: [] for kind in KINDS}
     answers: set[str] = set()
     for number in range(rounds):
@@ -51,12 +52,10 @@ def measured(words: list[str], rounds: int) -> tuple[dict[str, tuple[float, floa
         print(f"round {number + 1}/{rounds}", file=sys.stderr)
     if len(answers) != 1:
         raise SystemExit("the scores differ")
-    objects = json.loads(answers.pop())["objects"]
-    medians = {
+    return {
         kind: (statistics.median(w for w, _ in values), statistics.median(c for _, c in values))
         for kind, values in spent.items()
     }
-    return medians, len({o["video"] for o in objects}), sum(o["frames"] for o in objects)
 
 
 def main() -> None:
@@ -69,12 +68,15 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write the table into README-scoring.md")
     given = parser.parse_args()
     words = ["--dataset", given.dataset, "--data-root", given.data_root, "--predictions", given.predictions]
-    found, videos, frames = measured(words, given.rounds)
+    found = measured(words, given.rounds)
+    data = open_dataset(given.dataset, given.data_root)
+    frames = sum(len(truth.frame_names) - 2 for name in data.videos if (truth := data.truth(name)) is not None)
     lines = ["| one process of `rvos-bench score` | wall s | CPU s |", "|---|---|---|"]
     lines += [f"| {kind} | {wall:.1f} | {cpu:.1f} |" for kind, (wall, cpu) in found.items()]
     versions = f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"
-    lines += ["", f"{videos} videos, {frames} scored frames of one object; {given.rounds} rounds; {versions}, load average "]
-    text = "\n".join(lines) + f"{os.getloadavg()[0]:.1f} at the end."
+    size = f"{len(data.videos)} videos, {frames} scored frames"
+    load = f"load average {os.getloadavg()[0]:.1f} at the end"
+    text = "\n".join([*lines, "", f"{size}; {given.rounds} rounds; {versions}, {load}."])
     print(text)
     if given.write:
         before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)

@@ -5,7 +5,7 @@
 The population is meant to be like DAVIS and harder: scores are skewed (one video in eight is much harder than the
 rest), videos hold one to six objects of which more means harder, models differ in which videos they find hard, and
 harm depends on video and model. Six models that differ; and, for ranks and orders, ten that are all but equal, whose
-order by mPC is the reverse of that by P. Sampled with replacement, so that the truth is that of the population, exactly.
+order by mPC is the reverse of that by P. Sampled with replacement: the truth is that of the population, exactly.
 """
 
 from __future__ import annotations
@@ -142,7 +142,8 @@ def drawn_scores(study: ScoreMatrix, draws: int, rng: np.random.Generator) -> ND
     counts = rng.multinomial(n, np.full(n, 1 / n), size=draws).astype(float)
     sums = np.stack([100 * study.jf[:, :, of == v].sum(axis=2) for v in range(n)])
     shape = sums.shape[1:]
-    return (counts @ sums.reshape(n, -1) / (counts @ np.bincount(of, minlength=n))[:, None]).reshape(-1, *shape)
+    drawn: NDArray[np.float64] = counts @ sums.reshape(n, -1) / (counts @ np.bincount(of, minlength=n))[:, None]
+    return drawn.reshape(-1, *shape)
 
 
 def ends(values: NDArray[np.float64]) -> tuple[float, float]:

@@ -78,8 +78,8 @@ def misread(text: str, form: str) -> str:
     module, colon, name = text.partition(":")
     if colon and all(part.isidentifier() for part in (*module.split("."), name)):
         return (
-            f"a module is not looked up by its name: write the file, {form}, as in {module.replace('.', '/')}.py:{name}; "
-            "an installed package offers its own by an entry point"
+            "a module is not looked up by its name: write the file, "
+            f"{form}, as in {module.replace('.', '/')}.py:{name}; an installed package offers its own by an entry point"
         )
     return ""
 

@@ -2,14 +2,14 @@
 
 The jackknife over videos gives the standard error of any smooth statistic, and Student's t with one degree of freedom
 fewer than there are videos makes an interval of it. With few videos that covers far better than the percentiles of a
-bootstrap, which are too narrow (docs/metrics.md has the coverage of both). Nothing is drawn. Differences between models, and
-between clean and corrupted, are paired: all statistics leave out the same video.
+bootstrap, which are too narrow (docs/metrics.md has the coverage of both). Nothing is drawn. Differences between
+models, and between clean and corrupted, are paired: all statistics leave out the same video.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robust_vos_bench.analysis.intervals import Interval, Jackknife
 from robust_vos_bench.analysis.formulas import Recovery
+from robust_vos_bench.analysis.intervals import Interval, Jackknife
 from robust_vos_bench.analysis.matrix import ScoreMatrix
 from robust_vos_bench.analysis.object_stats import ObjectStats
 from robust_vos_bench.analysis.summary import Summary, mean

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from robust_vos_bench.analysis.intervals import Interval, Jackknife
 from robust_vos_bench.analysis.formulas import Recovery, severity_area, worst_corruption, worst_severity
+from robust_vos_bench.analysis.intervals import Interval, Jackknife
 from robust_vos_bench.analysis.measure import FORMATS, Better, Group, Measure, ModelScores, Value
 from robust_vos_bench.analysis.object_stats import ObjectStats
 from robust_vos_bench.analysis.stability import masks_move

@@ -63,8 +63,8 @@ def order_consistency(jackknife: Jackknife) -> OrderConsistency:
     """Kendall's tau-b with its interval over videos; NaN for fewer than two complete models.
 
     The interval is what tau may be: pairs of models whose order is certain in both (all paired tests together at 5 %,
-    Holm, because tau needs all of them) count as they are, all others once for and once against. So it contains tau, and
-    it is wide where few orders are certain.
+    Holm, because tau needs all of them) count as they are, all others once for and once against. So it contains tau,
+    and it is wide where few orders are certain.
     """
     stats = jackknife.statistics
     unknown = Interval(math.nan, math.nan, math.nan)

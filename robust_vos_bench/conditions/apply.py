@@ -101,7 +101,8 @@ def draw_of(
 def hit_frames(condition: Condition, dataset: str, video: str, num_frames: int) -> NDArray[np.intp]:
     """Indices of the frames that a burst reaches (severity above 0), found without opening the video.
 
-    The same at every severity. For the profile "burst", whose place depends on the frame rate as little as on the frames. dataset, video: names.
+    The same at every severity. For the profile "burst", whose place depends on the frame rate as little as on the
+    frames. dataset, video: names.
     """
     draw = draw_of(condition, find_item(condition).value, dataset, video, num_frames, 24.0, 0)
     return np.flatnonzero(severity_over_time(condition.profile, float(condition.severity), draw) > 0.0)

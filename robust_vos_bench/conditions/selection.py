@@ -49,8 +49,8 @@ def select(
     the preset says, else what `Condition` says, which for the corruptions of `common` is the same.
 
     corruption: names of corruptions, `path/to/own.py:name`, whole conditions ("fog-3-frame"), families or presets
-    ("clean" gives the clean condition; it is *not* added otherwise). A word that is a family and a preset is the family.
-    A family means its members in the preset, where it has any there, else all of the family. Without a preset, `common`
+    ("clean" gives the clean condition; it is *not* added otherwise). A word that is a family and a preset is the
+    family. A family means its members in the preset, where it has any there, else all of the family. Without a preset, `common`
     is looked at first; without both, all of `common`.
     severities: whole levels; by default those of the preset, or 1..levels. temporal, profile, clean_reference: what
     replaces the preset's choice. Where a *named* corruption does not offer the mode that is an error; members of a
@@ -117,7 +117,9 @@ def _made(
     """The condition that a word writes out, completed by what is asked of all. UsageError where these contradict it."""
     said = read_label(word)
     if severities and said["severity"] not in severities:
-        raise UsageError(f"{word} has a severity of its own, and severity {_list(severities)} is asked for: leave one out")
+        raise UsageError(
+            f"{word} has a severity of its own, and severity {_list(severities)} is asked for: leave one out"
+        )
     asked = {"temporal": temporal, "profile": profile, "seed": seed or None, "clean_reference": clean_reference}
     for key, value in asked.items():
         if value is not None and said.setdefault(key, value) != value:
@@ -132,9 +134,7 @@ def _check_inside(made: Iterable[Condition], offered: Iterable[Condition], prese
             raise unknown("condition", condition.label, known, f"Preset {preset.name} does not have it.")
 
 
-def _resolve(
-    names: list[str], preset: str | None, every: bool
-) -> tuple[PresetInfo, list[PresetEntry], set[str], bool]:
+def _resolve(names: list[str], preset: str | None, every: bool) -> tuple[PresetInfo, list[PresetEntry], set[str], bool]:
     """(preset, its chosen entries, corruptions that were asked for by their own name, whether "clean" was).
 
     every: whether no name means all of the preset.

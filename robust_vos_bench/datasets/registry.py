@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint
 from difflib import get_close_matches
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, Protocol
 

@@ -9,8 +9,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from robust_vos_bench.analysis.intervals import caution, smallest_p
 from robust_vos_bench.analysis.compare import Comparison, Difference
+from robust_vos_bench.analysis.intervals import caution, smallest_p
 from robust_vos_bench.analysis.matrix import ScoreMatrix
 from robust_vos_bench.analysis.measure import Group
 from robust_vos_bench.analysis.summary import Summary

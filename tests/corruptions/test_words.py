@@ -35,7 +35,7 @@ def test_labels_read_back() -> None:
 
 
 def test_both_doors_give_the_same_pixels(tmp_path: Path) -> None:
-    words = dict(dataset="demo", limit=1, workers=1, progress=False)
+    words = {"dataset": "demo", "limit": 1, "workers": 1, "progress": False}
     rvos.corrupt("fog", severity=3, output=tmp_path / "flags", **words)
     rvos.corrupt(Condition("fog", 3), output=tmp_path / "python", **words)
     rvos.corrupt("fog-3", output=tmp_path / "label", **words)
@@ -123,9 +123,7 @@ def test_bursts_of_all_severities_reach_the_same_stretch() -> None:
             for s in range(1, 6)
         ]
         assert all(hit == hits[0] for hit in hits) and 20 < len(hits[0]) < 45
-    places = {
-        tuple(hit_frames(Condition("fog", 3, "drift", "burst", seed), "d", "v", 70)) for seed in range(5)
-    }
+    places = {tuple(hit_frames(Condition("fog", 3, "drift", "burst", seed), "d", "v", 70)) for seed in range(5)}
     assert len(places) == 5
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-import re
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 

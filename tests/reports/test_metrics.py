@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 
-from robust_vos_bench.analysis.intervals import Jackknife
 from robust_vos_bench.analysis.formulas import (
     lost_at,
     recovery,
@@ -16,6 +15,7 @@ from robust_vos_bench.analysis.formulas import (
     worst_corruption,
     worst_severity,
 )
+from robust_vos_bench.analysis.intervals import Jackknife
 from robust_vos_bench.analysis.matrix import ScoreMatrix
 from robust_vos_bench.analysis.order import order_consistency
 from robust_vos_bench.analysis.summary import Summary

@@ -258,7 +258,7 @@ def test_of_several_processes_one_compiles(tmp_path: Path) -> None:
 
 def test_damaged_kernels_are_compiled_again(tmp_path: Path) -> None:
     assert small(tmp_path).communicate()[0].split() == ["2", "0"]
-    stored = [path for path in tmp_path.rglob("*.nb*")]
+    stored = list(tmp_path.rglob("*.nb*"))
     assert stored
     for path in stored:
         path.write_bytes(path.read_bytes()[:40])
