@@ -72,7 +72,7 @@ def results_of(folder: Path, objects: bool = True) -> list[Result]:
             models=[model],
             units=CellCounts(planned=planned, ok=len(records), pending=planned - len(records)),
             # The folder of the data is private and says nothing about the result.
-            dataset=msgspec.structs.replace(manifest.dataset, root="", place=msgspec.UNSET),
+            dataset=msgspec.structs.replace(manifest.dataset, root="", place=msgspec.UNSET, masks=msgspec.UNSET),
             settings={},
         )
         known = object_stats(store, manifest, model.name, cells) if objects else ()

@@ -213,9 +213,8 @@ def _entry(row: Row, data: PresetFile, source: PresetSource, where: str) -> Pres
         raise DataError(f"{where}.profile: {profile!r} is not one of {', '.join(PROFILES)}")
     if profile != "constant" and not spec.offers_profile:
         raise DataError(f"{where}.profile: the severity of {spec.name} cannot vary over time")
-    clean_reference = (
-        head.clean_reference if row.clean_reference is None else row.clean_reference
-    )  # None: as it declares
+    # None where neither says anything: as the corruption declares.
+    clean_reference = head.clean_reference if row.clean_reference is None else row.clean_reference
     origin = None if item.origin.kind == "built in" else item.origin
     base = Condition(spec.name, severities[0], temporal, profile, clean_reference=clean_reference, origin=origin)
     return PresetEntry(base, severities)

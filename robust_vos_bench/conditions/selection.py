@@ -48,10 +48,10 @@ def select(
     This one function turns words into conditions, for the command line and for Python. What words leave open is what
     the preset says, else what `Condition` says, which for the corruptions of `common` is the same.
 
-    corruption: names of corruptions, `path/to/own.py:name`, whole conditions ("fog-3-frame"), families or presets
-    ("clean" gives the clean condition; it is *not* added otherwise). A word that is a family and a preset is the
-    family. A family means its members in the preset, where it has any there, else all of the family. Without a preset, `common`
-    is looked at first; without both, all of `common`.
+    corruption: names of corruptions, `path/to/own.py:name`, whole conditions ("fog-3-frame"), families, presets or
+    "all" ("clean" gives the clean condition; it is *not* added otherwise). A word that is a family and a preset is the
+    family. A family means its members in the preset, where it has any there, else all of the family. Without a preset,
+    `common` is looked at first; without both, all of `common`.
     severities: whole levels; by default those of the preset, or 1..levels. temporal, profile, clean_reference: what
     replaces the preset's choice. Where a *named* corruption does not offer the mode that is an error; members of a
     family or preset that do not offer it keep their own (a Condition says which it has). A whole condition takes from
@@ -178,6 +178,10 @@ def _members(name: str, inside: dict[str, PresetEntry], base: PresetInfo, strict
         if strict:
             raise UsageError(f"preset {base.name} has no {name}; it has {', '.join(inside)}")
         return [_default(item)]
+    if name == "all":
+        everything = [] if strict else corruptions()
+        others = [_default(CORRUPTIONS.find(other)) for other in everything if other not in inside]
+        return [*inside.values(), *others]
     members = families().get(name, [])
     if members:
         found = [entry for entry in inside.values() if entry.corruption in members]
@@ -188,7 +192,7 @@ def _members(name: str, inside: dict[str, PresetEntry], base: PresetInfo, strict
         return [_default(CORRUPTIONS.find(member)) for member in members]
     if PRESETS.knows(name):
         return list(load_preset(name).entries)
-    known = [*corruptions(), *families(), *preset_names(), "clean"]
+    known = [*corruptions(), *families(), *preset_names(), "all", "clean"]
     CORRUPTIONS.refuse_misread(name)
     form = f" {FORM[0].upper()}{FORM[1:]}." if re.match(r"[A-Za-z]\w*-\d", name) else ""
     raise unknown("corruption", name, known, f"See `rvos-bench list corruptions`.{form}")

@@ -191,6 +191,7 @@ def _manifest(
             videos_in_split=dataset.split_size,
             root=as_text(os.fspath(dataset.root)) if dataset.root else "",
             place=_place(plan),
+            masks=[as_text(word) for word in dataset.masks] or UNSET,
         ),
         preset=msgspec.convert(dict(plan.preset), PresetRecord),
         models=[m.record for m in plan.models],
