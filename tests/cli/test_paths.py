@@ -42,7 +42,7 @@ TEXT_WITH_PATHS = {
     ("run", "preset"), ("corrupt", "dataset"), ("corrupt", "corruptions"), ("corrupt", "preset"), ("score", "dataset"),
     ("data verify", "dataset"), ("run", "masks"), ("corrupt", "masks"), ("score", "masks"), ("data verify", "masks"),
     ("compare", "sources"), ("check", "name"), ("check", "checkpoint"),
-    ("check", "options"),
+    ("check", "options"), ("list", "names"),
 }  # fmt: skip
 """Words that are a path in one of their forms; each is tried below."""
 PLAIN_TEXT = {
