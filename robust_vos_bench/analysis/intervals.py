@@ -164,8 +164,8 @@ class Jackknife:
 
     def __init__(self, matrix: ScoreMatrix, measure: str = "J&F") -> None:
         self.matrix = matrix
-        videos = len(matrix.videos)
-        of = matrix.video_of
+        videos = len(matrix.clusters)  # videos of one film are left out together
+        of = matrix.cluster_of
         values = {"J": matrix.j, "F": matrix.f, "J&F": matrix.jf}[measure]
         self._sums = np.zeros((*values.shape[:2], videos))
         for v in range(videos):
@@ -213,7 +213,7 @@ class Jackknife:
         found = t_interval(value, left_out, bounds=(-reach, reach))
         if math.isnan(value):
             return found, math.nan
-        videos = len(self.matrix.videos)
+        videos = len(self.matrix.clusters)
         return found, max(p_value(value, left_out), smallest_p(videos)) if videos > 1 else 1.0
 
     def test(self, a: int, b: int, weights: NDArray[np.float64]) -> tuple[float, float]:

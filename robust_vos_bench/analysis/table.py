@@ -35,7 +35,7 @@ class RobustnessTable:
         read_objects: Callable[[str], Sequence[ObjectStats]] | None = None,
     ) -> None:
         self.matrix = matrix
-        self.measures = {measure.key: measure for measure in measures()}
+        self.measures = {measure.key: measure for measure in measures() if measure.applies(matrix)}
         self.rows = tuple(RobustnessRow(self, i, summary, read_objects) for i, summary in enumerate(summarise(matrix)))
 
     def __repr__(self) -> str:

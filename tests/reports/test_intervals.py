@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import sys
 import time
@@ -103,6 +104,20 @@ def test_scores_at_the_ends_and_equal_scores_have_intervals_within_the_range(val
             assert found.low <= found.value <= found.high
             assert (0 if name != "drop" else -100) <= found.low and found.high <= 100
     assert jackknife.difference(0, 0, statistics(m)["P"])[1] == 1.0
+
+
+def test_videos_of_one_film_are_left_out_together() -> None:
+    values = np.random.default_rng(4).random((2, 4, 12))
+    films = dataclasses.replace(matrix(values, 6), footage={"v00": "a", "v01": "a", "v02": "b", "v03": "b"})
+    whole = matrix(values, 6)
+    merged = dataclasses.replace(
+        whole,
+        videos=("a", "b", "v04", "v05"),
+        objects=tuple((name, k) for name, count in (("a", 4), ("b", 4), ("v04", 2), ("v05", 2)) for k in range(count)),
+    )
+    weights = statistics(whole)["mPC"]
+    assert Jackknife(films).interval(0, weights) == Jackknife(merged).interval(0, weights)
+    assert Jackknife(films).interval(0, weights) != Jackknife(whole).interval(0, weights)
 
 
 def test_one_video_has_a_value_and_no_interval() -> None:
