@@ -7,6 +7,7 @@ the run goes on.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import hashlib
 import sys
@@ -60,6 +61,36 @@ def split_spec(text: str) -> tuple[Path, str]:
     """`path/to/file.py:name` -> (path, name)."""
     path, _, name = text.partition(".py:")
     return user_path(path + ".py"), name
+
+
+def misread(text: str, form: str) -> str:
+    """What to write instead of a file without a name in it, or of a module; "" for any other text.
+
+    form: "path/to/file.py:Class".
+    """
+    what = form.rpartition(":")[2]
+    path = user_path(text)
+    if text.endswith(".py"):
+        own = _names_in(path)
+        example = f"{text}:{own[0] if own else what}"
+        has = f" (it has {', '.join(own)})" if own else "" if path.is_file() else " (and there is no such file here)"
+        return f"a file may hold several: write {form}, as in {example}{has}"
+    module, colon, name = text.partition(":")
+    if colon and all(part.isidentifier() for part in (*module.split("."), name)):
+        return (
+            "a module is not looked up by its name: write the file, "
+            f"{form}, as in {module.replace('.', '/')}.py:{name}; an installed package offers its own by an entry point"
+        )
+    return ""
+
+
+def _names_in(path: Path) -> list[str]:
+    """Public classes and functions at the top of a Python file; none where it cannot be read."""
+    with contextlib.suppress(OSError, SyntaxError, ValueError):
+        found = ast.parse(path.read_bytes()).body
+        kinds = (ast.ClassDef, ast.FunctionDef)
+        return [node.name for node in found if isinstance(node, kinds) and not node.name.startswith("_")]
+    return []
 
 
 def file_origin(path: Path, kind: str, form: str) -> Origin:

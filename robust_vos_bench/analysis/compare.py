@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from robust_vos_bench.analysis.bootstrap import DRAWS, Bootstrap, Interval, holm
+from robust_vos_bench.analysis.intervals import Interval, Jackknife, holm
 from robust_vos_bench.analysis.matrix import ScoreMatrix
 from robust_vos_bench.analysis.measure import Better
 from robust_vos_bench.analysis.measures import measures
@@ -114,11 +114,11 @@ def pick_two(sources: Sequence[str | Path | Result]) -> tuple[Result, Result]:
     return picked[0], picked[1]
 
 
-def compare(*sources: str | Path | Result, draws: int = DRAWS, seed: int = 0) -> Comparison:
+def compare(*sources: str | Path | Result) -> Comparison:
     """Compare two models, A minus B, on the conditions and videos that both have.
 
     sources: one run directory of two models, or two of: a run directory, a packed result, PATH:MODEL, a `Result`.
-    draws, seed: of the bootstrap over videos. A number is NaN where one of the models failed on something it needs.
+    A number is NaN where one of the models failed on something it needs.
     Raises UsageError where the two share nothing or were made with other data, protocol or corruption versions.
     """
     a, b = pick_two(sources)
@@ -129,28 +129,28 @@ def compare(*sources: str | Path | Result, draws: int = DRAWS, seed: int = 0) ->
     matrix = joint_matrix([left, right])
     if not matrix.objects:
         raise UsageError(f"{left.model!r} and {right.model!r} share no scored video: there is nothing to compare")
-    boot = Bootstrap(matrix, draws, seed)
-    families = [name for name in boot.statistics if name.startswith("family:")]
-    found = [_difference(boot, name, name.removeprefix("family:")) for name in families]
+    jackknife = Jackknife(matrix)
+    families = [name for name in jackknife.statistics if name.startswith("family:")]
+    found = [_difference(jackknife, name, name.removeprefix("family:")) for name in families]
     corrected = holm([difference.p for difference in found])
-    linear = [m for m in measures() if m.weights in boot.statistics]
+    linear = [m for m in measures() if m.weights in jackknife.statistics]
     return Comparison(
         a=left.model,
         b=right.model,
         videos=len(matrix.videos),
         objects=len(matrix.objects),
-        headline=tuple(_difference(boot, m.weights, m.key, m.better) for m in linear),
+        headline=tuple(_difference(jackknife, m.weights, m.key, m.better) for m in linear),
         families=tuple(replace(difference, p=p) for difference, p in zip(found, corrected)),
         corruptions=_by_corruption(matrix),
-        by_video=_by_video(matrix, boot.statistics.get("mPC")),
+        by_video=_by_video(matrix, jackknife.statistics.get("mPC")),
         note=" ".join((*_notes(a, b, left), unscored_note(len(matrix.unscored_videos)))).strip(),
     )
 
 
-def _difference(boot: Bootstrap, statistic: str, name: str, better: Better = Better.HIGHER) -> Difference:
-    weights = boot.statistics[statistic]
-    interval, p = boot.difference(0, 1, weights)
-    return Difference(name, boot.value(0, weights), boot.value(1, weights), interval, p, better)
+def _difference(jackknife: Jackknife, statistic: str, name: str, better: Better = Better.HIGHER) -> Difference:
+    weights = jackknife.statistics[statistic]
+    interval, p = jackknife.difference(0, 1, weights)
+    return Difference(name, jackknife.value(0, weights), jackknife.value(1, weights), interval, p, better)
 
 
 def _notes(a: Result, b: Result, common: Result) -> Iterator[str]:

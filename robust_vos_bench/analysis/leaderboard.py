@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from robust_vos_bench.analysis.bootstrap import Rank
 from robust_vos_bench.analysis.naming import page_name, preset_words
+from robust_vos_bench.analysis.order import Rank
 from robust_vos_bench.analysis.result import Result, joint_matrix, read_result, refuse_recipe, results_of, verify
 from robust_vos_bench.analysis.same import check_same
 from robust_vos_bench.analysis.table import RobustnessRow, RobustnessTable
@@ -97,7 +97,7 @@ def build_page(results: Sequence[Result]) -> Page:
     check_same(results)
     objects = {result.model: result.objects for result in results}
     table = RobustnessTable(joint_matrix(results), objects.__getitem__)
-    if not {"P", "mPC"} <= table.bootstrap.statistics.keys():
+    if not {"P", "mPC"} <= table.jackknife.statistics.keys():
         raise UsageError(f"run {results[0].manifest.run_id} has no corrupted condition: there is nothing to rank")
     rows = [Row(result, row, overlap(result)) for result, row in zip(results, table)]
     return Page(page_name(results[0]), results[0].manifest, table, tuple(sorted(rows, key=_place)))

@@ -124,7 +124,7 @@ class Run:
         """The headline measures and the families, one row per model, in points.
 
         Columns: `model`, `P`, `mPC`, `rPC`, `drop`, `worst`, `worst_condition`, families; `<column>_low` and
-        `<column>_high` are the ends of the 95 % bootstrap interval.
+        `<column>_high` are the ends of the 95 % interval over videos.
         """
         return self.robustness.frame(intervals, Group.HEADLINE)
 

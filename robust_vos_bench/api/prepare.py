@@ -52,7 +52,7 @@ def prepare(
     models = resolve_models(settings.models, settings.checkpoints, settings.options, to_plan, notice, quiet)
     conditions, preset = choose_conditions(settings)
     data = open_data(settings, preset)
-    for note in data.notes:
+    for note in filter(None, (data.part, *data.notes)):
         notice(note)
     save_masks, films = _pictures(settings, data, len(models) * len({*conditions, CLEAN}), notice)
     plan = build_plan(models, data, conditions, preset, save_masks=save_masks, profile=settings.profile, films=films)

@@ -142,7 +142,8 @@ def score(
     )
     scorer = FolderScorer(data, rules, backend)
     with Bar("scoring", len(data.videos), quiet=not progress) as bar:
-        objects = scorer.score(user_path(predictions), workers or min(THREADS, available_cores()), bar.step)
-    hints = [*data.notes, *scorer.notes, slow_hint(scorer, objects) if backend == "auto" else ""]
+        threads = workers or min(THREADS, available_cores())
+        objects = scorer.score(user_path(predictions), threads, bar.step, bar.say if progress else None)
+    hints = [data.part, *data.notes, *scorer.notes, slow_hint(scorer, objects) if backend == "auto" else ""]
     hint = "\n".join(text for text in hints if text)
     return Scores(objects, rules, data.name, data.seen_categories, hint)

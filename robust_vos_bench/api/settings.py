@@ -271,12 +271,23 @@ def split_conditions(given: Corruptions) -> tuple[tuple[str, ...], tuple[Conditi
 
 
 def numbers(given: int | Iterable[int] | str | None) -> tuple[int, ...]:
-    """3, "1,3,5" or a sequence -> a tuple; None -> ()."""
+    """3, "1,3,5", "1-3" or a sequence -> a tuple; None -> ()."""
     if given is None:
         return ()
     if isinstance(given, int):
         return (given,)
     try:
-        return tuple(int(part) for part in (given.split(",") if isinstance(given, str) else given))
+        if isinstance(given, str):
+            return tuple(n for part in given.split(",") if part.strip() for n in _range(part))
+        return tuple(int(part) for part in given)
     except ValueError:
-        raise UsageError(f"severity {given!r} is not a list of whole numbers") from None
+        raise UsageError(f"severity {given!r} is not a list of whole numbers: write 1,3,5 or 1-3") from None
+
+
+def _range(text: str) -> range:
+    """The numbers of "3" or of "1-3". ValueError for anything else, and for a range that runs backwards."""
+    first, dash, last = text.strip().partition("-")
+    found = range(int(first), int(last if dash else first) + 1)
+    if not found:
+        raise ValueError(text)
+    return found

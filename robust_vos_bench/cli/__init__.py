@@ -55,12 +55,29 @@ class LazyGroup(click.Group):
 
         if args and args[0] not in VERBS and not args[0].startswith("-"):
             raise unknown("command", args[0], VERBS, "See `rvos-bench --help`.")
-        return super().resolve_command(ctx, args)
+        name, verb, rest = super().resolve_command(ctx, args)
+        if verb is not None:
+            refuse_repeated(ctx, name or "", verb, rest)
+        return name, verb, rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The verbs with one line each, without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
+
+
+def refuse_repeated(ctx: click.Context, name: str, verb: click.Command, args: Sequence[str]) -> None:
+    """Raise a usage error where a flag that takes one value is given twice: the last would win without a word."""
+    own = click.Context(verb, parent=ctx, info_name=name)
+    try:
+        given = verb.make_parser(own).parse_args(args=list(args))[2]
+    except click.UsageError:  # the verb itself says what is wrong
+        return
+    for option in given:
+        one = isinstance(option, click.Option) and not (option.multiple or option.is_flag or option.count)
+        if one and given.count(option) > 1:
+            flag = max(option.opts, key=len)
+            raise click.UsageError(f"{flag} is given {given.count(option)} times, and takes one value", own)
 
 
 EPILOG = """\b

@@ -13,10 +13,8 @@ from robust_vos_bench.cli.options import json_option
     "  rvos-bench compare runs/one:aot.r50_l runs/two:aoc\n  rvos-bench compare a.json.gz b.json.gz --json",
 )
 @click.argument("sources", nargs=-1, required=True, metavar="A [B]")
-@click.option("--draws", type=click.IntRange(min=100), default=10_000, show_default=True, help="Bootstrap draws.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws.")
 @json_option()
-def command(sources: tuple[str, ...], draws: int, seed: int, as_json: bool) -> None:
+def command(sources: tuple[str, ...], as_json: bool) -> None:
     """Paired difference of two models, A minus B, with a 95 % interval over videos.
 
     A and B are run directories, packed results, or PATH:MODEL where a run holds several models.
@@ -26,7 +24,7 @@ def command(sources: tuple[str, ...], draws: int, seed: int, as_json: bool) -> N
     from robust_vos_bench.analysis.compare import compare
     from robust_vos_bench.reports.text import WIDTH, print_comparison
 
-    found = compare(*sources, draws=draws, seed=seed)
+    found = compare(*sources)
     if as_json:
         click.echo(found.to_json())
     else:

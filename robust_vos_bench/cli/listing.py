@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from robust_vos_bench.cli.options import UserPath, json_option
-from robust_vos_bench.errors import ContractError
+from robust_vos_bench.errors import ContractError, UsageError
 
 NARROWEST = 60
 """Columns of a table at least: on a narrower terminal its lines wrap, but no word is cut into letters."""
@@ -22,14 +22,19 @@ KINDS = ("models", "corruptions", "presets", "datasets", "runs")
 
 @click.command(
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="\b\nExamples:\n  rvos-bench list models --ready\n  rvos-bench list corruptions\n  rvos-bench list runs",
+    epilog="\b\nExamples:\n  rvos-bench list models --ready\n  rvos-bench list corruptions weather\n"
+    "  rvos-bench list presets video\n  rvos-bench list runs",
 )
 @click.argument("kind", type=click.Choice(KINDS))
+@click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--ready", is_flag=True, help="Models: only those that run here and now.")
 @click.option("--folder", type=UserPath(), default=Path("rvos-results"), help="Runs: where to look for them.")
 @json_option()
-def command(kind: str, ready: bool, folder: Path, as_json: bool) -> None:
-    """List models, corruptions, presets, datasets or runs."""
+def command(kind: str, names: tuple[str, ...], ready: bool, folder: Path, as_json: bool) -> None:
+    """List models, corruptions, presets, datasets or runs.
+
+    NAME narrows the list: a corruption or model, or a family of them (weather, aot). Of a preset it shows the contents.
+    """
     from robust_vos_bench.api import listing
     from robust_vos_bench.cli.stdout import warnings_as_lines
 
@@ -44,14 +49,21 @@ def command(kind: str, ready: bool, folder: Path, as_json: bool) -> None:
     for problem in problems:
         if not problem.conflict:
             click.echo(f"Warning: {problem.message}", err=True)
+    shown = kind
     with warnings_as_lines():
-        rows = kinds[kind]()
+        if names and kind == "presets":
+            shown, rows = "conditions", [row for name in names for row in listing.list_conditions(name)]
+        elif names and kind == "runs":
+            raise UsageError("list runs takes no names; --folder says where to look")
+        else:
+            rows = kinds[kind]()
+            rows = listing.only(kind, rows, names) if names else rows
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     elif not rows:
         click.echo(f"no {kind} found" + (f" in {folder}" if kind == "runs" else ""))
     else:
-        _print(kind, rows)
+        _print(shown, rows)
     conflicts = [problem.message for problem in problems if problem.conflict]
     if conflicts:
         raise ContractError(conflicts[0])
@@ -108,6 +120,14 @@ SHORT: dict[str, Any] = {
         "name": f"{r['name']} v{r['version']}",
         "conditions": str(r["conditions"]),
         "description": r["description"],
+    },
+    "conditions": lambda r: {
+        "name": r["name"],
+        "family": r["family"],
+        "severities": _joined(r["severities"]),
+        "time": r["time"],
+        "profile": r["profile"],
+        "prompt frames": r["reference"],
     },
     "datasets": lambda r: {"name": r["name"], "splits": _joined(r["splits"]), "what": r["summary"]},
     "runs": lambda r: {

@@ -154,9 +154,9 @@ def show_result(done: Run, as_json: bool) -> None:
     """The table on stdout; where the rest is, on stderr."""
     from rich.console import Console
 
+    from robust_vos_bench.analysis.naming import preset_words
     from robust_vos_bench.api.progress import shown
     from robust_vos_bench.reports.text import WIDTH, print_stability, print_summary, print_without_truth
-    from robust_vos_bench.runs.run import is_whole_preset
     from robust_vos_bench.system.json import to_json
 
     manifest = done.manifest
@@ -164,10 +164,7 @@ def show_result(done: Run, as_json: bool) -> None:
         click.echo(to_json(result_data(done)))
         return
     console = Console(highlight=False, width=WIDTH, markup=False)
-    name = manifest.preset.name
-    preset = f"{name} v{manifest.preset.version}" if name != "custom" else "chosen by hand"
-    if name != "custom" and not is_whole_preset(manifest):
-        preset = f"part of {preset}"
+    preset = preset_words(manifest)
     if any(m.is_recipe for m in manifest.models):
         console.print("Untrained recipe weights: a smoke test, not a result.", style="bold red")
     if done.matrix.objects:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -259,6 +260,8 @@ def open_dataset(
     if not DATASETS.knows(family):
         problems = DATASETS.problems()
         if not any(family in problem.names for problem in problems):  # otherwise `find` says what is wrong with it
+            if text.endswith(".py") or not get_close_matches(family.lower(), DATASETS.usable(), cutoff=0.5):
+                DATASETS.refuse_misread(text)  # `davis:val` is a slip, `my_data:MyData` a module
             see = " ".join([DATASETS.see, *(problem.message for problem in problems)])
             raise unknown("data set", spec, [*dataset_names(), *DATASETS.usable()], see)
     item = DATASETS.find(family)
@@ -422,5 +425,6 @@ DATASETS: Registry[DatasetEntry] = Registry(
     read=_from_package,
     from_file=_from_file,
     see="See `rvos-bench list datasets`.",
+    form="path/to/file.py:Class",
 )
 """All data sets."""

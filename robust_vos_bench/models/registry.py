@@ -150,6 +150,7 @@ MODELS: Registry[ModelEntry] = Registry(
     from_file=_from_open,
     is_file=_is_open,
     see="See `rvos-bench list models`.",
+    form="path/to/file.py:Class",
 )
 """All models."""
 

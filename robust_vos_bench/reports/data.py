@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from robust_vos_bench.analysis.bootstrap import Interval
+from robust_vos_bench.analysis.intervals import Interval
 from robust_vos_bench.analysis.leaderboard import Page, Row
 from robust_vos_bench.analysis.measure import Group, Measure
 from robust_vos_bench.analysis.naming import preset_words

@@ -15,7 +15,7 @@ from typing import Any
 
 import jinja2
 
-from robust_vos_bench.analysis.bootstrap import caution
+from robust_vos_bench.analysis.intervals import caution
 from robust_vos_bench.analysis.measure import Group
 from robust_vos_bench.analysis.naming import preset_words
 from robust_vos_bench.analysis.object_stats import burst_frames, burst_of

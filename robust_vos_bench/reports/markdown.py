@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 from msgspec import UNSET
 
-from robust_vos_bench.analysis.bootstrap import DRAWS, caution
+from robust_vos_bench.analysis.intervals import caution
 from robust_vos_bench.analysis.leaderboard import Page
 from robust_vos_bench.analysis.measure import Group
 from robust_vos_bench.analysis.published import read_published
@@ -76,7 +76,6 @@ def page_markdown(page: Page) -> str:
         robustness=measure_grid(table, rows, Group.ROBUSTNESS, "markdown"),
         bursts=measure_grid(table, rows, Group.BURST, "markdown"),
         legends={group.value: legend(table, group, "markdown") for group in Group},
-        draws=DRAWS,
         notes=[note for note in notes if note],
         order={"tau": table.order.tau, "models": table.order.models, "known": not math.isnan(table.order.tau.value)},
         provenance=_provenance(page),

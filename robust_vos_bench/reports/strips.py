@@ -15,7 +15,7 @@ from PIL import Image
 from robust_vos_bench.analysis.matrix import ScoreMatrix
 from robust_vos_bench.analysis.reopen import dataset_of
 from robust_vos_bench.analysis.run import Run
-from robust_vos_bench.conditions import Condition, corrupt_truth, corrupt_video
+from robust_vos_bench.conditions import Condition, condition_fingerprint, corrupt_truth, corrupt_video
 from robust_vos_bench.datasets import Dataset, Frame, Mask
 from robust_vos_bench.datasets.images import read_mask
 from robust_vos_bench.datasets.overlay import paint_mask
@@ -133,9 +133,12 @@ def frames_to_show(length: int) -> tuple[int, ...]:
 
 
 def condition_of(run: Run, label: str) -> Condition:
-    """A condition of a run, for pictures."""
+    """A condition of a run, for pictures. Raises RvosError where this version would corrupt other frames."""
+    record = next(c for c in run.manifest.conditions if c.label == label)
+    if record.profile != "constant" and condition_fingerprint(record.condition) != record.fingerprint:
+        raise RvosError(f"the version that made the run hit other frames under {label}; run it again for pictures")
     # Made on the CPU even where the run used a GPU: at this size a difference of one bit cannot be seen.
-    return replace(next(c for c in run.manifest.conditions if c.label == label).condition, device="")
+    return replace(record.condition, device="")
 
 
 def _masks(

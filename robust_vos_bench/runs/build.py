@@ -91,6 +91,19 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
+def _twice(models: Sequence[ModelSpec]) -> str:
+    """What to do about models of one name: their results could not be told apart."""
+    name, classes = models[0].record.name, list(dict.fromkeys(m.name for m in models))
+    if len(classes) > 1 and all(m.record.model is UNSET for m in models):
+        return (
+            f"{' and '.join(classes)} both have the name {name!r} on their card; give each class a card of its own "
+            f'(card = ModelCard("other")), or the models names: --model one={classes[0]},other={classes[1]}'
+        )
+    return (
+        f"model {name!r} is given twice; give each a name of its own (--model one=MODEL,other=MODEL) or other options"
+    )
+
+
 def build_plan(
     models: Sequence[ModelSpec],
     dataset: Dataset,
@@ -109,10 +122,7 @@ def build_plan(
     places = [name.casefold() for name in names]  # folders of some file systems do not tell capitals apart
     for name in names:
         if places.count(name.casefold()) > 1:
-            raise UsageError(
-                f"model {name!r} is given twice; give each a name of its own (--model one=MODEL,other=MODEL) or other "
-                "options"
-            )
+            raise UsageError(_twice([m for m in models if m.record.name.casefold() == name.casefold()]))
     columns = tuple(dict.fromkeys((CLEAN, *conditions)))
     origins: dict[str, Origin | None] = {}
     for c in columns:

@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from robust_vos_bench.conditions.condition import Condition
+from robust_vos_bench.conditions.catalogue import find_corruption
+from robust_vos_bench.conditions.condition import CLEAN, Condition
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.scoring import statistics as scoring
 
@@ -252,11 +253,16 @@ class ConditionRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def condition(self) -> Condition:
-        """The condition that this is the record of."""
+        """The condition that this is the record of. Raises UsageError where its corruption is not installed here."""
+        if self.is_clean:
+            return CLEAN
+        temporal = self.temporal
+        if not temporal and "frame" in find_corruption(self.corruption).temporal:
+            temporal = "frame"  # what earlier versions left open
         return Condition(
             corruption=self.corruption,
             severity=self.severity,
-            temporal=self.temporal,
+            temporal=temporal,
             profile=self.profile,
             seed=self.seed,
             clean_reference=self.clean_reference,

@@ -47,10 +47,11 @@ def make_run(
 ) -> Path:
     """Write a run directory; the first model is `gap` better everywhere, severity 5 costs 0.3."""
     rng = np.random.default_rng(7)
-    made = [Condition(c, s, profile=profile if c else "constant", seed=seed if c else 0) for c, s, _ in conditions]
     labels = [f"{c}-{s}" if c else "clean" for c, s, _ in conditions]
+    made: list[Condition | None] = [None] * len(labels)  # most tests need no real corruption
     if profile != "constant":
-        labels = [condition.label for condition in made]
+        made = [Condition(c, s, profile=profile, seed=seed) if c else Condition() for c, s, _ in conditions]
+        labels = [condition.label for condition in made if condition is not None]
     records = [
         ModelRecord(m, "1", {}, checkpoint, weights * 32 if checkpoint else "", trained_on=("davis2017-train",))
         for m in models
@@ -59,11 +60,12 @@ def make_run(
         ConditionRecord(
             corruption=c,
             severity=s,
-            profile=condition.profile,
+            temporal=condition.temporal if condition else "",
+            profile=condition.profile if condition else "constant",
             seed=seed if c else 0,
             label=label,
             family=f,
-            fingerprint=condition_fingerprint(condition) if profile != "constant" else f"{label}/1",
+            fingerprint=condition_fingerprint(condition) if condition else f"{label}/1",
         )
         for (c, s, f), label, condition in zip(conditions, labels, made)
     ]
