@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from robust_vos_bench.analysis.run import Run
 from robust_vos_bench.api.plan import RunPlan, estimated
 from robust_vos_bench.api.prepare import opened_engine, prepare
 from robust_vos_bench.api.progress import ProgressListener
+from robust_vos_bench.api.repeat import started
 from robust_vos_bench.api.settings import DEFAULT_MODEL, Corruptions, Models, RunSettings, settings_of
 from robust_vos_bench.datasets import Dataset
 from robust_vos_bench.errors import ContractError, IncompleteError
@@ -151,22 +152,17 @@ def run(
     return done
 
 
-def execute(settings: RunSettings, listener: Listener, command: Sequence[str] = ()) -> Run:
-    """Carry out a run and return it however it ended (`Run.manifest.status`); failed units raise nothing.
-
-    command: what `run.json` records as the command; by default the command line that means the same.
-    """
+def execute(settings: RunSettings, listener: Listener) -> Run:
+    """Carry out a run and return it however it ended (`Run.manifest.status`); failed units raise nothing."""
     prepared = prepare(settings, notice=listener.notice)
     with opened_engine(settings, prepared) as engine:
         manifest, state = run_with_records(
             prepared.plan,
             prepared.folder,
-            prepared.devices,
+            started(settings, prepared.plan, prepared.devices),
             listener,
             settings.overwrite,
             settings.fail_fast,
-            command or settings.command(),
-            settings.recorded(),
             engine,
         )
     return Run(prepared.folder, manifest, state.cells)

@@ -137,15 +137,15 @@ def _masks(
     run: Run, drop: Drop, dataset: Dataset, condition: Condition, wanted: set[int], rerun: bool
 ) -> tuple[dict[int, Mask], str]:
     video = dataset.video(drop.video)
-    folder = run.store.masks_path(drop.condition, drop.model, drop.video)
+    source = run.sources[drop.model]
+    folder = source.masks(drop.condition, drop.video)
     found: dict[int, Mask] = {}
-    for t in wanted:
-        path = folder / f"{video.frame_names[t]}.png"
-        if path.exists():
-            found[t] = read_mask(path)
+    if folder is not None:
+        there = {t: folder / f"{video.frame_names[t]}.png" for t in wanted}
+        found = {t: read_mask(path) for t, path in there.items() if path.exists()}
     if found or not rerun:
         return found, "" if found else "no masks: the run was made without --save-masks (report --rerun makes them)"
-    record = next(m for m in run.manifest.models if m.name == drop.model)
+    record = source.record
     if record.checkpoint:
         return {}, "no masks: the model needs weights, which a report does not load; repeat the run with --save-masks"
     adapter = load_adapter(record.registered_name, device="cpu", **record.options)

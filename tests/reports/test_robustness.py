@@ -14,7 +14,8 @@ from click.testing import CliRunner
 
 from robust_vos_bench import load_run
 from robust_vos_bench.analysis.object_stats import ObjectStats, burst_frames, burst_of, object_stats
-from robust_vos_bench.analysis.result import checksum, read_result, results_of, write_result
+from robust_vos_bench.analysis.packing import results_of
+from robust_vos_bench.analysis.result import checksum, read_result, write_result
 from robust_vos_bench.cli.report import command as report
 from robust_vos_bench.conditions import Condition, corrupt_video
 from robust_vos_bench.datasets import Video
