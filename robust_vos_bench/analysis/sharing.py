@@ -83,8 +83,10 @@ class Private:
             files |= {Path(word).name for word in _paths_in(i) if Path(word).suffix}
         files |= {m.checkpoint for manifest in self._manifests for m in manifest.models if m.own_weights is True}
         hosts |= {host.partition(".")[0] for host in hosts}
+        every = [m for manifest in self._manifests for m in manifest.models]
+        values = {str(v) for m in every for k, v in m.options.items() if k in self.options and v is not None}
         found = []
-        for words, instead in ((files, FILE), (hosts, HOST), (users, USER)):
+        for words, instead in ((values, DIR), (files, FILE), (hosts, HOST), (users, USER)):
             chosen = (w for w in words if len(w) > 2 and w.lower() not in _COMMON)
             pattern = _any_of(chosen, "", r"(?<![\w.-])")
             if pattern is not None:

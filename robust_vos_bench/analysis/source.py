@@ -70,6 +70,11 @@ class FolderSource(ModelSource):
         self.store = store
         self._records: dict[str, Mapping[str, UnitRecord]] = {}
 
+    @property
+    def part(self) -> str:
+        """The run directory."""
+        return str(self.store.folder)
+
     def know(self, label: str, records: Mapping[str, UnitRecord]) -> None:
         """The records of a condition that have been read already."""
         self._records[label] = records

@@ -64,7 +64,7 @@ class RunStore:
         """The manifest, or None in a fresh directory."""
         try:
             data = self.manifest_path.read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise DataError(f"cannot read {self.manifest_path}: {error.strerror}") from error

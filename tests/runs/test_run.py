@@ -159,12 +159,12 @@ def test_other_data_of_the_same_names_is_refused(clips: Path, tmp_path: Path, rv
     frame = other / "JPEGImages" / "a" / "00002.png"
     frame.write_bytes((other / "JPEGImages" / "a" / "00003.png").read_bytes())
     done = rvos(*words(other, tmp_path / "out", "Repeat", "--workers", 1))
-    assert done.returncode == 2 and "other data of the same names" in done.stderr and str(same) in done.stderr
+    assert done.returncode == 2 and "other data of the same names" in done.stderr and str(clips) in done.stderr
     assert (tmp_path / "out" / "scores.csv").read_bytes() == scores
-    frame = same / "JPEGImages" / "a" / "00002.png"
-    frame.write_bytes((same / "JPEGImages" / "a" / "00003.png").read_bytes())
+    frame = clips / "JPEGImages" / "a" / "00002.png"
+    frame.write_bytes((clips / "JPEGImages" / "a" / "00003.png").read_bytes())
     link = tmp_path / "link"
-    link.symlink_to(same)
+    link.symlink_to(clips)
     done = rvos(*words(link, tmp_path / "out", "Repeat", "--workers", 1))
     assert done.returncode == 0, "the same place by another name, changed there"
 
