@@ -33,11 +33,12 @@ class RecordWriter:
         self.store, self.state, self.stop = store, state, stop
         self.written = 0
         """Units so far."""
-        self._on_unit, self._fail_fast, self._invocation = on_unit, fail_fast, invocation
+        self.invocation = invocation
+        self._on_unit, self._fail_fast = on_unit, fail_fast
 
     def __call__(self, unit: Scored) -> None:
         """Write one unit; it is on disk before the listener is told. Raises WriteError where it cannot be written."""
-        record, frames = msgspec.structs.replace(unit[0], invocation=self._invocation), unit[1]
+        record, frames = msgspec.structs.replace(unit[0], invocation=self.invocation), unit[1]
         self.store.add(record, frames)
         self.state.add(record)
         self.written += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 import threading
 import time
@@ -239,6 +240,40 @@ def test_thousands_of_units_are_found_by_reading_every_file_once(clips: Path, he
     read = [path for path in opened if "rvos-results" in path]
     cells = [path for path in read if "/cells/" in path]
     assert len(read) == len(set(read)) and len(cells) == 16 and spent < 5, spent
+
+
+KILLED = """
+import os, sys
+import robust_vos_bench as rvos
+from robust_vos_bench.runs.store import RunStore
+clips, model, left = sys.argv[1], sys.argv[2], iter(range(int(sys.argv[3]), -1, -1))
+whole = RunStore._append
+def dying(self, path, lines):
+    if next(left) == 0:
+        os._exit(9)
+    whole(self, path, lines)
+RunStore._append = dying
+rvos.run(model, "pixelate", severity=[1, 3], dataset="folder", data_root=clips, output="b", save_masks=True, workers=1,
+         progress=False)
+"""
+
+
+@pytest.mark.parametrize("moment", [0, 1, 2])
+def test_death_while_units_are_taken_over(clips: Path, here: Path, moment: int) -> None:
+    """Scores by frame are written before the records that count, and the invocations before both."""
+    first, _ = grow(clips, output="a", save_masks=True)
+    words = [sys.executable, "-c", KILLED, str(clips), f"{MODELS}:Repeat", str(moment)]
+    assert subprocess.run(words, cwd=here, check=False).returncode == 9
+    halted = rvos.load_run("b")
+    known = {i.id for i in halted.manifest.invocations}
+    there = halted.units[halted.units["status"] == "ok"]
+    assert len(there) == 3 * (moment // 2) and set(there["invocation"]) <= known
+    run, ear = grow(clips, output="b", severity=[1, 3], save_masks=True)
+    assert len(ear.units) == 3 and run.manifest.status == "complete"
+    assert set(run.units["invocation"]) <= {i.id for i in run.manifest.invocations}
+    fresh, _ = grow(clips, output="fresh/run", severity=[1, 3], overwrite="always")
+    assert (run.folder / "scores.csv").read_bytes() == (fresh.folder / "scores.csv").read_bytes()
+    assert first.manifest == rvos.load_run("a").manifest
 
 
 def test_two_at_once_are_safe(clips: Path) -> None:
