@@ -12,6 +12,7 @@ from .api.listing import list_datasets as list_datasets
 from .api.listing import list_models as list_models
 from .api.listing import list_presets as list_presets
 from .api.listing import list_runs as list_runs
+from .api.overlay import overlay as overlay
 from .api.run import plan as plan
 from .api.run import run as run
 from .api.score import Scores as Scores

@@ -56,10 +56,9 @@ def joint(runs: Sequence[Run]) -> Run:
         updated=max(m.updated for m in manifests),
         protocol=first.protocol,
         dataset=msgspec.structs.replace(
-            first.dataset,
+            next((m.dataset for m in manifests if m.dataset.root), first.dataset),
             index_sha256=first.dataset.index_sha256 if first.videos == videos else "",
             videos=len(videos),
-            root=next((m.dataset.root for m in manifests if m.dataset.root), ""),
         ),
         preset=preset or PresetRecord(name="custom", version=0, description="What several runs have in common"),
         models=models,

@@ -88,9 +88,18 @@ class ModelScores:
 
     def mean_over(self, conditions: Iterable[ConditionRecord], value: Callable[[ObjectStats], float]) -> float:
         """`cell_mean`, averaged as mPC is: over the conditions of a corruption, then over corruptions."""
-        chosen = list(conditions)
-        names = dict.fromkeys(c.corruption for c in chosen)
-        return mean(mean(self.cell_mean(c.label, value) for c in chosen if c.corruption == name) for name in names)
+        return averaged(conditions, lambda label: self.cell_mean(label, value))
+
+    def stability(self, label: str) -> float:
+        """100 x mean stability over the objects of one cell, those of videos without truth included.
+
+        NaN where a video or the masks of one are missing.
+        """
+        here = {(o.video, o.object): o.stability for o in self._untold.get(label, ())}
+        wanted = {(o.video, o.object) for cell in self._untold.values() for o in cell}
+        values = [math.nan if o.stability is None else o.stability for o in self._by_cell.get(label, ())]
+        values += [math.nan if v is None else v for v in here.values()]
+        return 100 * mean(values) if self.complete(label) and here.keys() == wanted else math.nan
 
     @cached_property
     def recoveries(self) -> list[Recovery] | None:
@@ -107,10 +116,26 @@ class ModelScores:
 
     @cached_property
     def _by_cell(self) -> dict[str, list[ObjectStats]]:
-        found: dict[str, list[ObjectStats]] = {}
-        for stats in self.objects:
-            found.setdefault(stats.condition, []).append(stats)
-        return found
+        return _cells(stats for stats in self.objects if stats.scored)
+
+    @cached_property
+    def _untold(self) -> dict[str, list[ObjectStats]]:
+        """Objects of videos without truth."""
+        return _cells(stats for stats in self.objects if not stats.scored)
+
+
+def averaged(conditions: Iterable[ConditionRecord], of_cell: Callable[[str], float]) -> float:
+    """The mean of a number of cells as mPC is: over the conditions of a corruption, then over corruptions."""
+    chosen = list(conditions)
+    names = dict.fromkeys(c.corruption for c in chosen)
+    return mean(mean(of_cell(c.label) for c in chosen if c.corruption == name) for name in names)
+
+
+def _cells(objects: Iterable[ObjectStats]) -> dict[str, list[ObjectStats]]:
+    found: dict[str, list[ObjectStats]] = {}
+    for stats in objects:
+        found.setdefault(stats.condition, []).append(stats)
+    return found
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 
 from robust_vos_bench.analysis.bootstrap import Bootstrap, Interval
 from robust_vos_bench.analysis.formulas import Recovery, severity_area, worst_corruption, worst_severity
-from robust_vos_bench.analysis.measure import FORMATS, Better, Group, Measure, ModelScores, Value
+from robust_vos_bench.analysis.measure import FORMATS, Better, Group, Measure, ModelScores, Value, averaged
 from robust_vos_bench.analysis.object_stats import ObjectStats
 from robust_vos_bench.analysis.stability import masks_move
 from robust_vos_bench.errors import UsageError
@@ -23,10 +23,6 @@ NOT_CSV = FORMATS - {"csv"}
 
 def _lost(stats: ObjectStats) -> float:
     return float(stats.lost)
-
-
-def _stability(stats: ObjectStats) -> float:
-    return math.nan if stats.stability is None else stats.stability
 
 
 def _area(scores: ModelScores) -> float:
@@ -187,7 +183,7 @@ BUILT_IN = (
     Measure(
         "stability",
         # Where pixels move, masks move as well: such cells have no stability and do not take it from the others.
-        lambda m: m.mean_over((c for c in m.corrupted if not masks_move(c)), _stability),
+        lambda m: averaged((c for c in m.corrupted if not masks_move(c)), m.stability),
         Better.HIGHER,
         0,
         100,

@@ -22,6 +22,7 @@ from msgspec import UNSET
 
 from robust_vos_bench.analysis.object_stats import ObjectStats
 from robust_vos_bench.analysis.result import Result, checksum
+from robust_vos_bench.datasets.clips.facts import VIDEO_SUFFIXES
 from robust_vos_bench.models.checkpoint import RANDOM
 from robust_vos_bench.origin import is_file_spec
 from robust_vos_bench.runs.invocation import InvocationRecord
@@ -146,6 +147,9 @@ class Private:
             return DIR if private else word
         if flag == "--ray-address":
             return word if word in ("auto", "local") else ADDRESS
+        if flag == "--mask":
+            frame, equals, _ = word.partition("=")
+            return f"{frame}={FILE}" if equals and frame.isdecimal() else FILE
         if flag == "--checkpoint":
             return self._checkpoint(word, strict)
         if flag == "--option":
@@ -175,6 +179,8 @@ class Private:
             return f"{label}{equals}{FILE}.py:{rest.rpartition('.py:')[2]}"
         if rest.endswith(".toml") and (strict or _looks_private(rest)):
             return f"{label}{equals}{FILE}.toml"
+        if _is_absolute(rest) or rest.startswith("~") or (strict and Path(rest).suffix.lower() in VIDEO_SUFFIXES):
+            return f"{label}{equals}{FILE if Path(rest).suffix else DIR}"
         return self.text(word)
 
     def call(self, text: str) -> str:
@@ -247,7 +253,9 @@ class Private:
         return msgspec.structs.replace(
             found,
             models=[self.model(model) for model in found.models],
-            dataset=msgspec.structs.replace(found.dataset, name=self.text(found.dataset.name), root="", place=UNSET),
+            dataset=msgspec.structs.replace(
+                found.dataset, name=self.text(found.dataset.name), root="", place=UNSET, masks=UNSET
+            ),
             preset=msgspec.structs.replace(
                 found.preset, name=self.text(found.preset.name), description=self.text(found.preset.description)
             ),
@@ -281,7 +289,7 @@ def shareable(result: Result) -> Result:
     return msgspec.structs.replace(result, manifest=manifest, records=records, objects=objects, checksum=sum_)
 
 
-_VALUES = frozenset({"--checkpoint", "--option", "--ray-address"})
+_VALUES = frozenset({"--checkpoint", "--mask", "--option", "--ray-address"})
 _OPENER = "open_dataset"
 _KEYWORDS: Mapping[str, str] = {
     "data_root": "--data-root",
@@ -291,6 +299,8 @@ _KEYWORDS: Mapping[str, str] = {
     "corruption": "--corruption",
     "preset": "--preset",
     "checkpoint": "--checkpoint",
+    "mask": "--mask",
+    "masks": "--mask",
     "option": "--option",
     "ray_address": "--ray-address",
 }

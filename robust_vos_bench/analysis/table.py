@@ -169,6 +169,10 @@ class RobustnessRow:
             self._intervals[key] = self.table.measures[key].interval_for(self.table.bootstrap, self.index)
         return self._intervals[key]
 
+    def stability(self, label: str) -> float:
+        """Stability of one cell in points, also of videos without truth; NaN where masks are missing or must move."""
+        return self._scores.stability(label)
+
     @cached_property
     def families(self) -> dict[str, Interval]:
         """Family of corruptions -> mean score with its 95 % interval."""

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from robust_vos_bench.api.prepare import opened
 from robust_vos_bench.api.progress import Bar
+from robust_vos_bench.api.settings import MaskFiles, Names, mask_words, names
 from robust_vos_bench.datasets import ENTRIES, open_dataset
+from robust_vos_bench.datasets.clips.dataset import VideoFiles
 from robust_vos_bench.datasets.download import check_hash, download
 from robust_vos_bench.datasets.layout import FolderDataset
 from robust_vos_bench.datasets.registry import data_root as find_root
@@ -25,17 +28,20 @@ def verify_dataset(
     workers: int | None = None,
     complete: bool = False,
     progress: bool = True,
+    mask: MaskFiles = None,
+    videos: Names | None = None,
 ) -> Verification:
     """Decode every file of a data set and check counts, sizes, numbering and object ids.
 
-    workers: processes, by default one per available core. complete: a list shorter than the official one is a problem,
-    not a warning. Raises UsageError for a data set without files.
+    mask, videos: as in `run`. workers: processes, by default one per available core. complete: a list shorter than the
+    official one is a problem, not a warning. Raises UsageError for a data set without files.
     """
-    data = open_dataset(dataset, data_root, limit=limit)
-    if not isinstance(data, FolderDataset):
+    data = opened(dataset, data_root, limit, names(videos), mask_words(mask))
+    if not isinstance(data, FolderDataset | VideoFiles):
         raise UsageError(f"data set {dataset!r} is made on the spot; there are no files to verify")
     with Bar(f"verify {data.name}", len(data.videos), quiet=not progress) as bar:
-        found = verify(data, workers or available_cores(), lambda report: bar.step(), complete=limit is None)
+        whole = limit is None and not names(videos)
+        found = verify(data, workers or available_cores(), lambda report: bar.step(), complete=whole)
     if complete:
         found.problems += found.warnings
         found.warnings = []

@@ -12,6 +12,7 @@ from robust_vos_bench.api.prepare import choose_conditions
 from robust_vos_bench.api.settings import FLAGS, NEGATIVE, RunSettings
 from robust_vos_bench.conditions import Condition
 from robust_vos_bench.datasets import Dataset, open_dataset
+from robust_vos_bench.datasets.names import is_pattern
 from robust_vos_bench.errors import RvosError
 from robust_vos_bench.models.checkpoint import RANDOM
 from robust_vos_bench.origin import is_file_spec, split_spec
@@ -44,7 +45,7 @@ def command_of(settings: RunSettings, plan: Plan) -> list[str]:
         flag = FLAGS[name]
         if isinstance(value, bool):
             words.append(flag if value else NEGATIVE.get(name, flag))
-        elif name in ("models", "corruptions", "severities"):
+        elif name in ("models", "corruptions", "severities", "videos"):
             words += [flag, ",".join(map(str, value))]
         elif isinstance(value, tuple):
             words += [word for item in value for word in (flag, str(item))]
@@ -59,11 +60,21 @@ def _given(settings: RunSettings, plan: Plan) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in FLAGS:
         value = getattr(settings, name)
-        if name == DATA_ROOT and value is None and plan.dataset.root is not None:
+        if name == "dataset" and _is_place(settings, plan):
+            value = str(user_path(value).absolute())
+        elif name == DATA_ROOT and _is_place(settings, plan):
+            continue
+        elif name == DATA_ROOT and value is None and plan.dataset.root is not None:
             value = plan.dataset.root  # it came from a variable
         if name not in NO_PART and value is not None and value != getattr(default, name):
             found[name] = _absolute(name, value)
     return found
+
+
+def _is_place(settings: RunSettings, plan: Plan) -> bool:
+    """Whether the data set is given as a file or folder: `--dataset clip.mp4`."""
+    word = settings.dataset
+    return isinstance(word, str) and not is_file_spec(word) and word != plan.dataset.name and user_path(word).exists()
 
 
 def _absolute(name: str, value: Any) -> Any:
@@ -72,6 +83,8 @@ def _absolute(name: str, value: Any) -> Any:
         return str(user_path(value).absolute())
     if name == "models":
         return tuple(_absolute_model(word) for word in value)
+    if name == "masks":
+        return tuple(_absolute_mask(word) for word in value)
     if name == "checkpoints":
         return tuple(_absolute_checkpoint(word) for word in value)
     if name == "corruptions":
@@ -95,6 +108,13 @@ def _absolute_spec(word: str) -> str:
     return f"{path.absolute()}:{name}"
 
 
+def _absolute_mask(word: str) -> str:
+    frame, equals, file = word.partition("=")
+    if equals and not user_path(word).exists():
+        return f"{frame}={user_path(file).absolute()}"
+    return str(user_path(word).absolute())
+
+
 def _absolute_checkpoint(word: str) -> str:
     name, equals, file = word.partition("=")
     if word == RANDOM or (equals and file == RANDOM):
@@ -108,7 +128,7 @@ def _with_words(settings: RunSettings, plan: Plan) -> RunSettings | None:
     """The settings with words in place of objects made in Python; None where there are none that mean the same."""
     if any(c.origin is not None and c.origin.kind == "script" for c in plan.conditions):
         return None  # defined by the program that made the run
-    if any("," in word for word in (*settings.models, *settings.corruptions)):
+    if any("," in word for word in (*settings.models, *settings.corruptions, *settings.videos)):
         return None  # a comma in a path, which only a Python list can hold
     if isinstance(settings.dataset, Dataset):
         found = _data_words(settings.dataset, plan)
@@ -119,18 +139,25 @@ def _with_words(settings: RunSettings, plan: Plan) -> RunSettings | None:
 
 
 def _data_words(dataset: Dataset, plan: Plan) -> dict[str, Any] | None:
-    """--dataset, --data-root and --limit of an opened data set."""
+    """--dataset, --data-root, --mask and --videos of an opened data set."""
+    videos = list(plan.videos)
     try:
-        same = open_dataset(dataset.name, dataset.root)
+        same = open_dataset(dataset.name, dataset.root, masks=dataset.masks)
     except RvosError:
         return None
-    videos = list(plan.videos)
-    if type(same) is not type(dataset) or list(same.videos)[: len(videos)] != videos:
+    if type(same) is not type(dataset) or not set(videos) <= set(same.videos):
         return None
     if any(same.fingerprint_or_damage(video) != plan.fingerprints[video] for video in videos):
         return None
-    limit = len(videos) if len(same.videos) > len(videos) else None
-    return {"dataset": dataset.name, "data_root": dataset.root, "limit": limit}
+    found = {"dataset": dataset.name, "data_root": dataset.root, "masks": dataset.masks, "limit": None, "videos": ()}
+    if list(same.videos) == videos:
+        return found
+    if list(same.videos)[: len(videos)] == videos:
+        return {**found, "limit": len(videos)}
+    in_order = [video for video in same.videos if video in set(videos)] == videos
+    if not in_order or any(is_pattern(video) or "," in video or video != video.strip() for video in videos):
+        return None
+    return {**found, "videos": tuple(videos)}
 
 
 def _condition_words(settings: RunSettings) -> RunSettings | None:
@@ -181,7 +208,7 @@ def _call(settings: RunSettings, plan: Plan) -> str:
     """The Python call, with comments for what only the program that made it has."""
     notes, words = [], []
     names = {"models": "model", "checkpoints": "checkpoint", "options": "option", "corruptions": "corruption"}
-    names["severities"] = "severity"
+    names |= {"severities": "severity", "masks": "mask"}
     given = _given(settings, plan)
     if settings.conditions:
         given["corruptions"] = (*settings.corruptions, *settings.conditions)
@@ -190,8 +217,8 @@ def _call(settings: RunSettings, plan: Plan) -> str:
             text, note = _data_call(settings.dataset, plan)
             words.append(f"dataset={text}")
             notes += [note] if note else []
-        elif name == DATA_ROOT and isinstance(settings.dataset, Dataset):
-            continue
+        elif name in (DATA_ROOT, "masks", "videos", "limit") and isinstance(settings.dataset, Dataset):
+            continue  # said where it is opened
         else:
             words.append(f"{names.get(name, name)}={_literal(value)}")
     own = sorted({c.corruption for c in plan.conditions if c.origin is not None and c.origin.kind == "script"})
@@ -203,13 +230,14 @@ def _call(settings: RunSettings, plan: Plan) -> str:
 def _data_call(dataset: Dataset, plan: Plan) -> tuple[str, str]:
     """How the data set is made again, and a comment where that takes more than a call."""
     try:
-        same = type(open_dataset(dataset.name, dataset.root)) is type(dataset)
+        same = type(open_dataset(dataset.name, dataset.root, masks=dataset.masks)) is type(dataset)
     except RvosError:
         same = False
     if not same:
         return "dataset", f"# dataset: an object of class {type(dataset).__name__}, of the program that made this run"
     root = "" if dataset.root is None else f", {str(dataset.root.absolute())!r}"
-    return f"rvos.open_dataset({dataset.name!r}{root}, videos={list(plan.videos)!r})", ""
+    masks = f", masks={list(dataset.masks)!r}" if dataset.masks else ""
+    return f"rvos.open_dataset({dataset.name!r}{root}, videos={list(plan.videos)!r}{masks})", ""
 
 
 def _literal(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,9 @@ from robust_vos_bench.api.plan import RunPlan, estimated
 from robust_vos_bench.api.prepare import opened_engine, prepare
 from robust_vos_bench.api.progress import ProgressListener
 from robust_vos_bench.api.repeat import started
-from robust_vos_bench.api.settings import DEFAULT_MODEL, Corruptions, Models, RunSettings, settings_of
+from robust_vos_bench.api.settings import DEFAULT_MODEL, Corruptions, MaskFiles, Models, Names, RunSettings, settings_of
 from robust_vos_bench.datasets import Dataset
-from robust_vos_bench.errors import ContractError, IncompleteError
+from robust_vos_bench.errors import ContractError, DataError, IncompleteError
 from robust_vos_bench.runs.records import UnitRecord
 from robust_vos_bench.runs.run import Listener, run_with_records
 
@@ -26,6 +27,8 @@ def run(
     severity: int | Iterable[int] | str | None = None,
     dataset: str | Dataset = "demo",
     data_root: str | Path | None = None,
+    mask: MaskFiles = None,
+    videos: Names | None = None,
     limit: int | None = None,
     checkpoint: str | Path | Mapping[str, str | Path] | Iterable[str] | None = None,
     option: Mapping[str, Any] | Iterable[str] | None = None,
@@ -38,7 +41,8 @@ def run(
     device: str = "auto",
     output: str | Path | None = None,
     overwrite: str = "missing",
-    save_masks: bool = False,
+    save_masks: bool | None = None,
+    overlay: bool | None = None,
     producers: int | None = None,
     engine: str = "local",
     ray_address: str | None = None,
@@ -65,9 +69,12 @@ def run(
         without `preset`: the preset "smoke" on the demo data, "common" on any other. Clean is always part of a run.
     preset, severity, temporal, severity_profile, clean_reference, seed
         Which conditions, as on the command line; `None` is what the preset says.
-    dataset, data_root, limit
-        "demo", "davis2017:val", "folder", "path/to/file.py:Class", or an opened `Dataset`; where it lies; only the
-        first so many videos.
+    dataset, data_root, videos, limit
+        "demo", "davis2017:val", "folder", "clip.mp4" or a folder of such files, "path/to/file.py:Class", or an opened
+        `Dataset`; where it lies; only the videos of these names (or patterns, "car*"); only the first so many.
+    mask
+        First mask of a video file: a PNG, a .txt of boxes and polygons, `{12: "later.png"}` for frame 12, several, or a
+        folder of masks.
     checkpoint
         A weights file, "random" (untrained, for smoke tests), or a mapping model -> file.
     option
@@ -81,7 +88,9 @@ def run(
     overwrite
         "missing" runs what is not done or failed, "always" everything, "never" nothing.
     save_masks
-        Keep every predicted mask as a palette PNG.
+        Keep every predicted mask as a palette PNG; None: where a video has no truth to score against.
+    overlay
+        Write a film of the masks on the frames for each video and condition; None: where a video has no truth.
     engine, ray_address, ray_gpus, ship_data
         "local" or "ray", and how to use the cluster.
     profile
@@ -123,6 +132,8 @@ def run(
         severity=severity,
         dataset=dataset,
         data_root=data_root,
+        mask=mask,
+        videos=videos,
         limit=limit,
         checkpoint=checkpoint,
         option=option,
@@ -136,6 +147,7 @@ def run(
         output=output,
         overwrite=overwrite,
         save_masks=save_masks,
+        overlay=overlay,
         producers=producers,
         engine=engine,
         ray_address=ray_address,
@@ -165,7 +177,18 @@ def execute(settings: RunSettings, listener: Listener) -> Run:
             settings.fail_fast,
             engine,
         )
-    return Run(prepared.folder, manifest, state.cells)
+    done = Run(prepared.folder, manifest, state.cells)
+    if (state.pending or state.reused) and prepared.plan.save_masks and done.matrix.unscored_videos:
+        _compare_masks(done)
+    return done
+
+
+def _compare_masks(done: Run) -> None:
+    """Compare masks now, while the run directory is being written: without truth their stability is what is shown, and
+    a later look at a finished run writes nothing, not even what it has worked out."""
+    for model in done.models:
+        with contextlib.suppress(DataError):  # a damaged mask is told where it is shown
+            done.object_stats(model)
 
 
 def plan(model: Models = DEFAULT_MODEL, corruption: Corruptions = None, *, probe: bool = True, **words: Any) -> RunPlan:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robust_vos_bench.api.corrupt import opened
+from robust_vos_bench.api.prepare import opened
 from robust_vos_bench.api.progress import Bar
+from robust_vos_bench.api.settings import MaskFiles, Names, mask_words, names
 from robust_vos_bench.datasets import Dataset
 from robust_vos_bench.scoring import tables
 from robust_vos_bench.scoring.folder import FolderScorer, slow_hint
@@ -83,6 +84,8 @@ def score(
     *,
     dataset: str | Dataset = "demo",
     data_root: str | Path | None = None,
+    mask: MaskFiles = None,
+    videos: Names | None = None,
     limit: int | None = None,
     protocol: str | None = None,
     first_frame: bool = False,
@@ -99,7 +102,7 @@ def score(
     ----------
     predictions
         Folder of masks, `<video>/<frame>.png`, palette or grey, object ids as in the annotations.
-    dataset, data_root, limit
+    dataset, data_root, mask, videos, limit
         What they are scored against, as in `run`. Annotations are needed, frames are not.
     protocol
         "davis" or "ranges"; by default as the data set says.
@@ -125,7 +128,7 @@ def score(
     DataError
         A mask is missing, damaged, of another size, RGB, or holds an id that its video does not have; names the file.
     """
-    data = opened(dataset, data_root, limit)
+    data = opened(dataset, data_root, limit, names(videos), mask_words(mask))
     rules = Protocol(
         protocol or data.protocol,
         wrap_decay=wrap_decay,

@@ -19,6 +19,8 @@ Names = str | Sequence[str]
 """One name or several."""
 Models = str | type[VOSAdapter] | Sequence[str | type[VOSAdapter]] | Mapping[str, str | type[VOSAdapter]]
 """What may be given as the models of a run; a mapping gives them names."""
+MaskFiles = str | Path | Sequence[str | Path] | Mapping[int, str | Path] | None
+"""What may be given as the masks of a video file; a mapping says at which frames."""
 Corruptions = str | Condition | Sequence[str | Condition] | None
 """What may be given as the corruptions of a run."""
 
@@ -34,6 +36,9 @@ class RunSettings:
     """"NAME=VALUE", or "MODEL:NAME=VALUE" each."""
     dataset: str | Dataset = "demo"
     data_root: str | Path | None = None
+    masks: tuple[str, ...] = ()
+    """First masks of a video file, as --mask takes them."""
+    videos: tuple[str, ...] = ()
     limit: int | None = None
     corruptions: tuple[str, ...] = ()
     conditions: tuple[Condition, ...] = ()
@@ -49,7 +54,9 @@ class RunSettings:
     device: str = "auto"
     output: Path | None = None
     overwrite: str = "missing"
-    save_masks: bool = False
+    save_masks: bool | None = None
+    """None: where a video has no truth; so is `overlay`."""
+    overlay: bool | None = None
     producers: int | None = None
     engine: str = "local"
     ray_address: str | None = None
@@ -83,6 +90,8 @@ FLAGS: Mapping[str, str] = {
     "options": "--option",
     "dataset": "--dataset",
     "data_root": "--data-root",
+    "masks": "--mask",
+    "videos": "--videos",
     "limit": "--limit",
     "corruptions": "--corruption",
     "preset": "--preset",
@@ -97,6 +106,7 @@ FLAGS: Mapping[str, str] = {
     "output": "--output",
     "overwrite": "--overwrite",
     "save_masks": "--save-masks",
+    "overlay": "--overlay",
     "producers": "--producers",
     "engine": "--engine",
     "ray_address": "--ray-address",
@@ -106,7 +116,11 @@ FLAGS: Mapping[str, str] = {
     "fail_fast": "--fail-fast",
 }
 """Setting -> its flag."""
-NEGATIVE: Mapping[str, str] = {"clean_reference": "--corrupt-reference"}
+NEGATIVE: Mapping[str, str] = {
+    "clean_reference": "--corrupt-reference",
+    "save_masks": "--no-save-masks",
+    "overlay": "--no-overlay",
+}
 
 
 def settings_of(
@@ -114,6 +128,8 @@ def settings_of(
     corruption: Corruptions = None,
     *,
     severity: int | Iterable[int] | str | None = None,
+    mask: MaskFiles = None,
+    videos: Names | None = None,
     checkpoint: str | Path | Mapping[str, str | Path] | Iterable[str] | None = None,
     option: Mapping[str, Any] | Iterable[str] | None = None,
     output: str | Path | None = None,
@@ -128,9 +144,20 @@ def settings_of(
         corruptions=words,
         conditions=conditions,
         severities=numbers(severity),
+        masks=mask_words(mask),
+        videos=names(videos),
         output=None if output is None else user_path(output),
         **others,
     )
+
+
+def mask_words(given: MaskFiles) -> tuple[str, ...]:
+    """A file or folder, several, or {frame: file} -> the words of --mask."""
+    if given is None:
+        return ()
+    if isinstance(given, Mapping):
+        return tuple(f"{frame}={file}" for frame, file in given.items())
+    return tuple(str(file) for file in ([given] if isinstance(given, (str, Path)) else given))
 
 
 def names(given: Names | None) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ VERBS = {
     "run": "Corrupt, segment and score: prints a robustness table. Run it again to resume.",
     "corrupt": "Write a corrupted copy of a data set, or preview corruptions.",
     "score": "Score a folder of masks (J & F), as the official tools do.",
+    "overlay": "Draw masks on their frames: a film to look at.",
     "compare": "Paired difference of two models or runs, with interval.",
     "leaderboard": "Build leaderboard pages from run directories.",
     "report": "One self-contained HTML page from run directories.",

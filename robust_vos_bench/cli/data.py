@@ -31,7 +31,14 @@ def command() -> None:
 @click.option("--complete", is_flag=True, help="A list shorter than the official one is an error, not a warning.")
 @json_option()
 def verify(
-    dataset: str, data_root: Path | None, limit: int | None, workers: int | None, complete: bool, as_json: bool
+    dataset: str,
+    data_root: Path | None,
+    masks: tuple[str, ...],
+    videos: tuple[str, ...],
+    limit: int | None,
+    workers: int | None,
+    complete: bool,
+    as_json: bool,
 ) -> None:
     """Decode every file of a data set and check counts, sizes, numbering and object ids.
 
@@ -39,7 +46,7 @@ def verify(
     """
     from robust_vos_bench.api.data import verify_dataset
 
-    found = verify_dataset(dataset, data_root, limit, workers, complete)
+    found = verify_dataset(dataset, data_root, limit, workers, complete, mask=masks, videos=videos)
     if as_json:
         click.echo(json.dumps(found.to_dict(), indent=2))
     else:

@@ -52,6 +52,8 @@ frame of a DAVIS video need not be there. Annotations are needed, frames are not
 def command(
     dataset: str,
     data_root: Path | None,
+    masks: tuple[str, ...],
+    videos: tuple[str, ...],
     limit: int | None,
     predictions: Path,
     protocol: str | None,
@@ -77,6 +79,8 @@ def command(
         predictions,
         dataset=dataset,
         data_root=data_root,
+        mask=masks,
+        videos=videos,
         limit=limit,
         protocol=protocol,
         first_frame=first_frame,

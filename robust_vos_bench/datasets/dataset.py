@@ -48,6 +48,8 @@ class Dataset(ABC):
     """Masks are stored as 0 / 255: every non-zero value is object 1."""
     maps_by_value: bool = True
     """Whether `map_mask` looks at each value by itself. If not, it is given whole masks only."""
+    masks: tuple[str, ...] = ()
+    """First masks that were given when it was opened (video files), as --mask takes them, with whole paths."""
     movable: bool = False
     """Whether `at` works: the files of a video can be sent to another machine and read there."""
 
@@ -105,6 +107,10 @@ class Dataset(ABC):
     @abstractmethod
     def truth(self, name: str) -> Truth | None:
         """Ground truth of one video, lazily; None where the data set does not publish it."""
+
+    def has_truth(self, name: str) -> bool:
+        """Whether there is a truth to score a video against."""
+        return self.truth(name) is not None
 
     @abstractmethod
     def fingerprint(self, name: str) -> str:

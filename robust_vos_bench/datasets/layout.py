@@ -13,6 +13,7 @@ import numpy as np
 from robust_vos_bench.datasets.dataset import Dataset, Layout
 from robust_vos_bench.datasets.files import BINARISE, FrameFiles, MaskFiles, list_frames, list_masks, listing
 from robust_vos_bench.datasets.images import image_size, read_mask
+from robust_vos_bench.datasets.names import matching
 from robust_vos_bench.datasets.soft import CURE, binarise, soft_values
 from robust_vos_bench.datasets.video import Mask, Truth, Video
 from robust_vos_bench.errors import DataError, UsageError, unknown
@@ -282,12 +283,11 @@ def first_appearances(masks: Iterable[Mask]) -> dict[int, int]:
 
 
 def select_videos(dataset: str, names: Sequence[str], limit: int | None, only: Sequence[str] | None) -> tuple[str, ...]:
-    """`names` cut to those in `only`, then to the first `limit`. Raises UsageError for a name that is not there."""
+    """`names` cut to those in `only` (names or patterns), then to the first `limit`. Raises UsageError for an unknown
+    name."""
     check_limit(limit)
-    for name in only or ():
-        if name not in names:
-            raise unknown(f"video of {dataset}", name, names)
-    return tuple(name for name in names if only is None or name in only)[:limit]
+    chosen = tuple(names) if only is None else matching(f"video of {dataset}", only, names)
+    return chosen[:limit]
 
 
 def check_limit(limit: int | None) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from robust_vos_bench.datasets.clips.facts import VIDEO_SUFFIXES
 from robust_vos_bench.datasets.dataset import Dataset
+from robust_vos_bench.datasets.names import is_pattern, matching
 from robust_vos_bench.errors import ContractError, DataError, RvosError, UsageError, unknown
 from robust_vos_bench.origin import file_origin, is_file_spec, load_module, split_spec
 from robust_vos_bench.registry import Item, Registry
@@ -19,14 +21,12 @@ from robust_vos_bench.system.paths import user_path
 SIZES = ("480p", "Full-Resolution")
 """Resolutions of DAVIS."""
 GROUP = "robust_vos_bench.datasets"
+_OWN = ("folder", "video")
+"""Families that lie nowhere by themselves."""
 
 
-class Opener(Protocol):
-    """A `Dataset` class or a function that returns one."""
-
-    def __call__(
-        self, *, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None
-    ) -> Dataset: ...
+Opener = Callable[..., Dataset]
+"""A `Dataset` class or a function that returns one; called with keywords: root, split, limit, videos."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class DatasetEntry:
     archive: str = ""
     """How its evaluation server wants masks in a zip: "annotations" for Annotations/<video>/<frame>.png, "videos" for
     <video>/<frame>.png at the top; "" where there is no such server."""
+    own_masks: bool = False
+    """Whether `open` also takes `masks` (the words of --mask) and `bare` (masks are not needed)."""
 
 
 def _open_demo(*, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None) -> Dataset:
@@ -83,6 +85,20 @@ def _open_folder(*, root: Path | None, split: str, limit: int | None, videos: Se
     return PlainFolder(_given(root, "folder"), splits[0] if splits else None, "binary" in words, limit, videos)
 
 
+def _open_video(
+    *,
+    root: Path | None,
+    split: str,
+    limit: int | None,
+    videos: Sequence[str] | None,
+    masks: Sequence[str] = (),
+    bare: bool = False,
+) -> Dataset:
+    from robust_vos_bench.datasets.clips.dataset import VideoFiles
+
+    return VideoFiles(_given(root, "video"), masks, limit, videos, bare)
+
+
 ENTRIES = (
     DatasetEntry(
         "demo", ("", "full", "480p"), "clips made on the spot from photographs; no download", False, _open_demo
@@ -117,6 +133,13 @@ ENTRIES = (
         "JPEGImages/ and Annotations/ of your own; also MOSE, LVOS, VOST (folder:SPLIT)",
         open=_open_folder,
     ),
+    DatasetEntry(
+        "video",
+        ("",),
+        "video files of your own (mp4, mov, avi, webm): --dataset clip.mp4 --mask first.png, or a folder of them",
+        open=_open_video,
+        own_masks=True,
+    ),
 )
 """The built-in data sets."""
 
@@ -143,18 +166,26 @@ def open_dataset(
     limit: int | None = None,
     size: str = "480p",
     videos: Sequence[str] | None = None,
+    masks: Sequence[str] = (),
+    bare: bool = False,
 ) -> Dataset:
     """The data set that `spec` names.
 
     spec: "demo", "demo:full", "davis2016:val", "davis2017:test-dev", "davis2017:val@Full-Resolution",
     "youtubevos2019:valid", "folder", "folder:valid", "folder:binary", the name of an installed data set, or one in a
     file: "path/to/my_data.py:MyData", "path/to/my_data.py:MyData:val". The split may be left out (val / valid).
+    "clip.mp4", or a folder that holds video files or JPEGImages, opens as "video" or "folder" at that place.
     data_root: the folder of the data set or one above it; default `$RVOS_BENCH_DATA`, else the cache folder
-    (`folder` needs it given). limit: only the first so many videos. size: DAVIS resolution. videos: only these.
+    (`folder` needs it given). limit: only the first so many videos. size: DAVIS resolution. videos: only these; a name
+    with `*`, `?` or `[` in it is a pattern. masks: first masks of a video file, as --mask takes them. bare: video files
+    need no masks.
     Raises UsageError for an unknown name (with the nearest ones), DataError where the data is not there, ContractError
     for a file or package that does not give a data set.
     """
     spec = spec.strip()
+    shown = spec
+    if (place := _place(spec)) is not None:
+        spec, data_root = place
     text, _, at = spec.partition("@") if not is_file_spec(spec) else (spec, "", "")
     size = _size(at or size)
     family, rest = _split(text)
@@ -173,11 +204,18 @@ def open_dataset(
         raise UsageError(f"data set {family!r} has no split {split!r}; it has {', '.join(entry.splits)}")
     if entry.family.startswith("davis") and item.origin.kind == "built in" and size != SIZES[0]:
         split = f"{split}@{size}"
-    root = _root(entry, "folder" if entry.family == "folder" else spec, data_root)
+    root = _root(entry, entry.family if entry.family in _OWN else spec, data_root)
+    more: dict[str, Any] = {"masks": masks, "bare": bare} if entry.own_masks else {}
+    if masks and not entry.own_masks:
+        raise UsageError(
+            f"--mask gives first masks of a video file (--dataset clip.mp4); data set {spec!r} has masks of its own"
+        )
+    if any(is_pattern(name) for name in videos or ()):
+        videos = matching(f"video of {shown}", videos or (), _call(entry, root, split, None, None, more).videos)
     if item.origin.kind == "built in":
-        return _call(entry, root, split, limit, videos)
+        return _call(entry, root, split, limit, videos, more)
     try:
-        found: object = _call(entry, root, split, limit, videos)
+        found: object = _call(entry, root, split, limit, videos, more)
     except (RvosError, MemoryError):
         raise
     except (Exception, SystemExit) as error:
@@ -197,11 +235,29 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def _call(
-    entry: DatasetEntry, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None
+    entry: DatasetEntry,
+    root: Path | None,
+    split: str,
+    limit: int | None,
+    videos: Sequence[str] | None,
+    more: dict[str, Any],
 ) -> Dataset:
     if entry.open is None:
         raise ContractError(f"data set {entry.family!r} does not say how it is opened (DatasetEntry.open)")
-    return entry.open(root=root, split=split, limit=limit, videos=videos)
+    return entry.open(root=root, split=split, limit=limit, videos=videos, **more)
+
+
+def _place(spec: str) -> tuple[str, Path] | None:
+    """("video" or "folder", the path) where a data set is given as a video file or as a folder of one's own."""
+    path = user_path(spec)
+    if is_file_spec(spec) or DATASETS.knows(spec.partition("@")[0].partition(":")[0]):
+        return None
+    if path.is_dir():
+        framed = any((path / name).is_dir() for name in ("JPEGImages", "Annotations"))
+        return "folder" if framed else "video", path.absolute()
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        return "video", path.absolute()
+    return None
 
 
 def _checked(found: object, spec: str) -> Dataset:
@@ -223,6 +279,8 @@ def _root(entry: DatasetEntry, spec: str, given: str | Path | None) -> Path | No
     if given is None and not os.environ.get("RVOS_BENCH_DATA"):
         if spec == "folder":
             raise UsageError("data set 'folder' needs --data-root DIR (with JPEGImages/ and Annotations/ in it)")
+        if spec == "video":
+            raise UsageError("data set 'video' needs a file or a folder of files: --dataset clip.mp4")
         if not entry.needs_root:
             return None
     root = data_root(given)

@@ -10,6 +10,7 @@ import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from robust_vos_bench.analysis.measure import Group
 from robust_vos_bench.analysis.naming import preset_words
 from robust_vos_bench.analysis.object_stats import burst_frames, burst_of
 from robust_vos_bench.analysis.provenance import Made, Repeat, made_by, repeats
+from robust_vos_bench.analysis.reopen import dataset_of
 from robust_vos_bench.analysis.run import Run, load_run
+from robust_vos_bench.analysis.sharing import Private
 from robust_vos_bench.analysis.shown import shown_run
 from robust_vos_bench.analysis.table import RobustnessTable
 from robust_vos_bench.analysis.words import points, unscored_note
@@ -41,6 +44,7 @@ from robust_vos_bench.reports.grids import (
 )
 from robust_vos_bench.reports.heat import HeatRow, heat_rows
 from robust_vos_bench.reports.strips import Drop, Strip, make_strips, worst_drops
+from robust_vos_bench.reports.untold import Untold, untold
 from robust_vos_bench.system.atomic import write_bytes
 from robust_vos_bench.system.paths import user_path
 
@@ -71,6 +75,8 @@ class Section:
     costs: list[dict[str, Any]]
     order: str
     caution: str
+    untold: Untold | None
+    """What can be said of videos without truth; None where there are none."""
     about: str
     """Which preset, or what was made of it."""
     scores: str
@@ -151,7 +157,7 @@ def build_report(
 
 
 def _section(run: Run, video: str | None, strips: int, rerun: bool, data_root: Path | None) -> Section:
-    root = data_root or (Path(run.manifest.dataset.root) if run.manifest.dataset.root else None)
+    open_data = partial(dataset_of, run.manifest, data_root)
     run, private = shown_run(run)
     matrix, table = run.matrix, run.robustness
     drops = worst_drops(matrix, strips)
@@ -167,16 +173,23 @@ def _section(run: Run, video: str | None, strips: int, rerun: bool, data_root: P
             plots.clean_against_corrupted(matrix), "J&F under corruption against clean, one dot per object"
         ),
         time_plots=_time_plots(run, video, drops),
-        strips=[replace(s, note=private.free_text(s.note)) for s in make_strips(run, drops, root, rerun)],
+        strips=[replace(s, note=private.free_text(s.note)) for s in make_strips(run, drops, open_data, rerun)],
         failures=_failures(run),
         costs=_costs(run),
         order="" if math.isnan(tau.value) else f"{tau.value:.2f} ({span(tau, 2)})",
         caution=f"{unscored_note(len(matrix.unscored_videos))} {caution(len(matrix.videos))}".strip(),
+        untold=_public(untold(run, open_data), private),
         about=preset_words(run.manifest),
         repeats=repeats(run),
         made_by=made_by(run),
         scores=base64.b64encode(gzip.compress(scores_csv(run).encode(), mtime=0)).decode(),
     )
+
+
+def _public(part: Untold | None, private: Private) -> Untold | None:
+    if part is None:
+        return None
+    return replace(part, looks=tuple(replace(look, note=private.free_text(look.note)) for look in part.looks))
 
 
 def _grids(table: RobustnessTable) -> dict[str, Any]:

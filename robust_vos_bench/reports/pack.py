@@ -10,9 +10,10 @@ import numpy as np
 from PIL import Image
 
 from robust_vos_bench.analysis.packing import result_of
+from robust_vos_bench.analysis.reopen import dataset_of
 from robust_vos_bench.analysis.result import Result, refuse_recipe, verify, write_result
 from robust_vos_bench.analysis.run import load_run
-from robust_vos_bench.datasets import Dataset, Video, open_dataset
+from robust_vos_bench.datasets import Dataset, Video
 from robust_vos_bench.datasets.files import sorted_files
 from robust_vos_bench.datasets.images import read_mask
 from robust_vos_bench.datasets.registry import DATASETS
@@ -148,10 +149,10 @@ def _layout(manifest: Manifest, given: str | None) -> str:
 def _data(manifest: Manifest) -> Dataset | None:
     """The data of a run, where it is built in and still where it was; else None."""
     name, root = manifest.dataset.name, manifest.dataset.root
-    if name.partition("@")[0].partition(":")[0] not in DATASETS.builtin() or not root or not Path(root).is_dir():
+    if name.partition("@")[0].partition(":")[0] not in DATASETS.builtin() or not root or not Path(root).exists():
         return None
     try:
-        return open_dataset(name, root, videos=manifest.videos)
+        return dataset_of(manifest, videos=manifest.videos)
     except RvosError:  # moved or changed since
         return None
 

@@ -95,8 +95,12 @@ def build_plan(
     videos: Sequence[str] | None = None,
     save_masks: bool = False,
     profile: bool = False,
+    films: Sequence[str] = (),
 ) -> Plan:
-    """The whole grid: clean first, then the conditions; every video of the data set unless `videos` narrows it."""
+    """The whole grid: clean first, then the conditions; every video of the data set unless `videos` narrows it.
+
+    films: the videos whose masks are also drawn on their frames.
+    """
     names = [m.record.name for m in models]
     places = [name.casefold() for name in names]  # folders of some file systems do not tell capitals apart
     for name in names:
@@ -129,6 +133,7 @@ def build_plan(
         protocol=dataset.protocol,
         protocol_version=PROTOCOL_VERSION,
         save_masks=save_masks,
+        films=tuple(films),
         profile=profile,
         fingerprints={video: dataset.fingerprint_or_damage(video) for video in chosen},
     )

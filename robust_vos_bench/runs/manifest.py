@@ -103,6 +103,7 @@ def describe(plan: Plan, before: Manifest | None, status: str = "started") -> Ma
             videos_in_split=dataset.split_size,
             root=as_text(os.fspath(dataset.root)) if dataset.root else "",
             place=_place(plan),
+            masks=[as_text(word) for word in dataset.masks] or UNSET,
             digests={video: plan.fingerprints[video][:16] for video in plan.videos},
         ),
         preset=msgspec.convert(dict(plan.preset), PresetRecord),

@@ -177,6 +177,8 @@ class DatasetRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Folder of the data; "" in packed results and for data made on the spot."""
     place: str | UnsetType = UNSET
     """Digest of the real path of that folder; not in packed results."""
+    masks: list[str] | UnsetType = UNSET
+    """Masks of a video file that were given by hand: the words of --mask, with whole paths; not in packed results."""
     digests: dict[str, str] | UnsetType = UNSET
     """Video -> the first 16 digits of its digest; absent in older runs."""
 

@@ -127,14 +127,17 @@ def _take(source: Source, model: str, label: str, keys: dict[str, str], masks: b
         del keys[video]
 
 
-def copy(source: Source, store: RunStore, masks: bool) -> Iterator[list[UnitRecord]]:
-    """Copy the units of a source, cell by cell; each list of records is on disk when it is given."""
+def copy(source: Source, store: RunStore, plan: Plan) -> Iterator[list[UnitRecord]]:
+    """Copy the units of a source, cell by cell, with the masks that the plan keeps and the films that are there; each
+    list of records is on disk when it is given."""
     for (model, label), records in source.cells.items():
         tracks = source.store.frame_scores(label, model)
         taken = [msgspec.structs.replace(r, invocation=source.id_of(r.invocation)) for r in records]
-        if masks:
-            for record in records:
+        for record in records:
+            if plan.save_masks:
                 _copy_masks(source.store, store, record)
+            if record.video in plan.films:
+                _copy_film(source.store, store, record)
         videos = {record.video for record in records}
         store.add_all(model, label, taken, [track for (video, _), track in tracks.items() if video in videos])
         yield taken
@@ -147,14 +150,26 @@ def _copy_masks(source: RunStore, store: RunStore, record: UnitRecord) -> None:
     shutil.rmtree(folder, ignore_errors=True)  # of an earlier attempt
     make_folder(folder)
     for mask in sorted(source.masks_path(*place).glob("*.png")):
-        with replacing(folder / mask.name) as part:
+        _copy_file(mask, folder / mask.name)
+
+
+def _copy_film(source: RunStore, store: RunStore, record: UnitRecord) -> None:
+    """The film of a unit, where there is one: `overlay` draws it from the masks at any time."""
+    place = (record.condition, record.model, record.video)
+    if source.film_path(*place).is_file():
+        make_folder(store.film_path(*place).parent)
+        _copy_file(source.film_path(*place), store.film_path(*place))
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    with replacing(target) as part:
+        try:
+            os.link(source, part)
+        except OSError:
             try:
-                os.link(mask, part)
-            except OSError:
-                try:
-                    shutil.copyfile(mask, part)
-                except OSError as error:
-                    raise write_error(folder / mask.name, error) from error
+                shutil.copyfile(source, part)
+            except OSError as error:
+                raise write_error(target, error) from error
 
 
 def sentence(sources: Sequence[Source], say_folder: Path) -> str:

@@ -88,7 +88,7 @@ def run_with_records(
         write = RecordWriter(store, state, listener.unit, stop, fail_fast, invocation.id if invocation else "")
         try:
             for source in sources:
-                for records in copy(source, store, plan.save_masks):
+                for records in copy(source, store, plan):
                     state.take_over(records)
             if sources:
                 listener.notice(sentence(sources, _here()))

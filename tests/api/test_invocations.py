@@ -180,6 +180,37 @@ def test_objects_made_in_python_become_a_command_where_one_means_the_same(clips:
     assert done.returncode == 0 and "3 done, 0 to do" in done.stderr and state_of(Path("out")) == before
 
 
+def test_a_video_file_and_its_masks_are_words_of_the_command(here: Path) -> None:
+    from helpers.video_files import SIZE, pictures, write_video
+    from robust_vos_bench.datasets.images import write_mask
+
+    write_video(here / "clip.mp4", pictures(4))
+    mask = np.zeros(SIZE, np.uint8)
+    mask[10:30, 20:36] = 1
+    write_mask(here / "first.png", mask)
+    words = {"corruption": "pixelate", "severity": 3, "workers": 1, "progress": False}
+    run = rvos.run("static", dataset="clip.mp4", mask="first.png", output="out", **words)  # type: ignore[arg-type]
+    made = rvos.open_dataset("clip.mp4", masks=["first.png"])
+    other = rvos.run("static", dataset=made, output="other", **words)  # type: ignore[arg-type]
+    assert str(here / "clip.mp4") in run.manifest.command and str(here / "first.png") in run.manifest.command
+    assert other.manifest.invocations[0].reused is msgspec.UNSET or other.manifest.invocations[-1].reused == 2
+    elsewhere = here / "elsewhere"
+    elsewhere.mkdir()
+    for folder in ("out", "other"):
+        before = state_of(here / folder)
+        done = command_line(manifest_of(here / folder).command, elsewhere)
+        assert done.returncode == 0 and "2 done, 0 to do" in done.stderr, (folder, done.stderr)
+        assert state_of(here / folder) == before
+
+
+def test_chosen_videos_are_words_of_the_command(clips: Path, here: Path) -> None:
+    data = rvos.open_dataset("folder", clips, videos=["b"])
+    run = small(clips, dataset=data, data_root=None, output="out")
+    assert run.manifest.command[run.manifest.command.index("--videos") + 1] == "b"
+    done = command_line(run.manifest.command, here)
+    assert done.returncode == 0 and "2 done, 0 to do" in done.stderr
+
+
 def test_where_no_command_means_the_same_the_call_does(clips: Path) -> None:
     conditions = [rvos.Condition("salt_and_pepper", 1, "frame"), rvos.Condition("pixelate", 3, seed=2)]
     run = small(clips, corruption=conditions, severity=None, output=Path("out").absolute())

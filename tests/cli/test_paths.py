@@ -40,15 +40,16 @@ class Still(VOSAdapter):
 TEXT_WITH_PATHS = {
     ("run", "models"), ("run", "checkpoints"), ("run", "options"), ("run", "dataset"), ("run", "corruptions"),
     ("run", "preset"), ("corrupt", "dataset"), ("corrupt", "corruptions"), ("corrupt", "preset"), ("score", "dataset"),
-    ("data verify", "dataset"), ("compare", "sources"), ("check", "name"), ("check", "checkpoint"),
+    ("data verify", "dataset"), ("run", "masks"), ("corrupt", "masks"), ("score", "masks"), ("data verify", "masks"),
+    ("compare", "sources"), ("check", "name"), ("check", "checkpoint"),
     ("check", "options"),
 }  # fmt: skip
 """Words that are a path in one of their forms; each is tried below."""
 PLAIN_TEXT = {
     "severities", "temporal", "severity_profile", "corrupt_device", "device", "ray_address", "protocol", "range_end",
-    "backend", "masks", "model", "video",
+    "backend", "model", "video", "videos", "condition", "palette", "title",
 }  # fmt: skip
-"""Words that are never a path; `data get NAME` is one too."""
+"""Words that are never a path; `data get NAME` and the condition of `pack --masks` are two more."""
 
 
 def parameters() -> Iterator[tuple[str, click.Parameter]]:
@@ -69,7 +70,10 @@ def test_every_word_that_may_be_a_path_is_known_here() -> None:
     texts = {
         (verb, str(p.name)) for verb, p in parameters() if type(p.type).__name__ in ("StringParamType", "CommaList")
     }
-    unknown = {(v, n) for v, n in texts - TEXT_WITH_PATHS if n not in PLAIN_TEXT and (v, n) != ("data get", "name")}
+    unknown = {(v, n) for v, n in texts - TEXT_WITH_PATHS if n not in PLAIN_TEXT} - {
+        ("data get", "name"),
+        ("pack", "masks"),
+    }
     assert unknown == set() and texts >= TEXT_WITH_PATHS
     assert len(PATHS) >= 20
 
@@ -276,6 +280,11 @@ def _corrupt(home: Path) -> Path:
     return Path(next(iter(rvos.corrupt("contrast", output="~/dark", **words).folders.values())))  # type: ignore[arg-type]
 
 
+def _overlay(home: Path) -> Path:
+    frames, masks = "~/clips/JPEGImages/a", "~/clips/Annotations/a"
+    return rvos.overlay(frames, masks, output="~/a.gif", progress=False)[0]
+
+
 def _check(home: Path) -> Path:
     assert rvos.check("folder", kind="dataset", data_root="~/clips").ok
     assert rvos.check("~/own.py:Still").name == "still"
@@ -296,6 +305,7 @@ CALLS: dict[str, Callable[[Path], Path | None]] = {
     "compare": _compare,
     "load_adapter": _load_adapter,
     "corrupt": _corrupt,
+    "overlay": _overlay,
     "check": _check,
     "list_runs": _list_runs,
     "load_run": lambda home: _run(home) and rvos.load_run("~/api").folder,

@@ -215,6 +215,8 @@ WORDS = {
     "--corruption fog,../own.py:haze -p mine/own.toml": "--corruption fog,FILE.py:haze -p FILE.toml",
     "--dataset data.py:Squares:two": "--dataset FILE.py:Squares:two",
     "--ray-address ray://head.example:10001 --engine ray": "--ray-address ADDRESS --engine ray",
+    "-d clip.mp4 --mask first.png --mask 12=late.txt": "-d FILE --mask FILE --mask 12=FILE",
+    "--dataset=/home/me/clips --videos dog,car*": "--dataset=DIR --videos dog,car*",
     "--option size=480 --preset common -q": "--option size=480 --preset common -q",
 }
 

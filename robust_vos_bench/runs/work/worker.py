@@ -9,12 +9,13 @@ import traceback
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
 from robust_vos_bench.conditions import Condition, corrupt_truth, corrupt_video, corruption_of
-from robust_vos_bench.datasets import Video
+from robust_vos_bench.datasets import Mask, Video
 from robust_vos_bench.errors import ContractError, MissingExtraError, RvosError, UsageError, WeightsError
 from robust_vos_bench.evaluation import Outcome, evaluate
 from robust_vos_bench.evaluation.segment import MaskSink
@@ -25,6 +26,7 @@ from robust_vos_bench.runs.records import STATISTICS, FrameScores, ObjectRecord,
 from robust_vos_bench.runs.store import RunStore
 from robust_vos_bench.runs.trace import TraceWriter
 from robust_vos_bench.runs.work.clip_cache import CachedClip
+from robust_vos_bench.runs.work.filming import Film
 from robust_vos_bench.runs.work.prefetch import Prefetcher
 from robust_vos_bench.runs.work.process import limit_threads
 from robust_vos_bench.runs.writer import Scored
@@ -116,12 +118,20 @@ class Worker:
 
     def _attempt(self, model: int, group: Group, video: Video, truth: PackedTruth | None) -> Scored | str:
         """The result, or the message where memory ran out: it can be freed only after this frame has returned."""
+        film: Film | None = None
         try:
             adapter = self._adapter(model)
             sink = self._sink(model, group, video)
+            film = self._film(model, group, video)
+            if film is not None:
+                video = video.with_frames(film.frames)
+                sink = _both(sink, film.add)
             with self._settings[model].applied():
                 adapter.begin(group.condition.label, self.plan.dataset.name)
                 outcome = evaluate(adapter, video, truth, self.plan.protocol, sink, self._beside)
+            if film is not None:
+                film.finish()
+                outcome = replace(outcome, warnings=(*outcome.warnings, *([film.problem] if film.problem else [])))
             record = readable(self._done(model, group, outcome))
         except Exception as error:  # a model may raise anything; its video fails, the run goes on
             if isinstance(error, BrokenProcessPool) or isinstance(error.__cause__, BrokenProcessPool):
@@ -130,6 +140,9 @@ class Worker:
             if memory.ran_out(error):
                 return memory.explain(error, self.device)
             return self._failed(model, group, error), ()
+        finally:
+            if film is not None:
+                film.drop()
         if self._trace is not None:
             self._trace.spans(outcome.spans, model=record.model, condition=record.condition, video=group.video)
         return record, tuple(frame_scores(o) for o in outcome.objects)
@@ -205,6 +218,13 @@ class Worker:
         folder.mkdir(parents=True, exist_ok=True)
         return lambda t, mask: write_mask(folder / f"{video.frame_names[t]}.png", mask)
 
+    def _film(self, model: int, group: Group, video: Video) -> Film | None:
+        path = self.store.film_path(group.condition.label, self.plan.models[model].record.name, group.video)
+        path.unlink(missing_ok=True)  # of an earlier attempt
+        if group.video not in self.plan.films:
+            return None
+        return Film(path, video, f"{group.condition.label} · {self.plan.models[model].record.name}")
+
     def _done(self, model: int, group: Group, outcome: Outcome) -> UnitRecord:
         return UnitRecord(
             key=self.plan.key(model, group.condition, group.video),
@@ -224,6 +244,18 @@ class Worker:
 
     def _failed(self, model: int, group: Group, error: Exception) -> UnitRecord:
         return failed_record(self.plan, model, group, describe(error), getattr(error, "exit_code", 1))
+
+
+def _both(one: MaskSink | None, other: MaskSink) -> MaskSink:
+    if one is None:
+        return other
+    first = one
+
+    def sink(t: int, mask: Mask) -> None:
+        first(t, mask)
+        other(t, mask)
+
+    return sink
 
 
 def readable(record: UnitRecord) -> UnitRecord:
