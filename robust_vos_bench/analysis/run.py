@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from robust_vos_bench.analysis.matrix import ScoreMatrix, matrix_from_records
+from robust_vos_bench.analysis.matrix import ScoreMatrix, footage_of, matrix_from_records
 from robust_vos_bench.analysis.measure import Group
 from robust_vos_bench.analysis.object_stats import ObjectStats
 from robust_vos_bench.analysis.result import read_result
@@ -76,7 +76,8 @@ class Run:
     @cached_property
     def matrix(self) -> ScoreMatrix:
         """Models x conditions x objects."""
-        return matrix_from_records(self.models, self.manifest.conditions, self.manifest.videos, self.cells())
+        m = self.manifest
+        return matrix_from_records(self.models, m.conditions, m.videos, self.cells(), footage_of(m))
 
     @cached_property
     def robustness(self) -> RobustnessTable:

@@ -14,13 +14,12 @@ from robust_vos_bench.conditions import Condition
 from robust_vos_bench.datasets import Dataset, open_dataset
 from robust_vos_bench.datasets.names import is_pattern
 from robust_vos_bench.errors import RvosError
-from robust_vos_bench.models.checkpoint import RANDOM
 from robust_vos_bench.origin import is_file_spec, split_spec
 from robust_vos_bench.runs.invocation import Started
 from robust_vos_bench.runs.plan import Plan
 from robust_vos_bench.system.paths import user_path
 
-NO_PART = ("overwrite", "fail_fast", "profile", "conditions")
+NO_PART = ("overwrite", "fail_fast", "profile", "offline", "conditions")
 """Settings that say how a run goes on, not what it is."""
 DATA_ROOT = "data_root"
 
@@ -116,12 +115,11 @@ def _absolute_mask(word: str) -> str:
 
 
 def _absolute_checkpoint(word: str) -> str:
+    """A file becomes its whole path; "random" and official names, which are looked for, stay."""
+    if user_path(word).exists():
+        return str(user_path(word).absolute())
     name, equals, file = word.partition("=")
-    if word == RANDOM or (equals and file == RANDOM):
-        return word
-    if equals and not user_path(word).exists():
-        return f"{name}={user_path(file).absolute()}"
-    return str(user_path(word).absolute())
+    return f"{name}={user_path(file).absolute()}" if equals and user_path(file).exists() else word
 
 
 def _with_words(settings: RunSettings, plan: Plan) -> RunSettings | None:

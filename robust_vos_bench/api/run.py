@@ -9,12 +9,13 @@ from typing import Any
 
 from robust_vos_bench.analysis.run import Run
 from robust_vos_bench.api.plan import RunPlan, estimated
-from robust_vos_bench.api.prepare import opened_engine, prepare
+from robust_vos_bench.api.prepare import Prepared, opened_engine, prepare
 from robust_vos_bench.api.progress import ProgressListener
 from robust_vos_bench.api.repeat import started
 from robust_vos_bench.api.settings import DEFAULT_MODEL, Corruptions, MaskFiles, Models, Names, RunSettings, settings_of
 from robust_vos_bench.datasets import Dataset
 from robust_vos_bench.errors import ContractError, DataError, IncompleteError
+from robust_vos_bench.fetch import offline as without_network
 from robust_vos_bench.runs.records import UnitRecord
 from robust_vos_bench.runs.run import Listener, run_with_records
 
@@ -50,6 +51,7 @@ def run(
     ship_data: str = "auto",
     profile: bool = False,
     fail_fast: bool = False,
+    offline: bool = False,
     progress: bool | Listener = True,
     allow_failures: bool = False,
 ) -> Run:
@@ -97,6 +99,8 @@ def run(
         Write `trace.json`, which Perfetto opens.
     fail_fast
         Stop at the first video that fails.
+    offline
+        Fetch no weights (also RVOS_BENCH_OFFLINE=1); those that are not here are an error.
     progress
         True shows a bar (terminal and notebook), False nothing; a `Listener` is told of every unit.
     allow_failures
@@ -155,6 +159,7 @@ def run(
         ship_data=ship_data,
         profile=profile,
         fail_fast=fail_fast,
+        offline=offline,
     )
     done = execute(settings, listener_for(progress))
     if done.manifest.status == "interrupted":
@@ -166,7 +171,13 @@ def run(
 
 def execute(settings: RunSettings, listener: Listener) -> Run:
     """Carry out a run and return it however it ended (`Run.manifest.status`); failed units raise nothing."""
-    prepared = prepare(settings, notice=listener.notice)
+    quiet = not isinstance(listener, ProgressListener) or listener.quiet
+    with without_network(settings.offline):
+        prepared = prepare(settings, notice=listener.notice, quiet=quiet)
+        return _execute(settings, prepared, listener)
+
+
+def _execute(settings: RunSettings, prepared: Prepared, listener: Listener) -> Run:
     with opened_engine(settings, prepared) as engine:
         manifest, state = run_with_records(
             prepared.plan,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from robust_vos_bench.conditions import corruption_of
 from robust_vos_bench.errors import DataError, UsageError
@@ -102,6 +102,7 @@ def describe(plan: Plan, before: Manifest | None, status: str = "started") -> Ma
             videos=len(plan.videos),
             videos_in_split=dataset.split_size,
             root=as_text(os.fspath(dataset.root)) if dataset.root else "",
+            footage=_footage(plan),
             place=_place(plan),
             masks=[as_text(word) for word in dataset.masks] or UNSET,
             digests={video: plan.fingerprints[video][:16] for video in plan.videos},
@@ -121,6 +122,12 @@ def describe(plan: Plan, before: Manifest | None, status: str = "started") -> Ma
         units=CellCounts(),
         invocations_2=list(before.invocations) if before else [],
     )
+
+
+def _footage(plan: Plan) -> dict[str, str] | UnsetType:
+    """What is filmed in each video; UNSET where each is footage of its own."""
+    found = {name: plan.dataset.footage(name) for name in plan.videos}
+    return UNSET if all(name == footage for name, footage in found.items()) else found
 
 
 def _identity(record: ModelRecord) -> tuple[object, ...]:

@@ -191,7 +191,7 @@ class RunStore:
 def _whole_lines(path: Path) -> Iterator[bytes]:
     try:
         data = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     yield from data[: data.rfind(b"\n") + 1].splitlines()
 
