@@ -1,4 +1,5 @@
 from .analysis.compare import compare as compare
+from .analysis.joint import load_runs as load_runs
 from .analysis.measure import Measure as Measure
 from .analysis.measures import register_measure as register_measure
 from .analysis.run import Run as Run

@@ -23,7 +23,7 @@ from .untrained import UNTRAINED
 
 
 class LineAdapter(TorchAdapter):
-    """A network of the STM line and its relatives: untrained weights, and checkpoints of one system named to another."""
+    """A network of the STM line or a relative: untrained weights, and checkpoints of a sibling named."""
 
     untrained = UNTRAINED
 

@@ -254,8 +254,9 @@ MODELS = [
                 ),
             ),
             trained_on=("static-images", "youtubevos2019-train", "davis2017-train"),
-            input_policy="480 x 864 whatever the frames are, bicubic without antialias; protocol=youtube-vos: short side "
-            "to 480, smaller frames as they are, sides to the nearest multiple of 16; logits bilinear to the frames",
+            input_policy="480 x 864 whatever the frames are, bicubic without antialias; protocol=youtube-vos: "
+            "short side to 480, smaller frames as they are, sides to the nearest multiple of 16; logits bilinear to "
+            "the frames",
             notes="remembers every frame but the last in 128 bases per object and side, which n_bases sets: memory of "
             "constant size; the first bases are drawn from seed, video and object (the official code draws them from a "
             "global state, so that its results depend on the order of the videos)",

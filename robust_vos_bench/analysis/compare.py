@@ -16,7 +16,9 @@ from robust_vos_bench.analysis.intervals import Interval, Jackknife, holm
 from robust_vos_bench.analysis.matrix import ScoreMatrix
 from robust_vos_bench.analysis.measure import Better
 from robust_vos_bench.analysis.measures import measures
-from robust_vos_bench.analysis.result import Result, joint_matrix, read_result, results_of
+from robust_vos_bench.analysis.packing import results_of
+from robust_vos_bench.analysis.result import Result, joint_matrix
+from robust_vos_bench.analysis.run import Run
 from robust_vos_bench.analysis.same import check_same
 from robust_vos_bench.analysis.words import unscored_note
 from robust_vos_bench.errors import UsageError
@@ -24,6 +26,10 @@ from robust_vos_bench.system.paths import user_path
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+Source = str | Path | Result | Run
+"""What may be compared."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,7 @@ def find_results(source: str | Path) -> list[Result]:
         path = user_path(head)
     if not path.exists():
         raise UsageError(f"{str(source)!r} is neither a run directory nor a packed result (nor PATH:MODEL of one)")
-    results = results_of(path, objects=False) if path.is_dir() else [read_result(path)]
+    results = results_of(path, objects=False, shared=False)
     if model:
         chosen = [r for r in results if r.model == model]
         if not chosen:
@@ -96,28 +102,37 @@ def find_results(source: str | Path) -> list[Result]:
     return results
 
 
-def pick_two(sources: Sequence[str | Path | Result]) -> tuple[Result, Result]:
+def pick_two(sources: Sequence[Source]) -> tuple[Result, Result]:
     """The two models to compare: from one run of two models, or one each from two sources. UsageError if unclear."""
     if len(sources) not in (1, 2):
         raise UsageError(f"compare takes one run of two models or two sources, not {len(sources)}")
     wanted = 3 - len(sources)  # models per source
     picked: list[Result] = []
     for source in sources:
-        results = [source] if isinstance(source, Result) else find_results(source)
+        results = _results(source)
         if len(results) != wanted:
             names = ", ".join(r.model for r in results)
             advice = "name two as PATH:MODEL PATH:MODEL" if wanted == 2 else f"name one as {source}:MODEL"
             held = f"{len(results)} model{'s' * (len(results) != 1)}"
-            what = repr(source.model) if isinstance(source, Result) else source
+            what = source if isinstance(source, (str, Path)) else repr(source)
             raise UsageError(f"{what} holds {held} ({names}); {advice}")
         picked += results
     return picked[0], picked[1]
 
 
-def compare(*sources: str | Path | Result) -> Comparison:
+def _results(source: Source) -> list[Result]:
+    if isinstance(source, Result):
+        return [source]
+    if isinstance(source, Run):
+        return results_of(source, objects=False, shared=False)
+    return find_results(source)
+
+
+def compare(*sources: Source) -> Comparison:
     """Compare two models, A minus B, on the conditions and videos that both have.
 
-    sources: one run directory of two models, or two of: a run directory, a packed result, PATH:MODEL, a `Result`.
+    sources: one run (directory or `Run`) of two models, or two of: a run directory, a packed result, PATH:MODEL, a
+    `Run` of one model, a `Result`.
     A number is NaN where one of the models failed on something it needs.
     Raises UsageError where the two share nothing or were made with other data, protocol or corruption versions.
     """

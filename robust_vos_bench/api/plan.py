@@ -8,8 +8,8 @@ from typing import Any
 
 from robust_vos_bench.api.prepare import Prepared
 from robust_vos_bench.runs.cost.estimate import Estimate, Workers, estimate
-from robust_vos_bench.runs.run import earlier
-from robust_vos_bench.runs.state import RunState
+from robust_vos_bench.runs.reuse import find
+from robust_vos_bench.runs.run import read_directory
 from robust_vos_bench.runs.store import RunStore
 from robust_vos_bench.system.cores import available_cores
 
@@ -20,7 +20,9 @@ class RunPlan:
 
     prepared: Prepared
     done: int
-    """Units that are done already."""
+    """Units that are done already, here or in other run directories."""
+    reused: int
+    """Those of them that would be taken over from other run directories."""
     to_do: int
     cost: Estimate
 
@@ -37,6 +39,7 @@ class RunPlan:
             "cells": len(plan.models) * len(plan.conditions),
             "units": self.done + self.to_do,
             "done": self.done,
+            "reused": self.reused,
             "to_do": self.to_do,
             "workers": list(self.prepared.devices),
             "producers": self.prepared.producers,
@@ -70,11 +73,21 @@ def estimated(
 ) -> RunPlan:
     """Look at what the run directory holds and estimate the rest. Raises UsageError where it holds another run."""
     store = RunStore(prepared.folder)
-    earlier(prepared.plan, store)
-    state = RunState(prepared.plan, store, overwrite)
+    state = read_directory(prepared.plan, store, overwrite)[1]
+    pending, reused = state.pending, 0
+    if overwrite == "missing":
+        there = {
+            (model, label, record.video)
+            for source in find(prepared.plan, pending, prepared.folder)
+            for (model, label), records in source.cells.items()
+            for record in records
+        }
+        names = [model.record.name for model in prepared.plan.models]
+        pending = [u for u in pending if (names[u.model], u.condition.label, u.video) not in there]
+        reused = len(there)
     workers = Workers(len(prepared.devices), prepared.producers, prepared.devices[0], available_cores())
-    cost = estimate(prepared.plan, state.pending, store.folder, workers, may_probe, say)
-    return RunPlan(prepared, state.done, len(state.pending), cost)
+    cost = estimate(prepared.plan, pending, store.folder, workers, may_probe, say)
+    return RunPlan(prepared, state.done + reused, reused, len(pending), cost)
 
 
 def _lines(name: str, value: Any) -> list[str]:

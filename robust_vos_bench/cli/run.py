@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,7 +129,7 @@ def command(
         if dry_run:
             planned = plan_of(settings, may_probe, lambda text: click.echo(text, err=True))
         else:
-            done = execute(settings, ProgressListener(quiet), ["rvos-bench", *sys.argv[1:]])
+            done = execute(settings, ProgressListener(quiet))
     if dry_run:
         click.echo(json.dumps(planned.to_dict(), indent=2) if as_json else planned)
         return

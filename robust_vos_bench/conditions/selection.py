@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from robust_vos_bench.conditions.batch import find_device
+from robust_vos_bench.conditions.batch import find_device, parse_device
 from robust_vos_bench.conditions.catalogue import CORRUPTIONS, corruption_of, corruptions
 from robust_vos_bench.conditions.condition import CLEAN, Condition
 from robust_vos_bench.conditions.label import FORM, is_label, read_label
@@ -95,7 +95,7 @@ def select(
         conditions = list(dict.fromkeys((*conditions, *made)))
     if device not in ("", "cpu"):
         find_device(device)
-        conditions = [replace(c, device=device) if corruption_of(c).batch is not None else c for c in conditions]
+        conditions = made_on(conditions, device)
     return ([CLEAN] if clean else []) + conditions, info
 
 
@@ -132,6 +132,17 @@ def _check_inside(made: Iterable[Condition], offered: Iterable[Condition], prese
     for condition in made:
         if condition.label not in known:
             raise unknown("condition", condition.label, known, f"Preset {preset.name} does not have it.")
+
+
+def made_on(conditions: Iterable[Condition], device: str) -> list[Condition]:
+    """The conditions with the frames of corruptions that can be made in batches made on a torch device, which need not
+    be here. Raises UsageError for a name that is none."""
+    if device in ("", "cpu"):
+        return list(conditions)
+    parse_device(device)
+    return [
+        replace(c, device=device) if not c.is_clean and corruption_of(c).batch is not None else c for c in conditions
+    ]
 
 
 def _resolve(names: list[str], preset: str | None, every: bool) -> tuple[PresetInfo, list[PresetEntry], set[str], bool]:

@@ -78,6 +78,8 @@ def build_model(
         license=card.license,
         input_policy=card.input_policy,
         model=card.name if label else UNSET,
+        paths=tuple(sorted(k for k, v in given.items() if isinstance(v, Path))) or UNSET,
+        own_weights=kept not in {"", RANDOM, *(Path(weights.file).name for weights in card.weights)} or UNSET,
     )
     carried = None if origin.kind == "built in" else origin
     return ModelSpec(load_name, str(found) if found is not None else None, given, record, carried, absent)

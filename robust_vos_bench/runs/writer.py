@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from robust_vos_bench.runs.records import FrameScores, UnitRecord
 from robust_vos_bench.runs.state import RunState
 from robust_vos_bench.runs.stop import Stop
@@ -25,15 +27,18 @@ class RecordWriter:
         on_unit: Callable[[UnitRecord], None],
         stop: Stop,
         fail_fast: bool = False,
+        invocation: str = "",
     ) -> None:
+        """invocation: id of the one that computes the units."""
         self.store, self.state, self.stop = store, state, stop
         self.written = 0
         """Units so far."""
+        self.invocation = invocation
         self._on_unit, self._fail_fast = on_unit, fail_fast
 
     def __call__(self, unit: Scored) -> None:
         """Write one unit; it is on disk before the listener is told. Raises WriteError where it cannot be written."""
-        record, frames = unit
+        record, frames = msgspec.structs.replace(unit[0], invocation=self.invocation), unit[1]
         self.store.add(record, frames)
         self.state.add(record)
         self.written += 1

@@ -337,6 +337,7 @@ CALLS: dict[str, Callable[[Path], Path | None]] = {
     "list_reproductions": _list_reproductions,
     "reproduce": _reproduce,
     "load_run": lambda home: _run(home) and rvos.load_run("~/api").folder,
+    "load_runs": lambda home: _run(home) and rvos.load_runs("~/api", "~/api").folder,
     "open_dataset": lambda home: rvos.open_dataset("folder", "~/clips").root,
     "verify_dataset": lambda home: rvos.verify_dataset("folder", "~/clips", progress=False).root,  # type: ignore[dict-item]
 }

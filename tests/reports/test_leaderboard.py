@@ -20,7 +20,8 @@ from robust_vos_bench.analysis.compare import compare, pick_two
 from robust_vos_bench.analysis.leaderboard import build_page, overlap
 from robust_vos_bench.analysis.matrix import read_matrix
 from robust_vos_bench.analysis.naming import preset_words
-from robust_vos_bench.analysis.result import read_result, results_of, write_result
+from robust_vos_bench.analysis.packing import results_of
+from robust_vos_bench.analysis.result import read_result, write_result
 from robust_vos_bench.analysis.summary import summarise
 from robust_vos_bench.conditions import CLEAN, Condition, load_preset
 from robust_vos_bench.datasets.images import write_mask

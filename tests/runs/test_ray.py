@@ -168,7 +168,7 @@ def test_ctrl_c(clips: Path, tmp_path: Path, rvos: Rvos, launch: Callable[..., A
 def test_a_driver_that_leaves_leaves_its_environment(clips: Path, tmp_path: Path) -> None:
     program = (
         "import os, sys; from robust_vos_bench.runs.ray.engine import RayEngine; import ray\n"
-        "before = dict(os.environ); engine = RayEngine(); engine.close()\n"
+        "before = dict(os.environ); engine = RayEngine(); engine.ready(); engine.close()\n"
         "changed = {k for k in before.keys() | os.environ.keys() if before.get(k) != os.environ.get(k)}\n"
         "assert 'RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO' not in os.environ and not ray.is_initialized(), changed\n"
     )

@@ -85,13 +85,15 @@ def earlier_timings(plan: Plan, folder: Path, device: str) -> Timings:
             manifest = store.manifest()
         except DataError:  # a run of another version beside this one does not matter
             continue
-        if manifest is None or manifest.dataset.name != plan.dataset.name or not _is_here(manifest, device):
+        if manifest is None or manifest.dataset.name != plan.dataset.name or not (here := _made_here(manifest, device)):
             continue
         for model in manifest.models:
             if versions.get(model.name) == model.adapter_version:
                 for condition in manifest.conditions:
                     records = store.records(condition.label, model.name).values()
-                    units[model.name] += [record for record in records if record.ok and record.frames]
+                    units[model.name] += [
+                        record for record in records if record.ok and record.frames and record.invocation in here
+                    ]
     models = {
         name: Timing(
             sum(r.seconds_model for r in records) / sum(r.frames for r in records),
@@ -109,11 +111,15 @@ def earlier_timings(plan: Plan, folder: Path, device: str) -> Timings:
     return Timings(score=score, models=models)
 
 
-def _is_here(manifest: Manifest, device: str) -> bool:
-    there = manifest.environment
-    kind = there.device.partition(":")[0]
+def _made_here(manifest: Manifest, device: str) -> set[str]:
+    """Ids of the invocations that computed on this kind of machine and device."""
+    kind = device.partition(":")[0]
     here = (os.cpu_count(), f"{platform.system()} {platform.machine()}")
-    return kind == device.partition(":")[0] and (there.cpus, there.system) == here
+    return {
+        i.id
+        for i in manifest.invocations
+        if i.environment.device.partition(":")[0] == kind and (i.environment.cpus, i.environment.system) == here
+    }
 
 
 class TimingCache:

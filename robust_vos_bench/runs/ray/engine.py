@@ -95,25 +95,31 @@ class RayEngine:
         producers: int | None = None,
         ship: str = "auto",
     ) -> None:
+        self.ray: Any = None
+        self.address, self.gpus, self.producers, self.ship = address, gpus, producers, ship
+        self._own = False
+
+    def ready(self) -> None:
+        """Join the cluster, or start one. Raises MissingExtraError without Ray, DataError where there is no cluster.
+
+        Nodes are asked when the plan is known.
+        """
         try:
             import ray
         except ImportError as error:
             raise MissingExtraError("--engine ray needs Ray: pip install 'rvos-bench[ray]'") from error
-        self.ray: Any = ray
-        self.gpus, self.producers, self.ship = gpus, producers, ship
+        self.ray = ray
         self._own = not ray.is_initialized()
         if self._own:
             # Tasks without a GPU keep the devices they see; Ray's future default, and silent about it.
             with environment({"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}):
                 try:
                     # "local" starts one; without an address Ray would join whatever was started here before.
-                    where = address or "local"
+                    where = self.address or "local"
                     ray.init(address=where, log_to_driver=False, configure_logging=False, include_dashboard=False)
                 except (ConnectionError, ValueError, RuntimeError) as error:
-                    raise DataError(f"no Ray cluster at {address!r}: {error}") from error
-
-    def ready(self) -> None:
-        """Nodes are asked when the plan is known; nothing can be told before."""
+                    self._own = False
+                    raise DataError(f"no Ray cluster at {self.address!r}: {error}") from error
 
     def __call__(self, plan: Plan, groups: Sequence[Group], write: RecordWriter) -> None:
         """Run `groups` wherever there is room.
