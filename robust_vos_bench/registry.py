@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 from robust_vos_bench.errors import ContractError, RvosError, unknown
 from robust_vos_bench.origin import BUILT_IN, Origin, is_file_spec
+from robust_vos_bench.system.tracebacks import with_place
 
 T = TypeVar("T")
 
@@ -173,7 +174,7 @@ class Registry(Generic[T]):
                 plugins.problems.append(Problem((point.name,), f"plug-in {label}: {error}"))
                 continue
             except (Exception, SystemExit) as error:
-                detail = " ".join(f"{type(error).__name__}: {error}".split())
+                detail = with_place(" ".join(f"{type(error).__name__}: {error}".split()), error)
                 message = f"plug-in {label} cannot be imported: {detail}. Fix or uninstall that package."
                 plugins.problems.append(Problem((point.name,), message))
                 continue

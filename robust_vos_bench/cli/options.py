@@ -15,6 +15,12 @@ from robust_vos_bench.system.paths import user_path
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def debugging() -> bool:
+    """Whether tracebacks are wanted (`--debug`)."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.find_root().params.get("debug"))
+
+
 class CommaList(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic from click 8.2 on
     """A list given by commas, by repeating the flag, or both (use with `multiple=True` and `flat`)."""
 

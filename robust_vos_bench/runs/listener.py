@@ -27,6 +27,9 @@ class Listener:
     def unit(self, record: UnitRecord) -> None:
         """After each unit, when it is on disk."""
 
+    def failed(self, record: UnitRecord, traceback: str) -> None:
+        """After `unit`, where a unit failed because other people's code raised: the whole traceback."""
+
     def interrupted(self) -> None:
         """At the first Ctrl-C."""
 
@@ -52,6 +55,10 @@ class Guarded(Listener):
     def unit(self, record: UnitRecord) -> None:
         """Pass it on."""
         self._tell("unit", record)
+
+    def failed(self, record: UnitRecord, traceback: str) -> None:
+        """Pass it on."""
+        self._tell("failed", record, traceback)
 
     def interrupted(self) -> None:
         """Pass it on."""

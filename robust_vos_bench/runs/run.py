@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET
 
 from robust_vos_bench.conditions import Condition, corruption_of
-from robust_vos_bench.errors import UsageError
+from robust_vos_bench.errors import RvosError, UsageError
 from robust_vos_bench.runs.engine import Engine
 from robust_vos_bench.runs.environment import environment, tool
 from robust_vos_bench.runs.listener import Guarded
@@ -38,6 +38,7 @@ from robust_vos_bench.runs.stop import Stop, ctrl_c
 from robust_vos_bench.runs.store import RunStore
 from robust_vos_bench.runs.writer import RecordWriter
 from robust_vos_bench.system.paths import as_text
+from robust_vos_bench.system.tracebacks import whole
 
 
 def default_folder(plan: Plan, parent: Path = Path("rvos-results")) -> Path:
@@ -125,7 +126,7 @@ def run_with_records(
         store.write_manifest(manifest)
         store.log("start", pending=len(state.pending), done=state.done)
         stop = Stop()
-        write = RecordWriter(store, state, listener.unit, stop, fail_fast)
+        write = RecordWriter(store, state, listener, stop, fail_fast)
         try:
             listener.started(plan, state, folder)
             groups: list[Group] = list(plan.groups(state.pending))
@@ -134,6 +135,9 @@ def run_with_records(
                     engine(plan, groups, write)
         except KeyboardInterrupt:
             stop.by_user = True
+        except RvosError as error:  # the run cannot go on: a model does not load, the disk is full
+            store.log("stopped", error=str(error), traceback=error.traceback or whole(error))
+            raise
         finally:
             try:
                 listener.finished()

@@ -94,12 +94,12 @@ class _WorkerPool:
                 said = worker.pipe.recv()
                 if isinstance(said, RvosError):
                     raise said
-                record, frames = said
+                record = said.record
                 group = worker.groups[0]
                 model = next(m for m in group.models if self.plan.models[m].record.name == record.model)
                 tried = self.attempts[model, record.condition, record.video] + 1
                 worker.reported(model)
-                self.finish((msgspec.structs.replace(record, attempts=tried), frames))
+                self.finish(said._replace(record=msgspec.structs.replace(record, attempts=tried)))
             if worker.process.is_alive():
                 return worker
         except (EOFError, OSError):
@@ -117,7 +117,7 @@ class _WorkerPool:
                 reason = f"{_cause(worker.process.exitcode)}, {ATTEMPTS} times"
                 failed = failed_record(self.plan, model, group, reason, 1)
                 worker.reported(model)
-                self.finish((msgspec.structs.replace(failed, attempts=ATTEMPTS), ()))
+                self.finish(Scored(msgspec.structs.replace(failed, attempts=ATTEMPTS)))
         self.queue.extendleft(reversed(worker.groups))
         return start_worker(self.plan, worker.device, self.folder, self.producers)
 

@@ -184,7 +184,8 @@ class RayEngine:
             lost = not isinstance(error, self.ray.exceptions.RayTaskError)  # else it raised: no other node will help
             reason = f"{f'lost {ATTEMPTS} times' if lost else 'failed'} on the cluster ({_first_line(error)})"
             record = failed_record(plan, group.models[0], group, reason, 1)
-            return [(msgspec.structs.replace(record, attempts=ATTEMPTS if lost else 1), ())]
+            raised = "" if lost else str(error)  # Ray gives it the traceback of the node
+            return [Scored(msgspec.structs.replace(record, attempts=ATTEMPTS if lost else 1), traceback=raised)]
 
     def _prepare(self, plan: Plan, shared_plan: Any, folder: str) -> tuple[Need, Any]:
         """Ask every node for its version, data and GPUs before anything is spent; (need of a task, files or None)."""

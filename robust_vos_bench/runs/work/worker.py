@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import shutil
-import traceback
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
@@ -29,7 +28,7 @@ from robust_vos_bench.runs.work.prefetch import Prefetcher
 from robust_vos_bench.runs.work.process import limit_threads
 from robust_vos_bench.runs.writer import Scored
 from robust_vos_bench.scoring import ObjectScore, PackedTruth, prepare
-from robust_vos_bench.system import memory
+from robust_vos_bench.system import memory, tracebacks
 from robust_vos_bench.system.process_settings import ProcessSettings
 
 TRUTHS_KEPT = 64
@@ -96,7 +95,7 @@ class Worker:
             truth = self._truth(clean, group.condition)
         except Exception as error:  # of a data set or a corruption: this video fails, the run goes on
             for model in group.models:
-                yield self._failed(model, group, error), ()
+                yield self._failed(model, group, error)
             return
         if self.prefetcher is not None:
             ready = video.with_frames(self.prefetcher.frames(group))
@@ -112,7 +111,7 @@ class Worker:
 
     def _unit(self, model: int, group: Group, video: Video, truth: PackedTruth | None) -> Scored:
         found = self._attempt(model, group, video, truth)
-        return (self._out_of_memory(model, group, found), ()) if isinstance(found, str) else found
+        return Scored(self._out_of_memory(model, group, found)) if isinstance(found, str) else found
 
     def _attempt(self, model: int, group: Group, video: Video, truth: PackedTruth | None) -> Scored | str:
         """The result, or the message where memory ran out: it can be freed only after this frame has returned."""
@@ -129,10 +128,10 @@ class Worker:
                 raise BrokenProcessPool(str(error)) from error
             if memory.ran_out(error):
                 return memory.explain(error, self.device)
-            return self._failed(model, group, error), ()
+            return self._failed(model, group, error)
         if self._trace is not None:
             self._trace.spans(outcome.spans, model=record.model, condition=record.condition, video=group.video)
-        return record, tuple(frame_scores(o) for o in outcome.objects)
+        return Scored(record, tuple(frame_scores(o) for o in outcome.objects))
 
     def _out_of_memory(self, model: int, group: Group, message: str) -> UnitRecord:
         resident, gpu = memory.peaks(self.device)
@@ -149,7 +148,8 @@ class Worker:
         for model in models:
             try:
                 self._adapter(model)
-            except FATAL:
+            except FATAL as error:
+                error.traceback = error.traceback or tracebacks.whole(error)  # it is lost between processes
                 raise
             except Exception:  # perhaps of this moment only: the model's units fail and say why
                 continue
@@ -222,8 +222,10 @@ class Worker:
             warnings=outcome.warnings,
         )
 
-    def _failed(self, model: int, group: Group, error: Exception) -> UnitRecord:
-        return failed_record(self.plan, model, group, describe(error), getattr(error, "exit_code", 1))
+    def _failed(self, model: int, group: Group, error: Exception) -> Scored:
+        record = failed_record(self.plan, model, group, describe(error), getattr(error, "exit_code", 1))
+        own = not isinstance(error, RvosError) or error.__cause__ is not None  # else the message says all
+        return Scored(record, traceback=_writable(tracebacks.whole(error)) if own else "")
 
 
 def readable(record: UnitRecord) -> UnitRecord:
@@ -255,13 +257,11 @@ def describe(error: Exception) -> str:
     """
     if isinstance(error, RvosError):
         return _writable(str(error))
-    where = traceback.extract_tb(error.__traceback__)[-1:] if error.__traceback__ else []
-    place = f" ({Path(where[0].filename).name}:{where[0].lineno})" if where else ""
     try:
         text = str(error)
     except Exception:  # of somebody's own class
         text = "(its text cannot be read)"
-    return _writable(f"{type(error).__name__}: {text}{place}")
+    return _writable(tracebacks.with_place(f"{type(error).__name__}: {text}", error))
 
 
 def _writable(text: str) -> str:
