@@ -101,7 +101,7 @@ class SessionAdapter(VOSAdapter):
         if not isinstance(getattr(session, "diagnostics", None), list):
             raise ContractError(
                 f"a session of {type(self).__name__} ({type(session).__name__}) has no list `diagnostics`: write "
-                "`self.diagnostics = []` in its __init__; one derived from TorchSession calls `super().__init__()` there"
+                "`self.diagnostics = []` in its __init__; one derived from TorchSession calls `super().__init__()`"
             )
         self.diagnostics = session.diagnostics
         first, last = video.first_prompt, len(video) - 1
