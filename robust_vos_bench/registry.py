@@ -163,13 +163,20 @@ class Registry(Generic[T]):
         broken = " ".join(problem.message for problem in plugins.problems if not problem.conflict)
         raise unknown(self.kind, name, names, " ".join(part for part in (self.see, broken) if part))
 
+    def _checked_names(self, value: T) -> list[str]:
+        """The names of an item that somebody else made. Raises ContractError where they are no names."""
+        names = list(dict.fromkeys(self._names(value)))
+        if not names or not all(isinstance(name, str) and name for name in names):
+            raise ContractError(f"a {self.kind} is named {names!r}; names are texts")
+        return names
+
     def _load_plugins(self) -> Plugins[T]:
         plugins: Plugins[T] = Plugins()
         offers: dict[str, list[tuple[str, Item[T]]]] = {}
         for point in sorted(entry_points(group=self.group), key=lambda p: (p.name, p.value)):
             label = _label(point)
             try:
-                values = list(self._read(point, point.load()))
+                values = [(v, self._checked_names(v)) for v in self._read(point, point.load())]
             except RvosError as error:
                 plugins.problems.append(Problem((point.name,), f"plug-in {label}: {error}"))
                 continue
@@ -178,9 +185,9 @@ class Registry(Generic[T]):
                 message = f"plug-in {label} cannot be imported: {detail}. Fix or uninstall that package."
                 plugins.problems.append(Problem((point.name,), message))
                 continue
-            for value in values:
+            for value, names in values:
                 item = Item(value, Origin("package", _distribution(point)))
-                for name in dict.fromkeys(self._names(value)):
+                for name in names:
                     offers.setdefault(name, []).append((label, item))
         builtin = _by_every_name(self.builtin().values(), self._names)
         taken: set[int] = set()

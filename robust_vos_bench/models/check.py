@@ -30,13 +30,12 @@ LEAK_MIB = 64.0
 """Memory that a clip of a few small frames may leave behind when it runs again."""
 STATE = "random state, threads and other settings of the process are left alone"
 SEEDING = (
-    "draw from a generator of your own, made anew with a fixed seed for every video: `self.rng = "
-    "np.random.default_rng(0)` in `reset`, in torch `torch.Generator(device).manual_seed(0)`; a network with dropout needs "
-    "`.eval()`"
+    "draw from a generator of your own, made anew with a fixed seed for every video: in `reset`, `self.rng = "
+    "np.random.default_rng(0)` or `torch.Generator(device).manual_seed(0)`; a network with dropout needs `.eval()`"
 )
 OWN_STATE = (
-    "keep what belongs to one video in attributes that `reset` assigns, or in a session object, not in the network or in "
-    "the class; only where that cannot be, say interleaves=False in the card"
+    "keep what belongs to one video in attributes that `reset` assigns, or in a session object, not in the network or "
+    "in the class; only where that cannot be, say interleaves=False in the card"
 )
 
 
@@ -247,9 +246,7 @@ def _every_object(report: Report, clip: Video, masks: Sequence[Mask]) -> None:
         which = ", ".join(f"{i} (given at frame {clip.first_frames[i]})" for i in absent)
         detail = f"no mask shows object {which}; untrained weights may do that"
         if late == absent:
-            detail += (
-                ", and so does a model that looks at the first prompt only: late_objects='none' in the card says so"
-            )
+            detail += ", and a model that looks at the first prompt only says late_objects='none' in its card"
     report.add("every object of the prompts is found in the masks", detail, "warning")
 
 
@@ -291,9 +288,7 @@ def _inputs_and_state(adapter: VOSAdapter, report: Report, clip: Video) -> str:
     if not adapter.card.streaming:
         report.skip(check, "the card says streaming=False")
     else:
-        detail = (
-            f"it reads {ahead} frames ahead of its masks: give each mask at once, or say streaming=False in the card"
-        )
+        detail = f"it reads {ahead} frames ahead of its masks: yield each at once, or say streaming=False in the card"
         report.add(check, detail if ahead > 0 else "")
     return ""
 
@@ -343,9 +338,7 @@ def _memory(runner: _Runner, report: Report, clip: Video) -> None:
         runner.broken(check, error, clip)
         return
     grown = resident() - before
-    detail = (
-        f"{grown:.0f} MiB more in use after {len(clip)} small frames that had run before; is a list kept in the class?"
-    )
+    detail = f"{grown:.0f} MiB more in use after {len(clip)} small frames that had run before; does a list grow?"
     report.add(check, detail if grown > LEAK_MIB else "", "warning")
 
 

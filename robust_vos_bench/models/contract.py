@@ -40,8 +40,8 @@ def check_mask(mask: object, video: Video, t: int, first_frames: Mapping[int, in
         if i not in first:
             known = ", ".join(map(str, sorted(first))) or "none"
             raise ContractError(
-                f"{where}: the mask holds id {i}, which no prompt introduces (ids: {known}); turn the network's channels "
-                "1, 2, ... back into the ids of the prompts, `np.array([0, *ids], np.uint8)[mask]`"
+                f"{where}: the mask holds id {i}, which no prompt introduces (ids: {known}); turn the network's "
+                "channels 1, 2, ... back into the ids of the prompts, `np.array([0, *ids], np.uint8)[mask]`"
             )
         if first[i] > t:
             raise ContractError(
@@ -78,12 +78,13 @@ def _typed(mask: Mask) -> str:
 
 def _cure(error: BaseException, video: Video) -> str:
     """What to do, for errors that many adapters make; "" for all others."""
-    if isinstance(error, KeyError) and error.args and isinstance(error.args[0], int):
-        if error.args[0] not in video.prompts and error.args[0] < len(video):
-            return (
-                f": `video.prompts` holds the frames where objects first appear, here {', '.join(map(str, video.prompts))}; "
-                "the first of them is `video.first_prompt`, and objects may come later"
-            )
+    asked = error.args[0] if isinstance(error, KeyError) and error.args else None
+    if isinstance(asked, int) and asked < len(video) and asked not in video.prompts:
+        frames = ", ".join(map(str, video.prompts))
+        return (
+            f": `video.prompts` holds the frames where objects first appear, here {frames}; the first of them is "
+            "`video.first_prompt`, and objects may come later"
+        )
     if isinstance(error, AttributeError) and error.name in INHERITED and isinstance(error.obj, (VOSAdapter, type)):
         return f": {FORGOTTEN}"
     return ""

@@ -18,7 +18,7 @@ class Scored(NamedTuple):
     frames: tuple[FrameScores, ...] = ()
     """J and F by frame."""
     traceback: str = ""
-    """Of a failed unit: where somebody else's code raised, whole; for the log, and not for records, which are shared."""
+    """Of a failed unit: where somebody else's code raised, whole; for the log, not for records, which go out."""
 
 
 ATTEMPTS = 3

@@ -1,7 +1,7 @@
 """Where somebody else's code raised an error: the line for a message, the whole text for a log.
 
-A model fails inside torch, far below the line that its author can change. That line is the innermost one in code that is
-neither the benchmark's, nor Python's, nor an installed library's.
+A model fails inside torch, far below the line that its author can change. That line is the innermost one in code that
+is neither the benchmark's, nor Python's, nor an installed library's.
 """
 
 from __future__ import annotations
