@@ -185,9 +185,9 @@ class Registry(Generic[T]):
                 message = f"plug-in {label} cannot be imported: {detail}. Fix or uninstall that package."
                 plugins.problems.append(Problem((point.name,), message))
                 continue
-            for value, names in values:
+            for value, own_names in values:
                 item = Item(value, Origin("package", _distribution(point)))
-                for name in names:
+                for name in own_names:
                     offers.setdefault(name, []).append((label, item))
         builtin = _by_every_name(self.builtin().values(), self._names)
         taken: set[int] = set()

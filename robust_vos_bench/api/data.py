@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robust_vos_bench.api.progress import Bar
 from robust_vos_bench.datasets import ENTRIES, open_dataset
 from robust_vos_bench.datasets.download import check_hash, download
 from robust_vos_bench.datasets.layout import FolderDataset
@@ -15,6 +14,7 @@ from robust_vos_bench.datasets.sources import ARCHIVES, Archive, instructed_name
 from robust_vos_bench.datasets.unpack import unpack
 from robust_vos_bench.datasets.verify import Verification, verify
 from robust_vos_bench.errors import RvosError, UsageError, unknown
+from robust_vos_bench.system.bars import Bar
 from robust_vos_bench.system.cores import available_cores
 
 

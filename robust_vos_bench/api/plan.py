@@ -72,9 +72,13 @@ def estimated(
     store = RunStore(prepared.folder)
     earlier(prepared.plan, store)
     state = RunState(prepared.plan, store, overwrite)
-    workers = Workers(len(prepared.devices), prepared.producers, prepared.devices[0], available_cores())
-    cost = estimate(prepared.plan, state.pending, store.folder, workers, may_probe, say)
+    cost = estimate(prepared.plan, state.pending, store.folder, workers_of(prepared), may_probe, say)
     return RunPlan(prepared, state.done, len(state.pending), cost)
+
+
+def workers_of(prepared: Prepared) -> Workers:
+    """The processes of a run, as its estimate wants them."""
+    return Workers(len(prepared.devices), prepared.producers, prepared.devices[0], available_cores())
 
 
 def _lines(name: str, value: Any) -> list[str]:

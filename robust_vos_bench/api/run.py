@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from robust_vos_bench.analysis.run import Run
-from robust_vos_bench.api.plan import RunPlan, estimated
+from robust_vos_bench.api.plan import RunPlan, estimated, workers_of
 from robust_vos_bench.api.prepare import opened_engine, prepare
 from robust_vos_bench.api.progress import ProgressListener
 from robust_vos_bench.api.settings import DEFAULT_MODEL, Corruptions, Models, RunSettings, settings_of
@@ -156,8 +157,13 @@ def execute(settings: RunSettings, listener: Listener, command: Sequence[str] = 
 
     command: what `run.json` records as the command; by default the command line that means the same.
     """
-    prepared = prepare(settings, notice=listener.notice)
-    with opened_engine(settings, prepared) as engine:
+    with contextlib.ExitStack() as stack:
+        if isinstance(listener, ProgressListener):
+            stack.enter_context(listener.showing())
+        prepared = prepare(settings, notice=listener.notice)
+        if isinstance(listener, ProgressListener) and settings.engine == "local":
+            listener.workers = workers_of(prepared)
+        engine = stack.enter_context(opened_engine(settings, prepared))
         manifest, state = run_with_records(
             prepared.plan,
             prepared.folder,

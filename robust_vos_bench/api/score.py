@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robust_vos_bench.api.corrupt import opened
-from robust_vos_bench.api.progress import Bar
 from robust_vos_bench.datasets import Dataset
 from robust_vos_bench.scoring import tables
 from robust_vos_bench.scoring.folder import FolderScorer, slow_hint
@@ -16,8 +17,10 @@ from robust_vos_bench.scoring.objects import ObjectScore
 from robust_vos_bench.scoring.protocols import Protocol
 from robust_vos_bench.scoring.statistics import STATISTICS, global_scores
 from robust_vos_bench.system.atomic import make_folder, write_bytes
+from robust_vos_bench.system.bars import Bar
 from robust_vos_bench.system.cores import available_cores
 from robust_vos_bench.system.paths import user_path
+from robust_vos_bench.system.waits import tell_of_compiling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,6 +81,33 @@ class Scores:
         return f"<p>{overall}</p>{found}"
 
 
+class _Watch:
+    """How far a scoring is: videos, the ones at work by the share of their frames, and frames per second."""
+
+    def __init__(self) -> None:
+        self._shares: dict[str, float] = {}
+        self._count = itertools.count(1)  # its steps are atomic: threads share it
+        self._frames = 0
+        self._start: float | None = None
+
+    def __call__(self, video: str, frame: int, of: int) -> None:
+        if self._start is None:
+            self._start = time.monotonic()
+        self._shares[video] = frame / of
+        self._frames = next(self._count)
+
+    def videos(self) -> float:
+        """Videos so far."""
+        return sum(list(self._shares.values()))
+
+    def words(self) -> str:
+        """ "1,234 frames, 410 fps"."""
+        if self._start is None:
+            return ""
+        seconds = max(time.monotonic() - self._start, 0.1)
+        return f"{self._frames:,} frames, {self._frames / seconds:.0f} fps"
+
+
 def score(
     predictions: str | Path,
     *,
@@ -134,8 +164,11 @@ def score(
         range_end=range_end or "object",
     )
     scorer = FolderScorer(data, rules, backend)
-    with Bar("scoring", len(data.videos), quiet=not progress) as bar:
-        objects = scorer.score(user_path(predictions), workers or min(THREADS, available_cores()), bar.step)
+    watch = _Watch()
+    threads = workers or min(THREADS, available_cores())
+    tell_of_compiling()
+    with Bar("scoring", len(data.videos), "videos", not progress, count=watch.videos, extra=watch.words):
+        objects = scorer.score(user_path(predictions), threads, on_frame=watch)
     hints = [*data.notes, *scorer.notes, slow_hint(scorer, objects) if backend == "auto" else ""]
     hint = "\n".join(text for text in hints if text)
     return Scores(objects, rules, data.name, data.seen_categories, hint)

@@ -17,6 +17,7 @@ from robust_vos_bench.cli.options import (
     config_option,
     corrupt_device_option,
     dataset_options,
+    debugging,
     device_option,
     dry_run_option,
     json_option,
@@ -99,7 +100,7 @@ The same command again resumes: finished videos are not run twice.
     help="With --dry-run: measure this machine for up to 20 s where no earlier run tells. [default: probe]",
 )
 @config_option()
-@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+@click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but what has failed.")
 @click.pass_context
 def command(
     ctx: click.Context, /, as_json: bool, dry_run: bool, may_probe: bool, quiet: bool, **settings_given: Any
@@ -118,13 +119,13 @@ def command(
         if dry_run:
             planned = plan_of(settings, may_probe, lambda text: click.echo(text, err=True))
         else:
-            done = execute(settings, ProgressListener(quiet), ["rvos-bench", *sys.argv[1:]])
+            done = execute(settings, ProgressListener(quiet, debugging()), ["rvos-bench", *sys.argv[1:]])
     if dry_run:
         click.echo(json.dumps(planned.to_dict(), indent=2) if as_json else planned)
         return
     if settings.profile:
         show_profile(done.folder)
-    show_result(done, as_json)
+    show_result(done, as_json, quiet)
     ctx.exit(exit_code(done))
 
 
@@ -138,7 +139,7 @@ def show_profile(folder: Path) -> None:
             click.echo(line, err=True)
 
 
-def show_result(done: Run, as_json: bool) -> None:
+def show_result(done: Run, as_json: bool, quiet: bool = False) -> None:
     """The table on stdout; where the rest is, on stderr."""
     from rich.console import Console
 
@@ -163,9 +164,10 @@ def show_result(done: Run, as_json: bool) -> None:
     else:
         console.print("No video has been scored.")
     counts = manifest.units
-    click.echo(
-        f"{counts.ok}/{counts.planned} units done, {counts.failed} failed. Results: {shown(done.folder)}", err=True
-    )
+    if not quiet or counts.ok < counts.planned:
+        click.echo(
+            f"{counts.ok}/{counts.planned} units done, {counts.failed} failed. Results: {shown(done.folder)}", err=True
+        )
 
 
 def result_data(done: Run) -> dict[str, Any]:

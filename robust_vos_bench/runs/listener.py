@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from robust_vos_bench.runs.activity import Activity
 from robust_vos_bench.runs.plan import Plan
 from robust_vos_bench.runs.records import UnitRecord
 from robust_vos_bench.runs.state import RunState
@@ -23,6 +24,9 @@ class Listener:
 
     def started(self, plan: Plan, state: RunState, folder: Path) -> None:
         """Before the first unit."""
+
+    def working(self, activity: Activity) -> None:
+        """Once, after `started`: what the workers do, which may be read at any time and from any thread."""
 
     def unit(self, record: UnitRecord) -> None:
         """After each unit, when it is on disk."""
@@ -51,6 +55,10 @@ class Guarded(Listener):
     def started(self, plan: Plan, state: RunState, folder: Path) -> None:
         """Pass it on."""
         self._tell("started", plan, state, folder)
+
+    def working(self, activity: Activity) -> None:
+        """Pass it on."""
+        self._tell("working", activity)
 
     def unit(self, record: UnitRecord) -> None:
         """Pass it on."""

@@ -14,6 +14,7 @@ from msgspec import UNSET
 
 from robust_vos_bench.conditions import Condition, corruption_of
 from robust_vos_bench.errors import RvosError, UsageError
+from robust_vos_bench.runs.activity import Activity
 from robust_vos_bench.runs.engine import Engine
 from robust_vos_bench.runs.environment import environment, tool
 from robust_vos_bench.runs.listener import Guarded
@@ -126,9 +127,10 @@ def run_with_records(
         store.write_manifest(manifest)
         store.log("start", pending=len(state.pending), done=state.done)
         stop = Stop()
-        write = RecordWriter(store, state, listener, stop, fail_fast)
+        write = RecordWriter(store, state, listener, stop, fail_fast, activity := Activity())
         try:
             listener.started(plan, state, folder)
+            listener.working(activity)
             groups: list[Group] = list(plan.groups(state.pending))
             if groups:
                 with ctrl_c(stop, listener.interrupted):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from robust_vos_bench.runs.activity import Activity
 from robust_vos_bench.runs.listener import Listener
 from robust_vos_bench.runs.records import FrameScores, UnitRecord
 from robust_vos_bench.runs.state import RunState
@@ -35,10 +36,13 @@ class RecordWriter:
         listener: Listener,
         stop: Stop,
         fail_fast: bool = False,
+        activity: Activity | None = None,
     ) -> None:
         self.store, self.state, self.stop = store, state, stop
         self.written = 0
         """Units so far."""
+        self.activity = activity or Activity()
+        """What the workers do now; engines keep it."""
         self.listener, self._fail_fast = listener, fail_fast
 
     def __call__(self, unit: Scored) -> None:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+SHORT = 80
+"""Characters of an error that is repeated only to tell it from another."""
 _NUMBER = re.compile(r"\d+")
 
 
@@ -28,10 +30,12 @@ class Causes:
         self._first[cause] = text
         return True
 
-    def repeated(self) -> Iterator[tuple[str, int]]:
-        """(first text, how many more) of every cause that was met more than once."""
+    def repeated(self) -> Iterator[str]:
+        """ "and 75 more ..." of every cause that was met more than once."""
         for cause, count in self._more.items():
-            yield self._first[cause], count
+            text = self._first[cause]
+            short = text if len(text) <= SHORT else f"{text[: SHORT - 4]} ..."
+            yield f"and {count} more " + ("for the same reason" if len(self._first) == 1 else f"like this: {short}")
 
 
 def cause_of(text: str, names: Iterable[str] = ()) -> str:

@@ -19,6 +19,7 @@ from robust_vos_bench.evaluation import Outcome, evaluate
 from robust_vos_bench.evaluation.segment import MaskSink
 from robust_vos_bench.models import VOSAdapter, load_adapter
 from robust_vos_bench.origin import provided
+from robust_vos_bench.runs.activity import MemoryPulse, Pulse
 from robust_vos_bench.runs.plan import Group, Plan
 from robust_vos_bench.runs.records import STATISTICS, FrameScores, ObjectRecord, UnitRecord
 from robust_vos_bench.runs.store import RunStore
@@ -30,6 +31,7 @@ from robust_vos_bench.runs.writer import Scored
 from robust_vos_bench.scoring import ObjectScore, PackedTruth, prepare
 from robust_vos_bench.system import memory, tracebacks
 from robust_vos_bench.system.process_settings import ProcessSettings
+from robust_vos_bench.system.waits import heard_by, tell_of_compiling, waiting
 
 TRUTHS_KEPT = 64
 """Packed truths kept in memory: they are small, and every condition uses those of the same videos again."""
@@ -40,14 +42,62 @@ FATAL = (WeightsError, UsageError, MissingExtraError, ContractError)
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 
 
+SCORER = "loading the scorer"
+
+
+class UnitNote:
+    """Writes into a pulse what the worker does: its unit, and what it waits for."""
+
+    def __init__(self, pulse: Pulse) -> None:
+        self.pulse = pulse
+        self._unit = self._wait = ""
+        self._first = False
+
+    def begin(self, unit: str) -> None:
+        """A unit begins ("model · condition · video"), or nothing does ("")."""
+        self._unit, self._first = unit, bool(unit)
+        self.pulse.frame(0)
+        self._write()
+
+    def waits(self, for_a_frame: bool) -> None:
+        """Only the first frame of a unit can take long: it reads ahead, or is the first of its kind."""
+        if self._first:
+            self._first = for_a_frame
+            if for_a_frame and not self._wait:
+                self.pulse.says(f"first frame of {self._unit.partition(' · ')[2]}")
+            else:
+                self._write()
+
+    def waits_for(self, what: str) -> None:
+        """Something else than frames is waited for; "": no longer."""
+        self._wait = what
+        self._write()
+
+    def frame(self, count: int) -> None:
+        """So many frames are segmented."""
+        self.pulse.frame(count)
+
+    def _write(self) -> None:
+        self.pulse.says(self._wait or self._unit)
+
+
 class Worker:
     """Loads models when they are first needed, keeps them, and works through groups."""
 
-    def __init__(self, plan: Plan, device: str, folder: Path, producers: int = 0, scratch: Path | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        device: str,
+        folder: Path,
+        producers: int = 0,
+        scratch: Path | None = None,
+        pulse: Pulse | None = None,
+    ) -> None:
         self.plan = plan
         self.device = device
         self.store = RunStore(folder)
         self.scratch = scratch
+        self.note = UnitNote(pulse or MemoryPulse())
         self.prefetcher = Prefetcher(plan.dataset, producers, scratch) if producers else None
         self._beside = bool(producers) or device != "cpu"  # a single CPU process has no second core to score on
         self._trace = TraceWriter(folder, f"{device} worker") if plan.profile else None
@@ -81,8 +131,10 @@ class Worker:
         Raises only what ends the run: a model that cannot be loaded at all (see `load`), producers that died.
         """
         try:
-            yield from self._results(group)
+            with heard_by(self.note.waits_for):
+                yield from self._results(group)
         finally:
+            self.note.begin("")
             if self.prefetcher is not None:
                 self.prefetcher.done(group)  # also where its frames were never read: they would occupy the prefetcher
 
@@ -110,7 +162,9 @@ class Worker:
                 yield self._unit(model, group, video.with_frames(frames), truth)
 
     def _unit(self, model: int, group: Group, video: Video, truth: PackedTruth | None) -> Scored:
+        self.note.begin(f"{self.plan.models[model].record.name} · {group.condition.label} · {group.video}")
         found = self._attempt(model, group, video, truth)
+        self.note.frame(0)  # from here on the record counts
         return Scored(self._out_of_memory(model, group, found)) if isinstance(found, str) else found
 
     def _attempt(self, model: int, group: Group, video: Video, truth: PackedTruth | None) -> Scored | str:
@@ -120,7 +174,7 @@ class Worker:
             sink = self._sink(model, group, video)
             with self._settings[model].applied():
                 adapter.begin(group.condition.label, self.plan.dataset.name)
-                outcome = evaluate(adapter, video, truth, self.plan.protocol, sink, self._beside)
+                outcome = evaluate(adapter, video, truth, self.plan.protocol, sink, self._beside, self.note)
             record = readable(self._done(model, group, outcome))
         except Exception as error:  # a model may raise anything; its video fails, the run goes on
             if isinstance(error, BrokenProcessPool) or isinstance(error.__cause__, BrokenProcessPool):
@@ -161,7 +215,8 @@ class Worker:
             spec = self.plan.models[model]
             outside = ProcessSettings.taken()
             try:
-                with provided(spec.origin):  # its file as the command read it, wherever this process runs
+                # Its file as the command read it, wherever this process runs.
+                with waiting(f"loading {spec.record.name}"), provided(spec.origin):
                     self._adapters[model] = load_adapter(spec.name, spec.checkpoint, self.device, **spec.options)
                 limit_threads(1)  # the model may just have imported torch
                 self._settings[model] = ProcessSettings.taken()
@@ -179,7 +234,9 @@ class Worker:
         if not self._scoring_ready:
             self._scoring_ready = True
             plan = self.plan
-            prepare(len(video) * len(plan.videos) * len(plan.conditions) * len(plan.models), video.size)
+            tell_of_compiling()
+            with waiting(SCORER):
+                prepare(len(video) * len(plan.videos) * len(plan.conditions) * len(plan.models), video.size)
 
     def _truth(self, video: Video, condition: Condition) -> PackedTruth | None:
         moved = condition.label if not condition.is_clean and corruption_of(condition).moves_pixels else ""
