@@ -56,7 +56,8 @@ class Report:
         word = "data set" if self.kind == "dataset" else self.kind
         broken, warnings, skipped = (self.count(level) for level in ("broken", "warning", "skipped"))
         done = len(self.findings) - skipped
-        counts = f"passed: {done} checks" if self.ok else f"failed: {broken} of {done} checks"
+        checks = f"{done} check{'s' * (done != 1)}"
+        counts = f"passed: {checks}" if self.ok else f"failed: {broken} of {checks}"
         more = [f"{warnings} warning{'s' * (warnings > 1)}"] * bool(warnings) + [f"{skipped} skipped"] * bool(skipped)
         return f"{word} {self.name!r} {', '.join([counts, *more])}"
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from robust_vos_bench.analysis.words import plural
 from robust_vos_bench.api.settings import Corruptions, numbers, split_conditions
 from robust_vos_bench.conditions import Condition, PresetInfo, select
 from robust_vos_bench.corrupted.counts import FrameCounts
@@ -160,7 +161,7 @@ def raise_for_failures(report: SplitReport) -> None:
     if not report.failed:
         return
     kinds = Counter(type(outcome.error) for outcome in report.failed)
-    text = f"{len(report.failed)} videos could not be written (see above); the same command tries them again"
+    text = f"{plural(len(report.failed), 'video')} could not be written (see above); the same command tries again"
     error: IncompleteError | MissingExtraError | DataError = IncompleteError(text)
     if not report.written and not report.kept and len(kinds) == 1:
         if issubclass(next(iter(kinds)), MissingExtraError):
@@ -191,7 +192,8 @@ class SplitPlan:
     def lines(self) -> list[str]:
         """The same for a person."""
         rows = [
-            f"{self.output / r['condition']}: {r['videos']} videos, {r['there']} there already" for r in self.conditions
+            f"{self.output / r['condition']}: {plural(r['videos'], 'video')}, {r['there']} there already"
+            for r in self.conditions
         ]
         return [*rows, f"uncompressed {self.needed / 2**30:.2f} GiB (PNG takes less), {self.free / 2**30:.2f} GiB free"]
 

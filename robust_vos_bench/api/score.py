@@ -20,7 +20,6 @@ from robust_vos_bench.system.atomic import make_folder, write_bytes
 from robust_vos_bench.system.bars import Bar
 from robust_vos_bench.system.cores import available_cores
 from robust_vos_bench.system.paths import user_path
-from robust_vos_bench.system.waits import tell_of_compiling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -166,7 +165,6 @@ def score(
     scorer = FolderScorer(data, rules, backend)
     watch = _Watch()
     threads = workers or min(THREADS, available_cores())
-    tell_of_compiling()
     with Bar("scoring", len(data.videos), "videos", not progress, count=watch.videos, extra=watch.words):
         objects = scorer.score(user_path(predictions), threads, on_frame=watch)
     hints = [*data.notes, *scorer.notes, slow_hint(scorer, objects) if backend == "auto" else ""]

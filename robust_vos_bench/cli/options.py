@@ -209,6 +209,18 @@ def dry_run_option() -> Callable[[F], F]:
     return click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
 
 
+def table_option() -> Callable[[F], F]:
+    """--table"""
+    return click.option(
+        "--table",
+        "table",
+        type=click.Choice(["text", "markdown", "latex", "csv"]),
+        default="text",
+        show_default=True,
+        help="How the table is printed.",
+    )
+
+
 def config_option() -> Callable[[F], F]:
     """--config"""
     return click.option(

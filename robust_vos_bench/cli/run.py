@@ -23,6 +23,7 @@ from robust_vos_bench.cli.options import (
     json_option,
     model_option,
     output_option,
+    table_option,
     workers_option,
 )
 
@@ -91,6 +92,7 @@ The same command again resumes: finished videos are not run twice.
 )
 @click.option("--profile", is_flag=True, help="Write trace.json (Perfetto) and say where the time went.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failed video.")
+@table_option()
 @json_option()
 @dry_run_option()
 @click.option(
@@ -103,7 +105,14 @@ The same command again resumes: finished videos are not run twice.
 @click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but what has failed.")
 @click.pass_context
 def command(
-    ctx: click.Context, /, as_json: bool, dry_run: bool, may_probe: bool, quiet: bool, **settings_given: Any
+    ctx: click.Context,
+    /,
+    table: str,
+    as_json: bool,
+    dry_run: bool,
+    may_probe: bool,
+    quiet: bool,
+    **settings_given: Any,
 ) -> None:
     """Corrupt videos, run models on them, score the masks, print how much each model loses.
 
@@ -117,7 +126,7 @@ def command(
     settings = RunSettings(**settings_given)
     with prints_on_stderr():  # models, and files of models where they are imported, may print
         if dry_run:
-            planned = plan_of(settings, may_probe, lambda text: click.echo(text, err=True))
+            planned = plan_of(settings, may_probe, None if quiet else lambda text: click.echo(text, err=True))
         else:
             done = execute(settings, ProgressListener(quiet, debugging()), ["rvos-bench", *sys.argv[1:]])
     if dry_run:
@@ -125,7 +134,7 @@ def command(
         return
     if settings.profile:
         show_profile(done.folder)
-    show_result(done, as_json, quiet)
+    show_result(done, "json" if as_json else table, quiet)
     ctx.exit(exit_code(done))
 
 
@@ -139,8 +148,8 @@ def show_profile(folder: Path) -> None:
             click.echo(line, err=True)
 
 
-def show_result(done: Run, as_json: bool, quiet: bool = False) -> None:
-    """The table on stdout; where the rest is, on stderr."""
+def show_result(done: Run, form: str, quiet: bool = False) -> None:
+    """The table on stdout as text, JSON or one of `reports.export`; where the rest is, on stderr."""
     from rich.console import Console
 
     from robust_vos_bench.api.progress import shown
@@ -149,13 +158,17 @@ def show_result(done: Run, as_json: bool, quiet: bool = False) -> None:
     from robust_vos_bench.system.json import to_json
 
     manifest = done.manifest
-    if as_json:
+    if form == "json":
         click.echo(to_json(result_data(done)))
         return
     console = Console(highlight=False, width=WIDTH, markup=False)
     if any(m.is_recipe for m in manifest.models):
-        console.print("Untrained recipe weights: a smoke test, not a result.", style="bold red")
-    if done.matrix.objects:
+        console.print("Untrained weights: a smoke test, not a result.", style="bold red")
+    if done.matrix.objects and form != "text":
+        from robust_vos_bench.reports.export import EXPORTS, summary_grid
+
+        click.echo(EXPORTS[form](summary_grid(done.robustness)))
+    elif done.matrix.objects:
         name = manifest.preset.name
         preset = f"{name} v{manifest.preset.version}" if name != "custom" else "chosen by hand"
         if name != "custom" and not is_whole_preset(manifest):

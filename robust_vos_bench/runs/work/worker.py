@@ -31,7 +31,7 @@ from robust_vos_bench.runs.writer import Scored
 from robust_vos_bench.scoring import ObjectScore, PackedTruth, prepare
 from robust_vos_bench.system import memory, tracebacks
 from robust_vos_bench.system.process_settings import ProcessSettings
-from robust_vos_bench.system.waits import heard_by, tell_of_compiling, waiting
+from robust_vos_bench.system.waits import heard_by, waiting
 
 TRUTHS_KEPT = 64
 """Packed truths kept in memory: they are small, and every condition uses those of the same videos again."""
@@ -234,7 +234,6 @@ class Worker:
         if not self._scoring_ready:
             self._scoring_ready = True
             plan = self.plan
-            tell_of_compiling()
             with waiting(SCORER):
                 prepare(len(video) * len(plan.videos) * len(plan.conditions) * len(plan.models), video.size)
 
