@@ -17,7 +17,7 @@ from robust_vos_bench.models.checkpoint import load_strict, read_state
 
 from ..cfbi_line.preparation import network_size, prepare
 from ..common.tensors import strongest
-from ..common.torch_adapter import TorchAdapter, TorchSession
+from robust_vos_bench.models.torch_adapter import TorchAdapter, TorchSession
 from ..encoders.fold import fold_frozen_norms
 from .conditioning import READINGS
 from .decoder import CrossFrame

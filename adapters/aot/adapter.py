@@ -17,7 +17,7 @@ from robust_vos_bench.models.checkpoint import describe_diff, load_strict, read_
 
 from ..common.scales import checked_scales
 from ..common.tensors import strongest
-from ..common.torch_adapter import TorchAdapter, TorchSession
+from robust_vos_bench.models.torch_adapter import TorchAdapter, TorchSession
 from ..encoders.fold import fold_frozen_norms
 from .engine import Tracker
 from .network import AOT

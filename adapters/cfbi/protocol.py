@@ -14,7 +14,7 @@ from robust_vos_bench.datasets.video import Frame, Mask, Video
 
 from ..cfbi_line.preparation import network_size, prepare
 from ..common.tensors import strongest
-from ..common.torch_adapter import TorchSession
+from robust_vos_bench.models.torch_adapter import TorchSession
 from .network import MatchingNetwork
 from .references import Embedding, MatchingOptions, References
 

@@ -21,7 +21,7 @@ from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models.adapter import Checkpoint
 
 from ..common.tensors import image_tensor, strongest
-from ..common.torch_adapter import TorchAdapter, TorchSession
+from robust_vos_bench.models.torch_adapter import TorchAdapter, TorchSession
 from . import build
 from .untrained import UNTRAINED
 

@@ -19,7 +19,7 @@ from robust_vos_bench.models.adapter import Checkpoint
 
 from ..common.opencv import one_opencv_thread
 from ..common.tensors import image_tensor, strongest
-from ..common.torch_adapter import TorchAdapter, TorchSession
+from robust_vos_bench.models.torch_adapter import TorchAdapter, TorchSession
 from . import NETWORKS
 from .levels import Level, level, set_levels
 from .network import LiteNetwork, full

@@ -16,7 +16,7 @@ from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.models.adapter import Checkpoint
 
 from ..common.tensors import image_tensor, strongest
-from ..common.torch_adapter import TorchAdapter, TorchSession
+from robust_vos_bench.models.torch_adapter import TorchAdapter, TorchSession
 from .adapter import prepare
 from .tbd_network import TBD, State, shares
 from .untrained import UNTRAINED

@@ -17,7 +17,7 @@ from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.models.adapter import Checkpoint
 
 from ..common.tensors import refuse_not_finite
-from ..common.torch_adapter import TorchAdapter, TorchSession
+from robust_vos_bench.models.torch_adapter import TorchAdapter, TorchSession
 from . import build
 from .tracking import Tracker
 from .untrained import UNTRAINED

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ..common.untrained import Untrained
+from robust_vos_bench.models.untrained import Untrained
 
 UNTRAINED = Untrained(scales={"positional_encoding_gaussian_matrix": (0, 1)})

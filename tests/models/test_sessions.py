@@ -10,7 +10,7 @@ import torch
 from msgspec import Meta
 from torch import nn
 
-from robust_vos_bench.adapters.common.torch_adapter import TorchAdapter, TorchSession
+from robust_vos_bench.models.torch_adapter import TorchAdapter, TorchSession
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models import ModelCard, SessionAdapter, StreamingAdapter, VOSAdapter, load_adapter
