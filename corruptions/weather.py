@@ -90,6 +90,7 @@ def _roll(layer: NDArray[_Pixel], down: float, right: float) -> NDArray[_Pixel]:
 @corruption(
     "frost",
     "weather",
+    version=2,
     temporal=_MODES,
     summary="A photograph of ice on a window laid over the scene",
     unit="weights of scene and ice",

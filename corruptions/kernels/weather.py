@@ -227,8 +227,42 @@ def frost_picture(index: int, size: tuple[int, int]) -> Frame:
     # Where both sides are long enough the photograph keeps its scale, before the tenth is added.
     scale = max([side / own for side, own in zip(size, (height, width)) if own < side], default=1.0) * 1.1
     grown = (math.ceil(width * scale), math.ceil(height * scale))
-    resized = cv2.resize(picture, grown, interpolation=cv2.INTER_CUBIC)
-    return np.ascontiguousarray(resized[..., ::-1], dtype=np.uint8)
+    return enlarge(np.ascontiguousarray(picture[..., ::-1], dtype=np.uint8), (grown[1], grown[0]))
+
+
+def enlarge(picture: Frame, size: tuple[int, int]) -> Frame:
+    """The picture (H x W x 3 uint8) at `size` (height, width) by bicubic interpolation (a = -0.75), borders repeated.
+
+    In integers, because cv2.resize(INTER_CUBIC) rounds differently from one processor to another: its wheels come with
+    several implementations and choose by the instruction set. Within one grey level of any of them.
+    """
+    rows = np.zeros((size[0], *picture.shape[1:]), np.int32)
+    for index, weight in _cubic_taps(picture.shape[0], size[0]):
+        rows += picture[index] * weight[:, None, None]
+    out = np.zeros((*size, picture.shape[2]), np.int32)
+    rows = (rows + (1 << _CUBIC_BITS - 5)) >> (_CUBIC_BITS - 4)  # four bits after the point are kept between the passes
+    for index, weight in _cubic_taps(picture.shape[1], size[1]):
+        out += rows[:, index] * weight[:, None]
+    return np.clip((out + (1 << _CUBIC_BITS + 3)) >> (_CUBIC_BITS + 4), 0, 255).astype(np.uint8)
+
+
+_CUBIC_BITS = 11
+"""Bits after the point of a weight, as in OpenCV. The products of both passes stay below 2^31."""
+
+
+def _cubic_taps(old: int, new: int) -> list[tuple[NDArray[np.intp], NDArray[np.int32]]]:
+    """Four (indices, weights) per output place of one axis, centres of pixels aligned; the weights sum to 2^bits."""
+    # Twice the source coordinate times `new`, so that place and fraction are exact.
+    place, rest = np.divmod((2 * np.arange(new) + 1) * old - new, 2 * new)
+    x = rest / (2.0 * new)
+    a = -0.75
+    near = ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0
+    y = 1.0 - x
+    next_ = ((a + 2.0) * y - (a + 3.0)) * y * y + 1.0
+    before = ((a * (x + 1.0) - 5.0 * a) * (x + 1.0) + 8.0 * a) * (x + 1.0) - 4.0 * a
+    weights = np.rint(np.stack([before, near, next_]) * (1 << _CUBIC_BITS)).astype(np.int32)
+    weights = np.concatenate([weights, (1 << _CUBIC_BITS) - weights.sum(0, keepdims=True, dtype=np.int32)])
+    return [(np.clip(place + tap - 1, 0, old - 1), weights[tap]) for tap in range(4)]
 
 
 @jit

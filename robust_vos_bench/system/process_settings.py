@@ -8,17 +8,22 @@ files) from reaching anybody else.
 from __future__ import annotations
 
 import contextlib
+import gc
 import locale
 import os
 import random
 import signal
+import socket
 import sys
+import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+
+from .streams import lent_streams
 
 _SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGALRM", "SIGPIPE", "SIGCHLD") if hasattr(signal, name)
@@ -88,7 +93,8 @@ class ProcessSettings:
         outside = ProcessSettings.taken()
         self.restore()
         try:
-            yield
+            with lent_streams():
+                yield
         finally:
             self._values = ProcessSettings.taken()._values
             outside.restore()
@@ -100,6 +106,10 @@ def _settings() -> Iterator[Setting]:
     yield Setting("warnings filters", lambda: list(warnings.filters), _set_filters)
     yield Setting("recursion limit", sys.getrecursionlimit, sys.setrecursionlimit)
     yield Setting("locale", lambda: locale.setlocale(locale.LC_ALL), lambda v: locale.setlocale(locale.LC_ALL, v))
+    yield Setting("permissions of new files (umask)", _umask, os.umask)
+    yield Setting("folder of temporary files", lambda: tempfile.tempdir, lambda v: setattr(tempfile, "tempdir", v))
+    yield Setting("garbage collection", gc.isenabled, lambda v: gc.enable() if v else gc.disable())
+    yield Setting("timeout of sockets", socket.getdefaulttimeout, socket.setdefaulttimeout)
     yield Setting("import path", lambda: list(sys.path), lambda v: sys.path.__setitem__(slice(None), v))
     if threading.current_thread() is threading.main_thread():
         for number in _SIGNALS:
@@ -110,6 +120,13 @@ def _settings() -> Iterator[Setting]:
     for module, made in _LIBRARIES.items():
         if module in sys.modules:
             yield from made(sys.modules[module])
+
+
+def _umask() -> int:
+    # It can only be read by setting it; what another thread makes meanwhile is readable by the user alone.
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def _numpy(numpy: Any) -> Iterator[Setting]:
@@ -176,6 +193,8 @@ def _set_torch_random(state: bytes) -> None:
 def _opencv(cv2: Any) -> Iterator[Setting]:
     yield Setting("OpenCV threads", cv2.getNumThreads, cv2.setNumThreads)
     yield Setting("OpenCV optimisations", cv2.useOptimized, cv2.setUseOptimized)
+    if hasattr(cv2, "ipp"):
+        yield Setting("OpenCV's use of IPP", cv2.ipp.useIPP, cv2.ipp.setUseIPP)
 
 
 def _matplotlib(matplotlib: Any) -> Iterator[Setting]:

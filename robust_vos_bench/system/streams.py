@@ -141,3 +141,45 @@ def _number(stream: Any) -> int:
     with contextlib.suppress(OSError, ValueError):
         return int(stream.fileno())
     return -1
+
+
+class _Lent:
+    """A stream under its own methods, but `close` and `detach` do nothing."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stream)
+
+    def close(self) -> None:
+        """The stream belongs to the process."""
+
+    def detach(self) -> Any:
+        """The stream's buffer, which stays attached."""
+        return self._stream.buffer
+
+
+_lent: dict[int, _Lent] = {}
+"""Proxies by the stream's identity. They live as long as the process: `print` in a thread that outlives its block uses
+its stream without holding it, and would crash the process where that has gone (CPython 3.11)."""
+
+
+def _lend(stream: TextIO | None) -> Any:
+    if stream is None or isinstance(stream, _Lent):
+        return stream
+    return _lent.setdefault(id(stream), _Lent(stream))  # the proxy holds the stream, so that the number stays its own
+
+
+@contextlib.contextmanager
+def lent_streams() -> Iterator[None]:
+    """`sys.stdout` and `sys.stderr` cannot be closed within this block, and are put back where it replaces them."""
+    kept = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = map(_lend, kept)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = kept

@@ -1,6 +1,6 @@
 """Golden hashes: the same frames in any process, order and number of threads, and on any machine with these libraries.
 
-The hashes were made with numpy 2.4, OpenCV 5.0 and Pillow 13. Where a corruption runs inside OpenCV (mean_blur, frost,
+The hashes were made with numpy 2.4, OpenCV 5.0 and Pillow 13. Where a corruption runs inside OpenCV (mean_blur,
 spatter, jpeg_compression) or Pillow (pixelate), another version of that library may differ in the last level; all
 others use integers, tables and sums of fixed order only. After a wanted change, raise the corruption's version and run
 `python tests/corruptions/test_golden.py`.
@@ -74,10 +74,16 @@ def test_every_condition_gives_other_frames(here: dict[str, str]) -> None:
     assert len(set(here.values())) == len(here)
 
 
-def test_another_process_in_another_order(here: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("setting", "order"),
+    [("setNumThreads(3)", -1), ("ipp.setUseIPP(False)", 1)],
+    ids=["another-order", "another-processor"],
+)
+def test_another_process(here: dict[str, str], setting: str, order: int) -> None:
+    """IPP chooses its code by the processor, so its absence stands for another machine."""
     code = (
-        "import json, sys, cv2; cv2.setNumThreads(3); sys.path.insert(0, sys.argv[1]);"
-        "import test_golden; print(json.dumps(test_golden.hashes(-1)))"
+        f"import json, sys, cv2; cv2.{setting}; sys.path.insert(0, sys.argv[1]);"
+        f"import test_golden; print(json.dumps(test_golden.hashes({order})))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(Path(__file__).parent)], capture_output=True, text=True, check=True

@@ -20,13 +20,14 @@ MODEL = f"{Path(__file__).with_name('unruly.py')}:Unruly"
 FAILS = [
     *(f"yield:{name}" for name in YIELDS),
     *(f"raise:{name}" for name in RAISES),
-    *("do:fewer", "do:more", "do:diagnostics", "do:diagnostics text"),
+    *("do:fewer", "do:more", "do:diagnostics", "do:diagnostics text", "do:memory that nobody has"),
 ]
 PASSES = [
     f"do:{name}"
     for name in (
         *("thread", "thread error", "folder", "environment", "warnings", "numpy", "pillow", "torch"),
-        *("recursion", "memory"),
+        *("recursion", "memory", "thread that stays", "thread that writes", "umask", "gc", "temporary", "sockets"),
+        *("opencv", "modules", "closes", "process"),
     )
 ]
 

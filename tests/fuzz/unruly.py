@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
+import socket
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 import warnings
@@ -52,6 +57,13 @@ RAISES: dict[str, Any] = {
     "unicode": lambda: UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"),
     "group": lambda: RuntimeError("x" * 100000),
 }
+
+
+def noise() -> None:
+    """Lines for longer than the video lasts."""
+    for _ in range(100):
+        with contextlib.suppress(ValueError):  # the stream of the video's turn is closed after it
+            print("noise")
 
 
 class Unruly(VOSAdapter):
@@ -120,3 +132,28 @@ class Unruly(VOSAdapter):
             self.diagnostics.append("\ud800 lone")
         elif name == "memory":
             self.kept = np.zeros(2_000_000)
+        elif name == "memory that nobody has":
+            self.kept = np.zeros(1 << 56)
+        elif name == "thread that stays":
+            threading.Thread(target=time.sleep, args=(2,)).start()
+        elif name == "thread that writes":
+            threading.Thread(target=noise).start()
+        elif name == "umask":
+            os.umask(0o777)
+        elif name == "gc":
+            gc.disable()
+        elif name == "temporary":
+            tempfile.tempdir = "/nowhere"
+        elif name == "sockets":
+            socket.setdefaulttimeout(1e-9)
+        elif name == "opencv":
+            import cv2
+
+            cv2.setUseOptimized(False)
+            cv2.ipp.setUseIPP(False)
+        elif name == "modules":
+            sys.modules.pop("json", None)
+        elif name == "closes":
+            sys.stdout.close()
+        elif name == "process":
+            subprocess.Popen(["sleep", "2"])
