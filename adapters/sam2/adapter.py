@@ -15,9 +15,9 @@ from torch import nn
 
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.models.adapter import Checkpoint
+from robust_vos_bench.models.torch_adapter import TorchAdapter, TorchSession
 
 from ..common.tensors import refuse_not_finite
-from robust_vos_bench.models.torch_adapter import TorchAdapter, TorchSession
 from . import build
 from .tracking import Tracker
 from .untrained import UNTRAINED

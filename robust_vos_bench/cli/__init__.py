@@ -51,7 +51,7 @@ class LazyGroup(click.Group):
         """Name the nearest verb where one is mistyped."""
         from robust_vos_bench.errors import unknown
 
-        if args and args[0] not in VERBS and not args[0].startswith("-"):
+        if args and args[0] not in VERBS and not args[0].startswith("-") and not ctx.resilient_parsing:
             raise unknown("command", args[0], VERBS, "See `rvos-bench --help`.")
         return super().resolve_command(ctx, args)
 

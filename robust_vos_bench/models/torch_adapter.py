@@ -15,7 +15,6 @@ from robust_vos_bench.datasets.video import Frame, Mask
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models.adapter import Checkpoint, SessionAdapter
 from robust_vos_bench.models.checkpoint import RANDOM, load_strict, read_state
-
 from robust_vos_bench.models.ids import IdMap
 from robust_vos_bench.models.untrained import Untrained
 

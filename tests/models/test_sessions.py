@@ -10,11 +10,11 @@ import torch
 from msgspec import Meta
 from torch import nn
 
-from robust_vos_bench.models.torch_adapter import TorchAdapter, TorchSession
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models import ModelCard, SessionAdapter, StreamingAdapter, VOSAdapter, load_adapter
 from robust_vos_bench.models.synthetic import delayed_clip, other_clip, standard_clip
+from robust_vos_bench.models.torch_adapter import TorchAdapter, TorchSession
 
 
 class Counting:

@@ -95,19 +95,21 @@ class Pace:
 
 
 def in_words(cost: Estimate) -> str:
-    """ "about 1 h 20 min", and what that stands on: one line for a person before a run."""
-    sources = [source for name, source in cost.sources.items() if name not in ("decode", "score", "other conditions")]
-    models = [s for s in sources if s.endswith("per frame " + f"({EARLIER})")]
+    """ "about 1 h 20 min (...)", with what it stands on: one line for a person before a run."""
     missing = ", ".join(line.partition(":")[0] for line in cost.unmeasured)
     if cost.device_hours is None:
-        return "how long is not known: nothing like it was timed on this machine (--dry-run measures it in 20 s)"
-    stands_on = "timed in earlier runs" if models and not cost.guessed else "roughly, timed on a few frames"
-    if cost.wall_hours is not None and not missing:
-        note = f"; {cost.guessed} of the conditions taken from similar ones" if cost.guessed else ""
-        return f"about {duration(3600 * cost.wall_hours)} ({stands_on}{note})"
-    least = cost.device_hours if cost.wall_hours is None else cost.wall_hours
-    absent = f"never timed here: {missing}" if missing else "for the models alone; frames were never timed here"
-    return f"at least {duration(3600 * least)} ({absent}; --dry-run measures it)"
+        return "how long that takes is not known: none of it was timed on this machine (--dry-run does it in 20 s)"
+    if missing or cost.wall_hours is None:
+        least = cost.device_hours if cost.wall_hours is None else cost.wall_hours
+        absent = (
+            f"never timed here: {missing}" if missing else "of the models alone; making frames was never timed here"
+        )
+        return f"at least {duration(3600 * least)} ({absent}; --dry-run does it)"
+    parts = {"decode", "score", "other conditions"}
+    probed = any(not source.endswith(f"({EARLIER})") for name, source in cost.sources.items() if name not in parts)
+    how = ["timed on a few frames" if probed else "timed in earlier runs"]
+    how += [f"{cost.guessed} conditions counted like similar ones"] * bool(cost.guessed)
+    return f"{'roughly' if probed or cost.guessed else 'about'} {duration(3600 * cost.wall_hours)} ({'; '.join(how)})"
 
 
 def duration(seconds: float) -> str:
