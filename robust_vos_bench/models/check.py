@@ -165,12 +165,14 @@ def not_finite_outputs() -> Iterator[list[str]]:
 def prints_to_stdout() -> Iterator[list[str]]:
     """Collects the first line that Python code prints to standard output in the block; it is printed all the same."""
     found: list[str] = []
+    seen = ""
     before = sys.stdout
 
     class Watched(io.TextIOBase):
         def write(self, text: str) -> int:
-            if text.strip() and not found:
-                found.append(text.strip().splitlines()[0][:60])
+            nonlocal seen
+            if len(seen) < 1000:
+                seen += text
             return before.write(text)
 
         def flush(self) -> None:
@@ -181,6 +183,8 @@ def prints_to_stdout() -> Iterator[list[str]]:
 
     with contextlib.redirect_stdout(Watched()):
         yield found
+    if seen.strip():
+        found.append(seen.strip().splitlines()[0][:60])
 
 
 class _Runner:
