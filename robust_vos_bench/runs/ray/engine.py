@@ -29,6 +29,7 @@ from robust_vos_bench.runs.ray.transfer import FileNote, FileServer, ShippedData
 from robust_vos_bench.runs.work.process import environment, limit_threads
 from robust_vos_bench.runs.work.worker import FATAL, Worker, failed_record
 from robust_vos_bench.runs.writer import ATTEMPTS, RecordWriter, Scored
+from robust_vos_bench.system.waits import waiting
 from robust_vos_bench.version import __version__
 
 COUNT_SECONDS = 1.0
@@ -81,29 +82,31 @@ class Board:
 
 
 class RemotePulse:
-    """A pulse in another node's process: it sends at most one message in `TELL_SECONDS`, and waits for no answer."""
+    """A pulse in another node's process: one message in `TELL_SECONDS` and one per unit; it waits for no answer."""
 
     def __init__(self, board: Any) -> None:
         self._board, self._who = board, f"{platform.node()}-{os.getpid()}"
         self._frames, self._text, self._told = 0, "", -math.inf
 
     def says(self, text: str) -> None:
-        """What the worker does now."""
-        self._text = text
-        self._send(now=not text)
+        """What the worker does now; between two tasks the last word stands."""
+        if text:
+            self._text = text
+            self._send()
 
     def frame(self, count: int) -> None:
-        """So many frames of the unit at hand are segmented."""
-        self._frames = count
-        self._send()
+        """So many frames of the unit at hand are segmented; the end of a unit is told at once, or they count twice."""
+        ended, self._frames = count == 0 and self._frames > 0, count
+        self._send(now=ended)
 
     def read(self) -> tuple[int, str]:
         """(frames, text) of this moment."""
         return self._frames, self._text
 
     def _send(self, now: bool = False) -> None:
-        if now or time.monotonic() - self._told > TELL_SECONDS:
-            self._told = time.monotonic()
+        due = time.monotonic() - self._told > TELL_SECONDS
+        if due or now:
+            self._told = time.monotonic() if due else self._told
             with contextlib.suppress(Exception):  # a board that is gone is missed by nobody
                 self._board.tell.remote(self._who, self._frames, self._text)
 
@@ -114,10 +117,14 @@ class BoardPulse:
     def __init__(self, ray: Any, board: Any) -> None:
         self._ray, self._board = ray, board
         self._asked: Any = None
+        self._refreshed = -math.inf
         self._notes: list[tuple[int, str]] = []
 
     def refresh(self) -> None:
-        """Take the board's answer if it is there, and ask again; never waits."""
+        """Take the board's answer if it is there, and ask again, once in `TELL_SECONDS`; never waits."""
+        if time.monotonic() - self._refreshed < TELL_SECONDS:
+            return
+        self._refreshed = time.monotonic()
         with contextlib.suppress(self._ray.exceptions.RayError):
             if self._asked is not None:
                 done, _ = self._ray.wait([self._asked], timeout=0)
@@ -186,7 +193,7 @@ class RayEngine:
         self._own = not ray.is_initialized()
         if self._own:
             # Tasks without a GPU keep the devices they see; Ray's future default, and silent about it.
-            with environment({"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}):
+            with environment({"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}), waiting("starting Ray"):
                 try:
                     # "local" starts one; without an address Ray would join whatever was started here before.
                     where = address or "local"
