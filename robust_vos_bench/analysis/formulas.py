@@ -117,7 +117,26 @@ def stability(
                 values[i].append(1.0)
             continue
         for i in wanted:
-            here, there = corrupted == i, clean == i
-            union = np.count_nonzero(here | there)
-            values[i].append(np.count_nonzero(here & there) / union if union else 1.0)
+            values[i].append(_iou(corrupted == i, clean == i))
     return {i: float(np.mean(found)) if found else math.nan for i, found in values.items()}
+
+
+def stability_without_truth(masks: Iterable[tuple[NDArray[np.uint8], NDArray[np.uint8]]]) -> dict[int, float]:
+    """`stability` where no truth says which frames count: those after the first one whose clean mask shows the object.
+
+    masks: (corrupted-run mask, clean-run mask) of every frame in order. Objects are those of the clean run's masks.
+    """
+    values: dict[int, list[float]] = {}
+    for corrupted, clean in masks:
+        same = np.array_equal(corrupted, clean)
+        for i, found in values.items():
+            found.append(1.0 if same else _iou(corrupted == i, clean == i))
+        for shown in np.flatnonzero(np.bincount(clean.ravel(), minlength=256)[:255]):
+            if shown:
+                values.setdefault(int(shown), [])
+    return {i: float(np.mean(found)) if found else math.nan for i, found in values.items()}
+
+
+def _iou(here: NDArray[np.bool_], there: NDArray[np.bool_]) -> float:
+    union = np.count_nonzero(here | there)
+    return np.count_nonzero(here & there) / union if union else 1.0

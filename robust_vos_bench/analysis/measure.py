@@ -88,9 +88,34 @@ class ModelScores:
 
     def mean_over(self, conditions: Iterable[ConditionRecord], value: Callable[[ObjectStats], float]) -> float:
         """`cell_mean`, averaged as mPC is: over the conditions of a corruption, then over corruptions."""
+        return averaged(conditions, lambda label: self.cell_mean(label, value))
+
+    def stability(self, label: str) -> float:
+        """100 x mean stability over the objects of one cell, those of videos without truth included.
+
+        NaN where a video or the masks of one are missing.
+        """
+        here = {(o.video, o.object): o.stability for o in self._untold.get(label, ())}
+        wanted = {(o.video, o.object) for cell in self._untold.values() for o in cell}
+        values = [math.nan if o.stability is None else o.stability for o in self._by_cell.get(label, ())]
+        values += [math.nan if v is None else v for v in here.values()]
+        return 100 * mean(values) if self.complete(label) and here.keys() == wanted else math.nan
+
+    def extra_mean(self, label: str, names: Sequence[str]) -> float:
+        """100 x mean over the objects of one cell that have them, over several numbers of the authors' protocol; NaN
+        where the cell is not complete or no object has them."""
+        m = self.matrix
+        row = m.models.index(self.summary.model), next(i for i, c in enumerate(m.conditions) if c.label == label)
+        known = [values[~np.isnan(values)] for values in (m.extra[name][row] for name in names)]
+        return 100 * mean(float(v.mean()) if len(v) else math.nan for v in known) if self.complete(label) else math.nan
+
+    def extra_over(self, names: Sequence[str], conditions: Iterable[ConditionRecord]) -> float | None:
+        """`extra_mean`, averaged as mPC is; None without conditions."""
         chosen = list(conditions)
-        names = dict.fromkeys(c.corruption for c in chosen)
-        return mean(mean(self.cell_mean(c.label, value) for c in chosen if c.corruption == name) for name in names)
+        if not chosen:
+            return None
+        kinds = dict.fromkeys(c.corruption for c in chosen)
+        return mean(mean(self.extra_mean(c.label, names) for c in chosen if c.corruption == kind) for kind in kinds)
 
     @cached_property
     def recoveries(self) -> list[Recovery] | None:
@@ -107,10 +132,26 @@ class ModelScores:
 
     @cached_property
     def _by_cell(self) -> dict[str, list[ObjectStats]]:
-        found: dict[str, list[ObjectStats]] = {}
-        for stats in self.objects:
-            found.setdefault(stats.condition, []).append(stats)
-        return found
+        return _cells(stats for stats in self.objects if stats.scored)
+
+    @cached_property
+    def _untold(self) -> dict[str, list[ObjectStats]]:
+        """Objects of videos without truth."""
+        return _cells(stats for stats in self.objects if not stats.scored)
+
+
+def averaged(conditions: Iterable[ConditionRecord], of_cell: Callable[[str], float]) -> float:
+    """The mean of a number of cells as mPC is: over the conditions of a corruption, then over corruptions."""
+    chosen = list(conditions)
+    names = dict.fromkeys(c.corruption for c in chosen)
+    return mean(mean(of_cell(c.label) for c in chosen if c.corruption == name) for name in names)
+
+
+def _cells(objects: Iterable[ObjectStats]) -> dict[str, list[ObjectStats]]:
+    found: dict[str, list[ObjectStats]] = {}
+    for stats in objects:
+        found.setdefault(stats.condition, []).append(stats)
+    return found
 
 
 @dataclass(frozen=True)
@@ -150,6 +191,12 @@ class Measure:
     """Key of the measure that this is the clean reference of; tables for readers show it before that one."""
     strong: bool = False
     """Whether tables for readers print it bold."""
+    needs: tuple[str, ...] = ()
+    """Numbers of the data set's protocol (`ScoreMatrix.extra`) without which a table has no such measure."""
+
+    def applies(self, matrix: ScoreMatrix) -> bool:
+        """Whether a table of these scores has it at all."""
+        return all(name in matrix.extra for name in self.needs)
 
     @property
     def title(self) -> str:

@@ -32,14 +32,17 @@ class ObjectStats(msgspec.Struct, frozen=True, omit_defaults=True):
     """Under a burst that has scored frames before and after it, where the clean run is there to compare with."""
     stability: float | None = None
     """Mean IoU with the clean run's mask, where both runs' masks were saved and pixels did not move."""
+    scored: bool = True
+    """Whether there is a truth that it is scored against; without one, only `stability` says anything."""
 
 
 def object_stats(
     store: RunStore, manifest: Manifest, model: str, records: Mapping[str, Mapping[str, UnitRecord]] | None = None
 ) -> tuple[ObjectStats, ...]:
-    """Statistics of every scored object of one model; comparing saved masks is slow once, then remembered.
+    """Statistics of every object of one model, of videos without truth their stability only.
 
-    records: condition label -> video -> record, where they have been read already. Raises DataError for a damaged mask.
+    Comparing saved masks is slow once, then remembered. records: condition label -> video -> record, where they have
+    been read already. Raises DataError for a damaged mask.
     """
     if records is None:
         records = {c.label: store.records(c.label, model) for c in manifest.conditions}
@@ -55,6 +58,13 @@ def object_stats(
         for video in manifest.videos:
             record = records[label].get(video)
             if record is None or not record.ok:
+                continue
+            if not record.objects:
+                stable = cache.values(label, video, record, clean_records.get(video), None)
+                found += [
+                    ObjectStats(condition=label, video=video, object=i, stability=v, scored=False)
+                    for i, v in sorted(stable.items())
+                ]
                 continue
             own = {o.object: tracks[video, o.object] for o in record.objects if (video, o.object) in tracks}
             stable = cache.values(label, video, record, clean_records.get(video), own)

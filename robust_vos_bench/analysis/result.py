@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from robust_vos_bench.analysis.matrix import ScoreMatrix, matrix_from_records
+from robust_vos_bench.analysis.matrix import ScoreMatrix, footage_of, matrix_from_records
 from robust_vos_bench.analysis.object_stats import ObjectStats, object_stats, verify_object_stats
 from robust_vos_bench.errors import DataError, UsageError
 from robust_vos_bench.runs.records import STATISTICS, CellCounts, Manifest, UnitRecord
@@ -72,7 +72,7 @@ def results_of(folder: Path, objects: bool = True) -> list[Result]:
             models=[model],
             units=CellCounts(planned=planned, ok=len(records), pending=planned - len(records)),
             # The folder of the data is private and says nothing about the result.
-            dataset=msgspec.structs.replace(manifest.dataset, root="", place=msgspec.UNSET),
+            dataset=msgspec.structs.replace(manifest.dataset, root="", place=msgspec.UNSET, masks=msgspec.UNSET),
             settings={},
         )
         known = object_stats(store, manifest, model.name, cells) if objects else ()
@@ -177,4 +177,4 @@ def joint_matrix(results: Sequence[Result]) -> ScoreMatrix:
     for result in results:
         cells.update(result.cells())
     models = tuple(r.model for r in results)
-    return matrix_from_records(models, first.conditions, first.videos, cells)
+    return matrix_from_records(models, first.conditions, first.videos, cells, footage_of(first))

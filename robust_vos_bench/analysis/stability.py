@@ -13,7 +13,7 @@ import numpy as np
 from msgspec import UNSET
 from numpy.typing import NDArray
 
-from robust_vos_bench.analysis.formulas import stability
+from robust_vos_bench.analysis.formulas import stability, stability_without_truth
 from robust_vos_bench.conditions import find_corruption
 from robust_vos_bench.datasets.files import sorted_files
 from robust_vos_bench.datasets.images import read_mask
@@ -44,16 +44,18 @@ class StabilityCache:
         video: str,
         record: UnitRecord,
         clean: UnitRecord | None,
-        tracks: Mapping[int, FrameScores],
+        tracks: Mapping[int, FrameScores] | None,
     ) -> dict[int, float]:
         """Object -> mean IoU with the clean run's masks over its scored frames.
 
+        tracks: object -> its scored frames; None where there is no truth: then all after its first mask count.
         Empty where masks were not saved, for the clean condition itself, and where the corruption moves pixels: there
         equal masks would be wrong. Raises DataError for a damaged mask.
         """
         if not self.kept or clean is None or not clean.ok or label == self.clean or label in self.moved:
             return {}
-        key = f"2 {label} {video} {record.key} {clean.key}"  # 2: where only some frames are annotated, those
+        rule = 2 if tracks is not None else "untold"  # 2: where only some frames are annotated, those
+        key = f"{rule} {label} {video} {record.key} {clean.key}"
         if key not in self._known:
             found = self._compare(label, video, record, tracks)
             if found is None:
@@ -76,7 +78,7 @@ class StabilityCache:
             return {}
 
     def _compare(
-        self, label: str, video: str, record: UnitRecord, tracks: Mapping[int, FrameScores]
+        self, label: str, video: str, record: UnitRecord, tracks: Mapping[int, FrameScores] | None
     ) -> dict[int, float] | None:
         """None where masks of either run are missing."""
         paths, clean = (
@@ -84,6 +86,8 @@ class StabilityCache:
         )
         if len(paths) != record.frames or len(clean) != record.frames:
             return None
+        if tracks is None:
+            return stability_without_truth(_pair(*both) for both in zip(paths, clean))
         scored = {i: frozenset(t.frames) for i, t in tracks.items()}
         return stability(((t, *_pair(*both)) for t, both in enumerate(zip(paths, clean))), scored)
 

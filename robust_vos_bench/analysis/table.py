@@ -37,7 +37,7 @@ class RobustnessTable:
         seed: int = 0,
     ) -> None:
         self.matrix = matrix
-        self.measures = {measure.key: measure for measure in measures()}
+        self.measures = {measure.key: measure for measure in measures() if measure.applies(matrix)}
         self.rows = tuple(RobustnessRow(self, i, summary, read_objects) for i, summary in enumerate(summarise(matrix)))
         self._draws, self._seed = draws, seed
 
@@ -168,6 +168,10 @@ class RobustnessRow:
         if key not in self._intervals:
             self._intervals[key] = self.table.measures[key].interval_for(self.table.bootstrap, self.index)
         return self._intervals[key]
+
+    def stability(self, label: str) -> float:
+        """Stability of one cell in points, also of videos without truth; NaN where masks are missing or must move."""
+        return self._scores.stability(label)
 
     @cached_property
     def families(self) -> dict[str, Interval]:

@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from robust_vos_bench.analysis.words import plural
-from robust_vos_bench.api.settings import Corruptions, numbers, split_conditions
+from robust_vos_bench.api.prepare import opened
+from robust_vos_bench.api.settings import Corruptions, MaskFiles, Names, mask_words, names, numbers, split_conditions
 from robust_vos_bench.conditions import Condition, PresetInfo, select
 from robust_vos_bench.corrupted.counts import FrameCounts
 from robust_vos_bench.corrupted.split import SplitReport, check_folder, space, tasks, write_splits
 from robust_vos_bench.corrupted.write import FORMATS, finished
-from robust_vos_bench.datasets import Dataset, open_dataset
+from robust_vos_bench.datasets import Dataset
+from robust_vos_bench.datasets.films import FILMS
 from robust_vos_bench.datasets.lengths import frames_of
 from robust_vos_bench.errors import DataError, IncompleteError, MissingExtraError, UsageError
-from robust_vos_bench.system.atomic import write_error
 from robust_vos_bench.system.bars import Bar
 from robust_vos_bench.system.causes import Causes
 from robust_vos_bench.system.cores import available_cores
@@ -30,6 +31,8 @@ def corrupt(
     output: str | Path,
     dataset: str | Dataset = "demo",
     data_root: str | Path | None = None,
+    mask: MaskFiles = None,
+    videos: Names | None = None,
     limit: int | None = None,
     preset: str | None = None,
     severity: int | Iterable[int] | str | None = None,
@@ -51,8 +54,9 @@ def corrupt(
     output
         Folder to write to; each condition becomes a folder in it ("fog-3-drift"), with `rvos-bench.json` (the hash of
         every file). The same call again goes on where it stopped.
-    dataset, data_root, limit
-        What to corrupt, as in `run`.
+    dataset, data_root, mask, videos, limit
+        What to corrupt, as in `run`. Video files need no masks here; a copy of one is frames in JPEGImages, which opens
+        as `folder`.
     workers
         Processes; by default one per available core.
     format
@@ -75,7 +79,7 @@ def corrupt(
     conditions, info = chosen(
         corruption, preset, severity, temporal, severity_profile, clean_reference, seed, corrupt_device
     )
-    data = opened(dataset, data_root, limit)
+    data = opened(dataset, data_root, limit, names(videos), mask_words(mask), bare=True)
     report = write(data, conditions, info, user_path(output), format, workers, quiet=not progress)
     raise_for_failures(report)
     return report
@@ -103,13 +107,6 @@ def chosen(
         words, numbers(severity), preset, temporal, severity_profile, seed, clean_reference, corrupt_device
     )
     return [*found, *made], None if made else info
-
-
-def opened(dataset: str | Dataset, data_root: str | Path | None, limit: int | None) -> Dataset:
-    """A data set by name, or as it is."""
-    if isinstance(dataset, str):
-        return open_dataset(dataset, data_root, limit=limit)
-    return dataset if limit is None else dataset.with_videos(list(dataset.videos)[:limit])
 
 
 def write(
@@ -210,23 +207,39 @@ def plan_split(data: Dataset, conditions: Sequence[Condition], output: Path, for
     return SplitPlan(output, rows, needed, free)
 
 
-def draw_preview(data: Dataset, conditions: Sequence[Condition], output: Path | None = None) -> list[Path]:
-    """A sheet (.png), a film (.mp4) or, for a folder (default "preview"), both, of the first video.
+def draw_preview(
+    data: Dataset, conditions: Sequence[Condition], output: Path | None = None, every: bool = False
+) -> list[Path]:
+    """A sheet (.png, .jpg), a film (.mp4, .gif, .webp, .apng) or, in a folder (default "preview"), both, of the first
+    video; every: of all that are open, in a folder.
 
-    Returns the files that were written. Raises WriteError where they cannot be.
+    Returns the files that were written. Raises UsageError for another ending, WriteError where they cannot be written.
     """
     from robust_vos_bench.corrupted import preview
 
-    video = data.video(data.videos[0])
     target = output or Path("preview")
-    sheet = target if target.suffix == ".png" else target / f"{video.name}-sheet.png"
-    film = target if target.suffix == ".mp4" else target / f"{video.name}-film.mp4"
+    preview.check_preview_name(target)
+    kind = "" if target.is_dir() else target.suffix.lower()
+    names = list(data.videos) if every else list(data.videos)[:1]
+    if kind and len(names) > 1:
+        raise UsageError(f"{target}: one file is of one video, and {len(names)} are chosen; give a folder or one video")
     written = []
-    try:
-        if target.suffix != ".mp4":
-            written.append(preview.save_contact_sheet(sheet, preview.contact_sheet(video, conditions)))
-        if target.suffix != ".png":
-            written.append(preview.save_clip(film, preview.clip_frames(video, conditions), video.fps))
-    except OSError as error:
-        raise write_error(target, error) from error
+    for name in names:
+        video = data.video(name)
+        if kind not in FILMS:
+            sheet = preview.contact_sheet(video, conditions)
+            written.append(preview.save_sheet(target if kind else target / f"{name}-sheet.png", sheet))
+        if kind not in preview.SHEETS:
+            written.append(
+                preview.save_film(target if kind else target / f"{name}-film{_film_ending()}", video, conditions)
+            )
     return written
+
+
+def _film_ending() -> str:
+    """MP4, or an animated GIF where PyAV is not installed."""
+    try:
+        import av  # noqa: F401
+    except ImportError:
+        return ".gif"
+    return ".mp4"

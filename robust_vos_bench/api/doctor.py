@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-EXTRAS = {"av": "video", "matplotlib": "report", "ray": "ray", "cutie": "cutie", "sam2": "sam2"}
+EXTRAS = {"matplotlib": "report", "ray": "ray", "cutie": "cutie", "sam2": "sam2"}
 """Module -> the extra that brings it."""
-REQUIRED = ("numpy", "PIL", "cv2", "scipy", "numba", "pandas", "safetensors")
+REQUIRED = ("numpy", "PIL", "cv2", "av", "scipy", "numba", "pandas", "safetensors")
 """Modules that are always needed; one that cannot be imported is told."""
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from robust_vos_bench.api.models import resolve_models
 from robust_vos_bench.api.settings import RunSettings
-from robust_vos_bench.conditions import Condition, PresetInfo, select
+from robust_vos_bench.conditions import CLEAN, Condition, PresetInfo, select
 from robust_vos_bench.datasets import Dataset, open_dataset
-from robust_vos_bench.errors import UsageError
+from robust_vos_bench.datasets.layout import select_videos
+from robust_vos_bench.errors import RvosError, UsageError
 from robust_vos_bench.runs.build import build_plan
 from robust_vos_bench.runs.engine import Engine
 from robust_vos_bench.runs.local.devices import producers_for, worker_devices
@@ -19,6 +20,9 @@ from robust_vos_bench.runs.local.engine import LocalEngine
 from robust_vos_bench.runs.plan import Plan
 from robust_vos_bench.runs.run import default_folder
 from robust_vos_bench.system.paths import user_path
+
+MOST_FILMS = 100
+"""Films that a run makes without being asked."""
 
 
 @dataclass(frozen=True)
@@ -35,23 +39,54 @@ class Prepared:
 
 
 def prepare(
-    settings: RunSettings, to_plan: bool = False, notice: Callable[[str], None] = lambda text: None
+    settings: RunSettings,
+    to_plan: bool = False,
+    notice: Callable[[str], None] = lambda text: None,
+    quiet: bool = False,
 ) -> Prepared:
     """Resolve models, conditions, data and devices.
 
-    to_plan: weights may be absent. notice: is told where a name stands for another model than expected, and what
-    was left out of the data.
+    to_plan: weights may be absent; otherwise they are fetched where they can be. quiet: no bar meanwhile. notice: is
+    told of that, where a name stands for another model than expected, and what was left out of the data.
     """
-    models = resolve_models(settings.models, settings.checkpoints, settings.options, to_plan, notice)
+    models = resolve_models(settings.models, settings.checkpoints, settings.options, to_plan, notice, quiet)
     conditions, preset = choose_conditions(settings)
     data = open_data(settings, preset)
     for note in data.notes:
         notice(note)
-    plan = build_plan(models, data, conditions, preset, save_masks=settings.save_masks, profile=settings.profile)
+    save_masks, films = _pictures(settings, data, len(models) * len({*conditions, CLEAN}), notice)
+    plan = build_plan(models, data, conditions, preset, save_masks=save_masks, profile=settings.profile, films=films)
     devices = worker_devices(settings.device, settings.workers, len(plan.conditions) * len(plan.videos))
     producers = producers_for(devices, settings.producers, settings.workers)
     folder = user_path(settings.output or default_folder(plan)).absolute()
     return Prepared(plan, folder, devices, producers)
+
+
+def _pictures(
+    settings: RunSettings, data: Dataset, cells: int, notice: Callable[[str], None]
+) -> tuple[bool, Sequence[str]]:
+    """(whether masks are kept, videos of which films are made): by default where a video has no truth, because masks
+    are then all that a run gives. cells: films that each video means."""
+    untold: list[str] = []
+    if settings.save_masks is None or settings.overlay is None:
+        untold = [name for name in data.videos if not _has_truth(data, name)]
+    save = bool(untold) if settings.save_masks is None else settings.save_masks
+    if settings.overlay is not None:
+        return save, data.videos if settings.overlay else ()
+    if len(untold) * cells > MOST_FILMS:
+        notice(
+            f"No films are made: there would be {len(untold) * cells}. --overlay makes them, or, afterwards, "
+            "rvos-bench overlay RUN --videos NAME."
+        )
+        return save, ()
+    return save, untold
+
+
+def _has_truth(data: Dataset, name: str) -> bool:
+    try:
+        return data.has_truth(name)
+    except (RvosError, OSError):  # it fails, with its reason, when it is its turn
+        return True
 
 
 def choose_conditions(settings: RunSettings) -> tuple[list[Condition], PresetInfo]:
@@ -81,14 +116,29 @@ def choose_conditions(settings: RunSettings) -> tuple[list[Condition], PresetInf
 
 def open_data(settings: RunSettings, preset: PresetInfo) -> Dataset:
     """The data set of a run; the demo data is as long as the preset asks for."""
-    if isinstance(settings.dataset, Dataset):
-        if settings.limit is None:
-            return settings.dataset
-        return settings.dataset.with_videos(list(settings.dataset.videos)[: settings.limit])
     limit = settings.limit
-    if limit is None and settings.dataset == "demo":
+    if limit is None and settings.dataset == "demo" and not settings.videos:
         limit = preset.videos
-    return open_dataset(settings.dataset, settings.data_root, limit=limit)
+    return opened(settings.dataset, settings.data_root, limit, settings.videos, settings.masks)
+
+
+def opened(
+    dataset: str | Dataset,
+    data_root: str | Path | None = None,
+    limit: int | None = None,
+    videos: Sequence[str] = (),
+    masks: Sequence[str] = (),
+    bare: bool = False,
+) -> Dataset:
+    """A data set by name or as it is, narrowed to some videos, then to the first `limit`. bare: masks are optional."""
+    only = list(videos) or None
+    if isinstance(dataset, str):
+        return open_dataset(dataset, data_root, limit=limit, videos=only, masks=masks, bare=bare)
+    if masks:
+        raise UsageError("masks are given where a video file is opened: open_dataset('clip.mp4', masks=[...])")
+    if limit is None and only is None:
+        return dataset
+    return dataset.with_videos(select_videos(dataset.name, tuple(dataset.videos), limit, only))
 
 
 def is_demo(dataset: str | Dataset) -> bool:

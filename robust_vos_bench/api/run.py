@@ -11,9 +11,10 @@ from robust_vos_bench.analysis.run import Run
 from robust_vos_bench.api.plan import RunPlan, estimated, workers_of
 from robust_vos_bench.api.prepare import opened_engine, prepare
 from robust_vos_bench.api.progress import ProgressListener
-from robust_vos_bench.api.settings import DEFAULT_MODEL, Corruptions, Models, RunSettings, settings_of
+from robust_vos_bench.api.settings import DEFAULT_MODEL, Corruptions, MaskFiles, Models, Names, RunSettings, settings_of
 from robust_vos_bench.datasets import Dataset
 from robust_vos_bench.errors import ContractError, IncompleteError
+from robust_vos_bench.fetch import offline as without_network
 from robust_vos_bench.runs.records import UnitRecord
 from robust_vos_bench.runs.run import Listener, run_with_records
 
@@ -26,6 +27,8 @@ def run(
     severity: int | Iterable[int] | str | None = None,
     dataset: str | Dataset = "demo",
     data_root: str | Path | None = None,
+    mask: MaskFiles = None,
+    videos: Names | None = None,
     limit: int | None = None,
     checkpoint: str | Path | Mapping[str, str | Path] | Iterable[str] | None = None,
     option: Mapping[str, Any] | Iterable[str] | None = None,
@@ -38,7 +41,8 @@ def run(
     device: str = "auto",
     output: str | Path | None = None,
     overwrite: str = "missing",
-    save_masks: bool = False,
+    save_masks: bool | None = None,
+    overlay: bool | None = None,
     producers: int | None = None,
     engine: str = "local",
     ray_address: str | None = None,
@@ -46,6 +50,7 @@ def run(
     ship_data: str = "auto",
     profile: bool = False,
     fail_fast: bool = False,
+    offline: bool = False,
     progress: bool | Listener = True,
     allow_failures: bool = False,
 ) -> Run:
@@ -65,9 +70,12 @@ def run(
         without `preset`: the preset "smoke" on the demo data, "common" on any other. Clean is always part of a run.
     preset, severity, temporal, severity_profile, clean_reference, seed
         Which conditions, as on the command line; `None` is what the preset says.
-    dataset, data_root, limit
-        "demo", "davis2017:val", "folder", "path/to/file.py:Class", or an opened `Dataset`; where it lies; only the
-        first so many videos.
+    dataset, data_root, videos, limit
+        "demo", "davis2017:val", "folder", "clip.mp4" or a folder of such files, "path/to/file.py:Class", or an opened
+        `Dataset`; where it lies; only the videos of these names (or patterns, "car*"); only the first so many.
+    mask
+        First mask of a video file: a PNG, a .txt of boxes and polygons, `{12: "later.png"}` for frame 12, several, or a
+        folder of masks.
     checkpoint
         A weights file, "random" (untrained, for smoke tests), or a mapping model -> file.
     option
@@ -81,13 +89,17 @@ def run(
     overwrite
         "missing" runs what is not done or failed, "always" everything, "never" nothing.
     save_masks
-        Keep every predicted mask as a palette PNG.
+        Keep every predicted mask as a palette PNG; None: where a video has no truth to score against.
+    overlay
+        Write a film of the masks on the frames for each video and condition; None: where a video has no truth.
     engine, ray_address, ray_gpus, ship_data
         "local" or "ray", and how to use the cluster.
     profile
         Write `trace.json`, which Perfetto opens.
     fail_fast
         Stop at the first video that fails.
+    offline
+        Fetch no weights (also RVOS_BENCH_OFFLINE=1); those that are not here are an error.
     progress
         True shows a bar (terminal and notebook), False nothing; a `Listener` is told of every unit.
     allow_failures
@@ -123,6 +135,8 @@ def run(
         severity=severity,
         dataset=dataset,
         data_root=data_root,
+        mask=mask,
+        videos=videos,
         limit=limit,
         checkpoint=checkpoint,
         option=option,
@@ -136,6 +150,7 @@ def run(
         output=output,
         overwrite=overwrite,
         save_masks=save_masks,
+        overlay=overlay,
         producers=producers,
         engine=engine,
         ray_address=ray_address,
@@ -143,6 +158,7 @@ def run(
         ship_data=ship_data,
         profile=profile,
         fail_fast=fail_fast,
+        offline=offline,
     )
     done = execute(settings, listener_for(progress))
     if done.manifest.status == "interrupted":
@@ -157,12 +173,14 @@ def execute(settings: RunSettings, listener: Listener, command: Sequence[str] = 
 
     command: what `run.json` records as the command; by default the command line that means the same.
     """
+    showing = listener if isinstance(listener, ProgressListener) else None
     with contextlib.ExitStack() as stack:
-        if isinstance(listener, ProgressListener):
-            stack.enter_context(listener.showing())
-        prepared = prepare(settings, notice=listener.notice)
-        if isinstance(listener, ProgressListener) and settings.engine == "local":
-            listener.workers = workers_of(prepared)
+        stack.enter_context(without_network(settings.offline))
+        if showing is not None:
+            stack.enter_context(showing.showing())
+        prepared = prepare(settings, notice=listener.notice, quiet=showing is None or showing.quiet)
+        if showing is not None and settings.engine == "local":
+            showing.workers = workers_of(prepared)
         engine = stack.enter_context(opened_engine(settings, prepared))
         manifest, state = run_with_records(
             prepared.plan,

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robust_vos_bench.api.corrupt import opened
+from robust_vos_bench.api.prepare import opened
+from robust_vos_bench.api.settings import MaskFiles, Names, mask_words, names
 from robust_vos_bench.datasets import Dataset
 from robust_vos_bench.scoring import tables
 from robust_vos_bench.scoring.folder import FolderScorer, slow_hint
@@ -42,8 +43,9 @@ class Scores:
 
     @property
     def overall(self) -> dict[str, float]:
-        """The official global line: "J&F-Mean", "J-Mean", ... in 0..1."""
-        return dict(global_scores(self.objects))
+        """The official global line, in 0..1: "J&F-Mean", "J-Mean", ..., or what the authors of the data set print."""
+        rule = self.protocol.rule
+        return dict(global_scores(self.objects) if rule is None else rule.overall(self.objects))
 
     def table(self) -> pd.DataFrame:
         """One row per object: video, object, J-Mean ... F-Decay, in 0..1, every bit kept."""
@@ -52,9 +54,11 @@ class Scores:
         rows = [
             {"video": s.video, "object": s.object, "J&F": s.jf}
             | {name: getattr(s, attribute) for name, attribute in STATISTICS.items()}
+            | dict(s.extra)
             for s in self.objects
         ]
-        return pd.DataFrame(rows, columns=["video", "object", "J&F", *STATISTICS])
+        extra = () if self.protocol.rule is None else self.protocol.rule.extra
+        return pd.DataFrame(rows, columns=["video", "object", "J&F", *STATISTICS, *extra])
 
     def to_dict(self) -> dict[str, Any]:
         """The document of `rvos-bench score --json`."""
@@ -68,7 +72,8 @@ class Scores:
         """Write the two CSV files of the official script into `folder`."""
         folder = user_path(folder)
         make_folder(folder)
-        for name, text in tables.official_csv(self.objects, self.dataset.partition(":")[2] or "val").items():
+        split = self.dataset.partition(":")[2] or "val"
+        for name, text in tables.official_csv(self.objects, split, self.protocol).items():
             write_bytes(folder / name, text.encode())
 
     def __str__(self) -> str:
@@ -112,6 +117,8 @@ def score(
     *,
     dataset: str | Dataset = "demo",
     data_root: str | Path | None = None,
+    mask: MaskFiles = None,
+    videos: Names | None = None,
     limit: int | None = None,
     protocol: str | None = None,
     first_frame: bool = False,
@@ -128,10 +135,10 @@ def score(
     ----------
     predictions
         Folder of masks, `<video>/<frame>.png`, palette or grey, object ids as in the annotations.
-    dataset, data_root, limit
+    dataset, data_root, mask, videos, limit
         What they are scored against, as in `run`. Annotations are needed, frames are not.
     protocol
-        "davis" or "ranges"; by default as the data set says.
+        "davis", "ranges", "sav", "lvos", "vost" or "mosev2"; by default as the data set says.
     first_frame, last_frame, range_end
         For "ranges": also score the frame in which an object is given; score the last annotated frame of an object; up
         to the last frame that shows the "object" (the default) or to the last of the "video".
@@ -154,7 +161,7 @@ def score(
     DataError
         A mask is missing, damaged, of another size, RGB, or holds an id that its video does not have; names the file.
     """
-    data = opened(dataset, data_root, limit)
+    data = opened(dataset, data_root, limit, names(videos), mask_words(mask))
     rules = Protocol(
         protocol or data.protocol,
         wrap_decay=wrap_decay,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from robust_vos_bench.conditions import Condition
 from robust_vos_bench.datasets import Dataset
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models import VOSAdapter
+from robust_vos_bench.origin import is_file_spec
 from robust_vos_bench.system.paths import user_path
 
 DEFAULT_MODEL = "labelprop"
@@ -19,6 +20,8 @@ Names = str | Sequence[str]
 """One name or several."""
 Models = str | type[VOSAdapter] | Sequence[str | type[VOSAdapter]] | Mapping[str, str | type[VOSAdapter]]
 """What may be given as the models of a run; a mapping gives them names."""
+MaskFiles = str | Path | Sequence[str | Path] | Mapping[int, str | Path] | None
+"""What may be given as the masks of a video file; a mapping says at which frames."""
 Corruptions = str | Condition | Sequence[str | Condition] | None
 """What may be given as the corruptions of a run."""
 
@@ -34,6 +37,9 @@ class RunSettings:
     """"NAME=VALUE", or "MODEL:NAME=VALUE" each."""
     dataset: str | Dataset = "demo"
     data_root: str | Path | None = None
+    masks: tuple[str, ...] = ()
+    """First masks of a video file, as --mask takes them."""
+    videos: tuple[str, ...] = ()
     limit: int | None = None
     corruptions: tuple[str, ...] = ()
     conditions: tuple[Condition, ...] = ()
@@ -49,7 +55,9 @@ class RunSettings:
     device: str = "auto"
     output: Path | None = None
     overwrite: str = "missing"
-    save_masks: bool = False
+    save_masks: bool | None = None
+    """None: where a video has no truth; so is `overlay`."""
+    overlay: bool | None = None
     producers: int | None = None
     engine: str = "local"
     ray_address: str | None = None
@@ -57,6 +65,7 @@ class RunSettings:
     ship_data: str = "auto"
     profile: bool = False
     fail_fast: bool = False
+    offline: bool = False
 
     def __post_init__(self) -> None:
         for name, least in (("limit", 1), ("workers", 1), ("producers", 0), ("ray_gpus", 0)):
@@ -72,7 +81,10 @@ class RunSettings:
     def recorded(self) -> dict[str, Any]:
         """The plain settings, for `run.json`: no paths, nothing that was not given."""
         plain = {k: v for k, v in asdict_shallow(self).items() if isinstance(v, (str, int, float, bool, tuple, list))}
-        plain.pop("conditions", None)
+        for name in ("conditions", "masks"):
+            plain.pop(name, None)
+        if isinstance(self.dataset, str) and not is_file_spec(self.dataset):
+            plain["dataset"] = PurePath(self.dataset).name  # of a video file or folder; other names stay
         return {k: list(v) if isinstance(v, tuple) else v for k, v in plain.items()}
 
     def command(self) -> list[str]:
@@ -88,7 +100,7 @@ class RunSettings:
                 continue
             if isinstance(value, bool):
                 words.append(flag if value else NEGATIVE.get(name, flag))
-            elif name in ("models", "corruptions", "severities"):
+            elif name in ("models", "corruptions", "severities", "videos"):
                 words += [flag, ",".join(map(str, value))]
             elif isinstance(value, tuple):
                 for item in value:
@@ -118,6 +130,8 @@ FLAGS: Mapping[str, str] = {
     "options": "--option",
     "dataset": "--dataset",
     "data_root": "--data-root",
+    "masks": "--mask",
+    "videos": "--videos",
     "limit": "--limit",
     "corruptions": "--corruption",
     "preset": "--preset",
@@ -132,6 +146,7 @@ FLAGS: Mapping[str, str] = {
     "output": "--output",
     "overwrite": "--overwrite",
     "save_masks": "--save-masks",
+    "overlay": "--overlay",
     "producers": "--producers",
     "engine": "--engine",
     "ray_address": "--ray-address",
@@ -139,9 +154,14 @@ FLAGS: Mapping[str, str] = {
     "ship_data": "--ship-data",
     "profile": "--profile",
     "fail_fast": "--fail-fast",
+    "offline": "--offline",
 }
 """Setting -> its flag."""
-NEGATIVE: Mapping[str, str] = {"clean_reference": "--corrupt-reference"}
+NEGATIVE: Mapping[str, str] = {
+    "clean_reference": "--corrupt-reference",
+    "save_masks": "--no-save-masks",
+    "overlay": "--no-overlay",
+}
 
 
 def settings_of(
@@ -149,6 +169,8 @@ def settings_of(
     corruption: Corruptions = None,
     *,
     severity: int | Iterable[int] | str | None = None,
+    mask: MaskFiles = None,
+    videos: Names | None = None,
     checkpoint: str | Path | Mapping[str, str | Path] | Iterable[str] | None = None,
     option: Mapping[str, Any] | Iterable[str] | None = None,
     output: str | Path | None = None,
@@ -163,9 +185,20 @@ def settings_of(
         corruptions=words,
         conditions=conditions,
         severities=numbers(severity),
+        masks=mask_words(mask),
+        videos=names(videos),
         output=None if output is None else user_path(output),
         **others,
     )
+
+
+def mask_words(given: MaskFiles) -> tuple[str, ...]:
+    """A file or folder, several, or {frame: file} -> the words of --mask."""
+    if given is None:
+        return ()
+    if isinstance(given, Mapping):
+        return tuple(f"{frame}={file}" for frame, file in given.items())
+    return tuple(str(file) for file in ([given] if isinstance(given, (str, Path)) else given))
 
 
 def names(given: Names | None) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ VERBS = {
     "run": "Corrupt, segment and score: prints a robustness table. Run it again to resume.",
     "corrupt": "Write a corrupted copy of a data set, or preview corruptions.",
     "score": "Score a folder of masks (J & F), as the official tools do.",
+    "overlay": "Draw masks on their frames: a film to look at.",
     "compare": "Paired difference of two models or runs, with interval.",
     "leaderboard": "Build leaderboard pages from run directories.",
     "report": "One self-contained HTML page from run directories.",
@@ -27,6 +28,8 @@ VERBS = {
     "check": "Test a model, a corruption or a data set in seconds.",
     "list": "List models, corruptions, presets, datasets or runs.",
     "data": "Get, verify and find data sets.",
+    "weights": "Get, verify and list the weights that authors publish.",
+    "reproduce": "Run a model as its authors did, beside the score that they published.",
     "doctor": "Show what this machine has and what is missing.",
 }
 MODULES = {"list": "listing"}
@@ -65,7 +68,7 @@ EPILOG = """\b
 Examples:
   rvos-bench run                                        demo data, training-free model
   rvos-bench run --model flow --corruption blur --severity 1,3,5
-  rvos-bench run --model aot --preset common --dataset davis2017:val --data-root ~/DAVIS
+  rvos-bench run --model xmem --preset common --dataset davis2017:val --data-root ~/DAVIS
   rvos-bench score --dataset davis2017:val --data-root ~/DAVIS --predictions results/
   rvos-bench list corruptions
 

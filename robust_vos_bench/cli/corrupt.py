@@ -24,6 +24,7 @@ EPILOG = """\b
 Examples:
   rvos-bench corrupt --corruption fog --severity 3 --output perturbed
   rvos-bench corrupt --corruption fog --preview --output fog.png
+  rvos-bench corrupt --corruption all --preview --dataset clip.mp4 --output all.png
   rvos-bench corrupt --preset common --dataset davis2017:val --data-root ~/DAVIS --output ~/DAVIS-C
   rvos-bench score --dataset davis2017:val --data-root ~/DAVIS-C/fog-3-drift --predictions masks/
 
@@ -43,7 +44,7 @@ a small loss, so scores differ slightly from those of `run`.
 @click.option(
     "--preview",
     is_flag=True,
-    help="Instead: a sheet and a film of the first video (--output FILE.png, FILE.mp4 or a folder).",
+    help="Instead: a sheet or film of the first video, or of --videos (-o FILE.png, FILE.mp4, FILE.gif, or a folder).",
 )
 @json_option()
 @dry_run_option()
@@ -52,6 +53,8 @@ a small loss, so scores differ slightly from those of `run`.
 def command(
     dataset: str,
     data_root: Path | None,
+    masks: tuple[str, ...],
+    videos: tuple[str, ...],
     limit: int | None,
     corruptions: tuple[str, ...],
     preset: str | None,
@@ -72,15 +75,16 @@ def command(
     """Write a corrupted copy of a data set in the layout of its input; frames are lossless PNG."""
     from robust_vos_bench.analysis.words import plural
     from robust_vos_bench.api import corrupt as api
+    from robust_vos_bench.api.prepare import opened
 
     if preview and dry_run:
         raise UsageError("--preview has no --dry-run: it draws one sheet and one film of the first video, nothing else")
     conditions, info = api.chosen(
         corruptions, preset, severities, temporal, severity_profile, clean_reference, seed, corrupt_device
     )
-    data = api.opened(dataset, data_root, limit)
+    data = opened(dataset, data_root, limit, videos, masks, bare=True)
     if preview:
-        files = [str(path) for path in api.draw_preview(data, conditions, output)]
+        files = [str(path) for path in api.draw_preview(data, conditions, output, every=bool(videos))]
         click.echo(json.dumps({"video": data.videos[0], "files": files}) if as_json else "\n".join(files))
         return
     if output is None:

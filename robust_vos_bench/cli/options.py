@@ -119,8 +119,22 @@ def checkpoint_option() -> Callable[[F], F]:
 
 
 def dataset_options(function: F) -> F:
-    """--dataset --data-root --limit"""
+    """--dataset --data-root --mask --videos --limit"""
     function = _option("--limit", type=click.IntRange(min=1), help="Use only the first N videos.")(function)
+    function = _option(
+        "--videos",
+        multiple=True,
+        type=CommaList(),
+        callback=flat,
+        help="Use only these videos, e.g. dog,camel or 'car*'. Several by comma or by repeating the flag.",
+    )(function)
+    function = _option(
+        "--mask",
+        "masks",
+        multiple=True,
+        metavar="[FRAME=]FILE",
+        help="First mask of a video file: .png, or .txt of boxes and polygons; 12=FILE for frame 12; or a folder.",
+    )(function)
     function = _option(
         "--data-root",
         type=UserPath(),
@@ -131,7 +145,7 @@ def dataset_options(function: F) -> F:
         "--dataset",
         default="demo",
         show_default=True,
-        help="Data set and split, e.g. davis2017:val, or path/to/file.py:name.",
+        help="Data set and split, e.g. davis2017:val; clip.mp4 or a folder of such files; path/to/file.py:name.",
     )(function)
 
 
@@ -218,6 +232,15 @@ def table_option() -> Callable[[F], F]:
         default="text",
         show_default=True,
         help="How the table is printed.",
+    )
+
+
+def offline_option() -> Callable[[F], F]:
+    """--offline"""
+    return click.option(
+        "--offline",
+        is_flag=True,
+        help="Fetch nothing; weights that are not here end with exit code 4. Also RVOS_BENCH_OFFLINE=1.",
     )
 
 

@@ -22,6 +22,7 @@ from robust_vos_bench.cli.options import (
     dry_run_option,
     json_option,
     model_option,
+    offline_option,
     output_option,
     table_option,
     workers_option,
@@ -40,6 +41,7 @@ Examples:
   rvos-bench run --model aot --checkpoint R50_AOTL_PRE_YTB_DAV.pth --preset common \\
       --dataset davis2017:val --data-root ~/DAVIS --device cuda:0
   rvos-bench run --model my_model.py:MyModel --option size=480 --dry-run
+  rvos-bench run --dataset clip.mp4 --mask first.png --corruption fog,h264_crf
 
 The same command again resumes: finished videos are not run twice.
 """
@@ -68,7 +70,16 @@ The same command again resumes: finished videos are not run twice.
     show_default=True,
     help="missing: run what is not done or failed; always: run everything again; never: only report.",
 )
-@click.option("--save-masks", is_flag=True, help="Keep every predicted mask as a palette PNG.")
+@click.option(
+    "--save-masks/--no-save-masks",
+    default=None,
+    help="Keep every predicted mask as a palette PNG. [default: where a video has no truth to score against]",
+)
+@click.option(
+    "--overlay/--no-overlay",
+    default=None,
+    help="Write films of the masks on the frames. [default: where a video has no truth, up to 100 films]",
+)
 @click.option(
     "--producers",
     type=click.IntRange(min=0),
@@ -93,6 +104,7 @@ The same command again resumes: finished videos are not run twice.
 @click.option("--profile", is_flag=True, help="Write trace.json (Perfetto) and say where the time went.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failed video.")
 @table_option()
+@offline_option()
 @json_option()
 @dry_run_option()
 @click.option(
@@ -153,7 +165,7 @@ def show_result(done: Run, form: str, quiet: bool = False) -> None:
     from rich.console import Console
 
     from robust_vos_bench.api.progress import shown
-    from robust_vos_bench.reports.text import WIDTH, print_summary
+    from robust_vos_bench.reports.text import WIDTH, print_stability, print_summary, print_without_truth
     from robust_vos_bench.runs.run import is_whole_preset
     from robust_vos_bench.system.json import to_json
 
@@ -162,6 +174,10 @@ def show_result(done: Run, form: str, quiet: bool = False) -> None:
         click.echo(to_json(result_data(done)))
         return
     console = Console(highlight=False, width=WIDTH, markup=False)
+    name = manifest.preset.name
+    preset = f"{name} v{manifest.preset.version}" if name != "custom" else "chosen by hand"
+    if name != "custom" and not is_whole_preset(manifest):
+        preset = f"part of {preset}"
     if any(m.is_recipe for m in manifest.models):
         console.print("Untrained weights: a smoke test, not a result.", style="bold red")
     if done.matrix.objects and form != "text":
@@ -169,11 +185,11 @@ def show_result(done: Run, form: str, quiet: bool = False) -> None:
 
         click.echo(EXPORTS[form](summary_grid(done.robustness)))
     elif done.matrix.objects:
-        name = manifest.preset.name
-        preset = f"{name} v{manifest.preset.version}" if name != "custom" else "chosen by hand"
-        if name != "custom" and not is_whole_preset(manifest):
-            preset = f"part of {preset}"
         print_summary(console, done.robustness, manifest.dataset.name, preset)
+        if done.matrix.unscored_videos:
+            print_stability(console, done.robustness)
+    elif done.matrix.unscored_videos:
+        print_without_truth(console, done.robustness, manifest.dataset.name, preset)
     else:
         console.print("No video has been scored.")
     counts = manifest.units
@@ -181,6 +197,11 @@ def show_result(done: Run, form: str, quiet: bool = False) -> None:
         click.echo(
             f"{counts.ok}/{counts.planned} units done, {counts.failed} failed. Results: {shown(done.folder)}", err=True
         )
+    masks = done.folder / "masks"
+    if done.matrix.unscored_videos and masks.is_dir() and not quiet:
+        films = len(list(masks.glob("*/*/*.mp4")))
+        made = f", and {films} films beside them" if films else ""
+        click.echo(f"Masks: {shown(masks)}/<model>/<condition>/<video>/{made}", err=True)
 
 
 def result_data(done: Run) -> dict[str, Any]:
@@ -194,4 +215,19 @@ def result_data(done: Run) -> dict[str, Any]:
         "preset": msgspec.to_builtins(manifest.preset),
         "units": {k: getattr(manifest.units, k) for k in ("planned", "ok", "failed", "pending")},
         "models": [dataclasses.asdict(s) for s in done.summaries],
+        "without_truth": without_truth(done),
+    }
+
+
+def without_truth(done: Run) -> dict[str, Any] | None:
+    """What is known of videos that cannot be scored, and why they cannot; None where there are none."""
+    from robust_vos_bench.analysis.without_truth import why_no_scores
+
+    if not done.matrix.unscored_videos:
+        return None
+    return {
+        "videos": list(done.matrix.unscored_videos),
+        "reason": why_no_scores(done.matrix),
+        "masks": str(done.folder / "masks"),
+        "stability": {row.model: row["stability"] for row in done.robustness},
     }

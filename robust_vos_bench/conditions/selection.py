@@ -44,9 +44,9 @@ def select(
 ) -> tuple[list[Condition], PresetInfo]:
     """The conditions that a choice means, in order and without repetition, and the preset they belong to.
 
-    corruption: names of corruptions, `path/to/own.py:name`, families or presets ("clean" gives the clean condition; it
-    is *not* added otherwise). A family means its members in the preset, where it has any there, else all of the family.
-    Without a preset, `common` is looked at first; without both, all of `common`.
+    corruption: names of corruptions, `path/to/own.py:name`, families, presets or "all" ("clean" gives the clean
+    condition; it is *not* added otherwise). A family means its members in the preset, where it has any there, else all
+    of the family. Without a preset, `common` is looked at first; without both, all of `common`.
     severities: whole levels; by default those of the preset, or 1..levels. temporal, profile, clean_reference: what
     replaces the preset's choice. Where a *named* corruption does not offer the mode that is an error; members of a
     family or preset that do not offer it keep their own (a Condition says which it has).
@@ -119,6 +119,10 @@ def _members(name: str, inside: dict[str, PresetEntry], base: PresetInfo, strict
         if strict:
             raise UsageError(f"preset {base.name} has no {name}; it has {', '.join(inside)}")
         return [_default(item)]
+    if name == "all":
+        everything = [] if strict else corruptions()
+        others = [_default(CORRUPTIONS.find(other)) for other in everything if other not in inside]
+        return [*inside.values(), *others]
     members = families().get(name, [])
     if members:
         found = [entry for entry in inside.values() if entry.corruption in members]

@@ -48,6 +48,8 @@ class Dataset(ABC):
     """Masks are stored as 0 / 255: every non-zero value is object 1."""
     maps_by_value: bool = True
     """Whether `map_mask` looks at each value by itself. If not, it is given whole masks only."""
+    masks: tuple[str, ...] = ()
+    """First masks that were given when it was opened (video files), as --mask takes them, with whole paths."""
     movable: bool = False
     """Whether `at` works: the files of a video can be sent to another machine and read there."""
 
@@ -68,6 +70,15 @@ class Dataset(ABC):
     def mask_paths(self, name: str) -> Mapping[str, Path]:
         """Frame stem -> annotation file of a video, in order; empty where it does not lie in files."""
         return {}
+
+    def prediction_folders(self, name: str) -> Sequence[str]:
+        """Where the masks of a video may lie in a folder of predictions: relative paths, the usual one last."""
+        return (name,)
+
+    def footage(self, name: str) -> str:
+        """What is filmed in a video of the split. Videos with the same footage are not independent: intervals resample
+        them together. Its own name where each is footage of its own."""
+        return name
 
     def list_files(self) -> Mapping[Path, bytes]:
         """The files beside frames and annotations that the split needs (lists, meta.json): path under `layout.root`
@@ -105,6 +116,10 @@ class Dataset(ABC):
     @abstractmethod
     def truth(self, name: str) -> Truth | None:
         """Ground truth of one video, lazily; None where the data set does not publish it."""
+
+    def has_truth(self, name: str) -> bool:
+        """Whether there is a truth to score a video against."""
+        return self.truth(name) is not None
 
     @abstractmethod
     def fingerprint(self, name: str) -> str:

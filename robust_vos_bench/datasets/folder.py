@@ -125,5 +125,10 @@ class PlainFolder(FolderDataset):
             return found
         return (*found, f"{self.masks_root}: masks with soft edges ({some(soft)}); values above 127 are the object.")
 
+    def has_truth(self, name: str) -> bool:
+        """See the base class; where every frame has an annotation no mask is opened for it."""
+        masks = self.mask_paths(name)
+        return all(stem in masks for stem in self._stems(name, masks)) or super().has_truth(name)
+
     def _note(self, text: str) -> None:
         self._notes[text] = None

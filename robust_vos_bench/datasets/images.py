@@ -43,13 +43,13 @@ def read_frame(path: Path, size: tuple[int, int] | None = None) -> Frame:
     size: the (H, W) that it must have. Raises DataError, naming the file, where it is missing, truncated, damaged,
     deeper than 8 bits or of another size.
     """
-    image, bits = _decode(path)
+    image, bits = decode(path)
     if bits > 8:
         raise DataError(
             f"{path}: a frame of more than 8 bits per channel ({bits}-bit {image.mode}); store it as 8-bit RGB"
         )
     frame = np.array(image.convert("RGB"), np.uint8)
-    _check_size(path, frame.shape[:2], size, "frame")
+    check_size(path, frame.shape[:2], size, "frame")
     return frame
 
 
@@ -59,7 +59,7 @@ def read_mask(path: Path, size: tuple[int, int] | None = None) -> Mask:
     size: the (H, W) that it must have. Raises DataError, naming the file, for anything else: colour images (ids are
     not guessed from colours), more than 8 bits, damage, another size.
     """
-    image, _ = _decode(path)
+    image, _ = decode(path)
     if image.format != "PNG":
         raise DataError(
             f"{path}: a {image.format} file, not a PNG: masks are PNG files, because other formats change the ids or "
@@ -68,7 +68,7 @@ def read_mask(path: Path, size: tuple[int, int] | None = None) -> Mask:
     if image.mode not in ("P", "L", "1"):
         raise DataError(f"{path}: {_why_no_mask(image)}")
     mask = np.array(image, np.uint8)
-    _check_size(path, mask.shape, size, "mask")
+    check_size(path, mask.shape, size, "mask")
     return mask
 
 
@@ -129,8 +129,8 @@ def _strict_pillow() -> Iterator[None]:
         ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = tolerant, pixels
 
 
-def _decode(path: Path) -> tuple[Image.Image, int]:
-    """The decoded image and its bits per channel."""
+def decode(path: Path) -> tuple[Image.Image, int]:
+    """The decoded image and its bits per channel. Raises DataError, naming the file, where it is missing or damaged."""
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
@@ -152,7 +152,8 @@ def _decode(path: Path) -> tuple[Image.Image, int]:
     return image, {"I": 32, "F": 32}.get(image.mode, 16 if image.mode.startswith("I") else 8)
 
 
-def _check_size(path: Path, shape: tuple[int, ...], size: tuple[int, int] | None, kind: str) -> None:
+def check_size(path: Path, shape: tuple[int, ...], size: tuple[int, int] | None, kind: str) -> None:
+    """Raise DataError, naming the file, where an image has not the (H, W) that it must have; None takes any."""
     if size is not None and tuple(shape) != tuple(size):
         raise DataError(
             f"{path}: a {kind} of {shape[1]} x {shape[0]} pixels, "

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from robust_vos_bench.datasets.clips.facts import VIDEO_SUFFIXES
 from robust_vos_bench.datasets.dataset import Dataset
+from robust_vos_bench.datasets.names import is_pattern, matching
 from robust_vos_bench.errors import ContractError, DataError, RvosError, UsageError, unknown
 from robust_vos_bench.origin import file_origin, is_file_spec, load_module, split_spec
 from robust_vos_bench.registry import Item, Registry
@@ -20,14 +22,12 @@ from robust_vos_bench.system.tracebacks import with_place
 SIZES = ("480p", "Full-Resolution")
 """Resolutions of DAVIS."""
 GROUP = "robust_vos_bench.datasets"
+_OWN = ("folder", "video")
+"""Families that lie nowhere by themselves."""
 
 
-class Opener(Protocol):
-    """A `Dataset` class or a function that returns one."""
-
-    def __call__(
-        self, *, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None
-    ) -> Dataset: ...
+Opener = Callable[..., Dataset]
+"""A `Dataset` class or a function that returns one; called with keywords: root, split, limit, videos."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,9 @@ class DatasetEntry:
     """Called with root (None without `needs_root` where none is given), split, limit and videos."""
     archive: str = ""
     """How its evaluation server wants masks in a zip: "annotations" for Annotations/<video>/<frame>.png, "videos" for
-    <video>/<frame>.png at the top; "" where there is no such server."""
+    <video>/<frame>.png at the top; "objects" for <film>/<object>/<frame>.png, which an evaluator takes; else ""."""
+    own_masks: bool = False
+    """Whether `open` also takes `masks` (the words of --mask) and `bare` (masks are not needed)."""
 
 
 def _open_demo(*, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None) -> Dataset:
@@ -72,6 +74,42 @@ def _open_youtube_vos(family: str) -> Opener:
     return open_split
 
 
+def _open_mose(family: str) -> Opener:
+    def open_split(*, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None) -> Dataset:
+        from robust_vos_bench.datasets.named import Mose
+
+        return Mose(family, split, _given(root, family), limit, videos)
+
+    return open_split
+
+
+def _open_lvos(family: str) -> Opener:
+    def open_split(*, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None) -> Dataset:
+        from robust_vos_bench.datasets.lvos import Lvos
+
+        return Lvos(family, split, _given(root, family), limit, videos)
+
+    return open_split
+
+
+def _open_vost(*, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None) -> Dataset:
+    from robust_vos_bench.datasets.named import Vost
+
+    return Vost("vost", split, _given(root, "vost"), limit, videos)
+
+
+def _open_sav(*, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None) -> Dataset:
+    from robust_vos_bench.datasets.sav import SAV
+
+    return SAV(split, _given(root, "sav"), limit, videos)
+
+
+def _open_burst(*, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None) -> Dataset:
+    from robust_vos_bench.datasets.burst import Burst
+
+    return Burst(split, _given(root, "burst"), limit, videos)
+
+
 def _open_folder(*, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None) -> Dataset:
     from robust_vos_bench.datasets.folder import PlainFolder
 
@@ -82,6 +120,20 @@ def _open_folder(*, root: Path | None, split: str, limit: int | None, videos: Se
             f"data set 'folder:{split}' names two splits; write folder, folder:SPLIT or folder:SPLIT:binary"
         )
     return PlainFolder(_given(root, "folder"), splits[0] if splits else None, "binary" in words, limit, videos)
+
+
+def _open_video(
+    *,
+    root: Path | None,
+    split: str,
+    limit: int | None,
+    videos: Sequence[str] | None,
+    masks: Sequence[str] = (),
+    bare: bool = False,
+) -> Dataset:
+    from robust_vos_bench.datasets.clips.dataset import VideoFiles
+
+    return VideoFiles(_given(root, "video"), masks, limit, videos, bare)
 
 
 ENTRIES = (
@@ -112,11 +164,49 @@ ENTRIES = (
         open=_open_youtube_vos("youtubevos2019"),
         archive="annotations",
     ),
+    DatasetEntry("mose", ("valid", "train"), "MOSE (v1), complex scenes", open=_open_mose("mose"), archive="videos"),
+    DatasetEntry(
+        "mosev2",
+        ("valid", "train"),
+        "MOSEv2, with its adapted F, disappearance and reappearance",
+        open=_open_mose("mosev2"),
+        archive="videos",
+    ),
+    DatasetEntry(
+        "lvos",
+        ("valid", "test", "train"),
+        "LVOS v1, long videos, seen and unseen",
+        open=_open_lvos("lvos"),
+        archive="annotations",
+    ),
+    DatasetEntry(
+        "lvosv2",
+        ("valid", "test", "train"),
+        "LVOS v2, long videos, seen and unseen",
+        open=_open_lvos("lvosv2"),
+        archive="annotations",
+    ),
+    DatasetEntry(
+        "vost",
+        ("val", "test", "train"),
+        "VOST, objects that are cut, peeled, poured; with J_tr",
+        open=_open_vost,
+        archive="videos",
+    ),
+    DatasetEntry("sav", ("val", "test"), "SA-V, one masklet per video", open=_open_sav, archive="objects"),
+    DatasetEntry("burst", ("val", "test", "train"), "BURST, masks in JSON; with HOTA", open=_open_burst),
     DatasetEntry(
         "folder",
         ("",),
-        "JPEGImages/ and Annotations/ of your own; also MOSE, LVOS, VOST (folder:SPLIT)",
+        "JPEGImages/ and Annotations/ of your own (folder:SPLIT)",
         open=_open_folder,
+    ),
+    DatasetEntry(
+        "video",
+        ("",),
+        "video files of your own (mp4, mov, avi, webm): --dataset clip.mp4 --mask first.png, or a folder of them",
+        open=_open_video,
+        own_masks=True,
     ),
 )
 """The built-in data sets."""
@@ -144,18 +234,26 @@ def open_dataset(
     limit: int | None = None,
     size: str = "480p",
     videos: Sequence[str] | None = None,
+    masks: Sequence[str] = (),
+    bare: bool = False,
 ) -> Dataset:
     """The data set that `spec` names.
 
     spec: "demo", "demo:full", "davis2016:val", "davis2017:test-dev", "davis2017:val@Full-Resolution",
     "youtubevos2019:valid", "folder", "folder:valid", "folder:binary", the name of an installed data set, or one in a
     file: "path/to/my_data.py:MyData", "path/to/my_data.py:MyData:val". The split may be left out (val / valid).
+    "clip.mp4", or a folder that holds video files or JPEGImages, opens as "video" or "folder" at that place.
     data_root: the folder of the data set or one above it; default `$RVOS_BENCH_DATA`, else the cache folder
-    (`folder` needs it given). limit: only the first so many videos. size: DAVIS resolution. videos: only these.
+    (`folder` needs it given). limit: only the first so many videos. size: DAVIS resolution. videos: only these; a name
+    with `*`, `?` or `[` in it is a pattern. masks: first masks of a video file, as --mask takes them. bare: video files
+    need no masks.
     Raises UsageError for an unknown name (with the nearest ones), DataError where the data is not there, ContractError
     for a file or package that does not give a data set.
     """
     spec = spec.strip()
+    shown = spec
+    if (place := _place(spec)) is not None:
+        spec, data_root = place
     text, _, at = spec.partition("@") if not is_file_spec(spec) else (spec, "", "")
     size = _size(at or size)
     family, rest = _split(text)
@@ -174,11 +272,18 @@ def open_dataset(
         raise UsageError(f"data set {family!r} has no split {split!r}; it has {', '.join(entry.splits)}")
     if entry.family.startswith("davis") and item.origin.kind == "built in" and size != SIZES[0]:
         split = f"{split}@{size}"
-    root = _root(entry, "folder" if entry.family == "folder" else spec, data_root)
+    root = _root(entry, entry.family if entry.family in _OWN else spec, data_root)
+    more: dict[str, Any] = {"masks": masks, "bare": bare} if entry.own_masks else {}
+    if masks and not entry.own_masks:
+        raise UsageError(
+            f"--mask gives first masks of a video file (--dataset clip.mp4); data set {spec!r} has masks of its own"
+        )
+    if any(is_pattern(name) for name in videos or ()):
+        videos = matching(f"video of {shown}", videos or (), _call(entry, root, split, None, None, more).videos)
     if item.origin.kind == "built in":
-        return _call(entry, root, split, limit, videos)
+        return _call(entry, root, split, limit, videos, more)
     try:
-        found: object = _call(entry, root, split, limit, videos)
+        found: object = _call(entry, root, split, limit, videos, more)
     except (RvosError, MemoryError):
         raise
     except (Exception, SystemExit) as error:
@@ -198,11 +303,29 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def _call(
-    entry: DatasetEntry, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None
+    entry: DatasetEntry,
+    root: Path | None,
+    split: str,
+    limit: int | None,
+    videos: Sequence[str] | None,
+    more: dict[str, Any],
 ) -> Dataset:
     if entry.open is None:
         raise ContractError(f"data set {entry.family!r} does not say how it is opened (DatasetEntry.open)")
-    return entry.open(root=root, split=split, limit=limit, videos=videos)
+    return entry.open(root=root, split=split, limit=limit, videos=videos, **more)
+
+
+def _place(spec: str) -> tuple[str, Path] | None:
+    """("video" or "folder", the path) where a data set is given as a video file or as a folder of one's own."""
+    path = user_path(spec)
+    if is_file_spec(spec) or DATASETS.knows(spec.partition("@")[0].partition(":")[0]):
+        return None
+    if path.is_dir():
+        framed = any((path / name).is_dir() for name in ("JPEGImages", "Annotations"))
+        return "folder" if framed else "video", path.absolute()
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        return "video", path.absolute()
+    return None
 
 
 def _checked(found: object, spec: str) -> Dataset:
@@ -224,6 +347,8 @@ def _root(entry: DatasetEntry, spec: str, given: str | Path | None) -> Path | No
     if given is None and not os.environ.get("RVOS_BENCH_DATA"):
         if spec == "folder":
             raise UsageError("data set 'folder' needs --data-root DIR (with JPEGImages/ and Annotations/ in it)")
+        if spec == "video":
+            raise UsageError("data set 'video' needs a file or a folder of files: --dataset clip.mp4")
         if not entry.needs_root:
             return None
     root = data_root(given)

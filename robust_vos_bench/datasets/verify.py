@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from robust_vos_bench.datasets.clips.dataset import VideoFiles
 from robust_vos_bench.datasets.files import list_frames
 from robust_vos_bench.datasets.images import image_size, read_frame, read_mask
 from robust_vos_bench.datasets.layout import VOID, FolderDataset, ids_in
@@ -62,7 +63,10 @@ class Verification:
 
 
 def verify(
-    dataset: FolderDataset, workers: int = 1, tell: Callable[[VideoReport], None] | None = None, complete: bool = True
+    dataset: FolderDataset | VideoFiles,
+    workers: int = 1,
+    tell: Callable[[VideoReport], None] | None = None,
+    complete: bool = True,
 ) -> Verification:
     """Decode every frame and mask of a data set and check what can be checked.
 
@@ -87,23 +91,23 @@ def verify(
         problems=[p for r in reports for p in r.problems],
         warnings=[*map(_remark, dataset.notes), *(p for r in reports for p in r.warnings)],
     )
-    if complete:
+    if complete and isinstance(dataset, FolderDataset):
         problems, warnings = _against_official(dataset, result)
         result.problems += problems
         result.warnings += warnings
     return result
 
 
-def _whatever_happens(dataset: FolderDataset, name: str) -> VideoReport:
+def _whatever_happens(dataset: FolderDataset | VideoFiles, name: str) -> VideoReport:
     """The report of a video; where the system refuses to read something, that is its problem."""
     try:
-        return verify_video(dataset, name)
+        return verify_clip(dataset, name) if isinstance(dataset, VideoFiles) else verify_video(dataset, name)
     except DataError as error:
         text = str(error)
         file, found, what = text.partition(": ")
         return VideoReport(name, problems=[Problem(file, what) if found else Problem(str(dataset.root), text)])
     except OSError as error:
-        place = error.filename or dataset.frames_root / name
+        place = error.filename or dataset.root / name
         return VideoReport(name, problems=[Problem(str(place), f"cannot be read ({error.strerror or error})")])
 
 
@@ -120,7 +124,7 @@ def verify_video(dataset: FolderDataset, name: str) -> VideoReport:
     stems = {path.stem for path in frames}
     step = dataset.numbering_step
     for stem in missing_numbers(in_order(stems), step):
-        place = dataset.frames_root / name / stem
+        place = dataset.frames_folder(name) / stem
         found = report.warnings if step is None else report.problems
         found.append(Problem(f"{place}{frames[0].suffix}", f"frame {stem} is missing in an otherwise even numbering"))
     size: tuple[int, int] | None = None
@@ -162,24 +166,37 @@ def verify_video(dataset: FolderDataset, name: str) -> VideoReport:
     if dataset.annotates_every_frame:
         for path in frames:
             if path.stem not in masks:
-                place = dataset.masks_root / name / f"{path.stem}.png"
+                place = dataset.masks_folder(name) / f"{path.stem}.png"
                 report.problems.append(Problem(str(place), f"frame {path.stem} has no annotation"))
+    return report
+
+
+def verify_clip(dataset: VideoFiles, name: str) -> VideoReport:
+    """Decode a video file from end to end, and read every mask of it. Raises DataError for the first thing wrong."""
+    facts = dataset.facts(name, again=True)
+    video = dataset.video(name)
+    report = VideoReport(name, facts.frames, len(dataset.mask_files(name)), len(video.object_ids))
+    for path in dataset.mask_paths(name).values():
+        try:
+            read_mask(path, facts.size)
+        except DataError as error:
+            report.problems.append(_problem(path, error))
     return report
 
 
 def _list(dataset: FolderDataset, name: str, report: VideoReport) -> tuple[tuple[Path, ...], dict[str, Path]]:
     frames: tuple[Path, ...] = ()
     try:
-        frames = list_frames(dataset.frames_root / name)
+        frames = list_frames(dataset.frames_folder(name))
     except DataError as error:
-        report.problems.append(_problem(dataset.frames_root / name, error))
+        report.problems.append(_problem(dataset.frames_folder(name), error))
     try:
         masks = dict(dataset.mask_paths(name))
     except DataError as error:
-        report.problems.append(_problem(dataset.masks_root / name, error))
+        report.problems.append(_problem(dataset.masks_folder(name), error))
         return frames, {}
     if not masks:
-        report.problems.append(Problem(str(dataset.masks_root / name), "no annotations (.png)"))
+        report.problems.append(Problem(str(dataset.masks_folder(name)), "no annotations (.png)"))
     return frames, masks
 
 
@@ -201,7 +218,7 @@ def _objects(
                 yield Problem(str(place), f"video {name}: object {i} is in no annotation")
             for stem in frames[:1]:
                 if stem not in masks:
-                    missing = dataset.masks_root / name / f"{stem}.png"
+                    missing = dataset.masks_folder(name) / f"{stem}.png"
                     yield Problem(str(missing), f"first mask of object {i} is missing")
         return
     if not ids:

@@ -38,6 +38,7 @@ from robust_vos_bench.reports.grids import (
 )
 from robust_vos_bench.reports.heat import HeatRow, heat_rows
 from robust_vos_bench.reports.strips import Drop, Strip, make_strips, worst_drops
+from robust_vos_bench.reports.untold import Untold, untold
 from robust_vos_bench.system.atomic import write_bytes
 from robust_vos_bench.system.paths import user_path
 
@@ -68,6 +69,8 @@ class Section:
     costs: list[dict[str, Any]]
     order: str
     caution: str
+    untold: Untold | None
+    """What can be said of videos without truth; None where there are none."""
     about: str
     """Which preset, or what was made of it."""
     scores: str
@@ -146,6 +149,7 @@ def _section(run: Run, video: str | None, strips: int, rerun: bool, data_root: P
         costs=_costs(run),
         order="" if math.isnan(tau.value) else f"{tau.value:.2f} ({span(tau, 2)})",
         caution=f"{unscored_note(len(matrix.unscored_videos))} {caution(len(matrix.videos))}".strip(),
+        untold=untold(run, data_root),
         about=preset_words(run.manifest),
         scores=base64.b64encode(gzip.compress(scores_csv(run).encode(), mtime=0)).decode(),
     )

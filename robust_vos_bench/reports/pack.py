@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from robust_vos_bench.analysis.reopen import dataset_of
 from robust_vos_bench.analysis.result import Result, refuse_recipe, results_of, verify, write_result
-from robust_vos_bench.datasets import Dataset, Video, open_dataset
+from robust_vos_bench.datasets import Dataset, Video
 from robust_vos_bench.datasets.files import sorted_files
 from robust_vos_bench.datasets.images import read_mask
 from robust_vos_bench.datasets.registry import DATASETS
@@ -20,8 +21,12 @@ from robust_vos_bench.runs.store import RunStore, safe_name
 from robust_vos_bench.system.atomic import make_folder, replacing
 from robust_vos_bench.system.paths import user_path
 
-LAYOUTS = {"annotations": "Annotations/{video}/{frame}.png", "videos": "{video}/{frame}.png"}
-"""Name of a layout -> the path of a mask in the archive."""
+LAYOUTS = {
+    "annotations": "Annotations/{video}/{frame}.png",
+    "videos": "{video}/{frame}.png",
+    "objects": "{film}/{object}/{frame}.png",
+}
+"""Name of a layout -> the path of a mask in the archive. In "objects" each video is one masklet, `<film>.<object>`."""
 
 
 def pack(
@@ -115,7 +120,11 @@ def pack_masks(
                 "Was the run made with --save-masks? Repeat it with --save-masks --overwrite always."
             )
         _check_masks(folder, masks, None if data is None else data.video(video))
-        files += [(mask, inside.format(video=video, frame=mask.stem)) for mask in masks]
+        film, _, number = video.rpartition(".")
+        if "{film}" in inside and not (film and number):
+            raise UsageError(f"the layout objects is for masklets such as those of sav; {video!r} is none")
+        words = {"video": video, "film": film, "object": number}
+        files += [(mask, inside.format(frame=mask.stem, **words)) for mask in masks]
     path = output or run.parent / f"{safe_name(name)}-{safe_name(condition)}-{manifest.run_id}.zip"
     _write_zip(path, files)
     return path
@@ -135,6 +144,8 @@ def _layout(manifest: Manifest, given: str | None) -> str:
     wanted = "" if item is None else item.value.archive
     if family == "folder" and any("mose" in part.lower() for part in Path(manifest.dataset.root).parts[-2:]):
         wanted = "videos"
+    if wanted == "objects":  # of a data set whose truth is public: its authors' evaluator takes any part
+        return wanted
     if wanted and manifest.dataset.videos < manifest.dataset.videos_in_split:
         raise IncompleteError(
             f"the run has {manifest.dataset.videos} of the {manifest.dataset.videos_in_split} videos of "
@@ -146,10 +157,10 @@ def _layout(manifest: Manifest, given: str | None) -> str:
 def _data(manifest: Manifest) -> Dataset | None:
     """The data of a run, where it is built in and still where it was; else None."""
     name, root = manifest.dataset.name, manifest.dataset.root
-    if name.partition("@")[0].partition(":")[0] not in DATASETS.builtin() or not root or not Path(root).is_dir():
+    if name.partition("@")[0].partition(":")[0] not in DATASETS.builtin() or not root or not Path(root).exists():
         return None
     try:
-        return open_dataset(name, root, videos=manifest.videos)
+        return dataset_of(manifest, videos=manifest.videos)
     except RvosError:  # moved or changed since
         return None
 

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from robust_vos_bench.analysis.matrix import ScoreMatrix
+from robust_vos_bench.analysis.reopen import dataset_of
 from robust_vos_bench.analysis.run import Run
 from robust_vos_bench.conditions import Condition, corrupt_truth, corrupt_video
-from robust_vos_bench.datasets import Dataset, Frame, Mask, open_dataset
+from robust_vos_bench.datasets import Dataset, Frame, Mask
 from robust_vos_bench.datasets.images import read_mask
 from robust_vos_bench.datasets.overlay import paint_mask
 from robust_vos_bench.errors import RvosError
@@ -89,9 +90,7 @@ def worst_drops(matrix: ScoreMatrix, count: int = 10) -> list[Drop]:
 def make_strips(run: Run, drops: Sequence[Drop], data_root: Path | None, rerun: bool = False) -> list[Strip]:
     """Pictures of the drops. Masks are those that the run saved; rerun: where it saved none, run the model again."""
     try:
-        recorded = run.manifest.dataset
-        root = data_root or (Path(recorded.root) if recorded.root else None)
-        dataset = open_dataset(recorded.name, root)
+        dataset = dataset_of(run.manifest, data_root)
     except RvosError as error:
         return [Strip(drop, (), f"no pictures: {error}") for drop in drops]
     strips = []
@@ -104,31 +103,37 @@ def make_strips(run: Run, drops: Sequence[Drop], data_root: Path | None, rerun: 
 
 
 def _strip(run: Run, dataset: Dataset, drop: Drop, rerun: bool) -> Strip:
-    condition = _condition(run, drop.condition)
+    condition = condition_of(run, drop.condition)
     video = dataset.video(drop.video)
     corrupted = corrupt_video(video, condition)
     truth = dataset.truth(drop.video)
     moved = corrupt_truth(truth, condition, video) if truth is not None else None
-    chosen = np.unique(np.linspace(0, len(video) - 1, min(FRAMES + 1, len(video))).round().astype(int))[1:]
-    wanted = {int(t) for t in (chosen if len(chosen) else [0])}
+    wanted = set(frames_to_show(len(video)))
     masks, note = _masks(run, drop, dataset, condition, wanted, rerun)
     pictures = []
-    clean_frames = dict(_pick(iter(video.frames), wanted))
-    for t, frame in _pick(iter(corrupted.frames), wanted):
+    clean_frames = dict(pick(iter(video.frames), wanted))
+    for t, frame in pick(iter(corrupted.frames), wanted):
         true = moved.masks[t] if moved is not None else None
         pictures.append(
             Picture(
                 frame=t,
-                clean=_jpeg(clean_frames[t]),
-                corrupted=_jpeg(frame),
-                mask=_jpeg(_overlay(frame, masks[t], drop.object)) if t in masks else "",
-                truth=_jpeg(_overlay(frame, true, drop.object)) if true is not None else "",
+                clean=jpeg(clean_frames[t]),
+                corrupted=jpeg(frame),
+                mask=jpeg(_overlay(frame, masks[t], drop.object)) if t in masks else "",
+                truth=jpeg(_overlay(frame, true, drop.object)) if true is not None else "",
             )
         )
     return Strip(drop, tuple(pictures), note)
 
 
-def _condition(run: Run, label: str) -> Condition:
+def frames_to_show(length: int) -> tuple[int, ...]:
+    """A few frames spread over a video, the last among them and the first not."""
+    chosen = np.unique(np.linspace(0, length - 1, min(FRAMES + 1, length)).round().astype(int))[1:]
+    return tuple(int(t) for t in (chosen if len(chosen) else [0]))
+
+
+def condition_of(run: Run, label: str) -> Condition:
+    """A condition of a run, for pictures."""
     # Made on the CPU even where the run used a GPU: at this size a difference of one bit cannot be seen.
     return replace(next(c for c in run.manifest.conditions if c.label == label).condition, device="")
 
@@ -150,10 +155,11 @@ def _masks(
         return {}, "no masks: the model needs weights, which a report does not load; repeat the run with --save-masks"
     adapter = load_adapter(record.registered_name, device="cpu", **record.options)
     segmented = adapter.segment(corrupt_video(video, condition))
-    return dict(_pick(segmented, wanted)), ""
+    return dict(pick(segmented, wanted)), ""
 
 
-def _pick(items: Iterator[NDArray[np.uint8]], wanted: set[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+def pick(items: Iterator[NDArray[np.uint8]], wanted: set[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """(index, copy) of the wanted items; what follows the last of them is not made."""
     last = max(wanted)
     for t, item in enumerate(items):
         if t in wanted:
@@ -169,7 +175,8 @@ def _overlay(frame: Frame, mask: Mask, chosen: int) -> Frame:
     return paint_mask(frame, mask, colours, share=0.55, background=0.6)
 
 
-def _jpeg(frame: Frame) -> str:
+def jpeg(frame: Frame) -> str:
+    """A small picture as a data URL."""
     image = Image.fromarray(frame)
     image = image.resize((WIDTH, max(1, round(WIDTH * frame.shape[0] / frame.shape[1]))), Image.Resampling.LANCZOS)
     data = io.BytesIO()

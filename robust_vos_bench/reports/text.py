@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from rich import box
 from rich.console import Console
@@ -15,6 +16,14 @@ from robust_vos_bench.analysis.matrix import ScoreMatrix
 from robust_vos_bench.analysis.measure import Group
 from robust_vos_bench.analysis.summary import Summary
 from robust_vos_bench.analysis.table import RobustnessTable
+from robust_vos_bench.analysis.without_truth import (
+    MEANING,
+    by_corruption,
+    least_stable,
+    mean_of,
+    severities,
+    why_no_scores,
+)
 from robust_vos_bench.analysis.words import plural, points, unscored_note
 from robust_vos_bench.reports.grids import Column, family_columns, headline_columns, legend
 
@@ -52,6 +61,41 @@ def print_summary(console: Console, table: RobustnessTable, dataset: str, preset
         console.print(unscored_note(len(matrix.unscored_videos)), markup=False)
     if any(row.summary.cells_done < row.summary.cells_planned for row in rows):
         console.print("n/a: a video of a needed cell is missing or failed; nothing is filled in.")
+
+
+def print_without_truth(console: Console, table: RobustnessTable, dataset: str, preset: str = "") -> None:
+    """The closing table where nothing could be scored: the stability of each model, in all and by corruption."""
+    matrix, rows = table.matrix, list(table)
+    console.print(f"Robustness on {dataset} · without truth", markup=False, soft_wrap=True)
+    about = [plural(len(matrix.unscored_videos), "video"), preset]
+    console.print(" · ".join(words for words in about if words), markup=False, soft_wrap=True)
+    console.print(why_no_scores(matrix), markup=False)
+    if not any(not math.isnan(row["stability"]) for row in rows):
+        console.print("No stability either: masks of a clean and a corrupted run were not saved.", markup=False)
+        return
+    console.print(_by_model([row.model for row in rows], _stability_columns(table)))
+    for row in rows:
+        levels = by_corruption(matrix, row)
+        console.print(
+            _levels(row.model, levels, severities([levels]), {name: mean_of(v) for name, v in levels.items()})
+        )
+    console.print(MEANING, markup=False)
+
+
+def print_stability(console: Console, table: RobustnessTable) -> None:
+    """After the table of a run that could be scored in part: the stability of all videos."""
+    if any(not math.isnan(row["stability"]) for row in table):
+        console.print(_by_model([row.model for row in table], _stability_columns(table)))
+        console.print(MEANING, markup=False)
+
+
+def _stability_columns(table: RobustnessTable) -> list[Column]:
+    worst = [least_stable(table.matrix, row) for row in table]
+    return [
+        Column("stability", tuple(points(row["stability"]) for row in table)),
+        Column("lowest", tuple("n/a" if w is None else points(w[1]) for w in worst)),
+        Column("under", tuple("" if w is None else w[0] for w in worst), align="left"),
+    ]
 
 
 def print_comparison(console: Console, found: Comparison) -> None:
@@ -95,7 +139,8 @@ def _by_model(models: Sequence[str], columns: Sequence[Column]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("model", no_wrap=True, overflow="ellipsis", max_width=28)
     for column in columns:
-        table.add_column(column.heading, justify="right", no_wrap=True, min_width=max(5, len(column.heading)))
+        side: Literal["left", "right"] = "left" if column.align == "left" else "right"
+        table.add_column(column.heading, justify=side, no_wrap=True, min_width=max(5, len(column.heading)))
     for i, model in enumerate(models):
         table.add_row(model, *(column.cells[i] for column in columns))
     return table
@@ -103,12 +148,20 @@ def _by_model(models: Sequence[str], columns: Sequence[Column]) -> Table:
 
 def _by_corruption(matrix: ScoreMatrix, summary: Summary) -> Table:
     """Rows: corruptions of one model; columns: severities and their mean."""
-    severities = sorted({c.severity for c in matrix.conditions if not c.is_clean})
+    levels = {
+        name: {c.severity: summary.cells[c.label] for c in matrix.conditions if c.corruption == name}
+        for name in summary.corruptions
+    }
+    return _levels(summary.model, levels, severities([levels]), summary.corruptions)
+
+
+def _levels(
+    model: str, levels: Mapping[str, Mapping[int, float]], columns: Sequence[int], means: Mapping[str, float]
+) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column(summary.model, no_wrap=True, overflow="ellipsis", max_width=28)
-    for name in (*(f"s{severity}" for severity in severities), "mean"):
+    table.add_column(model, no_wrap=True, overflow="ellipsis", max_width=28)
+    for name in (*(f"s{severity}" for severity in columns), "mean"):
         table.add_column(name, justify="right", no_wrap=True, min_width=5)
-    for name, value in summary.corruptions.items():
-        of = {c.severity: summary.cells[c.label] for c in matrix.conditions if c.corruption == name}
-        table.add_row(name, *(points(of[v]) if v in of else "" for v in severities), points(value))
+    for name, of in levels.items():
+        table.add_row(name, *(points(of[v]) if v in of else "" for v in columns), points(means[name]))
     return table

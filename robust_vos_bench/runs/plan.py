@@ -63,6 +63,8 @@ class Plan:
     protocol: str
     protocol_version: str
     save_masks: bool = False
+    films: tuple[str, ...] = ()
+    """Videos of which a film is made for each unit: its masks on the frames that the model saw."""
     profile: bool = False
     """Write a trace of where the time goes."""
     fingerprints: Mapping[str, str] = field(default_factory=dict)

@@ -96,6 +96,10 @@ class RunStore:
         """Folder of saved palette masks of one unit."""
         return self.folder / "masks" / safe_name(model) / safe_name(condition) / video
 
+    def film_path(self, condition: str, model: str, video: str) -> Path:
+        """The film of one unit, beside its folder of masks."""
+        return self.masks_path(condition, model, video).with_name(f"{video}.mp4")
+
     def has_masks(self, record: UnitRecord) -> bool:
         """Whether a mask of every frame of a unit is kept; a run that was killed may have left only some."""
         return len(list(self.masks_path(record.condition, record.model, record.video).glob("*.png"))) == record.frames

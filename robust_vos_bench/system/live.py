@@ -127,9 +127,24 @@ class LiveLine:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin; does nothing where it has begun."""
-        if self._quiet or self._live is not None or self._thread is not None:
+        """Begin; does nothing where it has begun. A line that another one began pauses until this one stops."""
+        if self._quiet or self in _shown:
             return
+        if _shown:
+            _shown[-1]._pause()
+        _shown.append(self)
+        self._begin()
+
+    def stop(self) -> None:
+        """Take the line away."""
+        if self not in _shown:
+            return
+        self._pause()
+        _shown.remove(self)
+        if _shown:
+            _shown[-1]._begin()
+
+    def _begin(self) -> None:
         if self.console.is_terminal or self.console.is_jupyter:
             self._live = Live(
                 get_renderable=self._renderable, console=self.console, transient=True, refresh_per_second=REDRAWN
@@ -140,8 +155,7 @@ class LiveLine:
             self._thread = threading.Thread(target=self._print, name="progress", daemon=True)
             self._thread.start()
 
-    def stop(self) -> None:
-        """Take the line away."""
+    def _pause(self) -> None:
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -167,3 +181,7 @@ class LiveLine:
                 self.say(self._read().plain())
             except Exception:  # the same
                 return
+
+
+_shown: list[LiveLine] = []
+"""The lines that have begun; only the last one is seen."""

@@ -66,7 +66,7 @@ def test_a_run_without_truth_has_a_report_all_the_same(run_folder: Make) -> None
     store.add(msgspec.structs.replace(record, objects=(), status="failed", error="lost its mind"))
     run = load_run(folder)
     page = build_report([run])
-    assert "3 videos (3 not scored)" in page and "3 videos without truth after the prompt" in page
+    assert "3 videos (3 not scored)" in page and "No J&amp;F for a, b, c: J&amp;F compares" in page
     assert "lost its mind" in page and "Only" not in page
     assert json.loads(to_json(run_data(run)))["models"][0]["mpc"] is None and run.table()["mPC_low"].isna().all()
 

@@ -188,6 +188,26 @@ def test_plain_lines_come_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys: 
         assert set(said) == (set() if quiet else {"1/4 frames, 0:03 elapsed, 0:09 left, work"}) and len(said) < 5
 
 
+def test_of_two_lines_the_inner_one_is_seen(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A download while a run is prepared, say."""
+    monkeypatch.setattr("robust_vos_bench.system.live.PLAIN_SECONDS", 0.02)
+    outer = LiveLine(lambda: Reading("outer"))
+    seen = []
+    outer.start()
+    for inner in (None, LiveLine(lambda: Reading("inner")), None):
+        if inner is not None:
+            inner.start()
+        time.sleep(0.1)
+        seen.append({line.split()[-1] for line in capsys.readouterr().err.splitlines()})
+        if inner is not None:
+            inner.stop()
+            capsys.readouterr()
+    outer.stop()
+    assert seen == [{"outer"}, {"inner"}, {"outer"}]
+
+
 def test_a_line_that_cannot_be_read_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("robust_vos_bench.system.live.PLAIN_SECONDS", 0.01)
     line = LiveLine(lambda: Reading("x", 1 / 0))

@@ -8,12 +8,14 @@ import shutil
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+from msgspec import UNSET
 
 from robust_vos_bench.conditions import Condition, corrupt_truth, corrupt_video, corruption_of
-from robust_vos_bench.datasets import Video
+from robust_vos_bench.datasets import Mask, Video
 from robust_vos_bench.errors import ContractError, MissingExtraError, RvosError, UsageError, WeightsError
 from robust_vos_bench.evaluation import Outcome, evaluate
 from robust_vos_bench.evaluation.segment import MaskSink
@@ -25,6 +27,7 @@ from robust_vos_bench.runs.records import STATISTICS, FrameScores, ObjectRecord,
 from robust_vos_bench.runs.store import RunStore
 from robust_vos_bench.runs.trace import TraceWriter
 from robust_vos_bench.runs.work.clip_cache import CachedClip
+from robust_vos_bench.runs.work.filming import Film
 from robust_vos_bench.runs.work.prefetch import Prefetcher
 from robust_vos_bench.runs.work.process import limit_threads
 from robust_vos_bench.runs.writer import Scored
@@ -169,12 +172,20 @@ class Worker:
 
     def _attempt(self, model: int, group: Group, video: Video, truth: PackedTruth | None) -> Scored | str:
         """The result, or the message where memory ran out: it can be freed only after this frame has returned."""
+        film: Film | None = None
         try:
             adapter = self._adapter(model)
             sink = self._sink(model, group, video)
+            film = self._film(model, group, video)
+            if film is not None:
+                video = video.with_frames(film.frames)
+                sink = _both(sink, film.add)
             with self._settings[model].applied():
                 adapter.begin(group.condition.label, self.plan.dataset.name)
                 outcome = evaluate(adapter, video, truth, self.plan.protocol, sink, self._beside, self.note)
+            if film is not None:
+                film.finish()
+                outcome = replace(outcome, warnings=(*outcome.warnings, *([film.problem] if film.problem else [])))
             record = readable(self._done(model, group, outcome))
         except Exception as error:  # a model may raise anything; its video fails, the run goes on
             if isinstance(error, BrokenProcessPool) or isinstance(error.__cause__, BrokenProcessPool):
@@ -183,6 +194,9 @@ class Worker:
             if memory.ran_out(error):
                 return memory.explain(error, self.device)
             return self._failed(model, group, error)
+        finally:
+            if film is not None:
+                film.drop()
         if self._trace is not None:
             self._trace.spans(outcome.spans, model=record.model, condition=record.condition, video=group.video)
         return Scored(record, tuple(frame_scores(o) for o in outcome.objects))
@@ -261,6 +275,13 @@ class Worker:
         folder.mkdir(parents=True, exist_ok=True)
         return lambda t, mask: write_mask(folder / f"{video.frame_names[t]}.png", mask)
 
+    def _film(self, model: int, group: Group, video: Video) -> Film | None:
+        path = self.store.film_path(group.condition.label, self.plan.models[model].record.name, group.video)
+        path.unlink(missing_ok=True)  # of an earlier attempt
+        if group.video not in self.plan.films:
+            return None
+        return Film(path, video, f"{group.condition.label} · {self.plan.models[model].record.name}")
+
     def _done(self, model: int, group: Group, outcome: Outcome) -> UnitRecord:
         return UnitRecord(
             key=self.plan.key(model, group.condition, group.video),
@@ -282,6 +303,18 @@ class Worker:
         record = failed_record(self.plan, model, group, describe(error), getattr(error, "exit_code", 1))
         own = not isinstance(error, RvosError) or error.__cause__ is not None  # else the message says all
         return Scored(record, traceback=_writable(tracebacks.whole(error)) if own else "")
+
+
+def _both(one: MaskSink | None, other: MaskSink) -> MaskSink:
+    if one is None:
+        return other
+    first = one
+
+    def sink(t: int, mask: Mask) -> None:
+        first(t, mask)
+        other(t, mask)
+
+    return sink
 
 
 def readable(record: UnitRecord) -> UnitRecord:
@@ -336,6 +369,7 @@ def object_record(score: ObjectScore) -> ObjectRecord:
         frames=score.frames,
         **{field: number(getattr(score, field)) for field in STATISTICS},
         category=score.category,
+        extra={name: number(value) for name, value in score.extra.items()} if score.extra else UNSET,
     )
 
 

@@ -1,0 +1,29 @@
+"""The data of a run, opened again from what its manifest says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from msgspec import UNSET
+
+from robust_vos_bench.datasets import Dataset, open_dataset
+from robust_vos_bench.errors import DataError
+from robust_vos_bench.runs.records import Manifest
+
+
+def dataset_of(manifest: Manifest, data_root: Path | None = None, videos: Sequence[str] | None = None) -> Dataset:
+    """The data set that a run was made on. data_root: where it lies now, if it has moved. videos: only these.
+
+    Masks of a video file that were given by hand and are gone are done without: frames can still be shown. Raises
+    DataError where the data is not there.
+    """
+    recorded = manifest.dataset
+    root = data_root or (Path(recorded.root) if recorded.root else None)
+    masks = () if recorded.masks is UNSET else recorded.masks
+    try:
+        return open_dataset(recorded.name, root, videos=videos, masks=masks)
+    except DataError:
+        if recorded.name != "video":
+            raise
+        return open_dataset(recorded.name, root, videos=videos, bare=True)

@@ -1,0 +1,114 @@
+"""The part of a report on videos without truth: how stable masks are, and pictures of where they are least so."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from robust_vos_bench.analysis.reopen import dataset_of
+from robust_vos_bench.analysis.run import Run
+from robust_vos_bench.analysis.without_truth import MEANING, by_corruption, mean_of, severities, why_no_scores
+from robust_vos_bench.analysis.words import points
+from robust_vos_bench.conditions import corrupt_video
+from robust_vos_bench.datasets import Dataset, Frame
+from robust_vos_bench.datasets.images import read_mask
+from robust_vos_bench.datasets.overlay import draw_overlay
+from robust_vos_bench.errors import RvosError
+from robust_vos_bench.reports.grids import Column, Grid, column, grid
+from robust_vos_bench.reports.strips import condition_of, frames_to_show, jpeg, pick
+
+MOST = 10
+"""Rows of pictures."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One video under the condition that changes a model's masks most."""
+
+    video: str
+    model: str
+    condition: str
+    stability: float
+    frames: tuple[int, ...]
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+    """(what it shows, a data URL per frame)."""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Untold:
+    """What a report says of videos without truth."""
+
+    why: str
+    meaning: str
+    stability: Grid
+    """A row per model and corruption, a column per severity."""
+    looks: tuple[Look, ...]
+
+
+def untold(run: Run, data_root: Path | None) -> Untold | None:
+    """The part of one run; None where every video has a truth."""
+    if not run.matrix.unscored_videos:
+        return None
+    return Untold(why_no_scores(run.matrix), MEANING, _grid(run), tuple(_looks(run, data_root)))
+
+
+def _grid(run: Run) -> Grid:
+    rows = list(run.robustness)
+    tables = [by_corruption(run.matrix, row) for row in rows]
+    levels = severities(tables)
+    lines: list[tuple[str, str, dict[int, float], float]] = [(row.model, "all", {}, row["stability"]) for row in rows]
+    lines += [(row.model, name, of, mean_of(of)) for row, table in zip(rows, tables) for name, of in table.items()]
+    lines.sort(key=lambda line: run.models.index(line[0]))
+    return grid(
+        column("model", (line[0] for line in lines)),
+        column("corruption", (line[1] for line in lines)),
+        [Column(f"severity {s}", tuple(points(of[s]) if s in of else "" for _, _, of, _ in lines)) for s in levels],
+        Column("mean", tuple(points(line[3]) for line in lines), strong=True),
+    )
+
+
+def _looks(run: Run, data_root: Path | None) -> list[Look]:
+    try:
+        dataset = dataset_of(run.manifest, data_root)
+    except RvosError as error:
+        return [Look(run.matrix.unscored_videos[0], "", "", math.nan, (), (), f"no pictures: {error}")]
+    found: list[Look] = []
+    for video in run.matrix.unscored_videos:
+        for model in run.models:
+            if len(found) < MOST and (worst := _worst(run, model, video)) is not None:
+                try:
+                    found.append(_look(run, dataset, video, model, *worst))
+                except (RvosError, OSError) as error:
+                    found.append(Look(video, model, worst[0], worst[1], (), (), f"no pictures: {error}"))
+    return found
+
+
+def _worst(run: Run, model: str, video: str) -> tuple[str, float] | None:
+    """(condition, stability) where a model's masks of a video differ most from its clean ones; None where unknown."""
+    means: dict[str, list[float]] = {}
+    for stats in run.object_stats(model):
+        if stats.video == video and not stats.scored and stats.stability is not None:
+            means.setdefault(stats.condition, []).append(100 * stats.stability)
+    if not means:
+        return None
+    label = min(means, key=lambda name: sum(means[name]) / len(means[name]))
+    return label, sum(means[label]) / len(means[label])
+
+
+def _look(run: Run, dataset: Dataset, video: str, model: str, label: str, value: float) -> Look:
+    clip = dataset.video(video)
+    frames = frames_to_show(len(clip))
+    wanted = set(frames)
+    clean = dict(pick(iter(clip.frames), wanted))
+    bad = dict(pick(iter(corrupt_video(clip, condition_of(run, label)).frames), wanted))
+    clean_label = run.manifest.clean.label if run.manifest.clean else ""
+
+    def drawn(pictures: dict[int, Frame], condition: str) -> tuple[str, ...]:
+        folder = run.store.masks_path(condition, model, video)
+        masks = {t: read_mask(folder / f"{clip.frame_names[t]}.png", clip.size) for t in frames}
+        return tuple(jpeg(draw_overlay(pictures[t], masks[t], labels=False)) for t in frames)
+
+    rows = (("clean", drawn(clean, clean_label)), (label, drawn(bad, label)))
+    return Look(video, model, label, value, frames, rows)
