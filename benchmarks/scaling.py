@@ -91,7 +91,7 @@ def run(fps: float, engine: str, workers: int) -> dict[str, float]:
             self.engine(
                 plan,
                 groups,
-                TimedWriter(write.store, write.state, write._on_unit, write.stop, invocation=write.invocation),
+                TimedWriter(write.store, write.state, write.listener, write.stop, invocation=write.invocation),
             )
 
     with tempfile.TemporaryDirectory() as folder:

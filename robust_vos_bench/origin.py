@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import hashlib
+import linecache
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from typing import Literal
 
 from robust_vos_bench.errors import ContractError, UsageError
 from robust_vos_bench.system.paths import user_path
+from robust_vos_bench.system.tracebacks import with_place
 
 FILE_MODULE = "rvos_bench_file_"
 """Modules loaded from a file given on the command line have names that start like this."""
@@ -145,11 +147,15 @@ def load_module(origin: Origin) -> ModuleType:
     module.__file__ = origin.place
     sys.modules[name] = module  # before it runs: dataclasses and pickle look it up
     _loaded[name] = origin
+    # Tracebacks show the text that runs, also where the file is not here or was edited since.
+    lines = origin.content.decode("utf-8", "replace").splitlines(keepends=True)
+    linecache.cache[origin.place] = (len(origin.content), None, lines, origin.place)
     try:
         exec(compile(origin.content, origin.place, "exec"), module.__dict__)
     except (Exception, SystemExit) as error:  # a script that calls exit() would end the command as if all were well
         del sys.modules[name], _loaded[name]
-        raise ContractError(f"{path}: cannot be imported: {type(error).__name__}: {error}") from error
+        said = f"{path}: cannot be imported: {type(error).__name__}: {error}"
+        raise ContractError(said if isinstance(error, SyntaxError) else with_place(said, error)) from error
     return module
 
 

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 from robust_vos_bench.errors import ContractError, RvosError, UsageError, unknown
 from robust_vos_bench.origin import BUILT_IN, Origin, is_file_spec, misread
+from robust_vos_bench.system.tracebacks import with_place
 
 T = TypeVar("T")
 
@@ -169,24 +170,31 @@ class Registry(Generic[T]):
         if self.form and (advice := misread(name, self.form)):
             raise UsageError(f"unknown {self.kind} {name!r}: {advice}")
 
+    def _checked_names(self, value: T) -> list[str]:
+        """The names of an item that somebody else made. Raises ContractError where they are no names."""
+        names = list(dict.fromkeys(self._names(value)))
+        if not names or not all(isinstance(name, str) and name for name in names):
+            raise ContractError(f"a {self.kind} is named {names!r}; names are texts")
+        return names
+
     def _load_plugins(self) -> Plugins[T]:
         plugins: Plugins[T] = Plugins()
         offers: dict[str, list[tuple[str, Item[T]]]] = {}
         for point in sorted(entry_points(group=self.group), key=lambda p: (p.name, p.value)):
             label = _label(point)
             try:
-                values = list(self._read(point, point.load()))
+                values = [(v, self._checked_names(v)) for v in self._read(point, point.load())]
             except RvosError as error:
                 plugins.problems.append(Problem((point.name,), f"plug-in {label}: {error}"))
                 continue
             except (Exception, SystemExit) as error:
-                detail = " ".join(f"{type(error).__name__}: {error}".split())
+                detail = with_place(" ".join(f"{type(error).__name__}: {error}".split()), error)
                 message = f"plug-in {label} cannot be imported: {detail}. Fix or uninstall that package."
                 plugins.problems.append(Problem((point.name,), message))
                 continue
-            for value in values:
+            for value, own_names in values:
                 item = Item(value, Origin("package", _distribution(point)))
-                for name in dict.fromkeys(self._names(value)):
+                for name in own_names:
                     offers.setdefault(name, []).append((label, item))
         builtin = _by_every_name(self.builtin().values(), self._names)
         taken: set[int] = set()

@@ -12,8 +12,8 @@ from torch import nn
 from robust_vos_bench.datasets.video import Video
 from robust_vos_bench.models.adapter import Checkpoint
 from robust_vos_bench.models.checkpoint import load_strict, read_state
+from robust_vos_bench.models.torch_adapter import TorchAdapter
 
-from ..common.torch_adapter import TorchAdapter
 from ..encoders.fold import fold_norms
 from .network import MemoryNetwork
 from .session import MemorySession, Schedule

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..common.untrained import Untrained
+from robust_vos_bench.models.untrained import Untrained
 
 
 def canonical(name: str) -> str:

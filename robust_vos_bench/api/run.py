@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from robust_vos_bench.analysis.run import Run
-from robust_vos_bench.api.plan import RunPlan, estimated
-from robust_vos_bench.api.prepare import Prepared, opened_engine, prepare
+from robust_vos_bench.api.plan import RunPlan, estimated, workers_of
+from robust_vos_bench.api.prepare import opened_engine, prepare
 from robust_vos_bench.api.progress import ProgressListener
 from robust_vos_bench.api.repeat import started
 from robust_vos_bench.api.settings import DEFAULT_MODEL, Corruptions, MaskFiles, Models, Names, RunSettings, settings_of
@@ -171,14 +171,15 @@ def run(
 
 def execute(settings: RunSettings, listener: Listener) -> Run:
     """Carry out a run and return it however it ended (`Run.manifest.status`); failed units raise nothing."""
-    quiet = not isinstance(listener, ProgressListener) or listener.quiet
-    with without_network(settings.offline):
-        prepared = prepare(settings, notice=listener.notice, quiet=quiet)
-        return _execute(settings, prepared, listener)
-
-
-def _execute(settings: RunSettings, prepared: Prepared, listener: Listener) -> Run:
-    with opened_engine(settings, prepared) as engine:
+    showing = listener if isinstance(listener, ProgressListener) else None
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(without_network(settings.offline))
+        if showing is not None:
+            stack.enter_context(showing.showing())
+        prepared = prepare(settings, notice=listener.notice, quiet=showing is None or showing.quiet)
+        if showing is not None and settings.engine == "local":
+            showing.workers = workers_of(prepared)
+        engine = stack.enter_context(opened_engine(settings, prepared))
         manifest, state = run_with_records(
             prepared.plan,
             prepared.folder,

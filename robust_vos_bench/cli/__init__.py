@@ -13,6 +13,7 @@ import click
 from robust_vos_bench.errors import RvosError
 from robust_vos_bench.system.libraries import explained_imports
 from robust_vos_bench.system.streams import forgiving
+from robust_vos_bench.system.tracebacks import whole
 from robust_vos_bench.version import __version__
 
 VERBS = {
@@ -53,7 +54,7 @@ class LazyGroup(click.Group):
         """Name the nearest verb where one is mistyped."""
         from robust_vos_bench.errors import unknown
 
-        if args and args[0] not in VERBS and not args[0].startswith("-"):
+        if args and args[0] not in VERBS and not args[0].startswith("-") and not ctx.resilient_parsing:
             raise unknown("command", args[0], VERBS, "See `rvos-bench --help`.")
         name, verb, rest = super().resolve_command(ctx, args)
         if verb is not None:
@@ -113,10 +114,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _outcome(arguments: Sequence[str] | None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words or os.environ.get("RVOS_BENCH_DEBUG", "") not in ("", "0")
-    words = [word for word in words if word != "--debug"]
+    words = [word for word in words if word != "--debug"]  # it may stand behind the verb
     try:
         with explained_imports():
-            code = cli.main(args=words, prog_name="rvos-bench", standalone_mode=False)
+            code = cli.main(args=["--debug", *words] if debug else words, prog_name="rvos-bench", standalone_mode=False)
         sys.stdout.flush()  # a full disk behind it is told here
     except click.exceptions.Exit as done:
         code = done.exit_code
@@ -128,12 +129,13 @@ def _outcome(arguments: Sequence[str] | None) -> int:
         code = 130
     except RvosError as error:
         if debug:
-            raise
+            click.echo(error.traceback or whole(error), err=True)
         click.echo(f"Error: {error}", err=True)
         code = error.exit_code
     except Exception as error:
+        again = "" if debug else "\nRun again with --debug for the traceback."
         if debug:
-            raise
-        click.echo(f"Unexpected {type(error).__name__}: {error}\nRun again with --debug for the traceback.", err=True)
+            click.echo(whole(error), err=True)
+        click.echo(f"Unexpected {type(error).__name__}: {error}{again}", err=True)
         code = 1
     return code if isinstance(code, int) else 0

@@ -41,8 +41,10 @@ def command(runs: tuple[Path, ...], output: Path, joint: bool, as_json: bool) ->
     if as_json:
         click.echo(to_json([page_data(page) for page in pages]))
         return
+    from robust_vos_bench.analysis.words import plural
+
     for page in pages:
-        click.echo(f"{output / (page.name + '.md')}: {len(page.rows)} models")
+        click.echo(f"{output / (page.name + '.md')}: {plural(len(page.rows), 'model')}")
         for text in page.left_out:
             click.echo(text, err=True)
     click.echo(f"{output / 'README.md'}: index", err=True)

@@ -15,6 +15,9 @@ from rich.table import Table
 from robust_vos_bench.cli.options import UserPath, json_option
 from robust_vos_bench.errors import ContractError, UsageError
 
+UNLIMITED = 10_000
+WORDS = 16
+"""Columns that a column of words needs to be read; where there are fewer, a row takes two lines."""
 NARROWEST = 60
 """Columns of a table at least: on a narrower terminal its lines wrap, but no word is cut into letters."""
 KINDS = ("models", "corruptions", "presets", "datasets", "runs")
@@ -70,16 +73,24 @@ def command(kind: str, names: tuple[str, ...], ready: bool, folder: Path, as_jso
 
 
 def _print(kind: str, rows: list[dict[str, Any]]) -> None:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     shown = [SHORT[kind](row) for row in rows]
-    for i, name in enumerate(shown[0]):
-        table.add_column(name, no_wrap=i == 0, overflow="fold")
-    for row in shown:
-        table.add_row(*row.values())
     console = Console(highlight=False, markup=False)
-    if console.width < NARROWEST:
-        console = Console(highlight=False, markup=False, width=NARROWEST)
-    console.print(table)
+    # Lines wrap on a terminal only: elsewhere a line is a row. Names and short words never do.
+    width = max(console.width, NARROWEST) if console.is_terminal else UNLIMITED
+    longest = {name: max(len(name), *(len(row[name]) for row in shown)) for name in shown[0]}
+    whole = {name for i, name in enumerate(longest) if i == 0 or longest[name] <= WORDS}
+    if sum(2 + (longest[name] if name in whole else min(longest[name], WORDS)) for name in longest) > width:
+        for row in shown:
+            first, *others = row.values()
+            console.print(first, soft_wrap=True)
+            console.print("    " + "  ".join(text for text in others if text), soft_wrap=True)
+    else:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for name in shown[0]:
+            table.add_column(name, no_wrap=name in whole, overflow="fold")
+        for row in shown:
+            table.add_row(*row.values())
+        Console(highlight=False, markup=False, width=width).print(table)
     click.echo(f"More of each with --json. {NOTES.get(kind, '')}".rstrip(), err=True)
     if kind == "models":
         _print_readings(rows)

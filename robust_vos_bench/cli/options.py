@@ -17,6 +17,12 @@ FAMILIES = ("blur", "camera", "codec", "digital", "noise", "prompt", "style", "v
 """Families of the built-in corruptions, for `--help`, which does not load them."""
 
 
+def debugging() -> bool:
+    """Whether tracebacks are wanted (`--debug`)."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.find_root().params.get("debug"))
+
+
 class CommaList(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic from click 8.2 on
     """A list given by commas, by repeating the flag, or both (use with `multiple=True` and `flat`)."""
 
@@ -233,6 +239,18 @@ def json_option() -> Callable[[F], F]:
 def dry_run_option() -> Callable[[F], F]:
     """--dry-run"""
     return click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
+
+
+def table_option() -> Callable[[F], F]:
+    """--table"""
+    return click.option(
+        "--table",
+        "table",
+        type=click.Choice(["text", "markdown", "latex", "csv"]),
+        default="text",
+        show_default=True,
+        help="How the table is printed.",
+    )
 
 
 def offline_option() -> Callable[[F], F]:

@@ -18,6 +18,7 @@ from robust_vos_bench.origin import file_origin, is_file_spec, load_module, spli
 from robust_vos_bench.registry import Item, Registry
 from robust_vos_bench.system.cache import cache_folder
 from robust_vos_bench.system.paths import user_path
+from robust_vos_bench.system.tracebacks import with_place
 
 SIZES = ("480p", "Full-Resolution")
 """Resolutions of DAVIS."""
@@ -289,7 +290,7 @@ def open_dataset(
     except (RvosError, MemoryError):
         raise
     except (Exception, SystemExit) as error:
-        detail = " ".join(f"{type(error).__name__}: {error}".split())
+        detail = with_place(" ".join(f"{type(error).__name__}: {error}".split()), error)
         raise RvosError(f"data set {spec!r} cannot be opened: {detail}") from error
     return _checked(found, spec)
 

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from robust_vos_bench.errors import ContractError, RvosError, UsageError
-from robust_vos_bench.models.adapter import VOSAdapter
+from robust_vos_bench.models.adapter import FORGOTTEN, INHERITED, VOSAdapter
 from robust_vos_bench.models.bounds import check_bounds
 from robust_vos_bench.models.card import ModelCard, ModelEntry
 from robust_vos_bench.models.checkpoint import RANDOM, find_checkpoint, have_weights
@@ -29,6 +29,7 @@ from robust_vos_bench.models.weights import ensure_weights
 from robust_vos_bench.origin import Origin, file_origin, is_file_spec, load_module, split_spec
 from robust_vos_bench.registry import Item, Registry
 from robust_vos_bench.system.global_state import random_state_kept
+from robust_vos_bench.system.tracebacks import with_place
 
 GROUP = "robust_vos_bench.adapters"
 
@@ -217,7 +218,11 @@ def load_adapter(name: str, checkpoint: str | Path | None = None, device: str = 
         raise
     except (Exception, SystemExit) as error:
         detail = " ".join(str(error).split()) or "no message"
-        raise RvosError(f"model {entry.name!r} cannot be built: {type(error).__name__}: {detail}") from error
+        said = f"model {entry.name!r} cannot be built: {type(error).__name__}: {detail}"
+        raise RvosError(with_place(said, error, made_of) + _cure(error, found, made_of)) from error
+    absent = [name for name in ("device", "diagnostics") if not hasattr(adapter, name)]
+    if absent:
+        raise ContractError(f"model {entry.name!r} ({made_of.__name__}) has no {' and no '.join(absent)}: {FORGOTTEN}")
     if getattr(adapter, "card", None) is not entry.card:
         adapter.__dict__["card"] = entry.card
     return adapter
@@ -225,6 +230,18 @@ def load_adapter(name: str, checkpoint: str | Path | None = None, device: str = 
 
 def _on_stderr(text: str) -> None:
     print(text, file=sys.stderr)
+
+
+def _cure(error: BaseException, checkpoint: Path | str | None, made_of: type[VOSAdapter]) -> str:
+    """What to do, for errors of building that many adapters make; "" for all others."""
+    if isinstance(error, AttributeError) and error.name in INHERITED and isinstance(error.obj, made_of):
+        return f": {FORGOTTEN}"
+    if checkpoint == RANDOM and not isinstance(error, UsageError):
+        return (
+            f": `--checkpoint random` gives this class the word {RANDOM!r}; it has to make up weights for it, as "
+            "TorchAdapter does, or refuse it with a UsageError"
+        )
+    return ""
 
 
 def refuse_needless(entry: ModelEntry, checkpoint: str | Path | None) -> None:

@@ -15,6 +15,7 @@ from robust_vos_bench.datasets import Dataset
 from robust_vos_bench.errors import DataError, UsageError, WeightsError
 from robust_vos_bench.models import find_entry
 from robust_vos_bench.models.checkpoint import RANDOM, find_also, find_checkpoint, sha256_of
+from robust_vos_bench.models.options import adapter_class
 from robust_vos_bench.models.registry import model_origin, refuse_needless
 from robust_vos_bench.models.weights import check_known
 from robust_vos_bench.origin import Origin
@@ -40,7 +41,7 @@ def build_model(
     entry = find_entry(name)
     refuse_needless(entry, checkpoint)
     given = dict(options or {})
-    if checkpoint == RANDOM and not entry.card.weights:
+    if checkpoint == RANDOM and not entry.card.weights and getattr(adapter_class(entry), "untrained", None) is None:
         checkpoint = None  # a model without weights has none to make up
     absent = ""
     try:

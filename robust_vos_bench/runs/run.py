@@ -10,7 +10,8 @@ import msgspec
 
 from robust_vos_bench.conditions import Condition
 from robust_vos_bench.conditions.batch import find_device
-from robust_vos_bench.errors import UsageError
+from robust_vos_bench.errors import RvosError, UsageError
+from robust_vos_bench.runs.activity import Activity
 from robust_vos_bench.runs.engine import Engine
 from robust_vos_bench.runs.invocation import InvocationRecord, Started, begin, now
 from robust_vos_bench.runs.listener import Guarded
@@ -24,6 +25,7 @@ from robust_vos_bench.runs.state import RunState
 from robust_vos_bench.runs.stop import Stop, ctrl_c
 from robust_vos_bench.runs.store import RunStore
 from robust_vos_bench.runs.writer import RecordWriter
+from robust_vos_bench.system.tracebacks import whole
 
 
 def run_plan(
@@ -85,7 +87,8 @@ def run_with_records(
         store.write_manifest(manifest)
         store.log("start", pending=len(state.pending), done=state.done)
         stop = Stop()
-        write = RecordWriter(store, state, listener.unit, stop, fail_fast, invocation.id if invocation else "")
+        activity = Activity()
+        write = RecordWriter(store, state, listener, stop, fail_fast, invocation.id if invocation else "", activity)
         try:
             for source in sources:
                 for records in copy(source, store, plan):
@@ -93,12 +96,16 @@ def run_with_records(
             if sources:
                 listener.notice(sentence(sources, _here()))
             listener.started(plan, state, folder)
+            listener.working(activity)
             groups: list[Group] = list(plan.groups(state.pending))
             if groups:
                 with ctrl_c(stop, listener.interrupted):
                     engine(plan, groups, write)
         except KeyboardInterrupt:
             stop.by_user = True
+        except RvosError as error:  # the run cannot go on: a model does not load, the disk is full
+            store.log("stopped", error=str(error), traceback=error.traceback or whole(error))
+            raise
         finally:
             try:
                 listener.finished()

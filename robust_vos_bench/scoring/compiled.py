@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from filelock import FileLock
 
 from robust_vos_bench.system.cache import cache_folder
+from robust_vos_bench.system.waits import tell_of_compiling
 
 SOURCES = (
     "compiled.py",
@@ -147,6 +148,8 @@ def _store(dispatcher: Any) -> None:
 def kernel(signature: Any) -> Callable[[_Function], Any]:
     """Decorator: compile for one signature, or load what was compiled before."""
     import numba
+
+    tell_of_compiling()
 
     def wrap(function: _Function) -> Any:
         dispatcher = numba.njit(nogil=True, boundscheck=False)(function)

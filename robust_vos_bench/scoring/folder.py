@@ -23,6 +23,8 @@ from robust_vos_bench.scoring.video import VideoScorer
 
 Progress = Callable[[str], None]
 """Called with the name of each finished video."""
+FrameProgress = Callable[[str, int, int], None]
+"""Called after each frame, from any thread: video, how many of its frames are scored, and of how many."""
 
 
 class FolderScorer:
@@ -61,6 +63,7 @@ class FolderScorer:
         workers: int = 1,
         progress: Progress | None = None,
         tell: Callable[[str], None] | None = None,
+        on_frame: FrameProgress | None = None,
     ) -> list[ObjectScore]:
         """Scores of every object in the order of the split. Raises DataError at the first thing that is wrong.
 
@@ -71,7 +74,7 @@ class FolderScorer:
         videos = self._with_truth(list(self.dataset.videos))
         check_folders(predictions, videos, self.dataset)
         backend = self.used = self._choose(videos, tell)
-        work = partial(self.score_video, predictions, backend=backend)
+        work = partial(self.score_video, predictions, backend=backend, on_frame=on_frame)
         scores: dict[str, list[ObjectScore]] = {}
         for name, result in _map(work, videos, workers):
             scores[name] = result
@@ -82,15 +85,19 @@ class FolderScorer:
             self.notes.append(f"{first}: soft edges, as in {len(self._soft)} masks; values above 127 are the object")
         return [score for name in videos for score in scores[name]]
 
-    def score_video(self, predictions: Path, name: str, backend: str = "auto") -> list[ObjectScore]:
+    def score_video(
+        self, predictions: Path, name: str, backend: str = "auto", on_frame: FrameProgress | None = None
+    ) -> list[ObjectScore]:
         """Scores of the objects of one video. Raises DataError, naming the file, for anything missing or wrong."""
         truth = self.truth(name)
         scorer = VideoScorer(truth, backend=backend)
         folder = prediction_folder(predictions, name, self.dataset)
         names = truth.truth.frame_names
         try:
-            for t in truth.frames:
+            for count, t in enumerate(truth.frames, 1):
                 self._add(scorer, t, folder / f"{names[t]}.png")
+                if on_frame is not None:
+                    on_frame(name, count, len(truth.frames))
         except DataError as error:
             absent = [p for t in truth.frames if not (p := folder / f"{names[t]}.png").exists()]
             if not absent:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from robust_vos_bench.adapters.common.torch_adapter import fill_untrained
 from robust_vos_bench.adapters.sam.untrained import UNTRAINED, canonical
 from robust_vos_bench.datasets.video import Video
 from robust_vos_bench.models.synthetic import Blob, moving_blobs
+from robust_vos_bench.models.torch_adapter import fill_untrained
 
 THIN = 6
 """Of the recorded logits every sixth row and column is kept."""
