@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import torch
@@ -10,16 +11,38 @@ from torch import nn
 
 from robust_vos_bench.datasets.video import Video
 from robust_vos_bench.models.adapter import Checkpoint
+from robust_vos_bench.models.checkpoint import load_strict, read_state
 
 from ..common.torch_adapter import TorchAdapter
 from ..encoders.fold import fold_norms
 from .network import MemoryNetwork
 from .session import MemorySession, Schedule
+from .siblings import hint
 from .sizes import Interpolation, Sizes
 from .untrained import UNTRAINED
 
 
-class MemoryAdapter(TorchAdapter):
+class LineAdapter(TorchAdapter):
+    """A network of the STM line and its relatives: untrained weights, and checkpoints of one system named to another."""
+
+    untrained = UNTRAINED
+
+    def __init__(self, checkpoint: Checkpoint = None, device: str = "cpu", **options: Any) -> None:
+        super().__init__(checkpoint, device, **options)
+        prepare(self.network, device)
+
+    def load(self, network: nn.Module, path: Path) -> None:
+        """Load a checkpoint strictly; one of another system is named in the error."""
+        state = read_state(path)
+        load_strict(network, self.official(state), str(path), hint=hint(state, self.model))
+
+    @property
+    def model(self) -> str:
+        """The name of the model, as in `siblings`: that of the module which its class lies in."""
+        return type(self).__module__.rpartition(".")[2]
+
+
+class MemoryAdapter(LineAdapter):
     """A network of the STM line over a video.
 
     mem_every: frames between frames remembered for good. include_last: the frame before is remembered too, until the
@@ -28,7 +51,6 @@ class MemoryAdapter(TorchAdapter):
     with given masks stay, of the others the oldest is dropped. amp: autocast on a GPU; matching stays in float32.
     """
 
-    untrained = UNTRAINED
     network: MemoryNetwork
 
     loop: ClassVar[type[MemorySession]] = MemorySession
@@ -51,7 +73,6 @@ class MemoryAdapter(TorchAdapter):
         self.schedule = Schedule(mem_every, include_last, top_k, max_memory_frames)
         self.size = size
         super().__init__(checkpoint, device, **options)
-        prepare(self.network, device)
 
     def session(self, video: Video) -> MemorySession:
         """A loop with an empty memory."""

@@ -46,6 +46,11 @@ class Rows:
             self._store = grown
         self._store[:, start:end] = rows
 
+    def remove(self, start: int, count: int, end: int) -> None:
+        """Take `count` rows out at `start`; those up to `end` move up."""
+        if self._store is not None:
+            self._store[:, start : end - count] = self._store[:, start + count : end].clone()
+
     def upto(self, end: int) -> Tensor:
         """The first `end` rows."""
         if self._store is None:

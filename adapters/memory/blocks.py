@@ -138,6 +138,32 @@ class KeyProjection(nn.Module):
         return found
 
 
+class Key(nn.Module):
+    """Features -> key by one 3 x 3 convolution, under the name of STM."""
+
+    def __init__(self, inputs: int, width: int) -> None:
+        super().__init__()
+        self.Key = conv3(inputs, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N x inputs x h x w -> N x width x h x w."""
+        found: Tensor = self.Key(x)
+        return found
+
+
+class KeyValue(nn.Module):
+    """Features -> key and value by one 3 x 3 convolution each (STM)."""
+
+    def __init__(self, inputs: int = 1024, key: int = 128, value: int = 512) -> None:
+        super().__init__()
+        self.Key = conv3(inputs, key)
+        self.Value = conv3(inputs, value)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """N x inputs x h x w -> N x key x h x w, N x value x h x w."""
+        return self.Key(x), self.Value(x)
+
+
 def enlarge(x: Tensor, factor: int) -> Tensor:
     """Bilinear upsampling with half-pixel centres."""
     return F.interpolate(x, scale_factor=float(factor), mode="bilinear", align_corners=False)

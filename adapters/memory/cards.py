@@ -27,6 +27,8 @@ _GSFM = "https://github.com/workforai/GSFM"
 _QDMN = "https://github.com/workforai/QDMN"
 _XMEM = "https://github.com/hkchengrex/XMem"
 _XMEM_RELEASE = f"the release v1.0 of {_XMEM}"
+_HMMN = "https://github.com/Hongje/HMMN"
+_SWEM = "https://github.com/lmm077/SWEM"
 _TBD = "https://github.com/suhwan-cho/TBD"
 
 
@@ -156,6 +158,50 @@ MODELS = [
             "after the first consolidation); without autocast, which the official evaluation turns on",
         ),
         "XMemAdapter",
+    ),
+    _entry(
+        replace(
+            _SHARED,
+            name="hmmn",
+            title="HMMN",
+            paper="Seong, Oh, Lee, Lee, Lee, Kim: Hierarchical Memory Matching Network for Video Object Segmentation, "
+            "ICCV 2021, arXiv:2109.11404",
+            license="CC BY-NC-SA 4.0 (authors' code and weights: non-commercial)",
+            url=_HMMN,
+            weights=(
+                Weights(
+                    "HMMN_weights.pth",
+                    f"Google Drive 16vOMm7hIdmC6yL4FlBO4p_miTeUoskt7, from the README of {_HMMN}; non-commercial use",
+                ),
+            ),
+            trained_on=("static-images", "youtubevos-train", "davis2017-train"),
+            late_objects="grouped",
+            input_policy="short side to 480, bicubic without antialias (the official code knows DAVIS 480p only and "
+            "resizes nothing); zeros to multiples of 16; probabilities bilinear",
+            notes="remembers every fifth frame and the one before at stride 16, the first and the one before at stride "
+            "8 and 4; the coarse memory grows with the video unless max_memory_frames bounds it; the code behind the "
+            "YouTube-VOS scores was not published",
+        ),
+        "HMMNAdapter",
+    ),
+    _entry(
+        replace(
+            _SHARED,
+            name="swem",
+            title="SWEM",
+            paper="Lin, Yang, Li, Wang, Yuan, Jiang, Liu: SWEM: Towards Real-Time Video Object Segmentation with "
+            "Sequential Weighted Expectation-Maximization, CVPR 2022, arXiv:2208.10128",
+            license="academic use only, by the README of the authors' code; no licence file",
+            url=_SWEM,
+            weights=(Weights("SWEM.pth", f"never published: the training code of {_SWEM} saves it"),),
+            trained_on=("static-images", "youtubevos2019-train", "davis2017-train"),
+            input_policy="480 x 864 whatever the frames are, bicubic without antialias; protocol=youtube-vos: short side "
+            "to 480, smaller frames as they are, sides to the nearest multiple of 16; logits bilinear to the frames",
+            notes="remembers every frame but the last in 128 bases per object and side, which n_bases sets: memory of "
+            "constant size; the first bases are drawn from seed, video and object (the official code draws them from a "
+            "global state, so that its results depend on the order of the videos)",
+        ),
+        "SWEMAdapter",
     ),
     _entry(
         replace(

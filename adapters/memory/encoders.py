@@ -27,16 +27,29 @@ class Trunk(nn.Module):
     """ResNet-50 (or ResNet-18) cut after the stage of stride 16.
 
     channels: of the input. names: of the three stages in the checkpoints. bias: the convolutions have biases beside
-    their batch norms, as those of the modified ResNet of MiVOS and its descendants do.
+    their batch norms, as those of the modified ResNet of MiVOS and its descendants do. normalises: mean and deviation
+    of images are buffers of the trunk (`normalised`).
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
-        self, channels: int = 3, names: tuple[str, str, str] = MIXED, deep: bool = True, bias: bool = False
+        self,
+        channels: int = 3,
+        names: tuple[str, str, str] = MIXED,
+        deep: bool = True,
+        bias: bool = False,
+        normalises: bool = False,
     ) -> None:
         super().__init__()
         block: type[BasicBlock] | type[Bottleneck] = Bottleneck if deep else BasicBlock
         blocks = (3, 4, 6) if deep else (2, 2, 2)
         self.names = names
+        self.normalises = normalises
+        if normalises:
+            self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1))
+            self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1))
         self.conv1 = nn.Conv2d(channels, 64, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         inputs = 64
@@ -45,6 +58,10 @@ class Trunk(nn.Module):
             inputs = width * block.expansion
         if bias:
             add_biases(self)
+
+    def normalised(self, image: Tensor) -> Tensor:
+        """1 x 3 x H x W in 0..1 -> what the convolutions take; as it is where the trunk does not normalise."""
+        return (image - self.mean) / self.std if self.normalises else image
 
     def stem(self, image: Tensor) -> Tensor:
         """N x channels x H x W -> N x 64 x H/2 x W/2, before the norm."""
@@ -88,17 +105,12 @@ def others_of(masks: Tensor) -> Tensor:
 class NormalisingEncoder(Trunk):
     """The image encoder of STM: ResNet-50 that normalises its image itself, with mean and deviation as buffers."""
 
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self) -> None:
-        super().__init__(3, NUMBERED)
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1))
+    def __init__(self, names: tuple[str, str, str] = NUMBERED) -> None:
+        super().__init__(3, names, normalises=True)
 
     def stem(self, image: Tensor) -> Tensor:
         """1 x 3 x H x W in 0..1."""
-        return super().stem((image - self.mean) / self.std)
+        return super().stem(self.normalised(image))
 
 
 class AddedMaskEncoder(NormalisingEncoder):
@@ -113,8 +125,11 @@ class AddedMaskEncoder(NormalisingEncoder):
 
     def features(self, image: Tensor, masks: Tensor) -> Tensor:
         """image 1 x 3 x H x W, masks k x 1 x H x W -> k x 1024 x h x w."""
-        others = others_of(masks).clamp(0, 1)
-        return self.stages(self.stem(image) + self.conv1_m(masks) + self.conv1_o(others))[0]
+        return self.pyramid(image, masks, others_of(masks).clamp(0, 1))[0]
+
+    def pyramid(self, image: Tensor, masks: Tensor, others: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """image 1 x 3 x H x W, masks and the others' masks k x 1 x H x W -> k maps of stride 16, 8 and 4."""
+        return self.stages(self.stem(image) + self.conv1_m(masks) + self.conv1_o(others))
 
 
 class MaskEncoder(Trunk):
@@ -131,16 +146,21 @@ class MaskEncoder(Trunk):
 class ValueEncoder(Trunk):
     """The memory encoder of STCN: ResNet-18 over image, mask and the others' mask, fused with the image's features.
 
-    bias: the convolutions have biases (STCN and its descendants, but not XMem).
+    bias: the convolutions have biases (STCN and its descendants, but not XMem). normalises: it takes images in 0..1
+    (SWEM).
     """
 
-    def __init__(self, fuser: Fuser, bias: bool = True) -> None:
-        super().__init__(5, PLAIN, deep=False, bias=bias)
+    def __init__(self, fuser: Fuser, bias: bool = True, normalises: bool = False) -> None:
+        super().__init__(5, PLAIN, deep=False, bias=bias, normalises=normalises)
         self.fuser = fuser
 
-    def values(self, image: Tensor, f16: Tensor, masks: Tensor) -> Tensor:
-        """image 1 x 3 x H x W, f16 1 x 1024 x h x w, masks k x 1 x H x W -> k x value x h x w."""
-        x, _, _ = self.stages(masked_stem(self, image, masks, others_of(masks)))
+    def values(self, image: Tensor, f16: Tensor, masks: Tensor, others: Tensor | None = None) -> Tensor:
+        """image 1 x 3 x H x W, f16 1 x 1024 x h x w, masks k x 1 x H x W -> k x value x h x w.
+
+        others: the others' masks, k x 1 x H x W; None: for each object the sum of all other masks.
+        """
+        others = others_of(masks) if others is None else others
+        x, _, _ = self.stages(masked_stem(self, self.normalised(image), masks, others))
         value: Tensor = self.fuser(x, f16)
         return value
 

@@ -12,23 +12,10 @@ from robust_vos_bench.models.adapter import Checkpoint
 
 from .adapter import MemoryAdapter
 from .bank import Bank, FrameBank
-from .blocks import conv3
+from .blocks import KeyValue
 from .decoders import StmDecoder
 from .encoders import AddedMaskEncoder, NormalisingEncoder
 from .network import MemoryNetwork, Query
-
-
-class KeyValue(nn.Module):
-    """Features -> key and value."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.Key = conv3(1024, 128)
-        self.Value = conv3(1024, 512)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """N x 1024 x h x w -> N x 128 x h x w, N x 512 x h x w."""
-        return self.Key(x), self.Value(x)
 
 
 class STM(MemoryNetwork):

@@ -16,22 +16,20 @@ from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.models.adapter import Checkpoint
 
 from ..common.tensors import image_tensor, strongest
-from ..common.torch_adapter import TorchAdapter, TorchSession
-from .adapter import prepare
+from ..common.torch_adapter import TorchSession
+from .adapter import LineAdapter
 from .tbd_network import TBD, State, shares
-from .untrained import UNTRAINED
 
 TINY = 1000
 """Pixels at the reduced size below which a given object keeps the whole video at its own size (official)."""
 
 
-class TBDAdapter(TorchAdapter):
+class TBDAdapter(LineAdapter):
     """TBD with the official settings.
 
     size: short side of the network's image, None for the frames' own. A video with a tiny object is not resized.
     """
 
-    untrained = UNTRAINED
     network: TBD
 
     def __init__(
@@ -44,7 +42,6 @@ class TBDAdapter(TorchAdapter):
     ) -> None:
         self.size = size
         super().__init__(checkpoint, device, **options)
-        prepare(self.network, device)
 
     def build(self) -> nn.Module:
         """The bare network."""

@@ -31,6 +31,23 @@ def recorded(shared: Path, system: str, run: str) -> Recording:
     return Recording.read(shared / "models" / "family" / "golden" / system / f"{run}.npz")
 
 
+def recorded_alone(shared: Path, system: str, run: str) -> Recording:
+    """One run of a system that has a folder of its own."""
+    return Recording.read(shared / "models" / system / "golden" / f"{run}.npz")
+
+
+def cut(shared: Path, golden: Recording, frames: int | None = None) -> Video:
+    """The recorded clip in the order and the part that a run names, with the masks that it was given."""
+    pictures = Recording.read(shared / "models" / "family" / "golden" / "inputs.npz")["frames"]
+    case = golden.meta["case"]
+    if "order" in case:
+        top, bottom, left, right = *case["rows"], *case["cols"]
+        pictures = pictures[case["order"], top:bottom, left:right]
+    count = len(golden["labels"]) if frames is None else frames
+    given = {int(key.removeprefix("mask_t")): mask for key, mask in golden.arrays.items() if key.startswith("mask_t")}
+    return Video.from_arrays(list(pictures[:count]), {t: m for t, m in given.items() if t < count}, name="cut")
+
+
 def clip(shared: Path, scene: str, frames: int = FRAMES) -> Video:
     """The recorded clip with the masks of a scene (single, multi3, late3), 238 x 427."""
     arrays = Recording.read(shared / "models" / "family" / "golden" / "inputs.npz").arrays
@@ -42,9 +59,9 @@ def clip(shared: Path, scene: str, frames: int = FRAMES) -> Video:
     return Video.from_arrays(list(arrays["frames"][:frames]), masks, name=scene)
 
 
-def keys(shared: Path, system: str) -> dict[str, tuple[int, ...]]:
+def keys(shared: Path, system: str, folder: str = "family") -> dict[str, tuple[int, ...]]:
     """Names and shapes of the official state_dict."""
-    found = json.loads((shared / "models" / "family" / "keys" / f"{system}.json").read_text())
+    found = json.loads((shared / "models" / folder / "keys" / f"{system}.json").read_text())
     return {name: tuple(shape) for name, shape in found.items()}
 
 
@@ -74,3 +91,26 @@ def compare(played: Played, golden: Recording) -> dict[str, float]:
         "last": float(np.abs(played.probabilities[count - 1] - arrays["prob_f32_7"]).max()),
         "labels": float((played.labels != arrays["labels"]).mean()),
     }
+
+
+@dataclass
+class Differences:
+    """Of one frame: largest difference of a mean, rate of labels, and of the recorded probabilities where there are."""
+
+    means: float
+    labels: float
+    largest: float = 0.0
+    beyond: float = 0.0
+    """Share of probabilities that differ by more than 1e-3."""
+
+
+def differences(session: Any, mask: np.ndarray, golden: Recording, t: int) -> Differences:
+    """What a session made of frame t, and what was recorded."""
+    ours = session.probabilities.numpy()
+    means = float(np.abs(ours.mean((1, 2)) - golden["prob_mean"][t, : len(ours)]).max())
+    labels = float((mask != golden["labels"][t]).mean())
+    for key, part in ((f"prob_f32_{t}", ours), (f"prob_s2_f16_{t}", ours[:, ::2, ::2])):
+        if key in golden:
+            apart = np.abs(part - golden[key][: len(ours)].astype(np.float32))
+            return Differences(means, labels, float(apart.max()), float((apart > 1e-3).mean()))
+    return Differences(means, labels)

@@ -9,10 +9,13 @@ import pytest
 import torch
 from torch import nn
 
+from robust_vos_bench.adapters.memory.siblings import hint, system_of
 from robust_vos_bench.adapters.memory.stcn import STCNAdapter
+from robust_vos_bench.adapters.memory.swem import SWEMAdapter
+from robust_vos_bench.adapters.memory.swem_network import SWEM
 from robust_vos_bench.adapters.memory.xmem import Widths, XMem, XMemAdapter
-from robust_vos_bench.errors import WeightsError
-from robust_vos_bench.models import find_entry
+from robust_vos_bench.errors import UsageError, WeightsError
+from robust_vos_bench.models import find_entry, load_adapter
 from robust_vos_bench.models.checkpoint import describe_diff
 from robust_vos_bench.models.options import adapter_class
 
@@ -27,7 +30,11 @@ FAMILIES = {
     "qdmn": "QDMN",
     "xmem": "XMem",
     "tbd": "TBD",
+    "hmmn": "HMMN",
+    "swem": "SWEM",
 }
+ALONE = ("hmmn", "swem")
+"""Systems that have a folder of their own in the reference data."""
 
 
 def bare(model: str) -> nn.Module:
@@ -44,7 +51,42 @@ def bare(model: str) -> nn.Module:
 def test_inventory(shared: Path, model: str) -> None:
     """Every entry of the official state_dict, and nothing else."""
     ours = {name: tuple(tensor.shape) for name, tensor in bare(model).state_dict().items()}
-    assert describe_diff(keys(shared, FAMILIES[model]), ours) == []
+    folder = model if model in ALONE else "family"
+    assert describe_diff(keys(shared, FAMILIES[model], folder), ours) == []
+
+
+@pytest.mark.parametrize("model", FAMILIES)
+def test_a_checkpoint_names_its_system(shared: Path, model: str) -> None:
+    """Of the systems here, and of relatives that would be taken for one of them."""
+    names = keys(shared, FAMILIES[model], model if model in ALONE else "family")
+    assert system_of(names) == (model, FAMILIES[model]) and hint(names, model) == ""
+    other = "stm" if model != "stm" else "hmmn"
+    assert f"run it with --model {model} --checkpoint FILE" in hint(names, other)
+
+
+def test_relatives_are_told_apart(shared: Path) -> None:
+    """Cutie has parts of XMem, GraphMemVOS of STM."""
+    for name, title in (("Cutie-base", "Cutie"), ("GraphMemVOS", "GraphMemVOS"), ("AFB-URR", "AFB-URR")):
+        found = system_of(keys(shared, name))
+        assert found is not None and found[1] == title
+    assert system_of(["backbone.conv1.weight"]) is None and hint(["backbone.conv1.weight"], "stm") == ""
+
+
+def test_the_checkpoint_of_a_sibling_is_named(tmp_path: Path) -> None:
+    """STM's file for HMMN: what it is, and what runs it."""
+    torch.save({"module.KV_M_r4.Key.weight": torch.zeros(128, 1024, 3, 3)}, tmp_path / "STM_weights.pth")
+    with pytest.raises(WeightsError, match=r"does not fit HMMN:(.|\n)*checkpoint of STM: run it with --model stm"):
+        load_adapter("hmmn", tmp_path / "STM_weights.pth", "cpu")
+
+
+def test_swem_looks_at_as_many_bases_as_its_checkpoint(tmp_path: Path) -> None:
+    """Names are the same for any number of best bases; widths are not. Too few bases for it are refused."""
+    with torch.device("meta"):
+        shapes = SWEM(32).state_dict()
+    torch.save({n: torch.zeros(()).expand(t.shape) for n, t in shapes.items()}, tmp_path / "SWEM.pth")
+    assert SWEMAdapter(tmp_path / "SWEM.pth", n_bases=32).network.top_l == 32
+    with pytest.raises(UsageError, match="n_bases is 31; the weights look at the 32 best"):
+        SWEMAdapter(tmp_path / "SWEM.pth", n_bases=31)
 
 
 def test_a_missing_tensor_is_named(tmp_path: Path) -> None:
