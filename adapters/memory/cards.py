@@ -29,12 +29,14 @@ _XMEM = "https://github.com/hkchengrex/XMem"
 _XMEM_RELEASE = f"the release v1.0 of {_XMEM}"
 _HMMN = "https://github.com/Hongje/HMMN"
 _SWEM = "https://github.com/lmm077/SWEM"
+_AFB_URR = "https://github.com/xmlyqing00/AFB-URR"
+_AFB_URR_HUB = f"huggingface.co/xmlyqing00/AFB-URR, which the README of {_AFB_URR} links; academic use only"
 _TBD = "https://github.com/suhwan-cho/TBD"
 
 
-def _entry(card: ModelCard, adapter: str) -> ModelEntry:
+def _entry(card: ModelCard, adapter: str, *aliases: str) -> ModelEntry:
     """The entry of the class `adapter` in the module named like the model."""
-    return ModelEntry(card, f"robust_vos_bench.adapters.memory.{card.name}:{adapter}")
+    return ModelEntry(card, f"robust_vos_bench.adapters.memory.{card.name}:{adapter}", aliases=aliases)
 
 
 MODELS = [
@@ -202,6 +204,34 @@ MODELS = [
             "global state, so that its results depend on the order of the videos)",
         ),
         "SWEMAdapter",
+    ),
+    _entry(
+        replace(
+            _SHARED,
+            name="afb_urr",
+            title="AFB-URR",
+            paper="Liang, Li, Jafari, Chen: Video Object Segmentation with Adaptive Feature Bank and Uncertain-Region "
+            "Refinement, NeurIPS 2020, arXiv:2010.07958",
+            license="academic use only, by the README of the authors' code; no licence file",
+            url=_AFB_URR,
+            weights=(
+                Weights("AFB-URR_DAVIS17.pth", f"the checkpoint for DAVIS 2017 at {_AFB_URR_HUB} (the name is ours)"),
+                Weights(
+                    "AFB-URR_YouTubeVOS18.pth",
+                    f"the checkpoint for YouTube-VOS 2018 at {_AFB_URR_HUB} (the name is ours)",
+                ),
+            ),
+            trained_on=("static-images", "davis2017-train"),
+            input_policy="native; frames of 495 lines or more to 495 lines, bicubic with antialias (the authors' rule "
+            "for YouTube-VOS; their loop for DAVIS resizes nothing and knows 480p only); zeros to multiples of 16; "
+            "scores nearest",
+            notes="remembers every frame but the last in banks of features, of the background too, which hold 300,000 "
+            "vectors together (budget); ids that appear later are known from the start, and all banks begin again "
+            "where an object appears, as in the official loop; YouTube-VOS was published with protocol=youtube-vos "
+            "and weights of its own",
+        ),
+        "AFBURRAdapter",
+        "afb-urr",
     ),
     _entry(
         replace(

@@ -127,7 +127,9 @@ class HMMNAdapter(MemoryAdapter):
                 "follows motion"
             )
         if top_k_fine > top_k:
-            raise UsageError(f"model 'hmmn': option top_k_fine is {top_k_fine}; it must not exceed top_k, which is {top_k}")
+            raise UsageError(
+                f"model 'hmmn': option top_k_fine is {top_k_fine}; it must not exceed top_k, which is {top_k}"
+            )
         super().__init__(checkpoint, device, include_last=True, top_k=top_k, **options)
         self.network.top_k_fine = top_k_fine
 

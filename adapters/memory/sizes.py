@@ -24,12 +24,16 @@ class Sizes:
 
     def __init__(self, frame: tuple[int, int], size: int | None, mode: Interpolation = "bicubic") -> None:
         self.frame, self.mode = frame, mode
-        short, long = min(frame), max(frame)
-        self.inner = frame
-        if size is not None and short != size:
-            other = int(size * long / short)
-            self.inner = (size, other) if frame[0] <= frame[1] else (other, size)
+        self.inner = frame if size is None else self.rule(frame, size)
         self._pads = pad_to_multiple(torch.empty(1, *self.inner, device="meta"), 16)[1]
+
+    def rule(self, frame: tuple[int, int], size: int) -> tuple[int, int]:
+        """(H, W) of the network's image before padding, for frames of (H, W): the short side becomes `size`."""
+        short, long = min(frame), max(frame)
+        if short == size:
+            return frame
+        other = int(size * long / short)
+        return (size, other) if frame[0] <= frame[1] else (other, size)
 
     def image(self, image: Tensor, normalised: bool) -> Tensor:
         """1 x 3 x H x W in 0..1 -> the network's image, padded; normalised before the padding or not at all."""

@@ -90,9 +90,7 @@ def test_a_read_is_the_definition() -> None:
             torch.testing.assert_close(found[i, :, p].double(), expected, atol=1e-4, rtol=1e-4)
             best = strength.sort(1, descending=True).values[:, :3].cumsum(1)
             share = best[0] / best.sum(0)
-            torch.testing.assert_close(
-                shares[i, :, p].double(), torch.cat([share, 1 - share]), atol=1e-5, rtol=1e-4
-            )
+            torch.testing.assert_close(shares[i, :, p].double(), torch.cat([share, 1 - share]), atol=1e-5, rtol=1e-4)
 
 
 def test_a_side_without_a_cell_keeps_its_bases() -> None:
