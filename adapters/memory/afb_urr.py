@@ -1,4 +1,4 @@
-"""AFB-URR (Liang et al. 2020): every frame goes into feature banks that merge and forget; doubtful regions are refined."""
+"""AFB-URR (Liang et al. 2020): every frame goes into feature banks that merge and forget; doubt is refined."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from .adapter import LineAdapter
 from .blocks import KeyValue
 from .encoders import AddedMaskEncoder, NormalisingEncoder
 from .feature_bank import BankRule, FeatureBank
-from .network import Query
+from .network import TOGETHER, Query
 from .pillow_sizes import PillowSizes
-from .uncertain import TOGETHER, UncertainDecoder
+from .uncertain import UncertainDecoder
 
 EPS = 1e-7
 NEVER, ALWAYS = -1000.0, 1000.0

@@ -31,6 +31,7 @@ _HMMN = "https://github.com/Hongje/HMMN"
 _SWEM = "https://github.com/lmm077/SWEM"
 _AFB_URR = "https://github.com/xmlyqing00/AFB-URR"
 _AFB_URR_HUB = f"huggingface.co/xmlyqing00/AFB-URR, which the README of {_AFB_URR} links; academic use only"
+_GRAPHMEM = "https://github.com/carrierlxk/GraphMemVOS"
 _TBD = "https://github.com/suhwan-cho/TBD"
 
 
@@ -232,6 +233,33 @@ MODELS = [
         ),
         "AFBURRAdapter",
         "afb-urr",
+    ),
+    _entry(
+        replace(
+            _SHARED,
+            name="graphmem",
+            title="GraphMemVOS",
+            paper="Lu, Wang, Danelljan, Zhou, Shen, Van Gool: Video Object Segmentation with Episodic Graph Memory "
+            "Networks, ECCV 2020, arXiv:2007.07020",
+            license=_NO_LICENSE,
+            url=_GRAPHMEM,
+            weights=(
+                Weights(
+                    "main_runfile_graph_memory.pth.tar",
+                    f"Google Drive 1HO6wlhAYSuBDx4Cnb8efQyLs357ycDz2, from the README of {_GRAPHMEM}",
+                ),
+            ),
+            trained_on=("static-images", "youtubevos-train", "davis2017-train"),
+            late_objects="grouped",
+            input_policy="height to 480, bilinear with aligned corners; zeros to multiples of 16; probabilities "
+            "bilinear",
+            notes="reads the first frame, the one before and four spread over the past, each encoded once; holds those "
+            "frames that will be looked at again, about three in ten of the video, unless max_memory_frames bounds "
+            "them; the published scores were made with flip=true; its messages between memory frames never reach the "
+            "output and are left out; published for DAVIS alone",
+        ),
+        "GraphMemAdapter",
+        "graphmemvos",
     ),
     _entry(
         replace(

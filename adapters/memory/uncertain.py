@@ -8,9 +8,8 @@ from torch import Tensor
 
 from .blocks import ResBlock, conv3, enlarge, shared_conv
 from .decoders import StmDecoder
+from .network import TOGETHER
 
-TOGETHER = 8
-"""Objects that are decoded at a time, which bounds memory."""
 SMALL = 1e-8
 AROUND = 7
 """Side of the neighbourhood, in cells of stride 2."""
