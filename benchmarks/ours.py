@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from adapters.common.tensors import image_tensor, normalise
     from adapters.common.torch_adapter import fill_untrained
     from adapters.lite.matching_network import MatchedNetwork
+    from adapters.memory.swem import drawn_keys
     from adapters.memory.untrained import UNTRAINED as UNTRAINED_MEMORY
     from corruptions.kernels.reference import reference
 else:
@@ -33,6 +34,7 @@ else:
     from robust_vos_bench.adapters.common.tensors import image_tensor, normalise
     from robust_vos_bench.adapters.common.torch_adapter import fill_untrained
     from robust_vos_bench.adapters.lite.matching_network import MatchedNetwork
+    from robust_vos_bench.adapters.memory.swem import drawn_keys
     from robust_vos_bench.adapters.memory.untrained import UNTRAINED as UNTRAINED_MEMORY
     from robust_vos_bench.corruptions.kernels.reference import reference
 
@@ -49,6 +51,7 @@ __all__ = [
     "Head",
     "IAGate",
     "MatchedNetwork",
+    "drawn_keys",
     "fill_untrained",
     "image_tensor",
     "network_size",

@@ -4,6 +4,7 @@ from .analysis.measures import register_measure as register_measure
 from .analysis.run import Run as Run
 from .analysis.run import load_run as load_run
 from .api.check import check as check
+from .api.convert import convert_weights as convert_weights
 from .api.corrupt import corrupt as corrupt
 from .api.data import verify_dataset as verify_dataset
 from .api.listing import list_corruptions as list_corruptions
@@ -12,10 +13,16 @@ from .api.listing import list_models as list_models
 from .api.listing import list_presets as list_presets
 from .api.listing import list_runs as list_runs
 from .api.overlay import overlay as overlay
+from .api.reproduce import list_reproductions as list_reproductions
+from .api.reproduce import reproduce as reproduce
 from .api.run import plan as plan
 from .api.run import run as run
 from .api.score import Scores as Scores
 from .api.score import score as score
+from .api.weights import get_weights as get_weights
+from .api.weights import list_weights as list_weights
+from .api.weights import verify_weights as verify_weights
+from .api.weights import weights_where as weights_where
 from .conditions import Condition as Condition
 from .conditions import corrupt_video as corrupt_video
 from .datasets import Dataset as Dataset

@@ -15,6 +15,7 @@ _AOC_WEIGHTS = (
         "aoc_resnet101.pth",
         "never published: the authors say that the trained weights stayed with Microsoft (issue 4 of "
         f"{_AOC_URL}). A checkpoint of your own training with the official code loads: --checkpoint FILE",
+        published=False,
     ),
 )
 _RPCM_WEIGHTS = (
@@ -23,6 +24,7 @@ _RPCM_WEIGHTS = (
         "never published: the authors no longer have access to them (issue 7 of "
         f"{_RPCM_URL}); only result masks are. A checkpoint of your own training with the official code loads: "
         "--checkpoint FILE",
+        published=False,
     ),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from robust_vos_bench.fetch import DriveFile
 from robust_vos_bench.models.card import ModelCard, ModelEntry, Weights
 
 from ..lite import lite_entries
@@ -19,11 +20,12 @@ DEFAULTS = ("aot.r50_l", "deaot.r50_l")
 
 
 def _weights(variant: Variant) -> tuple[Weights, ...]:
+    link = DriveFile(variant.final)
     where = (
-        f"open https://drive.google.com/file/d/{variant.final}/view "
+        f"open {link.address} "
         f"(the row {variant.title}, stage PRE_YTB_DAV, of MODEL_ZOO.md in {REPOSITORY}); the authors publish no hash"
     )
-    return (Weights(variant.file, where),)
+    return (Weights(variant.file, where, links=(link,)),)
 
 
 def _card(name: str, variant: Variant) -> ModelCard:

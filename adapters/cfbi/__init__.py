@@ -1,5 +1,6 @@
 """CFBI, CFBI+ and MobileNetV2-CFBI: matching of foreground and background, globally and in nested windows."""
 
+from robust_vos_bench.fetch import DriveFile
 from robust_vos_bench.models.card import ModelCard, ModelEntry, Weights
 
 from ..lite import lite_entries
@@ -13,7 +14,8 @@ _POLICY = (
 
 
 def _drive(file: str, drive_id: str, trained: str) -> Weights:
-    return Weights(file, f"trained on {trained}; https://drive.google.com/file/d/{drive_id} (linked from {_URL})")
+    link = DriveFile(drive_id)
+    return Weights(file, f"trained on {trained}; {link.address} (linked from {_URL})", links=(link,))
 
 
 _SAID = "The authors link these two files without naming them in any script; save them under the names given here."

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from robust_vos_bench.fetch import DriveFolder, release
 from robust_vos_bench.models.card import ModelCard, ModelEntry, Weights
 
 REPOSITORY = "https://github.com/hkchengrex/Cutie"
 RELEASE = f"the release v1.0 of {REPOSITORY} (or the Google Drive folder of its docs/EVALUATION.md)"
+FOLDER = "1E9ESHFlGU2KQkeRfH14kZzbdnwA0dH0f"
+"""The Google Drive folder of its docs/EVALUATION.md."""
+MD5 = {"cutie-base-mega.pth": "a6071de6136982e396851903ab4c083a"}
+"""Those that the authors give (cutie/utils/download_models.py)."""
 TARGET = "robust_vos_bench.adapters.cutie.adapter:CutieAdapter"
+
+
+def _weights(file: str, about: str = "") -> Weights:
+    links = (release("hkchengrex/Cutie", "v1.0", file), DriveFolder(FOLDER, file))
+    return Weights(file, RELEASE + about, links=links, md5=MD5.get(file, ""))
 
 
 def _entry(variant: str, title: str, aliases: tuple[str, ...] = ()) -> ModelEntry:
@@ -19,9 +29,9 @@ def _entry(variant: str, title: str, aliases: tuple[str, ...] = ()) -> ModelEntr
             license="MIT (code)",
             url=REPOSITORY,
             weights=(
-                Weights(f"cutie-{variant}-mega.pth", RELEASE),
-                Weights(f"cutie-{variant}-wmose.pth", f"{RELEASE} (trained without BURST and OVIS)"),
-                Weights(f"cutie-{variant}-nomose.pth", f"{RELEASE} (trained without BURST, OVIS and MOSE)"),
+                _weights(f"cutie-{variant}-mega.pth"),
+                _weights(f"cutie-{variant}-wmose.pth", " (trained without BURST and OVIS)"),
+                _weights(f"cutie-{variant}-nomose.pth", " (trained without BURST, OVIS and MOSE)"),
             ),
             trained_on=(
                 "static-images",

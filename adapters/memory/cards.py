@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from robust_vos_bench.fetch import DriveFile, DriveFolder, HubFile, Link, Url, release
 from robust_vos_bench.models.card import ModelCard, ModelEntry, Weights
 
 _SHARED = ModelCard(
@@ -30,9 +31,23 @@ _XMEM_RELEASE = f"the release v1.0 of {_XMEM}"
 _HMMN = "https://github.com/Hongje/HMMN"
 _SWEM = "https://github.com/lmm077/SWEM"
 _AFB_URR = "https://github.com/xmlyqing00/AFB-URR"
-_AFB_URR_HUB = f"huggingface.co/xmlyqing00/AFB-URR, which the README of {_AFB_URR} links; academic use only"
 _GRAPHMEM = "https://github.com/carrierlxk/GraphMemVOS"
 _TBD = "https://github.com/suhwan-cho/TBD"
+
+
+def _rde(file: str) -> tuple[Link, ...]:
+    return (DriveFolder("1i6GtLPUNZe0h72IfhU2s_WHA7ZuVoudG", file),)
+
+
+def _xmem(file: str, about: str = "") -> Weights:
+    links = (release("hkchengrex/XMem", "v1.0", file), DriveFolder("1QYsog7zNzcxGXTGBzEhMUg8QVJwZB6D1", file))
+    return Weights(file, _XMEM_RELEASE + about, links=links)
+
+
+def _afb_urr(file: str, data: str, pattern: str) -> Weights:
+    where = f"huggingface.co/xmlyqing00/AFB-URR, which the README of {_AFB_URR} links: the checkpoint for {data}"
+    links = (HubFile("xmlyqing00/AFB-URR", pattern),)
+    return Weights(file, f"{where} (its name there is not known here)", links=links, non_commercial=True)
 
 
 def _entry(card: ModelCard, adapter: str, *aliases: str) -> ModelEntry:
@@ -50,7 +65,14 @@ MODELS = [
             "arXiv:1904.00607",
             license="CC BY-NC-SA 4.0 (authors' code and weights: non-commercial)",
             url=_STM,
-            weights=(Weights("STM_weights.pth", f"the Dropbox link in the README of {_STM}; non-commercial use"),),
+            weights=(
+                Weights(
+                    "STM_weights.pth",
+                    f"the Dropbox link in the README of {_STM}; non-commercial use",
+                    links=(Url("https://www.dropbox.com/s/mtfxdr93xc3q55i/STM_weights.pth?dl=1"),),
+                    non_commercial=True,
+                ),
+            ),
             trained_on=("static-images", "youtubevos2018-train", "davis2017-train"),
             late_objects="grouped",
             input_policy="short side to 480, bicubic without antialias (the official code knows DAVIS 480p only and "
@@ -68,7 +90,16 @@ MODELS = [
             paper="Cheng, Tai, Tang: Modular Interactive Video Object Segmentation, CVPR 2021, arXiv:2103.07941",
             url=_MIVOS,
             weights=(
-                Weights("propagation_model.pth", f"the Google Drive or OneDrive link (s012) in the README of {_MIVOS}"),
+                Weights(
+                    "propagation_model.pth",
+                    f"the Google Drive or OneDrive link (s012) in the README of {_MIVOS}",
+                    links=(DriveFile("19dfbVDndFkboGLHESi8DGtuxF1B21Nm8"),),
+                ),
+                Weights(
+                    "propagation_model_s02.pth",
+                    f"the link s02 (trained without BL30K) in the README of {_MIVOS}, which does not name the file",
+                    links=(DriveFile("12jw9b30o-mh23bXzsL0vp24UVhFko_Py"),),
+                ),
             ),
             notes="remembers every fifth frame and the one before, top 50 (YouTube-VOS was published with top_k=20); "
             "without the optional kernelised memory",
@@ -83,7 +114,18 @@ MODELS = [
             paper="Cheng, Tai, Tang: Rethinking Space-Time Networks with Improved Memory Coverage for Efficient Video "
             "Object Segmentation, NeurIPS 2021, arXiv:2106.05210",
             url=_STCN,
-            weights=(Weights("stcn.pth", f"the release 1.0 of {_STCN} (or the Google Drive folder of its README)"),),
+            weights=(
+                Weights(
+                    "stcn.pth",
+                    f"the Google Drive link (s012) in the README of {_STCN}",
+                    links=(DriveFile("1mRrE0uCI2ktdWlUgapJI_KmgeIiF2eOm"),),
+                ),
+                Weights(
+                    "stcn_s03.pth",
+                    f"the link s03 (trained without BL30K) in the README of {_STCN}, which does not name the file",
+                    links=(DriveFile("1JllXPJZola0G-g1aUQfXe9nLMBioj-aH"),),
+                ),
+            ),
             notes="remembers every fifth frame after the last remembered one, top 20; the last frame is not "
             "remembered; the memory grows with the video unless max_memory_frames bounds it; DAVIS 2017 test-dev was "
             "published with mem_every=3",
@@ -99,8 +141,10 @@ MODELS = [
             "CVPR 2022, arXiv:2205.03761",
             url=_RDE,
             weights=(
-                Weights("model_s012_final.pth", f"{_RDE_FOLDER} (DAVIS)"),
-                Weights("model_s012_final_yv.pth", f"{_RDE_FOLDER} (YouTube-VOS)"),
+                Weights("model_s012_final.pth", f"{_RDE_FOLDER} (DAVIS)", links=_rde("model_s012_final.pth")),
+                Weights(
+                    "model_s012_final_yv.pth", f"{_RDE_FOLDER} (YouTube-VOS)", links=_rde("model_s012_final_yv.pth")
+                ),
             ),
             notes="memory of constant size, updated every third frame, top 40; YouTube-VOS was published with "
             "mem_every=4, top_k=20 and weights of its own",
@@ -116,7 +160,13 @@ MODELS = [
             "Segmentation, ECCV 2022, arXiv:2210.05567",
             license=_NO_LICENSE,
             url=_GSFM,
-            weights=(Weights("GSFM.pth", f"not linked in the README of {_GSFM}: train it there, or ask the authors"),),
+            weights=(
+                Weights(
+                    "GSFM.pth",
+                    f"never published: not linked in the README of {_GSFM}; train it there, or ask the authors",
+                    published=False,
+                ),
+            ),
             input_policy="short side to 480, bicubic without antialias; zeros to multiples of 16, over which the FFT "
             "runs too; probabilities bilinear",
             notes="remembers every third frame, top 50",
@@ -132,7 +182,13 @@ MODELS = [
             "Segmentation, ECCV 2022, arXiv:2207.07922",
             license=_NO_LICENSE,
             url=_QDMN,
-            weights=(Weights("QDMN.pth", f"the Google Drive link in the README of {_QDMN}"),),
+            weights=(
+                Weights(
+                    "QDMN.pth",
+                    f"the Google Drive link in the README of {_QDMN}",
+                    links=(DriveFile("1fdiGFGol1ecVowPe6gfRHsRs9zCThFXB"),),
+                ),
+            ),
             late_objects="grouped",
             notes="remembers the frame before, and every fifth one or later whose masks score well, top 50; the rules "
             "of the official DAVIS loop for all data sets (its YouTube-VOS loop has other thresholds)",
@@ -148,10 +204,10 @@ MODELS = [
             "ECCV 2022, arXiv:2207.07115",
             url=_XMEM,
             weights=(
-                Weights("XMem.pth", _XMEM_RELEASE),
-                Weights("XMem-s012.pth", f"{_XMEM_RELEASE} (trained on BL30K too)"),
-                Weights("XMem-s2.pth", f"{_XMEM_RELEASE} (trained on DAVIS and YouTube-VOS only)"),
-                Weights("XMem-no-sensory.pth", _XMEM_RELEASE),
+                _xmem("XMem.pth"),
+                _xmem("XMem-s012.pth", " (trained on BL30K too)"),
+                _xmem("XMem-s2.pth", " (trained on DAVIS and YouTube-VOS only)"),
+                _xmem("XMem-no-sensory.pth"),
             ),
             trained_on=("static-images", "youtubevos2019-train", "davis2017-train"),
             input_policy="short side to 480, bilinear without antialias; zeros to multiples of 16; "
@@ -216,13 +272,10 @@ MODELS = [
             license="academic use only, by the README of the authors' code; no licence file",
             url=_AFB_URR,
             weights=(
-                Weights("AFB-URR_DAVIS17.pth", f"the checkpoint for DAVIS 2017 at {_AFB_URR_HUB} (the name is ours)"),
-                Weights(
-                    "AFB-URR_YouTubeVOS18.pth",
-                    f"the checkpoint for YouTube-VOS 2018 at {_AFB_URR_HUB} (the name is ours)",
-                ),
+                _afb_urr("AFB-URR_DAVIS17.pth", "DAVIS 2017", "*[Dd][Aa][Vv][Ii][Ss]*"),
+                _afb_urr("AFB-URR_YouTubeVOS18.pth", "YouTube-VOS 2018", "*[Yy][Oo][Uu][Tt][Uu][Bb][Ee]*"),
             ),
-            trained_on=("static-images", "davis2017-train"),
+            trained_on=("static-images", "youtubevos2018-train", "davis2017-train"),
             input_policy="native; frames of 495 lines or more to 495 lines, bicubic with antialias (the authors' rule "
             "for YouTube-VOS; their loop for DAVIS resizes nothing and knows 480p only); zeros to multiples of 16; "
             "scores nearest",
@@ -246,10 +299,11 @@ MODELS = [
             weights=(
                 Weights(
                     "main_runfile_graph_memory.pth.tar",
-                    f"Google Drive 1HO6wlhAYSuBDx4Cnb8efQyLs357ycDz2, from the README of {_GRAPHMEM}",
+                    f"the Google Drive link in the README of {_GRAPHMEM}",
+                    links=(DriveFile("1HO6wlhAYSuBDx4Cnb8efQyLs357ycDz2"),),
                 ),
             ),
-            trained_on=("static-images", "youtubevos-train", "davis2017-train"),
+            trained_on=("static-images", "youtubevos2018-train", "davis2017-train"),
             late_objects="grouped",
             input_policy="height to 480, bilinear with aligned corners; zeros to multiples of 16; probabilities "
             "bilinear",
@@ -271,8 +325,18 @@ MODELS = [
             license="MIT (code); the README allows code and models for non-commercial research only",
             url=_TBD,
             weights=(
-                Weights("TBD_davis.pth", f"the Google Drive link (davis) in the README of {_TBD}"),
-                Weights("TBD_ytvos.pth", f"the Google Drive link (ytvos) in the README of {_TBD}"),
+                Weights(
+                    "TBD_davis.pth",
+                    f"the Google Drive link (davis) in the README of {_TBD}",
+                    links=(DriveFile("1bL5sew3b76XhXe7vlC57gYZSPjkbmaPb"),),
+                    non_commercial=True,
+                ),
+                Weights(
+                    "TBD_ytvos.pth",
+                    f"the Google Drive link (ytvos) in the README of {_TBD}",
+                    links=(DriveFile("1mDHAj5Utih9aNmmexsXzoUGZQzzeb-Tf"),),
+                    non_commercial=True,
+                ),
             ),
             trained_on=("coco", "davis2017-train"),
             input_policy="short side to 480, bicubic without antialias, unless a given object would have fewer than "

@@ -162,8 +162,8 @@ def kernelled(scores: Tensor, down: Tensor, across: Tensor) -> Tensor:
     every product vanishes in float32, where the official code divides 0 by 0, the same is computed from logarithms.
     """
     weights = torch.softmax(scores, 1)
-    grid = weights.view(len(down), len(across), -1)
-    grid.mul_(across.exp()).mul_(down.exp()[:, None])
+    # one factor, not one per axis: where products leave the range of float32 the order of the best depends on it
+    weights.view(len(down), len(across), -1).mul_((down[:, None] + across).exp_())
     total = weights.sum(1, keepdim=True)
     weights /= total
     empty = (total == 0)[:, 0].nonzero()[:, 0]

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from robust_vos_bench.fetch import HubFile, Url
 from robust_vos_bench.models.card import ModelCard, ModelEntry, Weights
 
 REPOSITORY = "https://github.com/facebookresearch/sam2"
+FILES = "https://dl.fbaipublicfiles.com/segment_anything_2/092824"
 TARGET = "robust_vos_bench.adapters.sam2.adapter:SAM2Adapter"
+
+
+def _weights(variant: str) -> Weights:
+    file = f"sam2.1_hiera_{variant}.pt"
+    return Weights(
+        file,
+        f"the checkpoint table of the README of {REPOSITORY}",
+        links=(Url(f"{FILES}/{file}"), HubFile(f"facebook/sam2.1-hiera-{variant.replace('_', '-')}", "*.pt")),
+    )
 
 
 def _entry(variant: str, title: str, aliases: tuple[str, ...] = ()) -> ModelEntry:
@@ -16,7 +27,7 @@ def _entry(variant: str, title: str, aliases: tuple[str, ...] = ()) -> ModelEntr
             paper="Ravi et al.: SAM 2: Segment Anything in Images and Videos, 2024, arXiv:2408.00714",
             license="Apache-2.0 (code and weights)",
             url=REPOSITORY,
-            weights=(Weights(f"sam2.1_hiera_{variant}.pt", f"the checkpoint table of the README of {REPOSITORY}"),),
+            weights=(_weights(variant),),
             late_objects="native",
             max_objects=254,
             input_policy="squashed to 1024 x 1024 by Pillow's bicubic, whatever the aspect; logits of 256 x 256 "

@@ -4,7 +4,7 @@
 
 Nothing of a checkout is changed or copied. Its own loop runs in a thread that waits for the next frame wherever the
 loop reads one (whole videos are what these loops take), on a CPU (moves to a GPU are switched off), with the same
-deterministic weights as ours. STM's loop is a script that cannot be imported; its two calls per frame are made here.
+deterministic weights as ours. The loops of STM, HMMN and SWEM cannot be imported without the rest; their calls per frame are made here.
 
     family  checkout                         also needs
     stcn    hkchengrex/STCN                  torchvision
@@ -15,6 +15,10 @@ deterministic weights as ours. STM's loop is a script that cannot be imported; i
     qdmn    workforai/QDMN
     gsfm    workforai/GSFM
     tbd     suhwan-cho/TBD                   torchvision
+    hmmn    Hongje/HMMN                      torchvision
+    swem    lmm077/SWEM                      torchvision
+
+Of SWEM the package is imported without its trainer, and begins with the bases that ours draws.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ import importlib.machinery
 import io
 import sys
 import threading
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,7 +39,7 @@ from unittest import mock
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from ours import UNTRAINED_MEMORY, fill_untrained, image_tensor, normalise
+from ours import UNTRAINED_MEMORY, drawn_keys, fill_untrained, image_tensor, normalise
 from torch.overrides import TorchFunctionMode
 
 Frame = NDArray[np.uint8]
@@ -221,6 +226,105 @@ class Stm:
         return self.before[0].argmax(0).to(torch.uint8).numpy()
 
 
+class Hmmn(Stm):
+    """HMMN: as STM, and at the finer strides the first frame and the one before."""
+
+    def __init__(self) -> None:
+        self.network = filled(importlib.import_module("model").HMMN())
+
+    @torch.no_grad()
+    def start(self, frame: Frame, mask: Frame) -> None:
+        """A channel per object, background first."""
+        super().start(frame, mask)
+        self.before = self.before[:, : 1 + int(self.count)]
+        self.first: tuple[torch.Tensor, ...] = ()
+
+    @torch.no_grad()
+    def step(self, frame: Frame) -> Frame:
+        """Labels of the next frame."""
+        new = self.network(self.image, self.before, self.count)
+        held = (*self.kept, *self.first) if self.kept is not None else ()
+        memory = tuple(torch.cat(pair, 2) for pair in zip(held, new)) if held else new
+        self.image = image_tensor(frame, "cpu")
+        self.before = torch.softmax(self.network(self.image, *memory, self.count), 1)
+        if self.time % self.every == 0:
+            self.kept = memory[:2]
+        self.first = self.first or memory[2:]
+        self.time += 1
+        return self.before[0].argmax(0).to(torch.uint8).numpy()
+
+
+class Swem:
+    """SWEM's loop for DAVIS: match, decode, remember."""
+
+    size = (480, 864)
+
+    def __init__(self, checkout: Path) -> None:
+        for name in ("methods", "methods.SWEM"):  # without what they import, which is training and evaluation
+            package = types.ModuleType(name)
+            package.__path__ = [str(checkout.joinpath(*name.split(".")))]
+            sys.modules[name] = package
+        resnet = importlib.import_module("methods.basic_modules.mod_resnet")
+        resnet.model_dirs = {"resnet50": ""}  # type: ignore[attr-defined]
+        settings = SimpleNamespace(
+            KEYDIM=128, VALDIM=512, NUM_BASES=128, NUM_EM_ITERS=4, EM_TAU=0.05, TOPL=64, SINGLE_OBJ=False,
+            BACKBONE="resnet50",
+        )  # fmt: skip
+        module = importlib.import_module("methods.SWEM.swem")
+        weights = vision().resnet50().state_dict()
+        with (
+            mock.patch("torch.load", lambda *given, **named: weights),
+            mock.patch.object(resnet, "load_weights_sequential", lambda *given, **named: None),
+        ):
+            self.network = filled(module.SWEM(settings))
+        core = self.network.swem_core
+
+        def begin(size: tuple[int, ...], **settings: Any) -> tuple[torch.Tensor, ...]:
+            keys = torch.stack([drawn_keys(0, "clip", size[-1], i + 1) for i in range(size[1])])[None]
+            sides = torch.zeros(*size[:3], 512, size[-1]), torch.full((*size[:3], 1, size[-1]), 1e-6)
+            return keys, *sides
+
+        core.random_init = begin
+
+    def image(self, frame: Frame) -> torch.Tensor:
+        """1 x 3 x 480 x 864 as the official evaluator makes it."""
+        return torch.nn.functional.interpolate(image_tensor(frame, "cpu"), self.size, mode="bicubic")
+
+    def remember(self, hard: torch.Tensor, soft: torch.Tensor) -> None:
+        """What the loop does at the end of a frame, and before the next one."""
+        small = torch.nn.functional.interpolate(soft, self.size, mode="bilinear")
+        value = self.network("encode_value", self.now, small, self.features[2])
+        self.network("memorize", self.features[0], value, hard, small)
+
+    @torch.no_grad()
+    def start(self, frame: Frame, mask: Frame) -> None:
+        """Give the first frame and its mask."""
+        masks = torch.cat([torch.from_numpy(mask == 0)[None].float(), one_hot(mask)])[None]
+        image = self.image(frame)
+        features = self.network("encode_key", image)
+        small = torch.nn.functional.interpolate(masks, self.size, mode="nearest")
+        self.network("init", features[0], self.network("encode_value", image, small, features[2]), masks)
+        self.shape, self.left = mask.shape, self.length - 1
+
+    @torch.no_grad()
+    def step(self, frame: Frame) -> Frame:
+        """Labels of the next frame."""
+        self.now = self.image(frame)
+        self.features = self.network("encode_key", self.now)
+        key, value, _, f8, f4 = self.features
+        context, count = self.network("match", key, value)
+        _, soft = self.network("segment", count, context, f8, f4, None, self.shape)
+        labels = soft.argmax(1)
+        self.left -= 1
+        if self.left:
+            hard = (labels[:, None] == torch.arange(count + 1)[None, :, None, None]).float()
+            self.remember(hard, soft)
+        return labels[0].to(torch.uint8).numpy()
+
+    length = 0
+    """Frames of the video; set before `start`."""
+
+
 class Tbd(Loop):
     """TBD's forward over a whole video; the encoder reads a frame, `aggregate_objects` gives a mask."""
 
@@ -269,16 +373,18 @@ class Tbd(Loop):
         return out
 
 
-PEERS: dict[str, Callable[[], Any]] = {
+PEERS: dict[str, Callable[[Path], Any]] = {
     # The settings are those of the adapters' defaults, which are the authors' for DAVIS.
-    "stcn": lambda: Core("STCN", top_k=20, mem_every=5),
-    "xmem": Steps,
-    "stm": Stm,
-    "mivos": lambda: Core("PropagationNetwork", mem_freq=5),
-    "rde": lambda: Core("RDE_VOS", args=SimpleNamespace(mode="two-frames-compress"), top_k=40, mem_every=3),
-    "qdmn": lambda: Core("PropagationNetwork", mem_freq=5),
-    "gsfm": lambda: Core("STCN", top_k=50, mem_every=3),
-    "tbd": Tbd,
+    "stcn": lambda _: Core("STCN", top_k=20, mem_every=5),
+    "xmem": lambda _: Steps(),
+    "stm": lambda _: Stm(),
+    "mivos": lambda _: Core("PropagationNetwork", mem_freq=5),
+    "rde": lambda _: Core("RDE_VOS", args=SimpleNamespace(mode="two-frames-compress"), top_k=40, mem_every=3),
+    "qdmn": lambda _: Core("PropagationNetwork", mem_freq=5),
+    "gsfm": lambda _: Core("STCN", top_k=50, mem_every=3),
+    "tbd": lambda _: Tbd(),
+    "hmmn": lambda _: Hmmn(),
+    "swem": Swem,
 }
 
 
@@ -287,7 +393,7 @@ def open_peer(path: str | Path, model: str, device: str) -> Any:
     if device != "cpu":
         raise SystemExit(f"the peers of the STM line are driven on a CPU here, not on {device}")
     with importing(Path(path)):
-        return PEERS[model]()
+        return PEERS[model](Path(path))
 
 
 def filled(network: torch.nn.Module) -> torch.nn.Module:

@@ -243,7 +243,7 @@ def enlarge(picture: Frame, size: tuple[int, int]) -> Frame:
     rows = (rows + (1 << _CUBIC_BITS - 5)) >> (_CUBIC_BITS - 4)  # four bits after the point are kept between the passes
     for index, weight in _cubic_taps(picture.shape[1], size[1]):
         out += rows[:, index] * weight[:, None]
-    return np.clip((out + (1 << _CUBIC_BITS + 3)) >> (_CUBIC_BITS + 4), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip((out + (1 << _CUBIC_BITS + 3)) >> (_CUBIC_BITS + 4), 0, 255), np.uint8)
 
 
 _CUBIC_BITS = 11

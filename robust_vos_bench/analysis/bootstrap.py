@@ -112,8 +112,8 @@ class Bootstrap:
 
     def __init__(self, matrix: ScoreMatrix, draws: int = DRAWS, seed: int = 0, measure: str = "J&F") -> None:
         self.matrix = matrix
-        videos = len(matrix.videos)
-        of = matrix.video_of
+        videos = len(matrix.clusters)  # videos of one film are drawn together
+        of = matrix.cluster_of
         values = {"J": matrix.j, "F": matrix.f, "J&F": matrix.jf}[measure]
         self._sums = np.zeros((*values.shape[:2], videos))
         for v in range(videos):
@@ -160,7 +160,7 @@ class Bootstrap:
     def difference(self, a: int, b: int, weights: NDArray[np.float64]) -> tuple[Interval, float]:
         """Model a minus model b: paired interval and p, the latter never below what so few videos can show."""
         draws = self.draws(a, weights) - self.draws(b, weights)
-        p = np.maximum(p_value(draws), smallest_p(len(self.matrix.videos)))  # keeps NaN
+        p = np.maximum(p_value(draws), smallest_p(len(self.matrix.clusters)))  # keeps NaN
         return interval(self.value(a, weights) - self.value(b, weights), draws), float(p)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+from msgspec import UNSET
 from numpy.typing import NDArray
 
 from robust_vos_bench.runs.records import ConditionRecord, Manifest, UnitRecord
@@ -31,6 +32,11 @@ class ScoreMatrix:
     """Objects that the truth shows in no scored frame, only in their prompt. No mean of any model contains them."""
     unscored_videos: tuple[str, ...] = ()
     """Videos without any object to be scored, not among `videos`."""
+    footage: Mapping[str, str] = field(default_factory=dict)
+    """Video -> what is filmed in it, where videos share that; every other one is footage of its own."""
+    extra: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    """What the protocol of the data set's authors adds ("J_tr", ...): name -> models x conditions x objects, NaN where
+    it is missing or undefined."""
 
     @property
     def jf(self) -> NDArray[np.float64]:
@@ -39,9 +45,20 @@ class ScoreMatrix:
 
     @property
     def video_of(self) -> NDArray[np.intp]:
-        """Index into `videos` of every object: the clusters of the bootstrap."""
+        """Index into `videos` of every object."""
         index = {video: i for i, video in enumerate(self.videos)}
         return np.array([index[video] for video, _ in self.objects], np.intp)
+
+    @property
+    def clusters(self) -> tuple[str, ...]:
+        """The footage of the videos, each once: what the bootstrap draws from. The videos, where each has its own."""
+        return tuple(dict.fromkeys(self.footage.get(video, video) for video in self.videos))
+
+    @property
+    def cluster_of(self) -> NDArray[np.intp]:
+        """Index into `clusters` of every object."""
+        index = {name: i for i, name in enumerate(self.clusters)}
+        return np.array([index[self.footage.get(video, video)] for video, _ in self.objects], np.intp)
 
     def cell_means(self, measure: str = "J&F") -> NDArray[np.float64]:
         """models x conditions: mean over objects, NaN where any video of the cell is missing."""
@@ -63,7 +80,12 @@ def read_matrix(store: RunStore, manifest: Manifest) -> ScoreMatrix:
     """The matrix of one run directory."""
     models = tuple(m.name for m in manifest.models)
     records = {(m, c.label): store.records(c.label, m) for m in models for c in manifest.conditions}
-    return matrix_from_records(models, manifest.conditions, manifest.videos, records)
+    return matrix_from_records(models, manifest.conditions, manifest.videos, records, footage_of(manifest))
+
+
+def footage_of(manifest: Manifest) -> Mapping[str, str]:
+    """Video -> what is filmed in it, where the run says that videos share it."""
+    return {} if manifest.dataset.footage is UNSET else manifest.dataset.footage
 
 
 def matrix_from_records(
@@ -71,6 +93,7 @@ def matrix_from_records(
     conditions: Sequence[ConditionRecord],
     videos: Sequence[str],
     records: Cells,
+    footage: Mapping[str, str] | None = None,
 ) -> ScoreMatrix:
     """Arrange records in arrays.
 
@@ -104,6 +127,8 @@ def matrix_from_records(
         missing_videos=missing,
         unscored=tuple((v, i) for v in videos for i in sorted(known.get(v, {}).keys() - scored[v])),
         unscored_videos=unscored_videos,
+        footage=footage or {},
+        extra=_extra(records, models, conditions, position),
     )
 
 
@@ -117,6 +142,28 @@ def _known_objects(records: Cells, videos: Container[str]) -> dict[str, dict[int
                 for score in record.objects:
                     seen[score.object] = seen.get(score.object, False) or bool(score.frames)
     return known
+
+
+def _extra(
+    records: Cells,
+    models: Sequence[str],
+    conditions: Sequence[ConditionRecord],
+    position: Mapping[tuple[str, int], int],
+) -> dict[str, NDArray[np.float64]]:
+    """The numbers beside J and F, by name."""
+    found: dict[str, NDArray[np.float64]] = {}
+    for a, model in enumerate(models):
+        for b, condition in enumerate(conditions):
+            for video, record in records.get((model, condition.label), {}).items():
+                for score in record.objects if record.ok else ():
+                    k = position.get((video, score.object))
+                    if k is None or score.extra is UNSET:
+                        continue
+                    for name, value in score.extra.items():
+                        if name not in found:
+                            found[name] = np.full((len(models), len(conditions), len(position)), np.nan)
+                        found[name][a, b, k] = np.nan if value is None else value
+    return found
 
 
 def _fill(

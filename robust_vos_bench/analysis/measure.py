@@ -101,6 +101,22 @@ class ModelScores:
         values += [math.nan if v is None else v for v in here.values()]
         return 100 * mean(values) if self.complete(label) and here.keys() == wanted else math.nan
 
+    def extra_mean(self, label: str, names: Sequence[str]) -> float:
+        """100 x mean over the objects of one cell that have them, over several numbers of the authors' protocol; NaN
+        where the cell is not complete or no object has them."""
+        m = self.matrix
+        row = m.models.index(self.summary.model), next(i for i, c in enumerate(m.conditions) if c.label == label)
+        known = [values[~np.isnan(values)] for values in (m.extra[name][row] for name in names)]
+        return 100 * mean(float(v.mean()) if len(v) else math.nan for v in known) if self.complete(label) else math.nan
+
+    def extra_over(self, names: Sequence[str], conditions: Iterable[ConditionRecord]) -> float | None:
+        """`extra_mean`, averaged as mPC is; None without conditions."""
+        chosen = list(conditions)
+        if not chosen:
+            return None
+        kinds = dict.fromkeys(c.corruption for c in chosen)
+        return mean(mean(self.extra_mean(c.label, names) for c in chosen if c.corruption == kind) for kind in kinds)
+
     @cached_property
     def recoveries(self) -> list[Recovery] | None:
         """Recovery of every object in every burst cell that could be measured; None in runs without bursts."""
@@ -175,6 +191,12 @@ class Measure:
     """Key of the measure that this is the clean reference of; tables for readers show it before that one."""
     strong: bool = False
     """Whether tables for readers print it bold."""
+    needs: tuple[str, ...] = ()
+    """Numbers of the data set's protocol (`ScoreMatrix.extra`) without which a table has no such measure."""
+
+    def applies(self, matrix: ScoreMatrix) -> bool:
+        """Whether a table of these scores has it at all."""
+        return all(name in matrix.extra for name in self.needs)
 
     @property
     def title(self) -> str:

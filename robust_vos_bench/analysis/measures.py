@@ -87,6 +87,44 @@ def _burst(
     )
 
 
+def _of_protocol(key: str, names: tuple[str, ...], better: Better, legend: str, title: str) -> tuple[Measure, Measure]:
+    """A number that the protocol of a data set's authors adds: under corruption, and in the clean cell."""
+
+    def corrupted(scores: ModelScores) -> float | None:
+        return scores.extra_over(names, scores.corrupted)
+
+    def clean(scores: ModelScores) -> float | None:
+        return scores.extra_over(names, [scores.clean] if scores.clean else [])
+
+    shared = Measure(key, corrupted, better, 0, 100, heading=title, legend=legend, formats=NOT_CSV, needs=names)
+    reference = Measure(
+        f"{key}_clean", clean, better, 0, 100, heading=f"{title} clean", formats=NOT_CSV, reference_of=key, needs=names
+    )
+    return shared, reference
+
+
+OF_PROTOCOLS = (
+    *_of_protocol("j_tr", ("J_tr",), Better.HIGHER, "J_tr: mean J over the last quarter of the frames (VOST).", "J_tr"),
+    *_of_protocol(
+        "variation", ("V",), Better.LOWER, "V: how much (J + F) / 2 moves over a video's frames (LVOS).", "V"
+    ),
+    *_of_protocol(
+        "disappeared",
+        ("J_disappeared", "F_disappeared"),
+        Better.HIGHER,
+        "gone: (J + F) / 2 while the object is out of sight (MOSEv2).",
+        "gone",
+    ),
+    *_of_protocol(
+        "reappeared",
+        ("J_reappeared", "F_reappeared"),
+        Better.HIGHER,
+        "back: (J + F) / 2 once it is in sight again (MOSEv2).",
+        "back",
+    ),
+)
+"""Numbers of `scoring.rules`, for runs over the data sets that have them."""
+
 BUILT_IN = (
     Measure(
         "P",
@@ -216,6 +254,7 @@ BUILT_IN = (
     _burst("ratio", "recovery %", _ratio, Better.HIGHER, math.inf),
     _burst("back", "back %", lambda found: 100 * sum(r.frames is not None for r in found) / len(found), Better.HIGHER),
     _burst("frames", "frames", _frames, Better.LOWER, math.inf),
+    *OF_PROTOCOLS,
 )
 
 _registered: dict[str, Measure] = {}

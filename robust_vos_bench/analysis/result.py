@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from robust_vos_bench.analysis.matrix import ScoreMatrix, matrix_from_records
+from robust_vos_bench.analysis.matrix import ScoreMatrix, footage_of, matrix_from_records
 from robust_vos_bench.analysis.object_stats import ObjectStats, object_stats, verify_object_stats
 from robust_vos_bench.errors import DataError, UsageError
 from robust_vos_bench.runs.records import STATISTICS, CellCounts, Manifest, UnitRecord
@@ -177,4 +177,4 @@ def joint_matrix(results: Sequence[Result]) -> ScoreMatrix:
     for result in results:
         cells.update(result.cells())
     models = tuple(r.model for r in results)
-    return matrix_from_records(models, first.conditions, first.videos, cells)
+    return matrix_from_records(models, first.conditions, first.videos, cells, footage_of(first))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from robust_vos_bench.analysis.matrix import ScoreMatrix, matrix_from_records
+from robust_vos_bench.analysis.matrix import ScoreMatrix, footage_of, matrix_from_records
 from robust_vos_bench.analysis.measure import Group
 from robust_vos_bench.analysis.object_stats import ObjectStats, object_stats, scored_tracks
 from robust_vos_bench.analysis.summary import Summary
@@ -62,7 +62,8 @@ class Run:
     @cached_property
     def matrix(self) -> ScoreMatrix:
         """Models x conditions x objects."""
-        return matrix_from_records(self.models, self.manifest.conditions, self.manifest.videos, self.cells())
+        m = self.manifest
+        return matrix_from_records(self.models, m.conditions, m.videos, self.cells(), footage_of(m))
 
     @cached_property
     def robustness(self) -> RobustnessTable:

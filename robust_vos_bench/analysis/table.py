@@ -37,7 +37,7 @@ class RobustnessTable:
         seed: int = 0,
     ) -> None:
         self.matrix = matrix
-        self.measures = {measure.key: measure for measure in measures()}
+        self.measures = {measure.key: measure for measure in measures() if measure.applies(matrix)}
         self.rows = tuple(RobustnessRow(self, i, summary, read_objects) for i, summary in enumerate(summarise(matrix)))
         self._draws, self._seed = draws, seed
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from robust_vos_bench.api.settings import option_words
 from robust_vos_bench.errors import UsageError, unknown
+from robust_vos_bench.fetch import offline as without_network
 from robust_vos_bench.findings import Report
 from robust_vos_bench.origin import is_file_spec
 
@@ -26,6 +27,7 @@ def check(
     option: Mapping[str, Any] | Iterable[str] | None = None,
     data_root: str | Path | None = None,
     device: str = "auto",
+    offline: bool = False,
 ) -> Report:
     """Test a model, a corruption or a data set in seconds: `rvos-bench check`, with the same words.
 
@@ -36,7 +38,7 @@ def check(
         of a data set the first videos are read.
     kind
         "model", "corruption" or "dataset", where the name alone does not say.
-    checkpoint, option, device
+    checkpoint, option, device, offline
         Of a model, as in `run`.
     data_root
         Folder of a data set.
@@ -62,7 +64,8 @@ def check(
         return _corruption(name)
     if kind == "dataset":
         return _dataset(name, data_root)
-    return _model(name, checkpoint, device, words)
+    with without_network(offline):
+        return _model(name, checkpoint, device, words)
 
 
 def find_kind(name: str) -> str:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from robust_vos_bench.api.prepare import opened
-from robust_vos_bench.api.progress import Bar
 from robust_vos_bench.api.settings import Corruptions, MaskFiles, Names, mask_words, names, numbers, split_conditions
 from robust_vos_bench.conditions import Condition, PresetInfo, select
 from robust_vos_bench.corrupted.split import SplitReport, check_folder, space, tasks, write_splits
@@ -17,6 +16,7 @@ from robust_vos_bench.corrupted.write import FORMATS, finished
 from robust_vos_bench.datasets import Dataset
 from robust_vos_bench.datasets.films import FILMS
 from robust_vos_bench.errors import DataError, IncompleteError, MissingExtraError, UsageError
+from robust_vos_bench.system.bars import Bar
 from robust_vos_bench.system.cores import available_cores
 from robust_vos_bench.system.paths import user_path
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models import choose, parse_options
 from robust_vos_bench.models.registry import MODELS
+from robust_vos_bench.models.weights import ensure_weights
 from robust_vos_bench.origin import is_file_spec, split_spec
 from robust_vos_bench.runs.build import build_model
 from robust_vos_bench.runs.plan import ModelSpec
@@ -47,13 +48,15 @@ def resolve_models(
     options: Sequence[str] = (),
     to_plan: bool = False,
     notice: Callable[[str], None] = lambda text: None,
+    quiet: bool = False,
 ) -> list[ModelSpec]:
     """One spec per word, with the checkpoint and the options that are meant for it.
 
     words: "MODEL" or "NAME=MODEL", a name of one's own. checkpoints: "FILE" or "random", with several models
     "NAME=FILE". options: "NAME=VALUE", with several models "MODEL:NAME=VALUE". A model that has a name of one's own
-    is addressed by it, or by the model where only one stands for that. to_plan: weights may be absent. notice: is told
-    where a name stands for another model.
+    is addressed by it, or by the model where only one stands for that. to_plan: weights may be absent; otherwise
+    those that can be fetched are fetched. notice: is told of that, and where a name stands for another model. quiet: no
+    bar meanwhile.
     Raises UsageError for what cannot be assigned to a model, WeightsError where weights are absent.
     """
     pairs = [split_name(word) for word in words]
@@ -66,6 +69,8 @@ def resolve_models(
         choice = choose(model, files.get(name))
         if choice.instead:
             notice(choice.instead)
+        if not to_plan:
+            ensure_weights(choice.entry, files.get(name), notice, quiet)
         chosen = choice.entry.name if choice.instead else model
         own = options_of(name, names, options)
         specs.append(build_model(chosen, files.get(name), parse_options(choice.entry, own), to_plan, label))

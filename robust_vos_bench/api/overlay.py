@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from robust_vos_bench.analysis.run import load_run
-from robust_vos_bench.api.progress import Bar
 from robust_vos_bench.api.settings import Names, names
 from robust_vos_bench.datasets.films import FILMS, check_film_name
 from robust_vos_bench.datasets.overlay import object_colours
 from robust_vos_bench.errors import DataError, UsageError
 from robust_vos_bench.reports.overlays import Style, draw_film, open_clip, pairs, run_films
+from robust_vos_bench.system.bars import Bar
 from robust_vos_bench.system.paths import user_path
 
 

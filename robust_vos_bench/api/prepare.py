@@ -39,14 +39,17 @@ class Prepared:
 
 
 def prepare(
-    settings: RunSettings, to_plan: bool = False, notice: Callable[[str], None] = lambda text: None
+    settings: RunSettings,
+    to_plan: bool = False,
+    notice: Callable[[str], None] = lambda text: None,
+    quiet: bool = False,
 ) -> Prepared:
     """Resolve models, conditions, data and devices.
 
-    to_plan: weights may be absent. notice: is told where a name stands for another model than expected, and what
-    was left out of the data.
+    to_plan: weights may be absent; otherwise they are fetched where they can be. quiet: no bar meanwhile. notice: is
+    told of that, where a name stands for another model than expected, and what was left out of the data.
     """
-    models = resolve_models(settings.models, settings.checkpoints, settings.options, to_plan, notice)
+    models = resolve_models(settings.models, settings.checkpoints, settings.options, to_plan, notice, quiet)
     conditions, preset = choose_conditions(settings)
     data = open_data(settings, preset)
     for note in data.notes:

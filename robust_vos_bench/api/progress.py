@@ -9,7 +9,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     TaskID,
@@ -22,16 +21,13 @@ from robust_vos_bench.runs.plan import Plan
 from robust_vos_bench.runs.records import UnitRecord
 from robust_vos_bench.runs.run import Listener
 from robust_vos_bench.runs.state import RunState
+from robust_vos_bench.system.bars import PLAIN_SECONDS
 
 
 def shown(folder: Path) -> Path:
     """A folder as a person would type it here: relative where it lies below the working directory."""
     here = Path.cwd()
     return folder.relative_to(here) if folder.is_relative_to(here) and folder != here else folder
-
-
-PLAIN_SECONDS = 10.0
-"""Off a terminal, at most one progress line in this many seconds."""
 
 
 class ProgressListener(Listener):
@@ -112,48 +108,3 @@ class ProgressListener(Listener):
 
     def _say(self, text: str) -> None:
         self.console.print(text, markup=False, soft_wrap=True)
-
-
-class Bar:
-    """A bar for work that is counted in pieces: live on a terminal, now and then a plain line elsewhere.
-
-    total: pieces, None where that is not known yet. noun: what a piece is, for the plain lines ("videos"); without it
-    there are none. sizes: pieces are bytes.
-    """
-
-    def __init__(self, what: str, total: int | None, noun: str = "", quiet: bool = False, sizes: bool = False) -> None:
-        self._console = Console(file=sys.stderr, highlight=False)
-        hidden = quiet or not (self._console.is_terminal or self._console.is_jupyter)
-        count = DownloadColumn() if sizes else MofNCompleteColumn()
-        columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), count, TimeRemainingColumn())
-        self._bar = Progress(*columns, console=self._console, transient=True, disable=hidden)
-        self._task = self._bar.add_task(what, total=total)
-        self._noun = "" if not hidden or quiet else noun
-        self._done, self._total = 0, total
-        self._last = time.monotonic()
-
-    def __enter__(self) -> Bar:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        self._bar.stop()
-
-    def step(self, what: str = "") -> None:
-        """One piece more; what: the piece that was just done."""
-        self._done += 1
-        if what:
-            self._bar.update(self._task, advance=1, description=what[:40])
-        else:
-            self._bar.update(self._task, advance=1)
-        if self._noun and time.monotonic() - self._last > PLAIN_SECONDS:
-            self._last = time.monotonic()
-            self.say(f"{self._done}/{self._total} {self._noun}, now {what}")
-
-    def reached(self, done: int, total: int | None) -> None:
-        """So many pieces of so many are done."""
-        self._bar.update(self._task, completed=done, total=total or None)
-
-    def say(self, text: str) -> None:
-        """A line on stderr, above the bar."""
-        self._console.print(text, markup=False, soft_wrap=True)

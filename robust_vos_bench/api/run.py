@@ -8,11 +8,12 @@ from typing import Any
 
 from robust_vos_bench.analysis.run import Run
 from robust_vos_bench.api.plan import RunPlan, estimated
-from robust_vos_bench.api.prepare import opened_engine, prepare
+from robust_vos_bench.api.prepare import Prepared, opened_engine, prepare
 from robust_vos_bench.api.progress import ProgressListener
 from robust_vos_bench.api.settings import DEFAULT_MODEL, Corruptions, MaskFiles, Models, Names, RunSettings, settings_of
 from robust_vos_bench.datasets import Dataset
 from robust_vos_bench.errors import ContractError, IncompleteError
+from robust_vos_bench.fetch import offline as without_network
 from robust_vos_bench.runs.records import UnitRecord
 from robust_vos_bench.runs.run import Listener, run_with_records
 
@@ -48,6 +49,7 @@ def run(
     ship_data: str = "auto",
     profile: bool = False,
     fail_fast: bool = False,
+    offline: bool = False,
     progress: bool | Listener = True,
     allow_failures: bool = False,
 ) -> Run:
@@ -95,6 +97,8 @@ def run(
         Write `trace.json`, which Perfetto opens.
     fail_fast
         Stop at the first video that fails.
+    offline
+        Fetch no weights (also RVOS_BENCH_OFFLINE=1); those that are not here are an error.
     progress
         True shows a bar (terminal and notebook), False nothing; a `Listener` is told of every unit.
     allow_failures
@@ -153,6 +157,7 @@ def run(
         ship_data=ship_data,
         profile=profile,
         fail_fast=fail_fast,
+        offline=offline,
     )
     done = execute(settings, listener_for(progress))
     if done.manifest.status == "interrupted":
@@ -167,7 +172,13 @@ def execute(settings: RunSettings, listener: Listener, command: Sequence[str] = 
 
     command: what `run.json` records as the command; by default the command line that means the same.
     """
-    prepared = prepare(settings, notice=listener.notice)
+    quiet = not isinstance(listener, ProgressListener) or listener.quiet
+    with without_network(settings.offline):
+        prepared = prepare(settings, notice=listener.notice, quiet=quiet)
+        return _execute(settings, prepared, listener, command)
+
+
+def _execute(settings: RunSettings, prepared: Prepared, listener: Listener, command: Sequence[str]) -> Run:
     with opened_engine(settings, prepared) as engine:
         manifest, state = run_with_records(
             prepared.plan,

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robust_vos_bench.api.prepare import opened
-from robust_vos_bench.api.progress import Bar
 from robust_vos_bench.api.settings import MaskFiles, Names, mask_words, names
 from robust_vos_bench.datasets import Dataset
 from robust_vos_bench.scoring import tables
@@ -17,6 +16,7 @@ from robust_vos_bench.scoring.objects import ObjectScore
 from robust_vos_bench.scoring.protocols import Protocol
 from robust_vos_bench.scoring.statistics import STATISTICS, global_scores
 from robust_vos_bench.system.atomic import make_folder, write_bytes
+from robust_vos_bench.system.bars import Bar
 from robust_vos_bench.system.cores import available_cores
 from robust_vos_bench.system.paths import user_path
 
@@ -41,8 +41,9 @@ class Scores:
 
     @property
     def overall(self) -> dict[str, float]:
-        """The official global line: "J&F-Mean", "J-Mean", ... in 0..1."""
-        return dict(global_scores(self.objects))
+        """The official global line, in 0..1: "J&F-Mean", "J-Mean", ..., or what the authors of the data set print."""
+        rule = self.protocol.rule
+        return dict(global_scores(self.objects) if rule is None else rule.overall(self.objects))
 
     def table(self) -> pd.DataFrame:
         """One row per object: video, object, J-Mean ... F-Decay, in 0..1, every bit kept."""
@@ -51,9 +52,11 @@ class Scores:
         rows = [
             {"video": s.video, "object": s.object, "J&F": s.jf}
             | {name: getattr(s, attribute) for name, attribute in STATISTICS.items()}
+            | dict(s.extra)
             for s in self.objects
         ]
-        return pd.DataFrame(rows, columns=["video", "object", "J&F", *STATISTICS])
+        extra = () if self.protocol.rule is None else self.protocol.rule.extra
+        return pd.DataFrame(rows, columns=["video", "object", "J&F", *STATISTICS, *extra])
 
     def to_dict(self) -> dict[str, Any]:
         """The document of `rvos-bench score --json`."""
@@ -67,7 +70,8 @@ class Scores:
         """Write the two CSV files of the official script into `folder`."""
         folder = user_path(folder)
         make_folder(folder)
-        for name, text in tables.official_csv(self.objects, self.dataset.partition(":")[2] or "val").items():
+        split = self.dataset.partition(":")[2] or "val"
+        for name, text in tables.official_csv(self.objects, split, self.protocol).items():
             write_bytes(folder / name, text.encode())
 
     def __str__(self) -> str:
@@ -105,7 +109,7 @@ def score(
     dataset, data_root, mask, videos, limit
         What they are scored against, as in `run`. Annotations are needed, frames are not.
     protocol
-        "davis" or "ranges"; by default as the data set says.
+        "davis", "ranges", "sav", "lvos", "vost" or "mosev2"; by default as the data set says.
     first_frame, last_frame, range_end
         For "ranges": also score the frame in which an object is given; score the last annotated frame of an object; up
         to the last frame that shows the "object" (the default) or to the last of the "video".

@@ -65,6 +65,7 @@ class RunSettings:
     ship_data: str = "auto"
     profile: bool = False
     fail_fast: bool = False
+    offline: bool = False
 
     def __post_init__(self) -> None:
         for name, least in (("limit", 1), ("workers", 1), ("producers", 0), ("ray_gpus", 0)):
@@ -153,6 +154,7 @@ FLAGS: Mapping[str, str] = {
     "ship_data": "--ship-data",
     "profile": "--profile",
     "fail_fast": "--fail-fast",
+    "offline": "--offline",
 }
 """Setting -> its flag."""
 NEGATIVE: Mapping[str, str] = {

@@ -27,6 +27,8 @@ VERBS = {
     "check": "Test a model, a corruption or a data set in seconds.",
     "list": "List models, corruptions, presets, datasets or runs.",
     "data": "Get, verify and find data sets.",
+    "weights": "Get, verify and list the weights that authors publish.",
+    "reproduce": "Run a model as its authors did, beside the score that they published.",
     "doctor": "Show what this machine has and what is missing.",
 }
 MODULES = {"list": "listing"}
@@ -65,7 +67,7 @@ EPILOG = """\b
 Examples:
   rvos-bench run                                        demo data, training-free model
   rvos-bench run --model flow --corruption blur --severity 1,3,5
-  rvos-bench run --model aot --preset common --dataset davis2017:val --data-root ~/DAVIS
+  rvos-bench run --model xmem --preset common --dataset davis2017:val --data-root ~/DAVIS
   rvos-bench score --dataset davis2017:val --data-root ~/DAVIS --predictions results/
   rvos-bench list corruptions
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from robust_vos_bench.cli.options import UserPath, device_option, json_option
+from robust_vos_bench.cli.options import UserPath, device_option, json_option, offline_option
 
 MARKS = {"ok": "ok     ", "warning": "warning", "broken": "BROKEN ", "skipped": "skipped"}
 KINDS = ("model", "corruption", "dataset")
@@ -27,6 +27,7 @@ KINDS = ("model", "corruption", "dataset")
 )
 @click.option("--data-root", type=UserPath(), envvar="RVOS_BENCH_DATA_ROOT", help="Folder of the data set.")
 @device_option()
+@offline_option()
 @json_option()
 def command(
     name: str,
@@ -35,6 +36,7 @@ def command(
     options: tuple[str, ...],
     data_root: Path | None,
     device: str,
+    offline: bool,
     as_json: bool,
 ) -> None:
     """Test a model, a corruption or a data set in seconds: does it keep its contract?
@@ -47,7 +49,9 @@ def command(
     from robust_vos_bench.findings import raise_if_broken
 
     with prints_on_stderr(), warnings_as_lines():  # files may print where they are imported
-        report = check(name, kind=kind, checkpoint=checkpoint, option=options, data_root=data_root, device=device)
+        report = check(
+            name, kind=kind, checkpoint=checkpoint, option=options, data_root=data_root, device=device, offline=offline
+        )
     if as_json:
         click.echo(json.dumps(report.to_dict(), indent=2))
     else:

@@ -72,35 +72,58 @@ def _print(found: Verification) -> None:
 @command.command(context_settings=_SETTINGS)
 @click.argument("name")
 @click.option("--data-root", type=UserPath(), envvar="RVOS_BENCH_DATA_ROOT", help="Where to put it.")
-@click.option("--keep-archive", is_flag=True, help="Do not delete the zip after unpacking.")
+@click.option("--keep-archive", is_flag=True, help="Do not delete the archive after unpacking.")
+@click.option("--no-verify", is_flag=True, help="Do not decode every file in the end.")
+@click.option("--offline", is_flag=True, help="Do not touch the network: use an archive that is there already.")
 @json_option()
 @dry_run_option()
-def get(name: str, data_root: Path | None, keep_archive: bool, as_json: bool, dry_run: bool) -> None:
-    """Download and unpack NAME (davis2016, davis2017, davis2017:test-dev, davis2017@Full-Resolution ...).
+def get(
+    name: str, data_root: Path | None, keep_archive: bool, no_verify: bool, offline: bool, as_json: bool, dry_run: bool
+) -> None:
+    """Fetch, unpack and verify NAME (davis2017, youtubevos2019:valid, mose:valid, lvosv2:valid, vost ...).
 
-    An interrupted download or unpacking goes on with the same command. For data sets without a public link it
-    prints what to do, and ends with exit code 4.
+    The official address is tried first, then mirrors. An interrupted download or unpacking goes on with the same
+    command. For data sets whose links all need a form it prints what to do, and ends with exit code 4, as it does
+    where a file turns out to be damaged.
     """
     from robust_vos_bench.api.data import fetch, find_source
+    from robust_vos_bench.fetch import offline as without_network
 
     source = find_source(name, data_root)
     if source.archive is None:
         text = source.instructions
         click.echo(json.dumps({"name": name, "instructions": text}) if as_json else text)
         sys.exit(DataError.exit_code)
+    links = [link.address for link in source.archive.remote.links]
     if dry_run:
-        facts = {"name": source.name, "url": source.archive.url, "folder": str(source.folder)}
-        click.echo(json.dumps(facts, indent=2) if as_json else f"{source.archive.url} -> {source.folder}")
+        facts = {
+            "name": source.name,
+            "url": links[0],
+            "mirrors": links[1:],
+            "folder": str(source.folder),
+            "licence": source.archive.licence,
+            "page": source.archive.page,
+        }
+        text = f"{' or '.join(links)} -> {source.folder} ({source.archive.terms})"
+        click.echo(json.dumps(facts, indent=2) if as_json else text)
         return
-    got = fetch(source, keep_archive)
-    note = "as recorded" if got.known else "first download: recorded, not checked (the authors publish none)"
-    click.echo(f"sha256 {got.sha256} ({note})", err=True)
+    if offline:
+        with without_network():
+            got = fetch(source, keep_archive, check=not no_verify)
+    else:
+        got = fetch(source, keep_archive, check=not no_verify)
+    note = "as known before" if got.known else "first download: recorded, not checked (the authors publish none)"
+    click.echo(f"sha256 {got.sha256} ({note})" + (f", from {got.source}" if got.source else ""), err=True)
     if as_json:
         click.echo(json.dumps(got.to_dict(), indent=2))
     else:
-        click.echo(f"{got.name} is in {got.folder}")
-        split = name.partition("@")[0]
-        click.echo(f"check it: rvos-bench data verify --dataset {split} --data-root {source.root}", err=True)
+        click.echo(f"{got.name} is in {got.folder} ({source.archive.terms})")
+        if got.verified is None:
+            click.echo(f"check it: rvos-bench data verify --dataset {source.split} --data-root {source.root}", err=True)
+        else:
+            _print(got.verified)
+    if got.verified is not None and not got.verified.ok:
+        sys.exit(DataError.exit_code)
 
 
 @command.command(context_settings=_SETTINGS)

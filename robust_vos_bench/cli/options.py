@@ -217,6 +217,15 @@ def dry_run_option() -> Callable[[F], F]:
     return click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
 
 
+def offline_option() -> Callable[[F], F]:
+    """--offline"""
+    return click.option(
+        "--offline",
+        is_flag=True,
+        help="Fetch nothing; weights that are not here end with exit code 4. Also RVOS_BENCH_OFFLINE=1.",
+    )
+
+
 def config_option() -> Callable[[F], F]:
     """--config"""
     return click.option(

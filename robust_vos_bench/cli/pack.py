@@ -19,8 +19,9 @@ from robust_vos_bench.cli.options import UserPath
 @click.option("--model", help="Which model, where the run has several.")
 @click.option(
     "--layout",
-    type=click.Choice(["annotations", "videos"]),
-    help="Of the zip: Annotations/<video>/ (YouTube-VOS, LVOS) or <video>/ at the top (DAVIS test-dev, MOSE). "
+    type=click.Choice(["annotations", "videos", "objects"]),
+    help="Of the zip: Annotations/<video>/ (YouTube-VOS, LVOS), <video>/ at the top (DAVIS test-dev, MOSE), or "
+    "<film>/<object>/ (SA-V). "
     "[default: as the data set's server wants it]",
 )
 @click.option("-o", "--output", type=UserPath(), help="File to write. [default: beside the run]")

@@ -21,6 +21,7 @@ from robust_vos_bench.cli.options import (
     dry_run_option,
     json_option,
     model_option,
+    offline_option,
     output_option,
     workers_option,
 )
@@ -100,6 +101,7 @@ The same command again resumes: finished videos are not run twice.
 )
 @click.option("--profile", is_flag=True, help="Write trace.json (Perfetto) and say where the time went.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failed video.")
+@offline_option()
 @json_option()
 @dry_run_option()
 @click.option(

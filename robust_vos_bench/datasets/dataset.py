@@ -71,6 +71,15 @@ class Dataset(ABC):
         """Frame stem -> annotation file of a video, in order; empty where it does not lie in files."""
         return {}
 
+    def prediction_folders(self, name: str) -> Sequence[str]:
+        """Where the masks of a video may lie in a folder of predictions: relative paths, the usual one last."""
+        return (name,)
+
+    def footage(self, name: str) -> str:
+        """What is filmed in a video of the split. Videos with the same footage are not independent: intervals resample
+        them together. Its own name where each is footage of its own."""
+        return name
+
     def list_files(self) -> Mapping[Path, bytes]:
         """The files beside frames and annotations that the split needs (lists, meta.json): path under `layout.root`
         -> contents, cut to the videos that are open."""

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -106,15 +107,23 @@ class FolderDataset(Dataset):
             raise DataError(f"{path}: {CURE.format(count=count)}")
         return self.map_mask(mask)
 
+    def frames_folder(self, name: str) -> Path:
+        """The folder of a video's frames."""
+        return self.frames_root / name
+
+    def masks_folder(self, name: str) -> Path:
+        """The folder of a video's annotations."""
+        return self.masks_root / name
+
     def frame_paths(self, name: str) -> tuple[Path, ...]:
         """The frame files of a video in order. Raises DataError where there are none."""
         self._check_name(name)
-        return list_frames(self.frames_root / name)
+        return list_frames(self.frames_folder(name))
 
     def mask_paths(self, name: str) -> Mapping[str, Path]:
         """Frame stem -> annotation file of a video, in order."""
         self._check_name(name)
-        return list_masks(self.masks_root / name)
+        return list_masks(self.masks_folder(name))
 
     def video(self, name: str) -> Video:
         """One video, lazily: only headers and the prompts are read. Raises DataError, naming the file."""
@@ -138,7 +147,7 @@ class FolderDataset(Dataset):
         """Ground truth of one video from its annotations; frames need not be there. None where not published."""
         masks = self.mask_paths(name)
         if not masks:
-            raise DataError(f"{self.masks_root / name}: no annotations (.png) of video {name!r}")
+            raise DataError(f"{self.masks_folder(name)}: no annotations (.png) of video {name!r}")
         stems = self._stems(name, masks)
         self._check_masks(name, stems, masks)
         size = image_size(next(iter(masks.values())))
@@ -153,6 +162,7 @@ class FolderDataset(Dataset):
             masks=files,
             first_frames={i: stems.index(stem) for i, stem in first.items()},
             categories=self._categories(name),
+            **self._scored(name, stems),
         )
 
     def mask_files(self, name: str, stems: Sequence[str], size: tuple[int, int]) -> MaskFiles:
@@ -189,7 +199,7 @@ class FolderDataset(Dataset):
     def _find_appearances(self, name: str) -> dict[int, str]:
         masks = self.mask_paths(name)
         if not masks:
-            raise DataError(f"{self.masks_root / name}: no annotations (.png) of video {name!r}")
+            raise DataError(f"{self.masks_folder(name)}: no annotations (.png) of video {name!r}")
         candidates = dict(list(masks.items())[:1]) if self.first_frame_objects else dict(masks)
         # Long videos hold thousands of masks (LVOS); what their first look found is kept.
         found = remembered(
@@ -235,7 +245,7 @@ class FolderDataset(Dataset):
 
     def _has_frames(self, name: str) -> bool:
         """Whether anything lies in the video's folder of frames."""
-        folder = self.frames_root / name
+        folder = self.frames_folder(name)
         return folder.is_dir() and bool(listing(folder))
 
     def _check_frames(self, name: str, stems: tuple[str, ...]) -> None:
@@ -246,13 +256,17 @@ class FolderDataset(Dataset):
         known = set(stems)
         for stem, path in masks.items():
             if stem not in known:
-                raise DataError(f"{path}: annotates frame {stem}, but {self.frames_root / name} has no such frame")
+                raise DataError(f"{path}: annotates frame {stem}, but {self.frames_folder(name)} has no such frame")
 
     def _check_name(self, name: str) -> None:
         if name not in self._videos:
             raise unknown(f"video of {self.name}", name, self._videos)
 
     def _categories(self, name: str) -> dict[int, str]:
+        return {}
+
+    def _scored(self, name: str, stems: Sequence[str]) -> dict[str, Any]:
+        """`scored_frames` and `listed_lengths` of the truth, where a file of the data set says what counts."""
         return {}
 
     def _identity(self, name: str) -> str:

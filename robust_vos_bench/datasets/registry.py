@@ -43,7 +43,7 @@ class DatasetEntry:
     """Called with root (None without `needs_root` where none is given), split, limit and videos."""
     archive: str = ""
     """How its evaluation server wants masks in a zip: "annotations" for Annotations/<video>/<frame>.png, "videos" for
-    <video>/<frame>.png at the top; "" where there is no such server."""
+    <video>/<frame>.png at the top; "objects" for <film>/<object>/<frame>.png, which an evaluator takes; else ""."""
     own_masks: bool = False
     """Whether `open` also takes `masks` (the words of --mask) and `bare` (masks are not needed)."""
 
@@ -71,6 +71,42 @@ def _open_youtube_vos(family: str) -> Opener:
         return YouTubeVOS(family, split, _given(root, family), limit=limit, videos=videos)
 
     return open_split
+
+
+def _open_mose(family: str) -> Opener:
+    def open_split(*, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None) -> Dataset:
+        from robust_vos_bench.datasets.named import Mose
+
+        return Mose(family, split, _given(root, family), limit, videos)
+
+    return open_split
+
+
+def _open_lvos(family: str) -> Opener:
+    def open_split(*, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None) -> Dataset:
+        from robust_vos_bench.datasets.lvos import Lvos
+
+        return Lvos(family, split, _given(root, family), limit, videos)
+
+    return open_split
+
+
+def _open_vost(*, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None) -> Dataset:
+    from robust_vos_bench.datasets.named import Vost
+
+    return Vost("vost", split, _given(root, "vost"), limit, videos)
+
+
+def _open_sav(*, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None) -> Dataset:
+    from robust_vos_bench.datasets.sav import SAV
+
+    return SAV(split, _given(root, "sav"), limit, videos)
+
+
+def _open_burst(*, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None) -> Dataset:
+    from robust_vos_bench.datasets.burst import Burst
+
+    return Burst(split, _given(root, "burst"), limit, videos)
 
 
 def _open_folder(*, root: Path | None, split: str, limit: int | None, videos: Sequence[str] | None) -> Dataset:
@@ -127,10 +163,41 @@ ENTRIES = (
         open=_open_youtube_vos("youtubevos2019"),
         archive="annotations",
     ),
+    DatasetEntry("mose", ("valid", "train"), "MOSE (v1), complex scenes", open=_open_mose("mose"), archive="videos"),
+    DatasetEntry(
+        "mosev2",
+        ("valid", "train"),
+        "MOSEv2, with its adapted F, disappearance and reappearance",
+        open=_open_mose("mosev2"),
+        archive="videos",
+    ),
+    DatasetEntry(
+        "lvos",
+        ("valid", "test", "train"),
+        "LVOS v1, long videos, seen and unseen",
+        open=_open_lvos("lvos"),
+        archive="annotations",
+    ),
+    DatasetEntry(
+        "lvosv2",
+        ("valid", "test", "train"),
+        "LVOS v2, long videos, seen and unseen",
+        open=_open_lvos("lvosv2"),
+        archive="annotations",
+    ),
+    DatasetEntry(
+        "vost",
+        ("val", "test", "train"),
+        "VOST, objects that are cut, peeled, poured; with J_tr",
+        open=_open_vost,
+        archive="videos",
+    ),
+    DatasetEntry("sav", ("val", "test"), "SA-V, one masklet per video", open=_open_sav, archive="objects"),
+    DatasetEntry("burst", ("val", "test", "train"), "BURST, masks in JSON; with HOTA", open=_open_burst),
     DatasetEntry(
         "folder",
         ("",),
-        "JPEGImages/ and Annotations/ of your own; also MOSE, LVOS, VOST (folder:SPLIT)",
+        "JPEGImages/ and Annotations/ of your own (folder:SPLIT)",
         open=_open_folder,
     ),
     DatasetEntry(

@@ -124,7 +124,7 @@ def verify_video(dataset: FolderDataset, name: str) -> VideoReport:
     stems = {path.stem for path in frames}
     step = dataset.numbering_step
     for stem in missing_numbers(in_order(stems), step):
-        place = dataset.frames_root / name / stem
+        place = dataset.frames_folder(name) / stem
         found = report.warnings if step is None else report.problems
         found.append(Problem(f"{place}{frames[0].suffix}", f"frame {stem} is missing in an otherwise even numbering"))
     size: tuple[int, int] | None = None
@@ -166,7 +166,7 @@ def verify_video(dataset: FolderDataset, name: str) -> VideoReport:
     if dataset.annotates_every_frame:
         for path in frames:
             if path.stem not in masks:
-                place = dataset.masks_root / name / f"{path.stem}.png"
+                place = dataset.masks_folder(name) / f"{path.stem}.png"
                 report.problems.append(Problem(str(place), f"frame {path.stem} has no annotation"))
     return report
 
@@ -187,16 +187,16 @@ def verify_clip(dataset: VideoFiles, name: str) -> VideoReport:
 def _list(dataset: FolderDataset, name: str, report: VideoReport) -> tuple[tuple[Path, ...], dict[str, Path]]:
     frames: tuple[Path, ...] = ()
     try:
-        frames = list_frames(dataset.frames_root / name)
+        frames = list_frames(dataset.frames_folder(name))
     except DataError as error:
-        report.problems.append(_problem(dataset.frames_root / name, error))
+        report.problems.append(_problem(dataset.frames_folder(name), error))
     try:
         masks = dict(dataset.mask_paths(name))
     except DataError as error:
-        report.problems.append(_problem(dataset.masks_root / name, error))
+        report.problems.append(_problem(dataset.masks_folder(name), error))
         return frames, {}
     if not masks:
-        report.problems.append(Problem(str(dataset.masks_root / name), "no annotations (.png)"))
+        report.problems.append(Problem(str(dataset.masks_folder(name)), "no annotations (.png)"))
     return frames, masks
 
 
@@ -218,7 +218,7 @@ def _objects(
                 yield Problem(str(place), f"video {name}: object {i} is in no annotation")
             for stem in frames[:1]:
                 if stem not in masks:
-                    missing = dataset.masks_root / name / f"{stem}.png"
+                    missing = dataset.masks_folder(name) / f"{stem}.png"
                     yield Problem(str(missing), f"first mask of object {i} is missing")
         return
     if not ids:

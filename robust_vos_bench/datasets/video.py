@@ -144,6 +144,10 @@ class Truth:
     """Object id -> category name, where the data set tells (YouTube-VOS)."""
     unmoved: Sequence[Mask | None] | None = None
     """Where `masks` were moved with the pixels of a corruption: as they were before. They decide which frames count."""
+    scored_frames: Mapping[int, Sequence[int]] | None = None
+    """Object id -> indices of the frames that count for it, where a file of the data set says so (LVOS)."""
+    listed_lengths: Mapping[int, int] = field(default_factory=dict)
+    """Object id -> number of frames that count for it by that file, where it may differ."""
 
     def __len__(self) -> int:
         return len(self.frame_names)

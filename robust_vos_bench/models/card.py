@@ -6,16 +6,46 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from robust_vos_bench.fetch.links import Link, Remote
+
 
 @dataclass(frozen=True)
 class Weights:
-    """One official checkpoint file and where its authors publish it."""
+    """One official checkpoint file and how it is to be had: fetched, by hand, or not at all."""
 
     file: str
     """Official file name, looked for under `$RVOS_BENCH_WEIGHTS/<family>/`."""
-    where: str
-    """What a person has to open or do to get it; or that it was never published."""
+    where: str = ""
+    """What a person has to open or do to get it; or that it was never published. May be left out beside `links`."""
     sha256: str = ""
+    """Hex, where the authors give one."""
+    links: tuple[Link, ...] = ()
+    """Where it can be fetched without a browser, the authors' first link first; () where that is not possible."""
+    md5: str = ""
+    """Hex, where the authors give that."""
+    license: str = ""
+    """Of this file, where it differs from the card's."""
+    non_commercial: bool = False
+    """Its authors allow non-commercial use only."""
+    published: bool = True
+    """False where its authors never published it."""
+    original: str = ""
+    """Name of the published file, where it holds more than tensors and `file` is made of it by `weights convert`."""
+
+    @property
+    def said(self) -> str:
+        """Where it comes from, in words."""
+        return self.where or " or ".join(link.address for link in self.links)
+
+    @property
+    def way(self) -> str:
+        """How it is to be had: "fetched", "by hand" or "never published"."""
+        return "fetched" if self.links else "by hand" if self.published else "never published"
+
+    @property
+    def remote(self) -> Remote:
+        """For `fetch`; of the published file."""
+        return Remote(self.links, self.sha256, self.md5)
 
 
 @dataclass(frozen=True)
@@ -30,7 +60,9 @@ class ModelCard:
     """Licence of the authors' code or weights; says so where there is none."""
     url: str = ""
     weights: tuple[Weights, ...] = ()
-    """Official checkpoints that fit; empty for a model that needs none."""
+    """Official checkpoints that fit, the usual one first; empty for a model that needs none."""
+    also: tuple[Weights, ...] = ()
+    """Files that are needed beside any of `weights` (an ImageNet backbone); `checkpoint.find_also` has their paths."""
     trained_on: tuple[str, ...] = ()
     """Training data of the official weights ("davis2017-train"); used to mark overlap with the test set."""
     late_objects: str = "native"
@@ -57,6 +89,11 @@ class ModelCard:
     def family(self) -> str:
         """The part before the first dot."""
         return self.name.split(".", 1)[0]
+
+    def license_of(self, weights: Weights) -> str:
+        """The licence of one file, with what it forbids."""
+        words = weights.license or self.license or "no licence given"
+        return f"{words}; non-commercial use only" if weights.non_commercial and "ommercial" not in words else words
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,13 @@ import hashlib
 import importlib
 import os
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robust_vos_bench.errors import WeightsError
-from robust_vos_bench.models.card import ModelCard
+from robust_vos_bench.fetch.offline import VARIABLE, is_offline
+from robust_vos_bench.models.card import ModelCard, Weights
 from robust_vos_bench.models.file_kinds import kind_of, plain, why_unreadable
 from robust_vos_bench.models.state_dicts import (
     WRAPPERS,
@@ -30,13 +31,18 @@ RANDOM = "random"
 """The checkpoint word for deterministic recipe weights: smoke tests only, never a leaderboard."""
 
 
+def weights_roots() -> list[Path]:
+    """Where weights are kept, a folder for each family in it, in the order of search."""
+    given = os.environ.get("RVOS_BENCH_WEIGHTS")
+    return [*([user_path(given).absolute()] if given else []), cache_folder() / "weights"]
+
+
+_FORBIDDEN = f" (not done now: --offline or {VARIABLE} forbids the network)"
+
+
 def search_folders(family: str) -> list[Path]:
     """Where official files are looked for, in order."""
-    folders = []
-    if os.environ.get("RVOS_BENCH_WEIGHTS"):
-        folders.append(user_path(os.environ["RVOS_BENCH_WEIGHTS"]).absolute() / family)
-    folders.append(cache_folder() / "weights" / family)
-    return folders
+    return [root / family for root in weights_roots()]
 
 
 def packaged_folder() -> Path:
@@ -47,7 +53,8 @@ def packaged_folder() -> Path:
 def find_checkpoint(card: ModelCard, given: str | Path | None) -> Path | str | None:
     """The file to load: the given one, "random", the first file of the card found, or None where none is needed.
 
-    Files that are part of this package come first, then `search_folders`.
+    given: may also be the bare name of a file on the card ("XMem-s012.pth"). Files that are part of this package come
+    first, then `search_folders`.
 
     Raises WeightsError (exit code 4) that says where the authors publish the file and where to put it.
     """
@@ -57,22 +64,65 @@ def find_checkpoint(card: ModelCard, given: str | Path | None) -> Path | str | N
         path = user_path(given).absolute()
         if path.is_dir():
             kind_of(path)  # says what to give instead
-        if not path.is_file():
+        if path.is_file():
+            return path
+        official = on_card(card, given)
+        if official is None:
             raise WeightsError(f"checkpoint {str(path)!r} does not exist")
-        return path
+        found = find_official(card, (official,))
+        if found is None:
+            raise WeightsError(_absent(card, (official,)))
+        return found
     if not card.weights:
         return None
-    folders = search_folders(card.family)
-    for folder in (packaged_folder(), *folders):
-        for weights in card.weights:
+    found = find_official(card, card.weights)
+    if found is None:
+        raise WeightsError(_absent(card, card.weights))
+    return found
+
+
+def find_official(card: ModelCard, files: Sequence[Weights]) -> Path | None:
+    """The first of these official files that is here."""
+    for folder in (packaged_folder(), *search_folders(card.family)):
+        for weights in files:
             if (folder / weights.file).is_file():
                 return folder / weights.file
+    return None
+
+
+def find_also(card: ModelCard, file: str) -> Path:
+    """A file that is needed beside the checkpoint (`ModelCard.also`). Raises WeightsError that says how to get it."""
+    wanted = tuple(weights for weights in card.also if weights.file == file)
+    found = find_official(card, wanted)
+    if found is None:
+        raise WeightsError(_absent(card, wanted))
+    return found
+
+
+def on_card(card: ModelCard, given: str | Path) -> Weights | None:
+    """The official file that a bare name means, where there is no such file in the working directory."""
+    if Path(given).name != str(given) or Path(given).exists():
+        return None
+    return next((weights for weights in card.weights if weights.file == str(given)), None)
+
+
+def _absent(card: ModelCard, files: Sequence[Weights]) -> str:
+    """That none of these files is here, and every way to get one."""
+    folders = search_folders(card.family)
     lines = [f"model {card.name!r} has no weights here."]
-    lines += [f"  {weights.file}: {weights.where}" for weights in card.weights]
+    lines += [f"  {weights.file}: {weights.said}" for weights in files]
+    for weights in files:
+        found = [f / weights.original for f in folders if weights.original and (f / weights.original).is_file()]
+        if found:
+            lines.append(f"{found[0]} is here and has to be converted once: rvos-bench weights convert {card.name}")
+    fetchable = next((weights for weights in files if weights.links), None)
+    if fetchable is not None:
+        name = card.name if fetchable is card.weights[0] else fetchable.file
+        lines.append(f"Fetch it: rvos-bench weights get {name}{_FORBIDDEN if is_offline() else ''}")
     lines.append(f"Put the file into {' or '.join(map(str, folders))}, or give it with --checkpoint FILE.")
     lines.append("Models that run without weights: `rvos-bench list models --ready`.")
     lines.append("--checkpoint random runs deterministic untrained weights, for smoke tests only.")
-    raise WeightsError("\n".join(lines))
+    return "\n".join(lines)
 
 
 def have_weights(card: ModelCard) -> bool:

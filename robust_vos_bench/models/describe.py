@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, metadata
-from importlib.util import find_spec
 from typing import Any
 
-from robust_vos_bench.errors import WeightsError
 from robust_vos_bench.models.card import ModelCard, ModelEntry
-from robust_vos_bench.models.checkpoint import find_checkpoint
+from robust_vos_bench.models.extras import extra_installed
 from robust_vos_bench.models.registry import MODELS, choose
-
-EXTRA_MODULES = {"cutie": "cutie", "sam2": "sam2", "video": "av", "ray": "ray"}
-"""The module whose presence shows that an extra is installed."""
+from robust_vos_bench.models.weights import state_of
 
 
 def describe_models() -> list[dict[str, Any]]:
-    """One row per model, by name: name, title, license, weights (official files), ready, why_not, aliases, extra.
+    """One row per model, by name: name, title, license, needs_weights, weights (their state), ready, why_not, ...
 
-    `ready` is true where the model would load here and now: no weights needed or an official file found, and the
-    extra it needs installed. Where a bare family name runs the lite model instead, `why_not` says so. torch is not
-    imported. Models of a package that cannot be used are left out; a PluginWarning says so.
+    `weights` is "none needed", "here", "to convert", "fetchable", "by hand" or "never published". `ready` is true where
+    the model would load here and now: no weights needed or an official file found, and the extra it needs installed.
+    Where a bare family name runs the lite model instead, `why_not` says so. torch is not imported. Models of a package
+    that cannot be used are left out; a PluginWarning says so.
     """
     return [describe(item.value) for _, item in sorted(MODELS.usable().items())]
 
@@ -37,6 +33,7 @@ def describe(entry: ModelEntry) -> dict[str, Any]:
         "title": card.title,
         "license": card.license,
         "needs_weights": bool(card.weights),
+        "weights": state_of(card),
         "ready": not reason,
         "why_not": reason,
         "extra": card.extra,
@@ -47,19 +44,13 @@ def describe(entry: ModelEntry) -> dict[str, Any]:
 def _why_not(card: ModelCard) -> str:
     if card.extra and not extra_installed(card.extra):
         return f"needs the extra: pip install 'rvos-bench[{card.extra}]'"
-    try:
-        find_checkpoint(card, None)
-    except WeightsError:
-        return "weights not found: " + " or ".join(weights.file for weights in card.weights)
-    return ""
-
-
-def extra_installed(extra: str) -> bool:
-    """Whether the packages of an extra are there: by their module where known, else by the extra's requirements."""
-    if extra in EXTRA_MODULES:
-        return find_spec(EXTRA_MODULES[extra]) is not None
-    try:
-        metadata(extra)
-    except PackageNotFoundError:
-        return find_spec(extra.replace("-", "_")) is not None
-    return True
+    state = state_of(card)
+    if state in ("none needed", "here"):
+        return ""
+    names = " or ".join(weights.file for weights in card.weights if weights.way == card.weights[0].way)
+    return {
+        "fetchable": f"fetched when first used: {card.weights[0].file}",
+        "to convert": f"weights to convert once: rvos-bench weights convert {card.name}",
+        "by hand": f"weights by hand: {names}",
+        "never published": f"weights never published: {names}",
+    }[state]

@@ -205,6 +205,11 @@ class _Inert(dict[Any, Any]):
     def add(self, item: object) -> None: ...
 
 
+def inert_class(module: str, name: str) -> type:
+    """The class that stands for one that a pickle names."""
+    return type("Inert", (_Inert,), {"origin": f"{module}.{name}".replace("__builtin__.", "builtins.")})
+
+
 class _Reader(pickle.Unpickler):
     """Unpickles with inert objects in the place of every class and function: nothing of the file is run."""
 
@@ -213,9 +218,9 @@ class _Reader(pickle.Unpickler):
         self.names: dict[str, None] = {}
 
     def find_class(self, module: str, name: str) -> Any:
-        origin = f"{module}.{name}".replace("__builtin__.", "builtins.")
-        self.names[origin] = None
-        return type("Inert", (_Inert,), {"origin": origin})
+        found: Any = inert_class(module, name)
+        self.names[found.origin] = None
+        return found
 
     def persistent_load(self, pid: Any) -> Any:
         if isinstance(pid, tuple) and len(pid) > 1 and pid[0] in ("module", b"module"):

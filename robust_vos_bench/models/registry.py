@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from robust_vos_bench.models.options import (
     class_options,
     unknown_option,
 )
+from robust_vos_bench.models.weights import ensure_weights
 from robust_vos_bench.origin import Origin, file_origin, load_module, split_spec
 from robust_vos_bench.registry import Item, Registry
 from robust_vos_bench.system.global_state import random_state_kept
@@ -149,11 +151,13 @@ def choose(name: str, checkpoint: str | Path | None = None) -> Choice:
         f"--model {name}: no weights of {entry.card.title or entry.name} found, so this runs {lite.name}, our reduced "
         "reference model; --checkpoint FILE runs the paper's"
     )
+    if entry.card.weights[0].links:
+        line += f", and `rvos-bench weights get {name}` fetches them"
     return Choice(lite, line)
 
 
 def load_adapter(name: str, checkpoint: str | Path | None = None, device: str = "auto", **options: Any) -> VOSAdapter:
-    """Build a model ready to segment.
+    """Build a model ready to segment; weights that are not here and can be fetched are fetched, and a line says so.
 
     name: as `rvos-bench list models` prints it, or `file.py:Class`. checkpoint: a file, "random" for deterministic
     recipe weights, or None to look in the usual places. device: "auto", "cpu", "cuda", "cuda:1".
@@ -165,6 +169,7 @@ def load_adapter(name: str, checkpoint: str | Path | None = None, device: str = 
         warnings.warn(choice.instead, stacklevel=2)
     entry = choice.entry
     refuse_needless(entry, checkpoint)
+    ensure_weights(entry, checkpoint, _on_stderr)
     found = find_checkpoint(entry.card, checkpoint)
     made_of = adapter_class(entry)
     known = class_options(made_of)
@@ -187,6 +192,10 @@ def load_adapter(name: str, checkpoint: str | Path | None = None, device: str = 
     if getattr(adapter, "card", None) is not entry.card:
         adapter.__dict__["card"] = entry.card
     return adapter
+
+
+def _on_stderr(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def refuse_needless(entry: ModelEntry, checkpoint: str | Path | None) -> None:

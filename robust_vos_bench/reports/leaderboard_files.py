@@ -31,5 +31,5 @@ def leaderboard(*runs: str | Path, output: str | Path = "leaderboards") -> list[
         write_between_markers(folder / f"{page.name}.md", f"# {page.dataset} · {page.preset}", page_markdown(page))
         write_bytes(folder / f"{page.name}.csv", page_csv(page).encode())
         write_bytes(folder / f"{page.name}.json", (to_json(page_data(page), indent=1) + "\n").encode())
-    write_between_markers(folder / "README.md", "# Leaderboards", index_markdown(pages, folder))
+    write_between_markers(folder / "README.md", "# Leaderboards", index_markdown(pages))
     return pages

@@ -13,11 +13,11 @@ from msgspec import UNSET
 from robust_vos_bench.analysis.bootstrap import DRAWS, caution
 from robust_vos_bench.analysis.leaderboard import Page
 from robust_vos_bench.analysis.measure import Group
+from robust_vos_bench.analysis.published import read_published
 from robust_vos_bench.analysis.words import points, unscored_note
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.reports.grids import Grid, column, grid, headline_columns, legend, measure_grid
 from robust_vos_bench.system.atomic import make_folder, write_bytes
-from robust_vos_bench.system.toml import read_toml
 
 START, END = "<!-- rvos-bench:start -->", "<!-- rvos-bench:end -->"
 
@@ -96,8 +96,8 @@ def _provenance(page: Page) -> Grid:
     )
 
 
-def index_markdown(pages: Sequence[Page], folder: Path) -> str:
-    """All pages with their leaders, then the scores that authors published (`published.toml` in the folder)."""
+def index_markdown(pages: Sequence[Page]) -> str:
+    """All pages with their leaders, then the scores that authors published."""
     best = [next((row for row in page.rows if row.rank), None) for page in pages]
     leaders = [f"{points(row.scores['mPC'])} {row.model}" if row else "n/a" for row in best]
     known = grid(
@@ -109,19 +109,14 @@ def index_markdown(pages: Sequence[Page], folder: Path) -> str:
         column("best mPC", leaders),
         column("page", (f"[{page.name}]({page.name}.md)" for page in pages)),
     )
-    published = _read_published(folder / "published.toml")
-    scores = published.get("score", [])
+    published = read_published()
     names = ("model", "dataset", "metric", "value", "source")
     found = [
-        column("data set" if n == "dataset" else n, (s[n] for s in scores), "right" if n == "value" else "left")
+        column(
+            "data set" if n == "dataset" else n,
+            (getattr(score, n) for score in published.score),
+            "right" if n == "value" else "left",
+        )
         for n in names
     ]
-    return render(
-        "index.md.j2", pages=known, published=grid(found) if published else None, sources=published.get("sources", {})
-    )
-
-
-def _read_published(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    return read_toml(path)
+    return render("index.md.j2", pages=known, published=grid(found), sources=published.sources)

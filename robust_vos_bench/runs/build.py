@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from robust_vos_bench.conditions.presets import PresetInfo
 from robust_vos_bench.datasets import Dataset
 from robust_vos_bench.errors import DataError, UsageError, WeightsError
 from robust_vos_bench.models import find_entry
-from robust_vos_bench.models.checkpoint import RANDOM, find_checkpoint, sha256_of
+from robust_vos_bench.models.checkpoint import RANDOM, find_also, find_checkpoint, sha256_of
 from robust_vos_bench.models.registry import model_origin, refuse_needless
+from robust_vos_bench.models.weights import check_known
 from robust_vos_bench.origin import Origin
 from robust_vos_bench.runs.plan import ModelSpec, Plan
 from robust_vos_bench.runs.records import ModelRecord
@@ -49,6 +51,10 @@ def build_model(
         found, absent = None, str(error).splitlines()[0]
     if isinstance(found, Path):
         kept, sha = found.name, sha256_of(found)
+        check_known(entry.card, found, sha)
+        if entry.card.also:
+            files = [find_also(entry.card, weights.file) for weights in entry.card.also]
+            sha = hashlib.sha256("\n".join([sha, *map(sha256_of, files)]).encode()).hexdigest()
     else:
         kept, sha = (RANDOM, RANDOM) if found == RANDOM else ("", "")
     card = entry.card

@@ -38,6 +38,8 @@ class ObjectRecord(msgspec.Struct, frozen=True):
     f_decay: float | None
     """None where no frame is scored (a video of two frames or less)."""
     category: str = ""
+    extra: dict[str, float | None] | UnsetType = UNSET
+    """What the protocol of the data set's authors adds (`scoring.rules`): name -> value, None where undefined."""
 
     def value(self, name: str) -> float:
         """One statistic as a float, NaN where there is none."""
@@ -193,6 +195,9 @@ class DatasetRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Number of videos in the whole split."""
     root: str = ""
     """Folder of the data; "" in packed results and for data made on the spot."""
+    footage: dict[str, str] | UnsetType = UNSET
+    """Video -> what is filmed in it, where several videos share that (masklets of one film): they are resampled
+    together."""
     place: str | UnsetType = UNSET
     """Digest of the real path of that folder; not in packed results."""
     masks: list[str] | UnsetType = UNSET

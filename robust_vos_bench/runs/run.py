@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from robust_vos_bench.conditions import Condition, corruption_of
 from robust_vos_bench.errors import UsageError
@@ -190,6 +190,7 @@ def _manifest(
             videos=len(plan.videos),
             videos_in_split=dataset.split_size,
             root=as_text(os.fspath(dataset.root)) if dataset.root else "",
+            footage=_footage(plan),
             place=_place(plan),
             masks=[as_text(word) for word in dataset.masks] or UNSET,
         ),
@@ -207,6 +208,12 @@ def _manifest(
         videos=list(plan.videos),
         units=CellCounts(),
     )
+
+
+def _footage(plan: Plan) -> dict[str, str] | UnsetType:
+    """What is filmed in each video; UNSET where each is footage of its own."""
+    found = {name: plan.dataset.footage(name) for name in plan.videos}
+    return UNSET if all(name == footage for name, footage in found.items()) else found
 
 
 def _as_text(value: Any) -> Any:

@@ -62,7 +62,7 @@ class FolderScorer:
         `workers` videos are scored at once, by threads: the compiled kernels and zlib run outside Python's lock.
         """
         videos = self._with_truth(list(self.dataset.videos))
-        check_folders(predictions, videos)
+        check_folders(predictions, videos, self.dataset)
         backend = self.used = self._choose(videos)
         work = partial(self.score_video, predictions, backend=backend)
         scores: dict[str, list[ObjectScore]] = {}
@@ -79,7 +79,7 @@ class FolderScorer:
         """Scores of the objects of one video. Raises DataError, naming the file, for anything missing or wrong."""
         truth = self.truth(name)
         scorer = VideoScorer(truth, backend=backend)
-        folder = predictions / name
+        folder = prediction_folder(predictions, name, self.dataset)
         names = truth.truth.frame_names
         try:
             for t in truth.frames:
@@ -154,17 +154,22 @@ def slow_hint(scorer: FolderScorer, objects: list[ObjectScore]) -> str:
     return "Scored with numpy. `--backend numba` compiles faster code (once per machine), over 10x as fast."
 
 
-def check_folders(predictions: Path, videos: list[str]) -> None:
+def prediction_folder(predictions: Path, name: str, dataset: Dataset) -> Path:
+    """The folder with the predicted masks of a video: the first that is there, else the usual one."""
+    places = [predictions / folder for folder in dataset.prediction_folders(name)]
+    return next((place for place in places if place.is_dir()), places[-1])
+
+
+def check_folders(predictions: Path, videos: list[str], dataset: Dataset) -> None:
     """Raise DataError, naming the folder, where predictions are no folder or lack a video."""
     if not predictions.is_dir():
         what = "is a file" if predictions.exists() else "does not exist"
         raise DataError(f"{predictions}: {what}; expected a folder of masks, <video>/<frame>.png")
-    absent = [name for name in videos if not (predictions / name).is_dir()]
+    absent = [name for name in videos if not prediction_folder(predictions, name, dataset).is_dir()]
     if absent:
         more = f" (nor those of {len(absent) - 1} more)" if len(absent) > 1 else ""
-        raise DataError(
-            f"{predictions / absent[0]}: no such folder; the masks of video {absent[0]!r} belong there{more}"
-        )
+        place = prediction_folder(predictions, absent[0], dataset)
+        raise DataError(f"{place}: no such folder; the masks of video {absent[0]!r} belong there{more}")
 
 
 def _map(

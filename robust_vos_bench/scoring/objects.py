@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,12 @@ class ObjectScore:
     """Frame index of each value of `j` and `f`."""
     j: tuple[float, ...] = ()
     f: tuple[float, ...] = ()
+    extra: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """What the protocol of the data set's authors adds (`rules.Rule.extra`): "J_tr", "V", ...; NaN where undefined."""
+    matches: Mapping[str, Mapping[str, NDArray[np.float64]]] = field(
+        default_factory=dict, hash=False, compare=False, repr=False
+    )
+    """What HOTA is made of (`hota.Matches`), where the protocol has it; not part of records."""
 
     @property
     def jf(self) -> float:

@@ -1,4 +1,4 @@
-"""Which objects and frames count: the DAVIS semi-supervised protocol, and per-object ranges for everything else."""
+"""Which objects and frames count: the DAVIS protocol, ranges per object, and the rules of other data sets' authors."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from robust_vos_bench.datasets.video import Truth
 from robust_vos_bench.errors import DataError, UsageError, unknown
+from robust_vos_bench.scoring.rules import RULES, Rule
 
 PROTOCOL_VERSION = "1"
 """Part of the key of every stored score: raised whenever a number can change."""
-NAMES = ("davis", "ranges")
+NAMES = ("davis", "ranges", *RULES)
 RANGE_ENDS = ("object", "video")
 
 
@@ -25,6 +26,8 @@ class Protocol:
 
     ranges: for data whose objects come and go. Every object counts on the annotated frames of its own range. This is
     our own protocol: the scorer of YouTube-VOS is not public, and these numbers are not official ones.
+
+    sav, lvos, vost, mosev2: as the evaluation scripts of those data sets' authors score (`rules`).
     """
 
     name: str = "davis"
@@ -42,8 +45,24 @@ class Protocol:
             raise unknown("scoring protocol", self.name, NAMES)
         if self.range_end not in RANGE_ENDS:
             raise unknown("range end", self.range_end, RANGE_ENDS)
-        if self.name == "davis" and (self.first_frame, self.last_frame, self.range_end) != (False, True, "object"):
-            raise UsageError("the davis protocol has no choice of frames; these switches belong to the protocol ranges")
+        if self.name != "ranges" and (self.first_frame, self.last_frame, self.range_end) != (False, True, "object"):
+            raise UsageError(
+                f"the {self.name} protocol has no choice of frames; these switches belong to the protocol ranges"
+            )
+
+    @property
+    def rule(self) -> Rule | None:
+        """The rule of the data set's authors; None for davis and ranges."""
+        return RULES.get(self.name)
+
+    @property
+    def whose(self) -> str:
+        """Whose numbers these are, for the last line of a table."""
+        if self.rule is not None:
+            return self.rule.whose + (", decay wrapped at 256 frames" if self.wrap_decay else "")
+        if self.name == "ranges":
+            return "rvos-bench's own protocol, not official numbers"
+        return "official DAVIS numbers" + (", decay wrapped at 256 frames" if self.wrap_decay else "")
 
     @property
     def label(self) -> str:
@@ -58,22 +77,27 @@ class Protocol:
 
     def objects(self, truth: Truth, annotated: list[int]) -> tuple[int, ...]:
         """Ids of the objects that are scored. Raises DataError where there is none."""
-        if self.name == "ranges":
+        if self.rule is not None:
+            ids = self.rule.objects(truth, annotated)
+        elif self.name == "ranges":
             ids = tuple(sorted(i for i in truth.first_frames if 0 < i < 255))
         else:
             first = [i for i, t in truth.first_frames.items() if t == annotated[0] and 0 < i < 255]
             ids = tuple(range(1, max(first, default=0) + 1))
         if not ids:
-            where = f"frame {truth.frame_names[annotated[0]]}" if self.name == "davis" else "its annotations"
+            first_only = self.name in ("davis", "vost")
+            where = f"frame {truth.frame_names[annotated[0]]}" if first_only else "its annotations"
             raise DataError(f"video {truth.video!r}: {where} holds no object; nothing can be scored")
         return ids
 
-    def candidates(self, annotated: list[int]) -> list[int]:
+    def candidates(self, truth: Truth, annotated: list[int]) -> list[int]:
         """Frames whose predictions may count."""
+        if self.rule is not None:
+            return self.rule.candidates(truth, annotated)
         return annotated[1:-1] if self.name == "davis" else annotated
 
     def selected(self, frames: NDArray[np.int64], first: int, last_shown: int, last: int) -> NDArray[np.bool_]:
-        """Which of the candidate frames count for one object: (n,) bool.
+        """Which of the candidate frames count for one object, by davis and ranges: (n,) bool.
 
         frames: their indices; first: the object's prompt; last_shown: the last annotated frame that shows it, before
         a corruption moved anything; last: the last annotated frame of the video.

@@ -40,6 +40,14 @@ class MasksInFiles(Protocol):
         """Object ids by stored value, (256,); None where the files hold the ids themselves."""
 
 
+@runtime_checkable
+class OverlappingMasks(Protocol):
+    """Masks of a truth whose objects may overlap: they are also there one by one."""
+
+    def planes(self, t: int) -> Mapping[int, NDArray[np.bool_]]:
+        """Object id -> its mask in frame `t`, (H, W) bool."""
+
+
 class PackedTruth:
     """Ground truth of one video as bit planes: packed frame by frame when first needed, then kept.
 
@@ -55,7 +63,7 @@ class PackedTruth:
         if not self.annotated:
             raise DataError(f"video {truth.video!r}: no annotated frame; nothing can be scored")
         self.objects = self.protocol.objects(truth, self.annotated)
-        self.frames = tuple(self.protocol.candidates(self.annotated))
+        self.frames = tuple(self.protocol.candidates(truth, self.annotated))
         self._budget = budget
         self._used = 0
         self._cache: dict[int, FrameTruth] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,16 @@ from numpy.typing import NDArray
 from robust_vos_bench.datasets.soft import CURE, soft_values
 from robust_vos_bench.datasets.video import Mask, Truth
 from robust_vos_bench.errors import ContractError, DataError, UsageError
+from robust_vos_bench.scoring.adapted import ADAPTED, adapted_counts
 from robust_vos_bench.scoring.backends import Counter, choose_backend, make_counter
+from robust_vos_bench.scoring.hota import Matches
 from robust_vos_bench.scoring.measures import boundary_f, jaccard
 from robust_vos_bench.scoring.objects import ObjectScore
 from robust_vos_bench.scoring.png import read_index
 from robust_vos_bench.scoring.protocols import Protocol, make_protocol
+from robust_vos_bench.scoring.rules import Track, Values
 from robust_vos_bench.scoring.statistics import statistics
-from robust_vos_bench.scoring.truth import PackedTruth
+from robust_vos_bench.scoring.truth import VOID, OverlappingMasks, PackedTruth
 
 
 class VideoScorer:
@@ -42,6 +46,11 @@ class VideoScorer:
         self._place = {t: n for n, t in enumerate(self.truth.frames)}
         self._counts = np.zeros((len(self._place), len(self.truth.objects), 7), np.int64)
         self._seen = np.zeros(len(self._place), np.bool_)
+        rule = self.truth.protocol.rule
+        self._adapted: NDArray[np.int64] | None = None
+        self._matches = None if rule is None else rule.matches(self.truth.truth)
+        if rule is not None and rule.adapts:
+            self._adapted = np.zeros((len(self._place), len(self.truth.objects), len(ADAPTED)), np.int64)
         backend = choose_backend(backend, len(self._place), size)
         self._counter: Counter = make_counter(backend, self.truth.geometry, len(self.truth.objects))
         self._table = self.truth.prediction_table
@@ -73,7 +82,22 @@ class VideoScorer:
         if stray:
             raise ContractError(f"{self._where(t)}: predicted object id {stray}, {self._known()}")
         self._counter.count(packed, self._counts[place])
+        self._more(t, mask, place)
         self._seen[place] = True
+
+    def _more(self, t: int, mask: Mask, place: int) -> None:
+        """What some rules count beside the seven integers."""
+        if self._adapted is None and self._matches is None:
+            return
+        masks = self.truth.truth.masks
+        if self._adapted is not None:
+            truth = masks[t]
+            if truth is None:
+                raise DataError(f"{self._where(t)}: not annotated")
+            for k, i in enumerate(self.truth.objects):
+                self._adapted[place, k] = adapted_counts(mask == i, truth == i)
+        if self._matches is not None:
+            self._matches.add(_planes(masks, t), mask)
 
     def add_file(self, t: int, path: str | Path, lookup: NDArray[np.uint8] | None = None) -> None:
         """Score the prediction in a PNG file for frame `t`; `lookup` maps stored values to object ids (256 entries).
@@ -94,6 +118,9 @@ class VideoScorer:
                 f"{path}: holds object id {stray}, {self._known()}{_hint(stray, path, self.truth.truth.size)}"
             )
         self._counter.count(packed, self._counts[place])
+        if self._adapted is not None or self._matches is not None:
+            mask = read_index(Path(path), self.truth.truth.size)
+            self._more(t, mask if lookup is None else lookup[mask], place)
         self._seen[place] = True
 
     def result(self) -> list[ObjectScore]:
@@ -104,34 +131,45 @@ class VideoScorer:
                 f"video {self.truth.name!r}: no prediction for {len(missing)} of {len(self._place)} scored frames "
                 f"({', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''})"
             )
+        matches = {} if self._matches is None else self._matches.result()
+        return [self._score(k, i, matches.get(i, {})) for k, i in enumerate(self.truth.objects)]
+
+    def _score(self, k: int, i: int, matches: Matches) -> ObjectScore:
+        """The score of object `i`, which is plane `k`."""
         protocol = self.truth.protocol
         frames = np.array(self.truth.frames, np.int64)
-        scores = []
-        for k, i in enumerate(self.truth.objects):
-            counts = self._counts[:, k]
-            first = self.truth.truth.first_frames.get(i, 0)
-            if self.truth.last_frames is None:
-                shown = frames[counts[:, 1] > 0]
-                last_shown = int(shown[-1]) if len(shown) else first
-            else:
-                last_shown = self.truth.last_frames.get(i, first)
-            keep = protocol.selected(frames, first, last_shown, self.truth.annotated[-1])
-            counts = counts[keep]
-            j, f = jaccard(counts), boundary_f(counts)
-            scores.append(
-                ObjectScore(
-                    self.truth.name,
-                    i,
-                    len(counts),
-                    *statistics(j, protocol.wrap_decay),
-                    *statistics(f, protocol.wrap_decay),
-                    category=self.truth.truth.categories.get(i, ""),
-                    indices=tuple(frames[keep].tolist()),
-                    j=tuple(j.tolist()),
-                    f=tuple(f.tolist()),
-                )
+        found = self._values(k, i, frames)
+        j, f = (np.append(v, np.zeros(found.zeros)) if found.zeros else v for v in (found.j, found.f))
+        return ObjectScore(
+            self.truth.name,
+            i,
+            len(j),
+            *statistics(j, protocol.wrap_decay),
+            *statistics(f, protocol.wrap_decay),
+            category=self.truth.truth.categories.get(i, ""),
+            indices=tuple(frames[found.keep].tolist()),
+            j=tuple(found.j.tolist()),
+            f=tuple(found.f.tolist()),
+            extra=found.extra,
+            matches=matches,
+        )
+
+    def _values(self, k: int, i: int, frames: NDArray[np.int64]) -> Values:
+        """J and F of object `i` over the frames that the protocol counts."""
+        protocol, counts = self.truth.protocol, self._counts[:, k]
+        if protocol.rule is not None:
+            adapted = None if self._adapted is None else self._adapted[:, k]
+            return protocol.rule.values(
+                Track(self.truth.truth, i, frames, counts, adapted, wrap_decay=protocol.wrap_decay)
             )
-        return scores
+        first = self.truth.truth.first_frames.get(i, 0)
+        if self.truth.last_frames is None:
+            shown = frames[counts[:, 1] > 0]
+            last_shown = int(shown[-1]) if len(shown) else first
+        else:
+            last_shown = self.truth.last_frames.get(i, first)
+        keep = protocol.selected(frames, first, last_shown, self.truth.annotated[-1])
+        return Values(keep, jaccard(counts[keep]), boundary_f(counts[keep]))
 
     def counts(self) -> NDArray[np.int64]:
         """The seven counts (`measures.COUNTS`) of every candidate frame and object: int64 (n, K, 7)."""
@@ -145,6 +183,14 @@ class VideoScorer:
         ids = self.truth.objects
         listed = ", ".join(map(str, ids[:8])) + (", ..." if len(ids) > 8 else "")
         return f"but video {self.truth.name!r} has only {listed}"
+
+
+def _planes(masks: Sequence[Mask | None], t: int) -> dict[int, NDArray[np.bool_]]:
+    """Object id -> its mask in frame `t`: as the truth has it where masks may overlap, else from the mask of ids."""
+    if isinstance(masks, OverlappingMasks):
+        return dict(masks.planes(t))
+    mask = masks[t]
+    return {} if mask is None else {i: mask == i for i in np.unique(mask).tolist() if 0 < i < VOID}
 
 
 def _hint(stray: int, path: str | Path, size: tuple[int, int]) -> str:

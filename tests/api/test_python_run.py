@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import click
@@ -89,8 +90,9 @@ def test_a_class_is_a_model(clips: Path) -> None:
     assert small(clips, model=OfThisFile, corruption="clean").models == ["of-this-file"]
 
 
-def test_a_class_without_a_file_is_refused(clips: Path) -> None:
-    made = type("Typed", (OfThisFile,), {"__module__": "__main__"})
+def test_a_class_without_a_file_is_refused(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "typed_in", types.ModuleType("typed_in"))
+    made = type("Typed", (OfThisFile,), {"__module__": "typed_in"})
     with pytest.raises(rvos.UsageError, match=r"Typed has no file .*path/to/file\.py:Class"):
         small(clips, model=made)
 

@@ -42,14 +42,16 @@ TEXT_WITH_PATHS = {
     ("run", "preset"), ("corrupt", "dataset"), ("corrupt", "corruptions"), ("corrupt", "preset"), ("score", "dataset"),
     ("data verify", "dataset"), ("run", "masks"), ("corrupt", "masks"), ("score", "masks"), ("data verify", "masks"),
     ("compare", "sources"), ("check", "name"), ("check", "checkpoint"),
-    ("check", "options"),
+    ("check", "options"), ("weights convert", "name"),
 }  # fmt: skip
 """Words that are a path in one of their forms; each is tried below."""
 PLAIN_TEXT = {
     "severities", "temporal", "severity_profile", "corrupt_device", "device", "ray_address", "protocol", "range_end",
-    "backend", "model", "video", "videos", "condition", "palette", "title",
+    "backend", "model", "video", "videos", "condition", "palette", "title", "family", "names",
 }  # fmt: skip
-"""Words that are never a path; `data get NAME` and the condition of `pack --masks` are two more."""
+"""Words that are never a path."""
+NAMES = {("data get", "name"), ("pack", "masks"), ("reproduce", "name"), ("reproduce", "dataset")}
+"""The same under one verb only."""
 
 
 def parameters() -> Iterator[tuple[str, click.Parameter]]:
@@ -70,10 +72,7 @@ def test_every_word_that_may_be_a_path_is_known_here() -> None:
     texts = {
         (verb, str(p.name)) for verb, p in parameters() if type(p.type).__name__ in ("StringParamType", "CommaList")
     }
-    unknown = {(v, n) for v, n in texts - TEXT_WITH_PATHS if n not in PLAIN_TEXT} - {
-        ("data get", "name"),
-        ("pack", "masks"),
-    }
+    unknown = {(v, n) for v, n in texts - TEXT_WITH_PATHS if n not in PLAIN_TEXT and (v, n) not in NAMES}
     assert unknown == set() and texts >= TEXT_WITH_PATHS
     assert len(PATHS) >= 20
 
@@ -296,6 +295,30 @@ def _list_runs(home: Path) -> Path:
     return Path(rvos.list_runs("~")[0]["folder"])
 
 
+def _convert_weights(home: Path) -> Path:
+    torch.save({"net": {"a": torch.ones(2)}, "made by": Path("x")}, home / "w.pth.tar")
+    return Path(rvos.convert_weights("~/w.pth.tar", output="~/w.safetensors").output)
+
+
+def _scores(home: Path) -> Path:
+    row = 'model = "Still"\ndataset = "davis2017:val"\nmetric = "J&F"\nvalue = 1.0\nsource = "s"\nrun = "static"\n'
+    (home / "scores.toml").write_text(f'[sources]\ns = "here"\n\n[[score]]\n{row}')
+    return home / "scores.toml"
+
+
+def _list_reproductions(home: Path) -> Path:
+    scores = _scores(home)
+    assert len(rvos.list_reproductions("~/clips", "~/scores.toml")) == 1
+    return scores
+
+
+def _reproduce(home: Path) -> Path:
+    scores = _scores(home)
+    with pytest.raises(rvos.DataError, match=str(home / "none")):
+        rvos.reproduce("static", data_root="~/none", scores="~/scores.toml", output="~/repeated", progress=False)
+    return scores
+
+
 CALLS: dict[str, Callable[[Path], Path | None]] = {
     "run": _run,
     "score": _score,
@@ -308,6 +331,9 @@ CALLS: dict[str, Callable[[Path], Path | None]] = {
     "overlay": _overlay,
     "check": _check,
     "list_runs": _list_runs,
+    "convert_weights": _convert_weights,
+    "list_reproductions": _list_reproductions,
+    "reproduce": _reproduce,
     "load_run": lambda home: _run(home) and rvos.load_run("~/api").folder,
     "open_dataset": lambda home: rvos.open_dataset("folder", "~/clips").root,
     "verify_dataset": lambda home: rvos.verify_dataset("folder", "~/clips", progress=False).root,  # type: ignore[dict-item]

@@ -17,10 +17,10 @@ from robust_vos_bench.cli.score import command as score_command
 from robust_vos_bench.conditions import Condition
 from robust_vos_bench.corrupted.split import write_splits
 from robust_vos_bench.datasets import open_dataset
-from robust_vos_bench.datasets.download import check_hash
 from robust_vos_bench.datasets.layout import FolderDataset
 from robust_vos_bench.datasets.verify import Verification, verify
 from robust_vos_bench.errors import DataError, RvosError, UsageError
+from robust_vos_bench.fetch.record import compare_and_record
 from robust_vos_bench.system.text import read_text
 from robust_vos_bench.system.toml import read_toml
 
@@ -262,7 +262,7 @@ def test_a_damaged_record_of_downloads_is_not_thrown_away(tmp_path: Path, text: 
     (tmp_path / "a.zip").write_bytes(b"zip")
     (tmp_path / "downloads.json").write_text(text)
     with pytest.raises(DataError, match=r"downloads\.json: damaged"):
-        check_hash("https://x", tmp_path / "a.zip", tmp_path)
+        compare_and_record("https://x", "0" * 64, tmp_path / "a.zip", 3, tmp_path)
     assert (tmp_path / "downloads.json").read_text() == text
 
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+from msgspec import UNSET
 
 from robust_vos_bench.conditions import Condition, corrupt_truth, corrupt_video, corruption_of
 from robust_vos_bench.datasets import Mask, Video
@@ -312,6 +313,7 @@ def object_record(score: ObjectScore) -> ObjectRecord:
         frames=score.frames,
         **{field: number(getattr(score, field)) for field in STATISTICS},
         category=score.category,
+        extra={name: number(value) for name, value in score.extra.items()} if score.extra else UNSET,
     )
 
 
