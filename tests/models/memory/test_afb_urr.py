@@ -20,11 +20,12 @@ from robust_vos_bench.adapters.memory.afb_urr import AFBURRAdapter, AFBURRSessio
 from robust_vos_bench.adapters.memory.feature_bank import BankRule, FeatureBank
 from robust_vos_bench.adapters.memory.pillow_sizes import PillowSizes
 from robust_vos_bench.datasets.video import Video
-from robust_vos_bench.errors import UsageError
+from robust_vos_bench.errors import UsageError, WeightsError
 from robust_vos_bench.models import load_adapter
 
 from .golden import Differences, cut, differences, recorded_alone
 from .test_hmmn import close, noise
+from .test_weights import bare
 
 
 class Definition:
@@ -315,3 +316,22 @@ def test_whole_clips(shared: Path, run: str) -> None:
     for i, bank in enumerate(session.banks):
         assert np.array_equal(bank.info[:, 0].numpy(), golden[f"bank_info_{i}"][:, 0])
         assert np.abs(bank.info[:, 1].numpy() - golden[f"bank_info_{i}"][:, 1]).max() < 1
+
+
+def test_an_official_file_is_read_beside_epoch_and_loss(tmp_path: Path) -> None:
+    """The weights lie under `model`, and load strictly: a missing tensor is named."""
+    state = {n: torch.zeros(()).expand(t.shape) for n, t in bare("afb_urr").state_dict().items()}
+    torch.save({"epoch": 9, "model": state, "loss": 0.1, "seed": 5}, tmp_path / "AFB-URR_DAVIS17.pth")
+    assert float(AFBURRAdapter(tmp_path / "AFB-URR_DAVIS17.pth").network.keyval_r4.Key.weight.sum()) == 0
+    del state["decoder.local_pred2.bias"]
+    torch.save({"model": state}, tmp_path / "less.pth")
+    with pytest.raises(WeightsError, match=r"missing: decoder\.local_pred2\.bias"):
+        AFBURRAdapter(tmp_path / "less.pth")
+
+
+@pytest.mark.parametrize(("given", "model"), [("stm", "afb_urr"), ("afb_urr", "graphmem"), ("graphmem", "stm")])
+def test_the_checkpoint_of_a_sibling_is_named(tmp_path: Path, given: str, model: str) -> None:
+    state = {n: torch.zeros(()).expand(t.shape) for n, t in bare(given).state_dict().items()}
+    torch.save(state, tmp_path / "given.pth")
+    with pytest.raises(WeightsError, match=rf"run it with --model {given} --checkpoint FILE"):
+        load_adapter(model, tmp_path / "given.pth", "cpu")
