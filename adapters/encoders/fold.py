@@ -10,8 +10,11 @@ from torch import Tensor, nn
 from ..common.rows import pointwise
 from .resnet import FrozenBatchNorm
 
-PAIRS = {("atrous_conv", "bn"), ("conv0", "norm0"), ("conv1", "norm2")}
-"""Names of a convolution and the norm of its output where the two do not agree (DeepLab, DenseNet)."""
+PAIRS = {
+    *{("atrous_conv", "bn"), ("conv0", "norm0"), ("conv1", "norm2"), ("conv", "bn_x")},
+    *((f"conv2d_{i}", f"bn_{i}") for i in range(4)),
+}
+"""Names of a convolution and the norm of its output where the two do not agree (DeepLab, DenseNet, GraphMemVOS)."""
 
 
 def fold_frozen_norms(module: nn.Module) -> None:

@@ -25,8 +25,8 @@ def shared_conv(conv: nn.Conv2d, own: Tensor, shared: Tensor, shared_first: bool
         ahead, behind = conv.weight.split([shared.shape[1], own.shape[1]], 1)
     else:
         behind, ahead = conv.weight.split([own.shape[1], shared.shape[1]], 1)
-    common = F.conv2d(shared, ahead, conv.bias, conv.stride, conv.padding)
-    return F.conv2d(own, behind, None, conv.stride, conv.padding) + common
+    how = (conv.stride, conv.padding, conv.dilation)
+    return F.conv2d(own, behind, None, *how) + F.conv2d(shared, ahead, conv.bias, *how)
 
 
 class ResBlock(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from robust_vos_bench.fetch import DriveFile, DriveFolder, Link, Url, release
+from robust_vos_bench.fetch import DriveFile, DriveFolder, HubFile, Link, Url, release
 from robust_vos_bench.models.card import ModelCard, ModelEntry, Weights
 
 _SHARED = ModelCard(
@@ -30,6 +30,8 @@ _XMEM = "https://github.com/hkchengrex/XMem"
 _XMEM_RELEASE = f"the release v1.0 of {_XMEM}"
 _HMMN = "https://github.com/Hongje/HMMN"
 _SWEM = "https://github.com/lmm077/SWEM"
+_AFB_URR = "https://github.com/xmlyqing00/AFB-URR"
+_GRAPHMEM = "https://github.com/carrierlxk/GraphMemVOS"
 _TBD = "https://github.com/suhwan-cho/TBD"
 
 
@@ -42,9 +44,15 @@ def _xmem(file: str, about: str = "") -> Weights:
     return Weights(file, _XMEM_RELEASE + about, links=links)
 
 
-def _entry(card: ModelCard, adapter: str) -> ModelEntry:
+def _afb_urr(file: str, data: str, pattern: str) -> Weights:
+    where = f"huggingface.co/xmlyqing00/AFB-URR, which the README of {_AFB_URR} links: the checkpoint for {data}"
+    links = (HubFile("xmlyqing00/AFB-URR", pattern),)
+    return Weights(file, f"{where} (its name there is not known here)", links=links, non_commercial=True)
+
+
+def _entry(card: ModelCard, adapter: str, *aliases: str) -> ModelEntry:
     """The entry of the class `adapter` in the module named like the model."""
-    return ModelEntry(card, f"robust_vos_bench.adapters.memory.{card.name}:{adapter}")
+    return ModelEntry(card, f"robust_vos_bench.adapters.memory.{card.name}:{adapter}", aliases=aliases)
 
 
 MODELS = [
@@ -262,6 +270,59 @@ MODELS = [
             "global state, so that its results depend on the order of the videos)",
         ),
         "SWEMAdapter",
+    ),
+    _entry(
+        replace(
+            _SHARED,
+            name="afb_urr",
+            title="AFB-URR",
+            paper="Liang, Li, Jafari, Chen: Video Object Segmentation with Adaptive Feature Bank and Uncertain-Region "
+            "Refinement, NeurIPS 2020, arXiv:2010.07958",
+            license="academic use only, by the README of the authors' code; no licence file",
+            url=_AFB_URR,
+            weights=(
+                _afb_urr("AFB-URR_DAVIS17.pth", "DAVIS 2017", "*[Dd][Aa][Vv][Ii][Ss]*"),
+                _afb_urr("AFB-URR_YouTubeVOS18.pth", "YouTube-VOS 2018", "*[Yy][Oo][Uu][Tt][Uu][Bb][Ee]*"),
+            ),
+            trained_on=("static-images", "youtubevos2018-train", "davis2017-train"),
+            input_policy="native; frames of 495 lines or more to 495 lines, bicubic with antialias (the authors' rule "
+            "for YouTube-VOS; their loop for DAVIS resizes nothing and knows 480p only); zeros to multiples of 16; "
+            "scores nearest",
+            notes="remembers every frame but the last in banks of features, of the background too, which hold 300,000 "
+            "vectors together (budget); ids that appear later are known from the start, and all banks begin again "
+            "where an object appears, as in the official loop; YouTube-VOS was published with protocol=youtube-vos "
+            "and weights of its own",
+        ),
+        "AFBURRAdapter",
+        "afb-urr",
+    ),
+    _entry(
+        replace(
+            _SHARED,
+            name="graphmem",
+            title="GraphMemVOS",
+            paper="Lu, Wang, Danelljan, Zhou, Shen, Van Gool: Video Object Segmentation with Episodic Graph Memory "
+            "Networks, ECCV 2020, arXiv:2007.07020",
+            license=_NO_LICENSE,
+            url=_GRAPHMEM,
+            weights=(
+                Weights(
+                    "main_runfile_graph_memory.pth.tar",
+                    f"the Google Drive link in the README of {_GRAPHMEM}",
+                    links=(DriveFile("1HO6wlhAYSuBDx4Cnb8efQyLs357ycDz2"),),
+                ),
+            ),
+            trained_on=("static-images", "youtubevos2018-train", "davis2017-train"),
+            late_objects="grouped",
+            input_policy="height to 480, bilinear with aligned corners; zeros to multiples of 16; probabilities "
+            "bilinear",
+            notes="reads the first frame, the one before and four spread over the past, each encoded once; holds those "
+            "frames that will be looked at again, about three in ten of the video, unless max_memory_frames bounds "
+            "them; the published scores were made with flip=true; its messages between memory frames never reach the "
+            "output and are left out; published for DAVIS alone",
+        ),
+        "GraphMemAdapter",
+        "graphmemvos",
     ),
     _entry(
         replace(

@@ -83,19 +83,34 @@ class Refine(nn.Module):
         return refined
 
 
-class StmDecoder(nn.Module):
-    """Readout joined to the query's value -> two logits per pixel, background and object.
+class RefiningDecoder(nn.Module):
+    """The part of STM's decoder above stride 16: two logits per pixel, background and object.
 
     memory: channels of what is read from memory at stride 8 and 4 too (HMMN); 0: nothing is.
     """
 
     def __init__(self, width: int = 256, memory: tuple[int, int] = (0, 0)) -> None:
         super().__init__()
-        self.convFM = conv3(1024, width)
         self.ResMM = ResBlock(width, width)
         self.RF3 = Refine(512, width, memory[0])
         self.RF2 = Refine(256, width, memory[1])
         self.pred2 = conv3(width, 2)
+
+    def refined(
+        self, x: Tensor, f8: Tensor, f4: Tensor, read8: Tensor | None = None, read4: Tensor | None = None
+    ) -> Tensor:
+        """k x width x h x w, with what was read at stride 8 and 4 -> k x 2 x 4h x 4w."""
+        x = self.RF2(f4, self.RF3(f8, self.ResMM(x), read8), read4)
+        logits: Tensor = self.pred2(F.relu(x))
+        return logits
+
+
+class StmDecoder(RefiningDecoder):
+    """Readout joined to the query's value -> two logits per pixel."""
+
+    def __init__(self, width: int = 256, memory: tuple[int, int] = (0, 0)) -> None:
+        super().__init__(width, memory)
+        self.convFM = conv3(1024, width)
 
     def forward(
         self, x: Tensor, f8: Tensor, f4: Tensor, read8: Tensor | None = None, read4: Tensor | None = None
@@ -107,6 +122,4 @@ class StmDecoder(nn.Module):
         self, x: Tensor, f8: Tensor, f4: Tensor, read8: Tensor | None = None, read4: Tensor | None = None
     ) -> Tensor:
         """As `forward`, before the logits are enlarged: k x 2 x 4h x 4w."""
-        x = self.RF2(f4, self.RF3(f8, self.ResMM(self.convFM(x)), read8), read4)
-        logits: Tensor = self.pred2(F.relu(x))
-        return logits
+        return self.refined(self.convFM(x), f8, f4, read8, read4)

@@ -70,8 +70,15 @@ class Trunk(nn.Module):
 
     def stages(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What `stem` returned -> features of stride 16, 8 and 4."""
-        x = F.max_pool2d(F.relu(self.bn1(x)), 3, 2, 1)
-        f4 = self.get_submodule(self.names[0])(x)
+        return self.deeper(self.shallow(x))
+
+    def shallow(self, x: Tensor) -> Tensor:
+        """What `stem` returned -> features of stride 2, 64 channels."""
+        return F.relu(self.bn1(x))
+
+    def deeper(self, f2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Features of stride 2 -> those of stride 16, 8 and 4."""
+        f4 = self.get_submodule(self.names[0])(F.max_pool2d(f2, 3, 2, 1))
         f8 = self.get_submodule(self.names[1])(f4)
         return self.get_submodule(self.names[2])(f8), f8, f4
 

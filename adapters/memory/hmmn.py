@@ -17,12 +17,9 @@ from .blocks import Key, KeyValue
 from .decoders import StmDecoder
 from .encoders import others_of
 from .guided import GuidedBank
-from .network import Query
+from .network import TOGETHER, Query
 from .session import MemorySession
 from .stm import STM
-
-TOGETHER = 8
-"""Objects that go through an encoder or decoder at a time, which bounds memory."""
 
 Levels = tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Key and value at stride 16, 8 and 4."""

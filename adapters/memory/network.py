@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from .bank import Bank
 
+TOGETHER = 8
+"""Objects that go through an encoder or decoder at a time, in systems that bound their memory so."""
+
 
 @dataclass(frozen=True)
 class Query:

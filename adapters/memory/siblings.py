@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 SIGNS = (
     ("cutie", "Cutie", "pixel_fuser.sensory_compress.weight"),
-    ("", "GraphMemVOS", "Memory.conv_fusion.weight"),
-    ("", "AFB-URR", "keyval_r4.Key.weight"),
+    ("graphmem", "GraphMemVOS", "Memory.conv_fusion.weight"),
+    ("afb_urr", "AFB-URR", "keyval_r4.Key.weight"),
     ("hmmn", "HMMN", "KV_M_r3.Key.weight"),
     ("stm", "STM", "KV_M_r4.Key.weight"),
     ("swem", "SWEM", "swem_core.fusion_layer.layer_f.weight"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -22,19 +22,26 @@ class Sizes:
     no antialias.
     """
 
+    aligned: ClassVar[bool] = False
+    """Corners of pixels, not their centres, lie where they lay before resizing (`align_corners`)."""
+
     def __init__(self, frame: tuple[int, int], size: int | None, mode: Interpolation = "bicubic") -> None:
         self.frame, self.mode = frame, mode
-        short, long = min(frame), max(frame)
-        self.inner = frame
-        if size is not None and short != size:
-            other = int(size * long / short)
-            self.inner = (size, other) if frame[0] <= frame[1] else (other, size)
+        self.inner = frame if size is None else self.rule(frame, size)
         self._pads = pad_to_multiple(torch.empty(1, *self.inner, device="meta"), 16)[1]
+
+    def rule(self, frame: tuple[int, int], size: int) -> tuple[int, int]:
+        """(H, W) of the network's image before padding, for frames of (H, W): the short side becomes `size`."""
+        short, long = min(frame), max(frame)
+        if short == size:
+            return frame
+        other = int(size * long / short)
+        return (size, other) if frame[0] <= frame[1] else (other, size)
 
     def image(self, image: Tensor, normalised: bool) -> Tensor:
         """1 x 3 x H x W in 0..1 -> the network's image, padded; normalised before the padding or not at all."""
         if self.inner != self.frame:
-            image = F.interpolate(image, self.inner, mode=self.mode, align_corners=False, antialias=False)
+            image = F.interpolate(image, self.inner, mode=self.mode, align_corners=self.aligned, antialias=False)
         return self.pad(normalise(image) if normalised else image)
 
     def masks(self, mask: Tensor, ids: Sequence[int]) -> Tensor:
@@ -54,6 +61,24 @@ class Sizes:
 
     def labels(self, probabilities: Tensor) -> Tensor:
         """(1 + k) x H' x W' without padding -> the best channel of each of the frame's pixels, int64 H x W."""
-        if self.inner != self.frame:
-            probabilities = F.interpolate(probabilities[None], self.frame, mode="bilinear", align_corners=False)[0]
-        return strongest(probabilities)
+        return strongest(self.enlarged(probabilities))
+
+    def enlarged(self, probabilities: Tensor) -> Tensor:
+        """n x H' x W' without padding -> n x H x W, bilinear."""
+        if self.inner == self.frame:
+            return probabilities
+        return F.interpolate(probabilities[None], self.frame, mode="bilinear", align_corners=self.aligned)[0]
+
+
+class AlignedSizes(Sizes):
+    """The size rule of GraphMemVOS: the height becomes `size`; all is resized bilinearly, with aligned corners."""
+
+    aligned = True
+
+    def __init__(self, frame: tuple[int, int], size: int | None) -> None:
+        super().__init__(frame, size, "bilinear")
+
+    def rule(self, frame: tuple[int, int], size: int) -> tuple[int, int]:
+        """(H, W) of the network's image before padding, for frames of (H, W)."""
+        height, width = frame
+        return size, max(1, int(size * width / height))

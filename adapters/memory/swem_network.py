@@ -9,10 +9,7 @@ from torch import Tensor, nn
 from .blocks import Fuser, KeyProjection, conv3
 from .decoders import Decoder
 from .encoders import MIXED, NormalisingEncoder, ValueEncoder
-from .network import Query
-
-TOGETHER = 8
-"""Objects that go through an encoder or decoder at a time, which bounds memory."""
+from .network import TOGETHER, Query
 
 
 class Fusion(nn.Module):

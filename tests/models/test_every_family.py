@@ -21,7 +21,9 @@ SMALL: dict[str, Any] = {"size": 64}
 FAMILIES: dict[str, dict[str, Any]] = {
     **{name: {} for name in ("aoc", "aoc.base", "rpcm", "rpcm.norpa", "aoc.lite", "aot.t", "aot.r50_l", "aot.lite")},
     **{name: {} for name in ("deaot.t", "cfbi", "cfbi.plus", "cfbi.mobilenetv2", "cfbi.lite", "flow", "static")},
-    **dict.fromkeys(("stm", "stcn", "mivos", "xmem", "rde", "qdmn", "gsfm", "tbd", "hmmn", "swem"), SMALL),
+    **dict.fromkeys(
+        ("stm", "stcn", "mivos", "xmem", "rde", "qdmn", "gsfm", "tbd", "hmmn", "swem", "afb_urr", "graphmem"), SMALL
+    ),
     "labelprop": {},
 }
 QUICK = ("aoc.lite", "aot.t", "deaot.t", "aot.lite", "cfbi.mobilenetv2", "cfbi.lite", "flow", "static", "labelprop")

@@ -11,7 +11,7 @@ from robust_vos_bench.datasets.video import Video
 from robust_vos_bench.models import VOSAdapter, load_adapter, segment_checked
 
 
-@pytest.fixture(scope="module", params=["hmmn", "swem"])
+@pytest.fixture(scope="module", params=["hmmn", "swem", "afb_urr", "graphmem"])
 def adapter(request: pytest.FixtureRequest) -> VOSAdapter:
     """Untrained, at the frames' own size."""
     found: Any = load_adapter(request.param, "random", "cpu", size=None)
@@ -66,8 +66,12 @@ def test_an_object_that_goes_is_remembered_without_harm(adapter: VOSAdapter) -> 
     mask[:, :40], mask[8:12, 50:54] = 1, 2
     video = clip(mask, 5)
     session: Any = adapter.session(video)  # type: ignore[attr-defined]
-    plain = session.predict
-    session.predict = lambda query: gone(plain(query))
+    if hasattr(session, "predict"):
+        plain = session.predict
+        session.predict = lambda query: gone(plain(query))
+    else:
+        scores = session.segment
+        session.segment = lambda image: unlikely(scores(image))
     for t, frame in enumerate(video.frames):
         session.step(frame, video.prompts.get(t), t == 4)
         assert np.isfinite(session.probabilities.numpy()).all()
@@ -79,3 +83,9 @@ def gone(probabilities: Any) -> Any:
     probabilities[0] += probabilities[2]
     probabilities[2] = 0
     return probabilities
+
+
+def unlikely(scores: Any) -> Any:
+    """The second object is nowhere."""
+    scores[2] = -1000
+    return scores
