@@ -9,6 +9,8 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # No test asks the internet for anything; `helpers.hosts.internet` takes this away where the loopback plays it.
 os.environ["RVOS_BENCH_OFFLINE"] = "1"
+# Runs that are compared with one another are all computed; tests of reuse take this away.
+os.environ["RVOS_BENCH_REUSE"] = "0"
 
 import pytest
 

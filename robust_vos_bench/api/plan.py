@@ -11,7 +11,7 @@ from robust_vos_bench.api.prepare import Prepared
 from robust_vos_bench.runs.cost.estimate import Estimate, Workers, estimate
 from robust_vos_bench.runs.cost.pace import duration
 from robust_vos_bench.runs.reuse import find
-from robust_vos_bench.runs.run import read_directory
+from robust_vos_bench.runs.run import check_devices, read_directory
 from robust_vos_bench.runs.store import RunStore
 from robust_vos_bench.system.cores import available_cores
 
@@ -87,6 +87,7 @@ def estimated(
         names = [model.record.name for model in prepared.plan.models]
         pending = [u for u in pending if (names[u.model], u.condition.label, u.video) not in there]
         reused = len(there)
+    check_devices(pending)
     cost = estimate(prepared.plan, pending, store.folder, workers_of(prepared), may_probe, say)
     return RunPlan(prepared, state.done + reused, reused, len(pending), cost)
 

@@ -19,6 +19,8 @@ from robust_vos_bench.runs.records import Manifest, UnitRecord, digest
 from robust_vos_bench.runs.store import RunStore
 from robust_vos_bench.system.atomic import make_folder, replacing, write_error
 
+REUSE = "RVOS_BENCH_REUSE"
+"""Environment variable; "0": units are computed even where another run has them."""
 DEPTH = 3
 """Folders below the results folder in which run directories are looked for."""
 
@@ -52,7 +54,10 @@ class Source:
 
 
 def run_folders(folder: Path, results: Path = RESULTS) -> list[Path]:
-    """Other run directories: beside `folder`, in the working directory, and anywhere below the results folder."""
+    """Other run directories: beside `folder`, in the working directory, and anywhere below the results folder. None
+    where the environment says `RVOS_BENCH_REUSE=0`."""
+    if os.environ.get(REUSE) == "0":
+        return []
     own, found = folder.resolve(), {}
     near = dict.fromkeys((folder.parent, Path().absolute()))
     for path in [*(p for place in near for p in _children(place)), *_below(_results_of(folder, results), DEPTH)]:

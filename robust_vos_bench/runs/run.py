@@ -73,7 +73,7 @@ def run_with_records(
         sources = find(plan, state.pending, folder) if overwrite == "missing" else []
         to_compute = len(state.pending) - sum(source.count for source in sources)
         if to_compute:
-            _check_devices(state.pending)
+            check_devices(state.pending)
             engine.ready()
         manifest = describe(plan, before.manifest if before else None)
         invocation = begin(started, computes=bool(to_compute)) if state.pending else None
@@ -158,7 +158,7 @@ def _tell_unreadable(store: RunStore, listener: Listener) -> None:
         listener.notice(f"{path}: {lines} unreadable line(s) ignored; their units are run again")
 
 
-def _check_devices(pending: Iterable[Unit]) -> None:
+def check_devices(pending: Iterable[Unit]) -> None:
     """Raise UsageError for a device of a corruption that this machine does not have."""
     for device in sorted({unit.condition.device for unit in pending} - {"", "cpu"}):
         find_device(device)

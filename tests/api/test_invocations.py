@@ -18,6 +18,11 @@ from robust_vos_bench.api.plan import RunPlan
 from robust_vos_bench.runs.records import SCHEMA, Manifest, UnitRecord
 from robust_vos_bench.runs.store import RunStore
 
+
+@pytest.fixture(autouse=True)
+def _reuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RVOS_BENCH_REUSE")
+
 MODELS = Path(__file__).resolve().parents[1] / "runs" / "models.py"
 
 

@@ -170,7 +170,7 @@ def test_arguments_are_the_flags() -> None:
     """Every flag of `rvos-bench run` is an argument of `run`, and a field of the settings, and back."""
     from robust_vos_bench.cli.run import command
 
-    only_shown = {"json", "dry_run", "probe", "quiet", "config"}
+    only_shown = {"json", "table", "dry_run", "probe", "quiet", "config"}
     flags = {
         next(o for o in p.opts if o.startswith("--")).lstrip("-").replace("-", "_")
         for p in command.params

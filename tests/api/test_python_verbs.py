@@ -46,7 +46,7 @@ def test_corrupt_needs_to_know_what(clips: Path) -> None:
 
 def test_videos_that_cannot_be_written_are_told(clips: Path) -> None:
     (clips / "JPEGImages" / "b" / "00003.png").write_bytes(b"no picture")
-    with pytest.raises(rvos.IncompleteError, match="1 videos could not be written") as caught:
+    with pytest.raises(rvos.IncompleteError, match="1 video could not be written") as caught:
         rvos.corrupt("salt_and_pepper", severity=1, dataset="folder", data_root=clips, output="bad", progress=False)
     (failed,) = caught.value.partial.failed
     assert failed.task.video == "b" and "00003.png" in str(failed.error) and caught.value.partial.written == 1
@@ -84,7 +84,7 @@ def test_arguments_are_the_flags() -> None:
         inspect.signature(rvos.corrupt).parameters
     ) - {"progress"}
     renamed = {"no_last_frame": "last_frame"}
-    assert {renamed.get(f, f) for f in flags(score)} - {"json", "output", "official_csv"} == set(
+    assert {renamed.get(f, f) for f in flags(score)} - {"json", "output", "official_csv", "quiet"} == set(
         inspect.signature(rvos.score).parameters
     ) - {"progress"}
 

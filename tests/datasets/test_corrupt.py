@@ -297,7 +297,7 @@ def test_a_corruption_that_raises_does_not_stop_the_others(
     assert "corruption boom-1 failed on video 'dog' at frame 0: ValueError: not today" in str(outcomes["dog"].error)
     monkeypatch.setattr(type(data), "video", lambda self, name: 1 / 0)
     found = [str(o.error) for o in write(data, chosen("brightness"), tmp_path)]
-    assert found == ["ZeroDivisionError: division by zero"] * 2
+    assert [error.partition(" (")[0] for error in found] == ["ZeroDivisionError: division by zero"] * 2
 
 
 def test_other_folders_are_left_alone(davis2017: Path, tmp_path: Path) -> None:

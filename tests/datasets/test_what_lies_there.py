@@ -90,7 +90,7 @@ def test_folders_that_are_no_videos(tmp_path: Path, name: str, kind: str) -> Non
     found, said = score(tmp_path)
     assert found == whole and f"left out '{name}'" in said
     done = CliRunner().invoke(verify_command, ["--dataset", "folder", "--data-root", str(tmp_path)])
-    assert done.exit_code == 0 and f"left out '{name}'" in done.output and "1 videos" in done.output
+    assert done.exit_code == 0 and f"left out '{name}'" in done.output and "1 video," in done.output
 
 
 @pytest.mark.parametrize("spec", ["folder:val", "davis2017:val"])

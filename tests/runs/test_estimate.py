@@ -18,6 +18,11 @@ from robust_vos_bench.runs.cost.estimate import Workers, cost
 from robust_vos_bench.runs.cost.probe import sample
 from robust_vos_bench.runs.cost.timings import EARLIER, PROBE, Timing, TimingCache, Timings
 
+
+@pytest.fixture(autouse=True)
+def _reuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RVOS_BENCH_REUSE")
+
 MODELS = Path(__file__).with_name("models.py")
 Rvos = Callable[..., subprocess.CompletedProcess[str]]
 NOISE = [Condition("gaussian_noise", severity, "frame") for severity in (1, 3, 5)]

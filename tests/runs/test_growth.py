@@ -19,6 +19,11 @@ from robust_vos_bench.runs.records import UnitRecord
 from robust_vos_bench.runs.reuse import run_folders
 from robust_vos_bench.runs.store import RunStore
 
+
+@pytest.fixture(autouse=True)
+def _reuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RVOS_BENCH_REUSE")
+
 MODELS = Path(__file__).with_name("models.py")
 Heard = list[tuple[str, str, str]]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -122,7 +123,8 @@ def test_whatever_is_raised_before_the_model_runs_fails_one_video(
             worker.announce(group)
         records = [record for group in groups for record, *_ in worker.run(group)]
         assert [record.status for record in records] == ["failed", "failed", "ok"]
-        assert records[0].error == "corruption boom-1 failed on video 'a' at frame 0: ValueError: not today"
+        said = "corruption boom-1 failed on video 'a' at frame 0: ValueError: not today"
+        assert re.fullmatch(rf"{said} \(test_prefetch.py:\d+ in boom\)", records[0].error)
         assert "ZeroDivisionError" in records[1].error
         assert not list(scratch.iterdir())
     finally:

@@ -113,7 +113,7 @@ def test_a_built_in_model_of_drive(world: World, capsys: pytest.CaptureFixture[s
     link = builtin_entries()["aot.t"].card.weights[0].links[0]
     body = file_of({"state_dict": aot_weights("aot.t")}, world.folder / "aot")
     world.drive.files[link.id] = ("AOTT_PRE_YTB_DAV.pth", body)  # type: ignore[union-attr]
-    assert run("run", "--model=aot.t", *GRID, "--json", "--quiet") == 0
+    assert run("run", "--model=aot.t", *GRID, "--json") == 0
     out, err = capsys.readouterr()
     shown = json.loads(out)
     assert shown["models"][0]["model"] == "aot.t" and shown["models"][0]["p"] is not None
