@@ -5,6 +5,8 @@ In a checkout the package `robust_vos_bench.adapters` is the folder `adapters/`:
 
 from typing import TYPE_CHECKING
 
+from robust_vos_bench.models.torch_adapter import fill_untrained
+
 if TYPE_CHECKING:
     from adapters.aoc.lite import AOCLite, Conditioning, Head
     from adapters.aoc.memory import UNCERTAIN, uncertain
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from adapters.cfbi_line.blocks import IAGate
     from adapters.cfbi_line.preparation import network_size, prepare
     from adapters.common.tensors import image_tensor, normalise
-    from adapters.common.torch_adapter import fill_untrained
     from adapters.lite.matching_network import MatchedNetwork
     from adapters.memory.swem import drawn_keys
     from adapters.memory.untrained import UNTRAINED as UNTRAINED_MEMORY
@@ -32,7 +33,6 @@ else:
     from robust_vos_bench.adapters.cfbi_line.blocks import IAGate
     from robust_vos_bench.adapters.cfbi_line.preparation import network_size, prepare
     from robust_vos_bench.adapters.common.tensors import image_tensor, normalise
-    from robust_vos_bench.adapters.common.torch_adapter import fill_untrained
     from robust_vos_bench.adapters.lite.matching_network import MatchedNetwork
     from robust_vos_bench.adapters.memory.swem import drawn_keys
     from robust_vos_bench.adapters.memory.untrained import UNTRAINED as UNTRAINED_MEMORY

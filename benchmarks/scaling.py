@@ -88,7 +88,11 @@ def run(fps: float, engine: str, workers: int) -> dict[str, float]:
             self.engine.ready()
 
         def __call__(self, plan: Plan, groups: Sequence[Group], write: RecordWriter) -> None:
-            self.engine(plan, groups, TimedWriter(write.store, write.state, write._on_unit, write.stop))
+            self.engine(
+                plan,
+                groups,
+                TimedWriter(write.store, write.state, write.listener, write.stop, invocation=write.invocation),
+            )
 
     with tempfile.TemporaryDirectory() as folder:
         clips = Path(folder) / "clips"

@@ -112,7 +112,7 @@ def move_elastic(mask: Mask, severity: float, draw: Draw) -> Mask:
 @corruption(
     "elastic_transform",
     "digital",
-    temporal=("frame", "video", "drift"),
+    temporal=("drift", "frame", "video"),
     move_mask=move_elastic,
     summary="A smooth random field shifts pixels by a few; masks move with it",
     unit="amplitude alpha of the field (at 854 x 480, 12.5 shifts by 1.1 px rms, 30 by 2.6)",

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _SOURCE = "ImageNet-C (Hendrycks and Dietterich, ICLR 2019)"
-_MODES = ("frame", "video", "drift")
+_DRIFTING = ("drift", "frame", "video")
+_STANDING = ("video", "frame", "drift")
+"""The default comes first: what moves in the world drifts, what lies on the lens stays."""
 _SNOW = (
     (0.1, 0.3, 3.0, 0.5, 10, 4, 0.8),
     (0.2, 0.3, 2.0, 0.5, 12, 4, 0.7),
@@ -47,7 +49,7 @@ def _level(table: tuple[tuple[float, ...], ...], severity: float) -> list[float]
 @corruption(
     "snow",
     "weather",
-    temporal=_MODES,
+    temporal=_DRIFTING,
     summary="Falling flakes over a whitened scene",
     unit="mean and std of the noise, zoom (px), floor, radius and sigma of the streaks (px), share of the scene kept",
     values=_SNOW,
@@ -91,7 +93,7 @@ def _roll(layer: NDArray[_Pixel], down: float, right: float) -> NDArray[_Pixel]:
     "frost",
     "weather",
     version=2,
-    temporal=_MODES,
+    temporal=_STANDING,
     summary="A photograph of ice on a window laid over the scene",
     unit="weights of scene and ice",
     values=_FROST,
@@ -124,7 +126,7 @@ def _bounce(place: float, room: int) -> int:
 @corruption(
     "fog",
     "weather",
-    temporal=_MODES,
+    temporal=_DRIFTING,
     summary="Plasma fractal clouds, white, over a darkened scene",
     unit="thickness (of 1, white), decay of the fractal",
     values=_FOG,
@@ -156,7 +158,7 @@ def _fractal(draw: Draw, side: int, decay: float) -> NDArray[np.float32]:
 @corruption(
     "spatter",
     "weather",
-    temporal=_MODES,
+    temporal=_STANDING,
     summary="Drops of water (1 to 3) or mud (4, 5) on the lens",
     unit="mean, std and sigma (px) of the liquid, floor, opacity of water or sigma of mud (px), kind",
     values=_SPATTER,

@@ -1,4 +1,5 @@
 from .analysis.compare import compare as compare
+from .analysis.joint import load_runs as load_runs
 from .analysis.measure import Measure as Measure
 from .analysis.measures import register_measure as register_measure
 from .analysis.run import Run as Run
@@ -35,10 +36,15 @@ from .errors import RvosError as RvosError
 from .errors import UsageError as UsageError
 from .errors import WeightsError as WeightsError
 from .models import ModelCard as ModelCard
+from .models import ModelEntry as ModelEntry
 from .models import SessionAdapter as SessionAdapter
 from .models import StreamingAdapter as StreamingAdapter
 from .models import VOSAdapter as VOSAdapter
+from .models import Weights as Weights
 from .models import load_adapter as load_adapter
+from .models.torch_adapter import TorchAdapter as TorchAdapter
+from .models.torch_adapter import TorchSession as TorchSession
+from .models.untrained import Untrained as Untrained
 from .reports.html import report as report
 from .reports.leaderboard_files import leaderboard as leaderboard
 from .reports.pack import pack as pack

@@ -13,6 +13,8 @@ class RvosError(Exception):
     exit_code = 1
     partial: Any = None
     """What was finished before the error, where there is something: a `Run`, a `SplitReport`."""
+    traceback: str = ""
+    """The whole traceback, where the error was raised in another process and would lose it on the way here."""
 
 
 class UsageError(RvosError):

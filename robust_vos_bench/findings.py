@@ -15,6 +15,8 @@ class Finding:
     check: str
     level: str
     detail: str = ""
+    traceback: str = ""
+    """Of the code that was checked, where it raised."""
 
 
 @dataclass
@@ -35,9 +37,9 @@ class Report:
         """Whether nothing is broken."""
         return self.count("broken") == 0
 
-    def add(self, check: str, problem: str = "", level: str = "broken") -> bool:
+    def add(self, check: str, problem: str = "", level: str = "broken", traceback: str = "") -> bool:
         """Note that a check passed, or, with a problem, that it has this level; returns whether it passed."""
-        self.findings.append(Finding(check, level, problem) if problem else Finding(check, "ok"))
+        self.findings.append(Finding(check, level, problem, traceback) if problem else Finding(check, "ok"))
         return not problem
 
     def skip(self, check: str, why: str) -> None:
@@ -52,11 +54,12 @@ class Report:
     def verdict(self) -> str:
         """One line: whether the contract is kept, and the counts."""
         word = "data set" if self.kind == "dataset" else self.kind
-        if not self.ok:
-            counts = f"{self.count('broken')} of {len(self.findings)} checks failed"
-            return f"{word} {self.name!r} breaks the contract: {counts}"
-        parts = [f"{self.count(level)} {level}" for level in ("ok", "warning", "skipped") if self.count(level)]
-        return f"{word} {self.name!r} keeps the contract ({', '.join(parts)})"
+        broken, warnings, skipped = (self.count(level) for level in ("broken", "warning", "skipped"))
+        done = len(self.findings) - skipped
+        checks = f"{done} check{'s' * (done != 1)}"
+        counts = f"passed: {checks}" if self.ok else f"failed: {broken} of {checks}"
+        more = [f"{warnings} warning{'s' * (warnings > 1)}"] * bool(warnings) + [f"{skipped} skipped"] * bool(skipped)
+        return f"{word} {self.name!r} {', '.join([counts, *more])}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for `--json`."""
@@ -66,11 +69,11 @@ class Report:
             "seconds": round(self.seconds, 3),
             "frames": self.frames,
             "peak_mib": self.peak_mib,
-            "findings": [vars(finding) for finding in self.findings],
+            "findings": [{k: v for k, v in vars(f).items() if v or k != "traceback"} for f in self.findings],
         }
 
 
 def raise_if_broken(report: Report) -> None:
-    """ContractError (exit code 5) that counts what is broken."""
+    """ContractError (exit code 5) that counts what is broken, for callers from Python."""
     if not report.ok:
         raise ContractError(report.verdict)

@@ -7,8 +7,10 @@ the run goes on.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import hashlib
+import linecache
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,6 +20,7 @@ from typing import Literal
 
 from robust_vos_bench.errors import ContractError, UsageError
 from robust_vos_bench.system.paths import user_path
+from robust_vos_bench.system.tracebacks import with_place
 
 FILE_MODULE = "rvos_bench_file_"
 """Modules loaded from a file given on the command line have names that start like this."""
@@ -60,6 +63,36 @@ def split_spec(text: str) -> tuple[Path, str]:
     """`path/to/file.py:name` -> (path, name)."""
     path, _, name = text.partition(".py:")
     return user_path(path + ".py"), name
+
+
+def misread(text: str, form: str) -> str:
+    """What to write instead of a file without a name in it, or of a module; "" for any other text.
+
+    form: "path/to/file.py:Class".
+    """
+    what = form.rpartition(":")[2]
+    path = user_path(text)
+    if text.endswith(".py"):
+        own = _names_in(path)
+        example = f"{text}:{own[0] if own else what}"
+        has = f" (it has {', '.join(own)})" if own else "" if path.is_file() else " (and there is no such file here)"
+        return f"a file may hold several: write {form}, as in {example}{has}"
+    module, colon, name = text.partition(":")
+    if colon and all(part.isidentifier() for part in (*module.split("."), name)):
+        return (
+            "a module is not looked up by its name: write the file, "
+            f"{form}, as in {module.replace('.', '/')}.py:{name}; an installed package offers its own by an entry point"
+        )
+    return ""
+
+
+def _names_in(path: Path) -> list[str]:
+    """Public classes and functions at the top of a Python file; none where it cannot be read."""
+    with contextlib.suppress(OSError, SyntaxError, ValueError):
+        found = ast.parse(path.read_bytes()).body
+        kinds = (ast.ClassDef, ast.FunctionDef)
+        return [node.name for node in found if isinstance(node, kinds) and not node.name.startswith("_")]
+    return []
 
 
 def file_origin(path: Path, kind: str, form: str) -> Origin:
@@ -114,11 +147,15 @@ def load_module(origin: Origin) -> ModuleType:
     module.__file__ = origin.place
     sys.modules[name] = module  # before it runs: dataclasses and pickle look it up
     _loaded[name] = origin
+    # Tracebacks show the text that runs, also where the file is not here or was edited since.
+    lines = origin.content.decode("utf-8", "replace").splitlines(keepends=True)
+    linecache.cache[origin.place] = (len(origin.content), None, lines, origin.place)
     try:
         exec(compile(origin.content, origin.place, "exec"), module.__dict__)
     except (Exception, SystemExit) as error:  # a script that calls exit() would end the command as if all were well
         del sys.modules[name], _loaded[name]
-        raise ContractError(f"{path}: cannot be imported: {type(error).__name__}: {error}") from error
+        said = f"{path}: cannot be imported: {type(error).__name__}: {error}"
+        raise ContractError(said if isinstance(error, SyntaxError) else with_place(said, error)) from error
     return module
 
 

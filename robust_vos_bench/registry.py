@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
-from robust_vos_bench.errors import ContractError, RvosError, unknown
-from robust_vos_bench.origin import BUILT_IN, Origin, is_file_spec
+from robust_vos_bench.errors import ContractError, RvosError, UsageError, unknown
+from robust_vos_bench.origin import BUILT_IN, Origin, is_file_spec, misread
+from robust_vos_bench.system.tracebacks import with_place
 
 T = TypeVar("T")
 
@@ -58,7 +59,7 @@ class Registry(Generic[T]):
     kind: the word for messages ("model"). group: the entry point group. builtin: the items that ship with rvos-bench,
     called once, when first needed. names: all names of an item, its own first. read: the items that a loaded entry
     point stands for; raises ContractError for an object of the wrong type. from_file: the item that a file stands for;
-    is_file: which names are files. see: where all names are listed, for errors.
+    is_file: which names are files; form: how one is written. see: where all names are listed, for errors.
     """
 
     def __init__(
@@ -71,8 +72,9 @@ class Registry(Generic[T]):
         from_file: Callable[[str], Item[T]],
         is_file: Callable[[str], bool] = is_file_spec,
         see: str = "",
+        form: str = "",
     ) -> None:
-        self.kind, self.group, self.see = kind, group, see
+        self.kind, self.group, self.see, self.form = kind, group, see, form
         self._make_builtin, self._names, self._read = builtin, names, read
         self._from_file, self._is_file = from_file, is_file
         self._builtin: dict[str, Item[T]] | None = None
@@ -159,8 +161,21 @@ class Registry(Generic[T]):
                 raise ContractError(problem.message)
         known = _by_every_name([*self.builtin().values(), *self.added().values()], self._names)
         names = [*known, *plugins.every_name]
+        self.refuse_misread(name)
         broken = " ".join(problem.message for problem in plugins.problems if not problem.conflict)
         raise unknown(self.kind, name, names, " ".join(part for part in (self.see, broken) if part))
+
+    def refuse_misread(self, name: str) -> None:
+        """Raise UsageError, with the form to use, for a file without a name in it and for the name of a module."""
+        if self.form and (advice := misread(name, self.form)):
+            raise UsageError(f"unknown {self.kind} {name!r}: {advice}")
+
+    def _checked_names(self, value: T) -> list[str]:
+        """The names of an item that somebody else made. Raises ContractError where they are no names."""
+        names = list(dict.fromkeys(self._names(value)))
+        if not names or not all(isinstance(name, str) and name for name in names):
+            raise ContractError(f"a {self.kind} is named {names!r}; names are texts")
+        return names
 
     def _load_plugins(self) -> Plugins[T]:
         plugins: Plugins[T] = Plugins()
@@ -168,18 +183,18 @@ class Registry(Generic[T]):
         for point in sorted(entry_points(group=self.group), key=lambda p: (p.name, p.value)):
             label = _label(point)
             try:
-                values = list(self._read(point, point.load()))
+                values = [(v, self._checked_names(v)) for v in self._read(point, point.load())]
             except RvosError as error:
                 plugins.problems.append(Problem((point.name,), f"plug-in {label}: {error}"))
                 continue
             except (Exception, SystemExit) as error:
-                detail = " ".join(f"{type(error).__name__}: {error}".split())
+                detail = with_place(" ".join(f"{type(error).__name__}: {error}".split()), error)
                 message = f"plug-in {label} cannot be imported: {detail}. Fix or uninstall that package."
                 plugins.problems.append(Problem((point.name,), message))
                 continue
-            for value in values:
+            for value, own_names in values:
                 item = Item(value, Origin("package", _distribution(point)))
-                for name in dict.fromkeys(self._names(value)):
+                for name in own_names:
                     offers.setdefault(name, []).append((label, item))
         builtin = _by_every_name(self.builtin().values(), self._names)
         taken: set[int] = set()

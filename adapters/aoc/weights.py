@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..common.untrained import Untrained
+from robust_vos_bench.models.untrained import Untrained
 
 ALIASES = {
     "seperate_conv.": "semantic_embedding.0.",

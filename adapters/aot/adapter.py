@@ -14,10 +14,10 @@ from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import WeightsError, unknown
 from robust_vos_bench.models.adapter import Checkpoint
 from robust_vos_bench.models.checkpoint import describe_diff, load_strict, read_state
+from robust_vos_bench.models.torch_adapter import TorchAdapter, TorchSession
 
 from ..common.scales import checked_scales
 from ..common.tensors import strongest
-from ..common.torch_adapter import TorchAdapter, TorchSession
 from ..encoders.fold import fold_frozen_norms
 from .engine import Tracker
 from .network import AOT

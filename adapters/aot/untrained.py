@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..common.untrained import Shape, Untrained
+from robust_vos_bench.models.untrained import Shape, Untrained
 
 GAINS = (
     ("self_attn.linear_Q.weight", 1.5),

@@ -12,9 +12,9 @@ from torch import Tensor
 from robust_vos_bench.datasets.video import Video
 from robust_vos_bench.errors import unknown
 from robust_vos_bench.models.adapter import Checkpoint
+from robust_vos_bench.models.torch_adapter import TorchAdapter
 
 from ..common.scales import checked_scales
-from ..common.torch_adapter import TorchAdapter
 from ..encoders.fold import fold_frozen_norms
 from .network import CFBI, CFBIPlus, MatchingNetwork
 from .protocol import Inputs, Session

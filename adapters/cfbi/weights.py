@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from ..common.untrained import Untrained
+from robust_vos_bench.models.untrained import Untrained
 
 # The official network registers some layers several times, in the order of the ranks here. When the copies of a
 # tensor disagree, the one that was registered last wins.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..common.untrained import Untrained
+from robust_vos_bench.models.untrained import Untrained
 
 
 def adjusted(name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:

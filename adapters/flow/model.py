@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models.adapter import Checkpoint, StreamingAdapter
+from robust_vos_bench.models.ids import IdMap
 
-from ..common.ids import IdMap
 from ..common.opencv import one_opencv_thread
 from . import CARD
 

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import unknown
 from robust_vos_bench.models.adapter import Checkpoint
+from robust_vos_bench.models.torch_adapter import TorchAdapter, TorchSession
 
 from ..common.opencv import one_opencv_thread
 from ..common.tensors import image_tensor, strongest
-from ..common.torch_adapter import TorchAdapter, TorchSession
 from . import NETWORKS
 from .levels import Level, level, set_levels
 from .network import LiteNetwork, full

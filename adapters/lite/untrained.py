@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..common.untrained import Untrained
+from robust_vos_bench.models.untrained import Untrained
 
 UNTRAINED = Untrained(
     scales={

@@ -12,8 +12,8 @@ from torch import nn
 from robust_vos_bench.datasets.video import Video
 from robust_vos_bench.models.adapter import Checkpoint
 from robust_vos_bench.models.checkpoint import load_strict, read_state
+from robust_vos_bench.models.torch_adapter import TorchAdapter
 
-from ..common.torch_adapter import TorchAdapter
 from ..encoders.fold import fold_norms
 from .network import MemoryNetwork
 from .session import MemorySession, Schedule
@@ -23,7 +23,7 @@ from .untrained import UNTRAINED
 
 
 class LineAdapter(TorchAdapter):
-    """A network of the STM line and its relatives: untrained weights, and checkpoints of one system named to another."""
+    """A network of the STM line or a relative: untrained weights, and checkpoints of a sibling named."""
 
     untrained = UNTRAINED
 

@@ -6,6 +6,8 @@ the shared half once.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -25,7 +27,7 @@ def shared_conv(conv: nn.Conv2d, own: Tensor, shared: Tensor, shared_first: bool
         ahead, behind = conv.weight.split([shared.shape[1], own.shape[1]], 1)
     else:
         behind, ahead = conv.weight.split([own.shape[1], shared.shape[1]], 1)
-    how = (conv.stride, conv.padding, conv.dilation)
+    how: Any = (conv.stride, conv.padding, conv.dilation)
     return F.conv2d(own, behind, None, *how) + F.conv2d(shared, ahead, conv.bias, *how)
 
 

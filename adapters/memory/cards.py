@@ -230,10 +230,12 @@ MODELS = [
             weights=(
                 Weights(
                     "HMMN_weights.pth",
-                    f"Google Drive 16vOMm7hIdmC6yL4FlBO4p_miTeUoskt7, from the README of {_HMMN}; non-commercial use",
+                    f"the Google Drive link in the README of {_HMMN}; non-commercial use",
+                    links=(DriveFile("16vOMm7hIdmC6yL4FlBO4p_miTeUoskt7"),),
+                    non_commercial=True,
                 ),
             ),
-            trained_on=("static-images", "youtubevos-train", "davis2017-train"),
+            trained_on=("static-images", "youtubevos2018-train", "davis2017-train"),
             late_objects="grouped",
             input_policy="short side to 480, bicubic without antialias (the official code knows DAVIS 480p only and "
             "resizes nothing); zeros to multiples of 16; probabilities bilinear",
@@ -252,10 +254,17 @@ MODELS = [
             "Sequential Weighted Expectation-Maximization, CVPR 2022, arXiv:2208.10128",
             license="academic use only, by the README of the authors' code; no licence file",
             url=_SWEM,
-            weights=(Weights("SWEM.pth", f"never published: the training code of {_SWEM} saves it"),),
+            weights=(
+                Weights(
+                    "SWEM.pth",
+                    f"never published: the training code of {_SWEM} writes a file of this name",
+                    published=False,
+                ),
+            ),
             trained_on=("static-images", "youtubevos2019-train", "davis2017-train"),
-            input_policy="480 x 864 whatever the frames are, bicubic without antialias; protocol=youtube-vos: short side "
-            "to 480, smaller frames as they are, sides to the nearest multiple of 16; logits bilinear to the frames",
+            input_policy="480 x 864 whatever the frames are, bicubic without antialias; protocol=youtube-vos: "
+            "short side to 480, smaller frames as they are, sides to the nearest multiple of 16; logits bilinear to "
+            "the frames",
             notes="remembers every frame but the last in 128 bases per object and side, which n_bases sets: memory of "
             "constant size; the first bases are drawn from seed, video and object (the official code draws them from a "
             "global state, so that its results depend on the order of the videos)",

@@ -47,7 +47,8 @@ class Bases:
 
 def unit(x: Tensor, axis: int) -> Tensor:
     """x over its length along an axis."""
-    return x / (torch.linalg.vector_norm(x, dim=axis, keepdim=True) + TINY)
+    length: Tensor = torch.linalg.vector_norm(x, dim=axis, keepdim=True)
+    return x / (length + TINY)
 
 
 def update(old: Bases, key: Tensor, value: Tensor, masks: Tensor, iterations: int, tau: float) -> Bases:

@@ -133,4 +133,5 @@ class FeatureBank:
 
 def unit(x: Tensor) -> Tensor:
     """Rows over their lengths; zeros stay."""
-    return x / torch.linalg.vector_norm(x, dim=1, keepdim=True).clamp(min=1e-12)
+    length: Tensor = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    return x / length.clamp(min=1e-12)

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.models.adapter import Checkpoint
+from robust_vos_bench.models.torch_adapter import TorchSession
 
 from ..common.tensors import aggregate, strongest
-from ..common.torch_adapter import TorchSession
 from .adapter import LineAdapter
 from .graph_network import GraphMemVOS
 from .network import Query

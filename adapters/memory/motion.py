@@ -1,4 +1,4 @@
-"""Where the cells of remembered frames have moved to (HMMN): best matches from frame to frame, and Gaussians on them."""
+"""Where the cells of remembered frames have moved to (HMMN): best matches of frames, and Gaussians on them."""
 
 from __future__ import annotations
 

@@ -80,7 +80,8 @@ class SampledBank:
             for i in range(len(frames[0][0])):
                 keys, values = (torch.cat([frame[part][i] for frame in frames]) for part in (0, 1))
                 found.append(weighted_rows(query @ keys.t(), values, None))
-        return torch.stack(found).transpose(1, 2).unflatten(2, key.shape[-2:])
+        rows: Tensor = torch.stack(found).transpose(1, 2)
+        return torch.unflatten(rows, 2, key.shape[-2:])
 
     def _nearest(self, index: int) -> int:
         if index in self.held:

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from robust_vos_bench.datasets.video import Frame, Mask
+from robust_vos_bench.models.torch_adapter import TorchSession
 
 from ..common.tensors import aggregate, image_tensor
-from ..common.torch_adapter import TorchSession
 from .bank import Bank
 from .network import MemoryNetwork, Query
 from .sizes import Sizes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..common.untrained import Untrained
+from robust_vos_bench.models.untrained import Untrained
 
 MASK_STEMS = ("value_encoder.conv1.weight", "mask_rgb_encoder.conv1.weight")
 PREDICTIONS = ("Decoder.pred2.weight", "decoder.pred.weight")

@@ -348,7 +348,7 @@ class Swem:
             mock.patch.object(resnet, "load_weights_sequential", lambda *given, **named: None),
         ):
             self.network = filled(module.SWEM(settings))
-        core = self.network.swem_core
+        core: Any = self.network.swem_core
 
         def begin(size: tuple[int, ...], **settings: Any) -> tuple[torch.Tensor, ...]:
             keys = torch.stack([drawn_keys(0, "clip", size[-1], i + 1) for i in range(size[1])])[None]
@@ -390,7 +390,7 @@ class Swem:
         if self.left:
             hard = (labels[:, None] == torch.arange(count + 1)[None, :, None, None]).float()
             self.remember(hard, soft)
-        return labels[0].to(torch.uint8).numpy()
+        return np.asarray(labels[0].to(torch.uint8).numpy())
 
     length = 0
     """Frames of the video; set before `start`."""

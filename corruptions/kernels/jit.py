@@ -7,6 +7,10 @@ from typing import Any
 
 import numba
 
+from robust_vos_bench.system.waits import tell_of_compiling
+
+tell_of_compiling()
+
 
 def jit(function: Callable[..., Any]) -> Any:
     """Compile on first call, cached on disk where that is possible (an installation and HOME may be read-only).

@@ -12,11 +12,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from robust_vos_bench.analysis.bootstrap import DRAWS, Bootstrap, Interval, holm
+from robust_vos_bench.analysis.intervals import Interval, Jackknife, holm
 from robust_vos_bench.analysis.matrix import ScoreMatrix
 from robust_vos_bench.analysis.measure import Better
 from robust_vos_bench.analysis.measures import measures
-from robust_vos_bench.analysis.result import Result, joint_matrix, read_result, results_of
+from robust_vos_bench.analysis.packing import results_of
+from robust_vos_bench.analysis.result import Result, joint_matrix
+from robust_vos_bench.analysis.run import Run
 from robust_vos_bench.analysis.same import check_same
 from robust_vos_bench.analysis.words import unscored_note
 from robust_vos_bench.errors import UsageError
@@ -24,6 +26,10 @@ from robust_vos_bench.system.paths import user_path
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+Source = str | Path | Result | Run
+"""What may be compared."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,7 @@ def find_results(source: str | Path) -> list[Result]:
         path = user_path(head)
     if not path.exists():
         raise UsageError(f"{str(source)!r} is neither a run directory nor a packed result (nor PATH:MODEL of one)")
-    results = results_of(path, objects=False) if path.is_dir() else [read_result(path)]
+    results = results_of(path, objects=False, shared=False)
     if model:
         chosen = [r for r in results if r.model == model]
         if not chosen:
@@ -96,29 +102,38 @@ def find_results(source: str | Path) -> list[Result]:
     return results
 
 
-def pick_two(sources: Sequence[str | Path | Result]) -> tuple[Result, Result]:
+def pick_two(sources: Sequence[Source]) -> tuple[Result, Result]:
     """The two models to compare: from one run of two models, or one each from two sources. UsageError if unclear."""
     if len(sources) not in (1, 2):
         raise UsageError(f"compare takes one run of two models or two sources, not {len(sources)}")
     wanted = 3 - len(sources)  # models per source
     picked: list[Result] = []
     for source in sources:
-        results = [source] if isinstance(source, Result) else find_results(source)
+        results = _results(source)
         if len(results) != wanted:
             names = ", ".join(r.model for r in results)
             advice = "name two as PATH:MODEL PATH:MODEL" if wanted == 2 else f"name one as {source}:MODEL"
             held = f"{len(results)} model{'s' * (len(results) != 1)}"
-            what = repr(source.model) if isinstance(source, Result) else source
+            what = source if isinstance(source, (str, Path)) else repr(source)
             raise UsageError(f"{what} holds {held} ({names}); {advice}")
         picked += results
     return picked[0], picked[1]
 
 
-def compare(*sources: str | Path | Result, draws: int = DRAWS, seed: int = 0) -> Comparison:
+def _results(source: Source) -> list[Result]:
+    if isinstance(source, Result):
+        return [source]
+    if isinstance(source, Run):
+        return results_of(source, objects=False, shared=False)
+    return find_results(source)
+
+
+def compare(*sources: Source) -> Comparison:
     """Compare two models, A minus B, on the conditions and videos that both have.
 
-    sources: one run directory of two models, or two of: a run directory, a packed result, PATH:MODEL, a `Result`.
-    draws, seed: of the bootstrap over videos. A number is NaN where one of the models failed on something it needs.
+    sources: one run (directory or `Run`) of two models, or two of: a run directory, a packed result, PATH:MODEL, a
+    `Run` of one model, a `Result`.
+    A number is NaN where one of the models failed on something it needs.
     Raises UsageError where the two share nothing or were made with other data, protocol or corruption versions.
     """
     a, b = pick_two(sources)
@@ -129,28 +144,28 @@ def compare(*sources: str | Path | Result, draws: int = DRAWS, seed: int = 0) ->
     matrix = joint_matrix([left, right])
     if not matrix.objects:
         raise UsageError(f"{left.model!r} and {right.model!r} share no scored video: there is nothing to compare")
-    boot = Bootstrap(matrix, draws, seed)
-    families = [name for name in boot.statistics if name.startswith("family:")]
-    found = [_difference(boot, name, name.removeprefix("family:")) for name in families]
+    jackknife = Jackknife(matrix)
+    families = [name for name in jackknife.statistics if name.startswith("family:")]
+    found = [_difference(jackknife, name, name.removeprefix("family:")) for name in families]
     corrected = holm([difference.p for difference in found])
-    linear = [m for m in measures() if m.weights in boot.statistics]
+    linear = [m for m in measures() if m.weights in jackknife.statistics]
     return Comparison(
         a=left.model,
         b=right.model,
         videos=len(matrix.videos),
         objects=len(matrix.objects),
-        headline=tuple(_difference(boot, m.weights, m.key, m.better) for m in linear),
+        headline=tuple(_difference(jackknife, m.weights, m.key, m.better) for m in linear),
         families=tuple(replace(difference, p=p) for difference, p in zip(found, corrected)),
         corruptions=_by_corruption(matrix),
-        by_video=_by_video(matrix, boot.statistics.get("mPC")),
+        by_video=_by_video(matrix, jackknife.statistics.get("mPC")),
         note=" ".join((*_notes(a, b, left), unscored_note(len(matrix.unscored_videos)))).strip(),
     )
 
 
-def _difference(boot: Bootstrap, statistic: str, name: str, better: Better = Better.HIGHER) -> Difference:
-    weights = boot.statistics[statistic]
-    interval, p = boot.difference(0, 1, weights)
-    return Difference(name, boot.value(0, weights), boot.value(1, weights), interval, p, better)
+def _difference(jackknife: Jackknife, statistic: str, name: str, better: Better = Better.HIGHER) -> Difference:
+    weights = jackknife.statistics[statistic]
+    interval, p = jackknife.difference(0, 1, weights)
+    return Difference(name, jackknife.value(0, weights), jackknife.value(1, weights), interval, p, better)
 
 
 def _notes(a: Result, b: Result, common: Result) -> Iterator[str]:

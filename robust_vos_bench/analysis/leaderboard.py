@@ -8,10 +8,15 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from robust_vos_bench.analysis.bootstrap import Rank
+from msgspec import UNSET
+
 from robust_vos_bench.analysis.naming import page_name, preset_words
-from robust_vos_bench.analysis.result import Result, joint_matrix, read_result, refuse_recipe, results_of, verify
+from robust_vos_bench.analysis.order import Rank
+from robust_vos_bench.analysis.packing import results_of
+from robust_vos_bench.analysis.result import Result, joint_matrix, read_result, refuse_recipe, verify
+from robust_vos_bench.analysis.run import Run
 from robust_vos_bench.analysis.same import check_same
+from robust_vos_bench.analysis.sharing import shareable
 from robust_vos_bench.analysis.table import RobustnessRow, RobustnessTable
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.runs.records import Manifest
@@ -81,6 +86,12 @@ class Page:
         return len(self.table.matrix.objects)
 
     @property
+    def left_out(self) -> list[str]:
+        """Sentences on what its results were cut from, where they are what several runs have in common."""
+        manifests = [row.result.manifest for row in self.rows]
+        return list(dict.fromkeys(text for m in manifests if m.left_out is not UNSET for text in m.left_out))
+
+    @property
     def conditions(self) -> int:
         """Number of corrupted conditions."""
         return len(self.table.matrix.conditions) - 1
@@ -97,7 +108,7 @@ def build_page(results: Sequence[Result]) -> Page:
     check_same(results)
     objects = {result.model: result.objects for result in results}
     table = RobustnessTable(joint_matrix(results), objects.__getitem__)
-    if not {"P", "mPC"} <= table.bootstrap.statistics.keys():
+    if not {"P", "mPC"} <= table.jackknife.statistics.keys():
         raise UsageError(f"run {results[0].manifest.run_id} has no corrupted condition: there is nothing to rank")
     rows = [Row(result, row, overlap(result)) for result, row in zip(results, table)]
     return Page(page_name(results[0]), results[0].manifest, table, tuple(sorted(rows, key=_place)))
@@ -118,27 +129,28 @@ def stored(folder: Path) -> dict[str, dict[str, Result]]:
     """The results below `folder`: page -> model -> result. Raises DataError for a damaged file."""
     pages: dict[str, dict[str, Result]] = {}
     for path in sorted((folder / "results").glob("*/*.json.gz")):
-        result = read_result(path)
+        result = shareable(read_result(path))
         pages.setdefault(path.parent.name, {})[result.model] = result
     return pages
 
 
-def collect(sources: Iterable[Path]) -> dict[str, dict[str, Result]]:
-    """Read and check run directories and packed results: page -> model -> result. Nothing is written.
+def collect(sources: Iterable[Path | Run]) -> dict[str, dict[str, Result]]:
+    """Read and check runs and packed results: page -> model -> result, without what is private. Nothing is written.
 
     Raises UsageError for recipe weights and for two results of one model that are not of the same weights, options and
     code; DataError for damaged files and runs without scores.
     """
     pages: dict[str, dict[str, Result]] = {}
     for source in sources:
-        for result in results_of(source) if source.is_dir() else [read_result(source)]:
+        where = str(source.folder) if isinstance(source, Run) else str(source)
+        for result in results_of(source):
             refuse_recipe(result)
-            verify(result, str(source))
+            verify(result, where)
             page = pages.setdefault(page_name(result), {})
             rival = page.get(result.model)
             if rival is not None and rival.manifest.models != result.manifest.models:
                 raise UsageError(
-                    f"{source}: {result.model!r} is there twice, with other weights, options or code. A page has one "
+                    f"{where}: {result.model!r} is there twice, with other weights, options or code. A page has one "
                     "row per model: leave one of them out, or give the variants different names."
                 )
             page[result.model] = result

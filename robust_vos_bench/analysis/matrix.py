@@ -51,7 +51,7 @@ class ScoreMatrix:
 
     @property
     def clusters(self) -> tuple[str, ...]:
-        """The footage of the videos, each once: what the bootstrap draws from. The videos, where each has its own."""
+        """The footage of the videos, each once: what intervals leave out. The videos, where each has its own."""
         return tuple(dict.fromkeys(self.footage.get(video, video) for video in self.videos))
 
     @property

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robust_vos_bench.analysis.bootstrap import Bootstrap, Interval
 from robust_vos_bench.analysis.formulas import Recovery
+from robust_vos_bench.analysis.intervals import Interval, Jackknife
 from robust_vos_bench.analysis.matrix import ScoreMatrix
 from robust_vos_bench.analysis.object_stats import ObjectStats
 from robust_vos_bench.analysis.summary import Summary, mean
@@ -181,9 +181,9 @@ class Measure:
     where_formats: frozenset[str] = FORMATS - {"text"}
     """The renderings that show `Value.where`."""
     weights: str = ""
-    """Name of the linear statistic (`bootstrap.statistics`) that it is, which gives it an interval and lets `compare`
+    """Name of the linear statistic (`intervals.statistics`) that it is, which gives it an interval and lets `compare`
     test differences. Registered measures may have an `interval` function instead."""
-    interval: Callable[[Bootstrap, int], Interval | None] | None = None
+    interval: Callable[[Jackknife, int], Interval | None] | None = None
     """Interval for the model with this index, where the measure is not linear; None where a run cannot have one."""
     interval_formats: frozenset[str] = frozenset()
     """The renderings that show its interval; data frames show every interval."""
@@ -216,9 +216,9 @@ class Measure:
             )
         return value
 
-    def interval_for(self, boot: Bootstrap, model: int) -> Interval | None:
-        """Its bootstrap interval for the model with this index; None where it has none in this run."""
+    def interval_for(self, jackknife: Jackknife, model: int) -> Interval | None:
+        """Its interval for the model with this index; None where it has none in this run."""
         if self.interval is not None:
-            return self.interval(boot, model)
-        weights: NDArray[np.float64] | None = boot.statistics.get(self.weights)
-        return None if weights is None else boot.interval(model, weights)
+            return self.interval(jackknife, model)
+        weights: NDArray[np.float64] | None = jackknife.statistics.get(self.weights)
+        return None if weights is None else jackknife.interval(model, weights)

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from robust_vos_bench.analysis.bootstrap import Bootstrap, Interval
 from robust_vos_bench.analysis.formulas import Recovery, severity_area, worst_corruption, worst_severity
+from robust_vos_bench.analysis.intervals import Interval, Jackknife
 from robust_vos_bench.analysis.measure import FORMATS, Better, Group, Measure, ModelScores, Value, averaged
 from robust_vos_bench.analysis.object_stats import ObjectStats
 from robust_vos_bench.analysis.stability import masks_move
@@ -40,11 +40,11 @@ def _worst_severity(scores: ModelScores) -> Value:
     return Value(number, level)
 
 
-def _rpc_interval(boot: Bootstrap, model: int) -> Interval | None:
-    """Paired within each draw; None in runs without clean or without corrupted conditions."""
-    if not {"P", "mPC"} <= boot.statistics.keys():
+def _rpc_interval(jackknife: Jackknife, model: int) -> Interval | None:
+    """Both without the same video; None in runs without clean or without corrupted conditions."""
+    if not {"P", "mPC"} <= jackknife.statistics.keys():
         return None
-    return boot.ratio(model, boot.statistics["mPC"], boot.statistics["P"])
+    return jackknife.ratio(model, jackknife.statistics["mPC"], jackknife.statistics["P"])
 
 
 def _after_burst(number: Callable[[list[Recovery]], float]) -> Callable[[ModelScores], float | None]:

@@ -104,10 +104,10 @@ def burst_of(condition: ConditionRecord) -> Condition | None:
     if condition.profile != "burst":
         return None
     try:
-        same = condition_fingerprint(condition.condition) == condition.fingerprint
+        made = condition.condition
     except UsageError:  # not installed
         return None
-    return condition.condition if same else None
+    return made if condition_fingerprint(made) == condition.fingerprint else None
 
 
 def burst_frames(condition: Condition, manifest: Manifest, video: str, frames: int) -> range:

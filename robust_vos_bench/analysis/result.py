@@ -13,13 +13,14 @@ from typing import Any
 import msgspec
 
 from robust_vos_bench.analysis.matrix import ScoreMatrix, footage_of, matrix_from_records
-from robust_vos_bench.analysis.object_stats import ObjectStats, object_stats, verify_object_stats
+from robust_vos_bench.analysis.object_stats import ObjectStats, verify_object_stats
 from robust_vos_bench.errors import DataError, UsageError
-from robust_vos_bench.runs.records import STATISTICS, CellCounts, Manifest, UnitRecord
-from robust_vos_bench.runs.store import RunStore
+from robust_vos_bench.runs.records import STATISTICS, Manifest, UnitRecord
 from robust_vos_bench.system.atomic import make_folder, write_bytes
 
-RESULT_SCHEMA = "rvos-bench/result/1"
+RESULT_SCHEMA = "rvos-bench/result/2"
+READ = ("rvos-bench/result/1", RESULT_SCHEMA)
+"""Schemas that this version reads; 2 has invocations (`runs.invocation`) in the manifest and in the records."""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -50,34 +51,6 @@ class Result(msgspec.Struct, frozen=True):
         for record in self.records:
             found.setdefault((record.model, record.condition), {})[record.video] = record
         return found
-
-
-def results_of(folder: Path, objects: bool = True) -> list[Result]:
-    """The results of a run directory, one per model. Failed and missing units are not in them.
-
-    objects: with object statistics from frames and saved masks; without them only the scores are read. Raises
-    DataError where there is no run.
-    """
-    store = RunStore(folder)
-    manifest = store.manifest()
-    if manifest is None:
-        raise DataError(f"{folder} is not a run directory: it has no run.json")
-    found = []
-    for model in manifest.models:
-        cells = {c.label: store.records(c.label, model.name) for c in manifest.conditions}
-        records = tuple(cell[v] for cell in cells.values() for v in manifest.videos if v in cell and cell[v].ok)
-        planned = len(manifest.conditions) * len(manifest.videos)
-        narrowed = msgspec.structs.replace(
-            manifest,
-            models=[model],
-            units=CellCounts(planned=planned, ok=len(records), pending=planned - len(records)),
-            # The folder of the data is private and says nothing about the result.
-            dataset=msgspec.structs.replace(manifest.dataset, root="", place=msgspec.UNSET, masks=msgspec.UNSET),
-            settings={},
-        )
-        known = object_stats(store, manifest, model.name, cells) if objects else ()
-        found.append(Result(narrowed, records, checksum(narrowed, records, known), objects=known))
-    return found
 
 
 def checksum(manifest: Manifest, records: Sequence[UnitRecord], objects: Sequence[ObjectStats] = ()) -> str:
@@ -125,8 +98,8 @@ def verify(result: Result, where: str) -> None:
 
     A unit without scores is allowed: a video may have no truth after its prompt. where: named in the message.
     """
-    if result.schema != RESULT_SCHEMA:
-        raise DataError(f"{where}: schema {result.schema!r}, this version reads {RESULT_SCHEMA!r}")
+    if result.schema not in READ:
+        raise DataError(f"{where}: schema {result.schema!r}, this version reads {' and '.join(READ)}")
     if result.checksum != checksum(result.manifest, result.records, result.objects):
         raise DataError(f"{where}: the checksum does not fit: the file was edited or damaged")
     if len(result.manifest.models) != 1:

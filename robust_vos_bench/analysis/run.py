@@ -1,22 +1,26 @@
-"""A run directory in Python: scores, tables and intervals for notebooks."""
+"""Runs in Python, from run directories and packed results: scores, tables and intervals for notebooks."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from robust_vos_bench.analysis.matrix import ScoreMatrix, footage_of, matrix_from_records
 from robust_vos_bench.analysis.measure import Group
-from robust_vos_bench.analysis.object_stats import ObjectStats, object_stats, scored_tracks
+from robust_vos_bench.analysis.object_stats import ObjectStats
+from robust_vos_bench.analysis.result import read_result
+from robust_vos_bench.analysis.source import FolderSource, ModelSource, PackedSource
 from robust_vos_bench.analysis.summary import Summary
 from robust_vos_bench.analysis.table import RobustnessTable
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.runs.records import FrameScores, Manifest, UnitRecord
+from robust_vos_bench.runs.run import score_rows
 from robust_vos_bench.runs.state import Cells
 from robust_vos_bench.runs.store import SCORE_COLUMNS, RunStore
 from robust_vos_bench.system.paths import user_path
@@ -24,19 +28,29 @@ from robust_vos_bench.system.paths import user_path
 if TYPE_CHECKING:
     import pandas as pd
 
-NAMES = ("model", "dataset", "corruption", "condition", "video")
-"""Columns of `scores.csv` that contain text."""
-
 
 class Run:
-    """One run directory, read lazily. Scores are in 0..1 in `scores` and `frames`, in points elsewhere."""
+    """A run, read lazily: a run directory, a packed result, or several of them as one (`load_runs`).
 
-    def __init__(self, folder: Path, manifest: Manifest, cells: Cells | None = None) -> None:
-        """cells: the records, where they are known already; else each cell file is read when it is first asked for."""
+    Scores are in 0..1 in `scores` and `frames`, in points elsewhere.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        cells: Cells | None = None,
+        sources: Mapping[str, ModelSource] | None = None,
+        left_out: Sequence[str] = (),
+    ) -> None:
+        """folder: the run directory, or the file of a packed result. cells: the records of a run directory, where they
+        are known already; else each cell file is read when it is first asked for. sources: model -> where its numbers
+        come from, by default the run directory. left_out: sentences on what is not shown."""
         self.folder = folder
         self.manifest = manifest
-        self.store = RunStore(folder)
-        self._records: dict[tuple[str, str], Mapping[str, UnitRecord]] = dict(cells or {})
+        self.left_out = tuple(left_out)
+        self.sources: Mapping[str, ModelSource] = sources or _of_folder(folder, manifest, cells or {})
+        self._records: dict[tuple[str, str], Mapping[str, UnitRecord]] = {}
 
     def __repr__(self) -> str:
         m = self.manifest
@@ -79,10 +93,17 @@ class Run:
         """Mean scores per model: cells, corruptions, severities, families; in points."""
         return [row.summary for row in self.robustness]
 
+    @property
+    def store(self) -> RunStore:
+        """The run directory. Raises DataError for a packed result and for several runs, which have none."""
+        source = next(iter(self.sources.values()))
+        if not isinstance(source, FolderSource) or source.store.folder != self.folder:
+            raise DataError(f"{self.folder}: there is no run directory behind this, and so no files of it")
+        return source.store
+
     def object_stats(self, model: str) -> tuple[ObjectStats, ...]:
         """Whether each object was lost, how it recovered from a burst, how stable its mask is."""
-        records = {label: self.records(model, label) for label in self.conditions}
-        return object_stats(self.store, self.manifest, model, records)
+        return self.sources[model].objects(self.conditions, self.manifest.videos)
 
     def cells(self) -> Cells:
         """(model, condition label) -> video -> record."""
@@ -91,24 +112,31 @@ class Run:
     def records(self, model: str, condition: str) -> Mapping[str, UnitRecord]:
         """Video -> record of one cell: scores, time, memory, warnings, errors."""
         if (model, condition) not in self._records:
-            self._records[model, condition] = self.store.records(condition, model)
+            source, videos = self.sources[model], set(self.manifest.videos)
+            found = {v: r for v, r in source.records(condition).items() if v in videos}
+            if source.model != model:
+                found = {v: msgspec.structs.replace(r, model=model) for v, r in found.items()}
+            self._records[model, condition] = found
         return self._records[model, condition]
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """Tidy scores in 0..1, one row per object: the content of `scores.csv`."""
+        """Tidy scores in 0..1, one row per object of every finished unit: the content of `scores.csv`."""
         import pandas as pd
 
-        path = self.folder / "scores.csv"
-        if not path.exists():
-            raise DataError(f"{path} is missing: run the same command again to finish the run")
-        # Names are read as text: a video may be called 001 or NA.
-        missing = {column: ["nan"] for column in SCORE_COLUMNS if column not in NAMES}
-        return pd.read_csv(path, dtype=dict.fromkeys(NAMES, str), keep_default_na=False, na_values=missing)
+        scored = (
+            (condition, cell[video])
+            for model in self.models
+            for condition in self.manifest.conditions
+            for cell in (self.records(model, condition.label),)
+            for video in self.manifest.videos
+            if video in cell and cell[video].ok
+        )
+        return pd.DataFrame(score_rows(self.manifest.dataset.name, scored), columns=list(SCORE_COLUMNS))
 
     @cached_property
     def units(self) -> pd.DataFrame:
-        """One row per unit: status, frames, seconds, fps, peak memory, warnings, error."""
+        """One row per unit: status, frames, seconds, fps, peak memory, warnings, error, invocation."""
         import pandas as pd
 
         rows = []
@@ -124,13 +152,14 @@ class Run:
         """The headline measures and the families, one row per model, in points.
 
         Columns: `model`, `P`, `mPC`, `rPC`, `drop`, `worst`, `worst_condition`, families; `<column>_low` and
-        `<column>_high` are the ends of the 95 % bootstrap interval.
+        `<column>_high` are the ends of the 95 % interval over videos.
         """
         return self.robustness.frame(intervals, Group.HEADLINE)
 
     def tracks(self, model: str, condition: str) -> list[FrameScores]:
-        """J and F by frame of every object that is scored in one cell."""
-        return list(scored_tracks(self.store, condition, model, self.records(model, condition)).values())
+        """J and F by frame of every object that is scored in one cell; none in packed results."""
+        videos = set(self.manifest.videos)
+        return [track for (video, _), track in self.sources[model].tracks(condition).items() if video in videos]
 
     def frames(self, model: str, condition: str = "clean") -> pd.DataFrame:
         """J and F of every scored frame of one cell: video, object, frame, J, F."""
@@ -147,7 +176,7 @@ class Run:
 def _unit_row(model: str, condition: str, video: str, record: UnitRecord | None) -> dict[str, object]:
     row: dict[str, object] = {"model": model, "condition": condition, "video": video}
     if record is None:
-        return {**row, "status": "missing", "frames": 0, "fps": math.nan, "error": ""}
+        return {**row, "status": "missing", "frames": 0, "fps": math.nan, "error": "", "invocation": ""}
     seconds = record.seconds_model
     jf = float(np.mean([o.jf for o in record.objects])) if record.objects else math.nan
     return {
@@ -162,13 +191,32 @@ def _unit_row(model: str, condition: str, video: str, record: UnitRecord | None)
         "peak_gpu_mib": record.peak_gpu_mib,
         "warnings": "; ".join(record.warnings),
         "error": record.error,
+        "invocation": record.invocation,
     }
 
 
 def load_run(path: str | Path) -> Run:
-    """Open a run directory. Raises DataError where there is none or its manifest is damaged."""
+    """Open a run directory or a packed result (`.json.gz`). Raises DataError where there is none, or it is damaged.
+
+    A packed result has scores and tables, but neither scores by frame nor masks.
+    """
     folder = user_path(path)
+    if folder.is_file():
+        result = read_result(folder)
+        left_out = () if result.manifest.left_out is msgspec.UNSET else result.manifest.left_out
+        return Run(folder, result.manifest, sources={result.model: PackedSource(result)}, left_out=left_out)
     manifest = RunStore(folder).manifest()
     if manifest is None:
         raise DataError(f"{folder} is not a run directory: it has no run.json")
     return Run(folder, manifest)
+
+
+def _of_folder(folder: Path, manifest: Manifest, cells: Cells) -> dict[str, ModelSource]:
+    store = RunStore(folder)
+    found: dict[str, ModelSource] = {}
+    for model in manifest.models:
+        source = found[model.name] = FolderSource(store, manifest, model.name)
+        for (name, label), records in cells.items():
+            if name == model.name:
+                source.know(label, records)
+    return found

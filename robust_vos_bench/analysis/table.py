@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from robust_vos_bench.analysis.bootstrap import DRAWS, Bootstrap, Interval, Rank, ranks
+from robust_vos_bench.analysis.intervals import Interval, Jackknife
 from robust_vos_bench.analysis.matrix import ScoreMatrix
 from robust_vos_bench.analysis.measure import Group, Measure, ModelScores, Value
 from robust_vos_bench.analysis.measures import measures
 from robust_vos_bench.analysis.object_stats import ObjectStats
-from robust_vos_bench.analysis.order import OrderConsistency, order_consistency
+from robust_vos_bench.analysis.order import OrderConsistency, Rank, order_consistency, ranks
 from robust_vos_bench.analysis.summary import Summary, summarise
 from robust_vos_bench.errors import UsageError
 
@@ -23,7 +23,7 @@ UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
 
 class RobustnessTable:
-    """Models x measures, with bootstrap intervals over videos and ranks by mPC; in points, percent or frames.
+    """Models x measures, with intervals over videos and ranks by mPC; in points, percent or frames.
 
     Nothing is computed before it is asked for, and nothing twice. read_objects: model name -> its object statistics
     (lost objects, recovery, stability); by default none are known and those measures are NaN.
@@ -33,13 +33,10 @@ class RobustnessTable:
         self,
         matrix: ScoreMatrix,
         read_objects: Callable[[str], Sequence[ObjectStats]] | None = None,
-        draws: int = DRAWS,
-        seed: int = 0,
     ) -> None:
         self.matrix = matrix
         self.measures = {measure.key: measure for measure in measures() if measure.applies(matrix)}
         self.rows = tuple(RobustnessRow(self, i, summary, read_objects) for i, summary in enumerate(summarise(matrix)))
-        self._draws, self._seed = draws, seed
 
     def __repr__(self) -> str:
         return f"RobustnessTable(models={[row.model for row in self.rows]}, conditions={len(self.matrix.conditions)})"
@@ -55,9 +52,9 @@ class RobustnessTable:
         raise UsageError(f"no model {model!r} in the table; it has {', '.join(row.model for row in self.rows)}")
 
     @cached_property
-    def bootstrap(self) -> Bootstrap:
-        """The draws that all intervals, ranks and p values come from."""
-        return Bootstrap(self.matrix, self._draws, self._seed)
+    def jackknife(self) -> Jackknife:
+        """What all intervals, ranks and p values come from."""
+        return Jackknife(self.matrix)
 
     @cached_property
     def families(self) -> tuple[str, ...]:
@@ -67,13 +64,13 @@ class RobustnessTable:
     @cached_property
     def ranks(self) -> Mapping[int, Rank]:
         """Index of a model -> its rank by mPC; models with missing cells have none."""
-        weights = self.bootstrap.statistics.get("mPC")
-        return {} if weights is None else ranks(self.bootstrap, weights)
+        weights = self.jackknife.statistics.get("mPC")
+        return {} if weights is None else ranks(self.jackknife, weights)
 
     @cached_property
     def order(self) -> OrderConsistency:
         """Whether corruption changes the order of the models."""
-        return order_consistency(self.bootstrap)
+        return order_consistency(self.jackknife)
 
     def chosen(self, group: Group | None = None, shown_in: str = "") -> list[Measure]:
         """The measures of a group (None: of all) that a rendering shows, in the order of tables for readers."""
@@ -166,7 +163,7 @@ class RobustnessRow:
     def interval(self, key: str) -> Interval | None:
         """The 95 % interval of a measure; None where it has none in this run, NaN where cells are missing."""
         if key not in self._intervals:
-            self._intervals[key] = self.table.measures[key].interval_for(self.table.bootstrap, self.index)
+            self._intervals[key] = self.table.measures[key].interval_for(self.table.jackknife, self.index)
         return self._intervals[key]
 
     def stability(self, label: str) -> float:
@@ -176,8 +173,8 @@ class RobustnessRow:
     @cached_property
     def families(self) -> dict[str, Interval]:
         """Family of corruptions -> mean score with its 95 % interval."""
-        boot = self.table.bootstrap
-        return {f: boot.interval(self.index, boot.statistics[f"family:{f}"]) for f in self.table.families}
+        jackknife = self.table.jackknife
+        return {f: jackknife.interval(self.index, jackknife.statistics[f"family:{f}"]) for f in self.table.families}
 
     def fields(self, measure: Measure, digits: int | None = None) -> dict[str, Any]:
         """A measure as data: its key, and its `where_key` where it has one; empty where it does not apply.

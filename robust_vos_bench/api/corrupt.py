@@ -8,15 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from robust_vos_bench.analysis.words import plural
 from robust_vos_bench.api.prepare import opened
 from robust_vos_bench.api.settings import Corruptions, MaskFiles, Names, mask_words, names, numbers, split_conditions
 from robust_vos_bench.conditions import Condition, PresetInfo, select
+from robust_vos_bench.corrupted.counts import FrameCounts
 from robust_vos_bench.corrupted.split import SplitReport, check_folder, space, tasks, write_splits
 from robust_vos_bench.corrupted.write import FORMATS, finished
 from robust_vos_bench.datasets import Dataset
 from robust_vos_bench.datasets.films import FILMS
+from robust_vos_bench.datasets.lengths import frames_of
 from robust_vos_bench.errors import DataError, IncompleteError, MissingExtraError, UsageError
 from robust_vos_bench.system.bars import Bar
+from robust_vos_bench.system.causes import Causes
 from robust_vos_bench.system.cores import available_cores
 from robust_vos_bench.system.paths import user_path
 
@@ -113,24 +117,39 @@ def write(
     format: str = "png",
     workers: int | None = None,
     quiet: bool = False,
+    debug: bool = False,
 ) -> SplitReport:
     """Write every video under every condition; failures are in the report."""
     if format not in FORMATS:
         raise UsageError(f"unknown format {format!r}; use {' or '.join(FORMATS)}")
     report = SplitReport(folders={condition.label: str(output / condition.label) for condition in conditions})
-    with Bar("starting", len(tasks(data, conditions)), "videos", quiet) as bar:
-        for note in data.notes:
+    work = tasks(data, conditions)
+    places = {task: place for place, task in enumerate(work)}
+    lengths = {name: frames_of(data, name) for name in data.videos}
+    counts, causes = FrameCounts(len(work)), Causes()
+    total = sum(lengths[task.video] for task in work)
+    with Bar("starting", total, "frames", quiet, count=counts.total) as bar:
+        for note in () if quiet else data.notes:
             bar.say(note)
-        for outcome in write_splits(data, conditions, output, format, workers or available_cores(), preset):
-            what = f"{outcome.task.condition.label} · {outcome.task.video}"
+        for outcome in write_splits(data, conditions, output, format, workers or available_cores(), preset, counts):
+            task = outcome.task
+            bar.what = f"{task.condition.label} · {task.video}"
             if outcome.error is not None:
                 report.failed.append(outcome)
-                bar.say(f"! {what}: {outcome.error}")
+                bar.failed += 1
+                counts.note(places[task], lengths[task.video])
+                names = (task.video, task.condition.label)
+                if causes.is_new(str(outcome.error), names, isinstance(outcome.error, DataError)):
+                    bar.say(f"! {bar.what}: {outcome.error}")
+                    if debug and outcome.error.traceback:
+                        bar.say(outcome.error.traceback)
             elif outcome.kept:
                 report.kept += 1
+                bar.skipped(lengths[task.video])
             else:
                 report.written += 1
-            bar.step(what)
+        for text in causes.repeated():
+            bar.say(f"! {text}")
     return report
 
 
@@ -139,7 +158,7 @@ def raise_for_failures(report: SplitReport) -> None:
     if not report.failed:
         return
     kinds = Counter(type(outcome.error) for outcome in report.failed)
-    text = f"{len(report.failed)} videos could not be written (see above); the same command tries them again"
+    text = f"{plural(len(report.failed), 'video')} could not be written (see above); the same command tries again"
     error: IncompleteError | MissingExtraError | DataError = IncompleteError(text)
     if not report.written and not report.kept and len(kinds) == 1:
         if issubclass(next(iter(kinds)), MissingExtraError):
@@ -170,7 +189,8 @@ class SplitPlan:
     def lines(self) -> list[str]:
         """The same for a person."""
         rows = [
-            f"{self.output / r['condition']}: {r['videos']} videos, {r['there']} there already" for r in self.conditions
+            f"{self.output / r['condition']}: {plural(r['videos'], 'video')}, {r['there']} there already"
+            for r in self.conditions
         ]
         return [*rows, f"uncompressed {self.needed / 2**30:.2f} GiB (PNG takes less), {self.free / 2**30:.2f} GiB free"]
 

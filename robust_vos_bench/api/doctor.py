@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-EXTRAS = {"matplotlib": "report", "ray": "ray", "cutie": "cutie", "sam2": "sam2"}
+EXTRAS = {"matplotlib": "report", "ray": "ray", "cutie": "cutie", "transformers": "hf"}
 """Module -> the extra that brings it."""
 REQUIRED = ("numpy", "PIL", "cv2", "av", "scipy", "numba", "pandas", "safetensors")
 """Modules that are always needed; one that cannot be imported is told."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robust_vos_bench.errors import DataError, RvosError
+from robust_vos_bench.errors import DataError, RvosError, unknown
 from robust_vos_bench.system.paths import user_path
 
 if TYPE_CHECKING:
@@ -86,6 +87,40 @@ def list_presets() -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def list_conditions(preset: str) -> list[dict[str, Any]]:
+    """What a preset is made of, one row per corruption: severities, mode, profile, whether prompt frames stay clean.
+
+    preset: a name, or `path/to/my.toml`. Raises UsageError for an unknown one.
+    """
+    from robust_vos_bench.conditions import corruption_of, load_preset
+
+    return [
+        {
+            "name": entry.corruption,
+            "family": corruption_of(entry.base).family,
+            "severities": list(entry.severities),
+            "time": entry.base.temporal or "-",
+            "profile": entry.base.profile,
+            "reference": "clean" if entry.base.clean_reference else "corrupted",
+        }
+        for entry in load_preset(preset).entries
+    ]
+
+
+def only(kind: str, rows: list[dict[str, Any]], names: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of some names or families ("weather", "aot"), in their order. UsageError for a name that is neither."""
+    known = {str(row["name"]) for row in rows}
+    families = {str(row.get("family") or str(row["name"]).partition(".")[0]) for row in rows}
+    for name in names:
+        if name not in known | families:
+            raise unknown(kind.removesuffix("s"), name, sorted(known | families), f"See `rvos-bench list {kind}`.")
+    return [
+        row
+        for row in rows
+        if row["name"] in names or (row.get("family") or str(row["name"]).partition(".")[0]) in names
+    ]
 
 
 def list_datasets() -> list[dict[str, Any]]:

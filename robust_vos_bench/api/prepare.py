@@ -9,7 +9,7 @@ from pathlib import Path
 
 from robust_vos_bench.api.models import resolve_models
 from robust_vos_bench.api.settings import RunSettings
-from robust_vos_bench.conditions import CLEAN, Condition, PresetInfo, select
+from robust_vos_bench.conditions import CLEAN, Condition, PresetInfo, made_on, select
 from robust_vos_bench.datasets import Dataset, open_dataset
 from robust_vos_bench.datasets.layout import select_videos
 from robust_vos_bench.errors import RvosError, UsageError
@@ -17,8 +17,8 @@ from robust_vos_bench.runs.build import build_plan
 from robust_vos_bench.runs.engine import Engine
 from robust_vos_bench.runs.local.devices import producers_for, worker_devices
 from robust_vos_bench.runs.local.engine import LocalEngine
+from robust_vos_bench.runs.manifest import default_folder
 from robust_vos_bench.runs.plan import Plan
-from robust_vos_bench.runs.run import default_folder
 from robust_vos_bench.system.paths import user_path
 
 MOST_FILMS = 100
@@ -52,7 +52,7 @@ def prepare(
     models = resolve_models(settings.models, settings.checkpoints, settings.options, to_plan, notice, quiet)
     conditions, preset = choose_conditions(settings)
     data = open_data(settings, preset)
-    for note in data.notes:
+    for note in filter(None, (data.part, *data.notes)):
         notice(note)
     save_masks, films = _pictures(settings, data, len(models) * len({*conditions, CLEAN}), notice)
     plan = build_plan(models, data, conditions, preset, save_masks=save_masks, profile=settings.profile, films=films)
@@ -107,8 +107,8 @@ def choose_conditions(settings: RunSettings) -> tuple[list[Condition], PresetInf
         settings.severity_profile,
         settings.seed,
         settings.clean_reference,
-        settings.corrupt_device,
     )
+    chosen = made_on(chosen, settings.corrupt_device)  # whether it is here is asked when something is to be computed
     if settings.conditions:
         info = PresetInfo("custom", 0, "Conditions made in Python")
     return [*chosen, *settings.conditions], info

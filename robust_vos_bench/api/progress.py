@@ -1,27 +1,28 @@
-"""What long work shows while it goes on: bars on a terminal and in a notebook, plain lines elsewhere; on stderr."""
+"""What a run shows while it goes on; on stderr."""
 
 from __future__ import annotations
 
-import sys
+import contextlib
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
-
 from robust_vos_bench.analysis.words import plural
+from robust_vos_bench.datasets.lengths import frames_of
+from robust_vos_bench.errors import DataError
+from robust_vos_bench.runs.activity import Activity
+from robust_vos_bench.runs.cost.estimate import Estimate, Workers, estimate
+from robust_vos_bench.runs.cost.pace import Pace, in_words
 from robust_vos_bench.runs.plan import Plan
 from robust_vos_bench.runs.records import UnitRecord
 from robust_vos_bench.runs.run import Listener
 from robust_vos_bench.runs.state import RunState
-from robust_vos_bench.system.bars import PLAIN_SECONDS
+from robust_vos_bench.system.causes import Causes
+from robust_vos_bench.system.live import LiveLine, Reading
+from robust_vos_bench.system.waits import heard_by
+
+WORTH_AN_ESTIMATE = 2000
+"""Frames from which a run says beforehand how long it will take; looking up what was timed takes a moment."""
 
 
 def shown(folder: Path) -> Path:
@@ -31,80 +32,130 @@ def shown(folder: Path) -> Path:
 
 
 class ProgressListener(Listener):
-    """Cells, videos, frames per second and remaining time; failures as they happen."""
+    """Frames, frames per second, elapsed and remaining time, and what is waited for; failures, each cause once.
 
-    def __init__(self, quiet: bool = False) -> None:
-        self.console = Console(file=sys.stderr, highlight=False)
-        self.quiet = quiet
-        self.failures: list[UnitRecord] = []
-        self.warned: set[tuple[str, str]] = set()
-        self._bar: Progress | None = None
-        self._task: TaskID | None = None
-        self._frames = 0
-        self._start = 0.0
-        self._last = 0.0
-        self._done = self._total = 0
+    quiet: nothing but failures. debug: with every new failure its whole traceback. workers: the processes of the run,
+    for the estimate; None where that cannot be told beforehand.
+    """
+
+    def __init__(self, quiet: bool = False, debug: bool = False, workers: Workers | None = None) -> None:
+        self.quiet, self.debug, self.workers = quiet, debug, workers
+        self._line = LiveLine(self._read, quiet)
+        self._causes, self._warned = Causes(), Causes()
+        self._activity = Activity()
+        self._pace: Pace | None = None
+        self._wait = ""
+        self._there = self._units = self._failed = 0
+        self._most = 0
+        self._new = False
+        """Whether the failure told last had a cause of its own."""
+        self._start = self._first = time.monotonic()
+
+    @contextlib.contextmanager
+    def showing(self) -> Iterator[None]:
+        """Within this block, also before `started`, a line says what is waited for."""
+        with heard_by(self._heard):
+            self._line.start()
+            try:
+                yield
+            finally:
+                self._line.stop()
 
     def notice(self, text: str) -> None:
-        """Said also where no progress is shown."""
-        self._say(text)
+        """What somebody should know before the run starts."""
+        if not self.quiet:
+            self._line.say(text)
 
     def started(self, plan: Plan, state: RunState, folder: Path) -> None:
-        """Say what will be done, and start the bar."""
-        self._start = self._last = time.monotonic()
-        self._done, self._total = state.done, state.total
+        """Say what will be done and how long that will take, and start the line."""
+        self._start = self._first = time.monotonic()
         if self.quiet:
             return
         corrupted = len(plan.conditions) - 1
-        self._say(
+        self.notice(
             f"{plural(len(plan.models), 'model')} x {plan.dataset.name} ({plural(len(plan.videos), 'video')}) x "
-            f"(clean + {plural(corrupted, 'corrupted condition')}) = {state.total} units -> {shown(folder)}"
+            f"(clean + {plural(corrupted, 'corrupted condition')}) = {plural(state.total, 'unit')} -> {shown(folder)}"
         )
         if state.stale:
-            self._say(f"{plural(state.stale, 'unit')} scored before data, corruption or code changed: to be run again")
-        if state.done:
-            self._say(f"resuming: {state.done} done, {len(state.pending)} to do")
-        if (self.console.is_terminal or self.console.is_jupyter) and state.pending:
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=24),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[rate]}"),
-                TimeRemainingColumn(),
-                console=self.console,
-                transient=True,
+            self.notice(
+                f"{plural(state.stale, 'unit')} scored before data, corruption or code changed: to be run again"
             )
-            self._task = self._bar.add_task("starting", total=state.total, completed=state.done, rate="")
-            self._bar.start()
+        if state.done:
+            self.notice(f"resuming: {state.done} done, {len(state.pending)} to do")
+        if not state.pending:
+            return
+        self._units = len(state.pending)
+        lengths = {name: frames_of(plan.dataset, name) for name in plan.videos}
+        pending = sum(lengths.get(unit.video, 0) for unit in state.pending)
+        # What is done counts from the start, so that the line of a run that goes on does not begin at nothing.
+        self._there = sum(lengths.values()) * len(plan.models) * len(plan.conditions) - pending
+        before: Estimate | None = None
+        if self.workers is not None and pending >= WORTH_AN_ESTIMATE:
+            before = estimate(plan, state.pending, folder, self.workers, may_probe=False)
+            self.notice(f"{pending:,} frames to segment: {in_words(before)}")
+        self._pace = Pace(plan, state.pending, lengths, before)
+        self._first = time.monotonic()
+        self._line.start()  # where `showing` has not
+
+    def working(self, activity: Activity) -> None:
+        """What the workers do is read from here on."""
+        self._activity = activity
 
     def unit(self, record: UnitRecord) -> None:
-        """Count it; tell a failure or a new warning."""
-        self._done += 1
-        self._frames += record.frames
+        """Count it; tell a failure or a warning whose cause is new."""
+        if self._pace is not None:
+            self._pace.add(record)
+        place = f"{record.model} · {record.condition} · {record.video}"
         if not record.ok:
-            self.failures.append(record)
-            self._say(f"! {record.model} · {record.condition} · {record.video}: {record.error}")
+            self._failed += 1
+            # Of data the file is the cause, and each is named.
+            exact = record.error_code == DataError.exit_code
+            self._new = self._causes.is_new(record.error, (record.video, record.condition, record.model), exact)
+            if self._new:
+                self._line.say(f"! {place}: {record.error}")
         for warning in record.warnings:
-            if (record.model, warning) not in self.warned:
-                self.warned.add((record.model, warning))
-                self._say(f"~ {record.model} · {record.condition} · {record.video}: {warning}")
-        rate = f"{self._frames / max(time.monotonic() - self._start, 1e-3):.1f} fps"
-        if self._bar is not None and self._task is not None:
-            what = f"{record.model} · {record.condition}"
-            self._bar.update(self._task, completed=self._done, description=what[:40], rate=rate)
-        elif not self.quiet and time.monotonic() - self._last > PLAIN_SECONDS:
-            self._last = time.monotonic()
-            self._say(f"{self._done}/{self._total} units, {rate}, now {record.model} · {record.condition}")
+            if self._warned.is_new(warning, (record.video,)) and not self.quiet:
+                self._line.say(f"~ {place}: {warning}")
+
+    def failed(self, record: UnitRecord, traceback: str) -> None:
+        """The traceback, where the failure was told."""
+        if self.debug and self._new:
+            self._line.say(traceback)
 
     def interrupted(self) -> None:
         """Ctrl-C once."""
-        self._say("interrupted: finishing what is in flight (Ctrl-C again to stop now); the same command resumes")
+        self._line.say("interrupted: finishing what is in flight (Ctrl-C again to stop now); the same command resumes")
 
     def finished(self) -> None:
-        """Take the bar away."""
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        """Take the line away; say how often each failure was met."""
+        self._line.stop()
+        for text in self._causes.repeated():
+            self._line.say(f"! {text}")
 
-    def _say(self, text: str) -> None:
-        self.console.print(text, markup=False, soft_wrap=True)
+    def _heard(self, what: str) -> None:
+        self._wait = what
+
+    def _read(self) -> Reading:
+        """What the line says; called from its thread."""
+        now = time.monotonic()
+        pace = self._pace
+        if pace is None:
+            return Reading(self._wait or "looking at the data", elapsed=now - self._start)
+        in_flight = self._activity.frames()
+        # Between the last frame of a unit and its record it counts in neither: what was shown once stays.
+        self._most = max(self._most, min(pace.settled + in_flight, pace.total))
+        if not in_flight and not pace.settled:
+            self._first = now
+        seconds = now - self._first
+        segmented = pace.segmented + in_flight
+        rate = f"{segmented / seconds:.1f} fps" if segmented and seconds > 0.5 else ""
+        return Reading(
+            self._activity.text(),
+            self._there + self._most,
+            self._there + pace.total,
+            "frames",
+            rate=rate,
+            elapsed=now - self._start,
+            left=pace.left(self._most - pace.settled, self._activity.workers, seconds),
+            failed=self._failed,
+        )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from robust_vos_bench.analysis.run import Run
-from robust_vos_bench.api.plan import RunPlan, estimated
-from robust_vos_bench.api.prepare import Prepared, opened_engine, prepare
+from robust_vos_bench.api.plan import RunPlan, estimated, workers_of
+from robust_vos_bench.api.prepare import opened_engine, prepare
 from robust_vos_bench.api.progress import ProgressListener
+from robust_vos_bench.api.repeat import started
 from robust_vos_bench.api.settings import DEFAULT_MODEL, Corruptions, MaskFiles, Models, Names, RunSettings, settings_of
 from robust_vos_bench.datasets import Dataset
-from robust_vos_bench.errors import ContractError, IncompleteError
+from robust_vos_bench.errors import ContractError, DataError, IncompleteError
 from robust_vos_bench.fetch import offline as without_network
 from robust_vos_bench.runs.records import UnitRecord
 from robust_vos_bench.runs.run import Listener, run_with_records
@@ -167,31 +169,38 @@ def run(
     return done
 
 
-def execute(settings: RunSettings, listener: Listener, command: Sequence[str] = ()) -> Run:
-    """Carry out a run and return it however it ended (`Run.manifest.status`); failed units raise nothing.
-
-    command: what `run.json` records as the command; by default the command line that means the same.
-    """
-    quiet = not isinstance(listener, ProgressListener) or listener.quiet
-    with without_network(settings.offline):
-        prepared = prepare(settings, notice=listener.notice, quiet=quiet)
-        return _execute(settings, prepared, listener, command)
-
-
-def _execute(settings: RunSettings, prepared: Prepared, listener: Listener, command: Sequence[str]) -> Run:
-    with opened_engine(settings, prepared) as engine:
+def execute(settings: RunSettings, listener: Listener) -> Run:
+    """Carry out a run and return it however it ended (`Run.manifest.status`); failed units raise nothing."""
+    showing = listener if isinstance(listener, ProgressListener) else None
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(without_network(settings.offline))
+        if showing is not None:
+            stack.enter_context(showing.showing())
+        prepared = prepare(settings, notice=listener.notice, quiet=showing is None or showing.quiet)
+        if showing is not None and settings.engine == "local":
+            showing.workers = workers_of(prepared)
+        engine = stack.enter_context(opened_engine(settings, prepared))
         manifest, state = run_with_records(
             prepared.plan,
             prepared.folder,
-            prepared.devices,
+            started(settings, prepared.plan, prepared.devices),
             listener,
             settings.overwrite,
             settings.fail_fast,
-            command or settings.command(),
-            settings.recorded(),
             engine,
         )
-    return Run(prepared.folder, manifest, state.cells)
+    done = Run(prepared.folder, manifest, state.cells)
+    if (state.pending or state.reused) and prepared.plan.save_masks and done.matrix.unscored_videos:
+        _compare_masks(done)
+    return done
+
+
+def _compare_masks(done: Run) -> None:
+    """Compare masks now, while the run directory is being written: without truth their stability is what is shown, and
+    a later look at a finished run writes nothing, not even what it has worked out."""
+    for model in done.models:
+        with contextlib.suppress(DataError):  # a damaged mask is told where it is shown
+            done.object_stats(model)
 
 
 def plan(model: Models = DEFAULT_MODEL, corruption: Corruptions = None, *, probe: bool = True, **words: Any) -> RunPlan:

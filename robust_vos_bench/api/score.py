@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,6 +85,33 @@ class Scores:
         return f"<p>{overall}</p>{found}"
 
 
+class _Watch:
+    """How far a scoring is: videos, the ones at work by the share of their frames, and frames per second."""
+
+    def __init__(self) -> None:
+        self._shares: dict[str, float] = {}
+        self._count = itertools.count(1)  # its steps are atomic: threads share it
+        self._frames = 0
+        self._start: float | None = None
+
+    def __call__(self, video: str, frame: int, of: int) -> None:
+        if self._start is None:
+            self._start = time.monotonic()
+        self._shares[video] = frame / of
+        self._frames = next(self._count)
+
+    def videos(self) -> float:
+        """Videos so far."""
+        return sum(list(self._shares.values()))
+
+    def words(self) -> str:
+        """ "1,234 frames, 410 fps"."""
+        if self._start is None:
+            return ""
+        seconds = max(time.monotonic() - self._start, 0.1)
+        return f"{self._frames:,} frames, {self._frames / seconds:.0f} fps"
+
+
 def score(
     predictions: str | Path,
     *,
@@ -141,8 +170,10 @@ def score(
         range_end=range_end or "object",
     )
     scorer = FolderScorer(data, rules, backend)
-    with Bar("scoring", len(data.videos), quiet=not progress) as bar:
-        objects = scorer.score(user_path(predictions), workers or min(THREADS, available_cores()), bar.step)
-    hints = [*data.notes, *scorer.notes, slow_hint(scorer, objects) if backend == "auto" else ""]
+    watch = _Watch()
+    threads = workers or min(THREADS, available_cores())
+    with Bar("scoring", len(data.videos), "videos", not progress, count=watch.videos, extra=watch.words) as bar:
+        objects = scorer.score(user_path(predictions), threads, tell=bar.say if progress else None, on_frame=watch)
+    hints = [data.part, *data.notes, *scorer.notes, slow_hint(scorer, objects) if backend == "auto" else ""]
     hint = "\n".join(text for text in hints if text)
     return Scores(objects, rules, data.name, data.seen_categories, hint)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from robust_vos_bench.conditions import Condition
 from robust_vos_bench.datasets import Dataset
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models import VOSAdapter
-from robust_vos_bench.origin import is_file_spec
 from robust_vos_bench.system.paths import user_path
 
 DEFAULT_MODEL = "labelprop"
@@ -28,7 +27,7 @@ Corruptions = str | Condition | Sequence[str | Condition] | None
 
 @dataclass(frozen=True)
 class RunSettings:
-    """Everything that decides a run, as given; `None` is "not given". Field names are those that `run.json` records."""
+    """Everything that decides a run, as given; `None` is "not given". What repeats it: `api.repeat`."""
 
     models: tuple[str, ...] = (DEFAULT_MODEL,)
     checkpoints: tuple[str, ...] = ()
@@ -77,44 +76,6 @@ class RunSettings:
                 raise UsageError(f"{name} is {getattr(self, name)!r}; it is one of {', '.join(words)}")
         if not self.models:
             raise UsageError("no model is given; `rvos-bench list models` shows what there is")
-
-    def recorded(self) -> dict[str, Any]:
-        """The plain settings, for `run.json`: no paths, nothing that was not given."""
-        plain = {k: v for k, v in asdict_shallow(self).items() if isinstance(v, (str, int, float, bool, tuple, list))}
-        for name in ("conditions", "masks"):
-            plain.pop(name, None)
-        if isinstance(self.dataset, str) and not is_file_spec(self.dataset):
-            plain["dataset"] = PurePath(self.dataset).name  # of a video file or folder; other names stay
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in plain.items()}
-
-    def command(self) -> list[str]:
-        """The command line that means the same, for the record of a run that was started in Python.
-
-        Conditions and data sets that were made in Python have no words; they appear as comments.
-        """
-        words = ["rvos-bench", "run"]
-        default = RunSettings()
-        for name, flag in FLAGS.items():
-            value = getattr(self, name)
-            if value == getattr(default, name) or value is None:
-                continue
-            if isinstance(value, bool):
-                words.append(flag if value else NEGATIVE.get(name, flag))
-            elif name in ("models", "corruptions", "severities", "videos"):
-                words += [flag, ",".join(map(str, value))]
-            elif isinstance(value, tuple):
-                for item in value:
-                    words += [flag, str(item)]
-            else:
-                words += [flag, str(value.name if isinstance(value, Dataset) else value)]
-        if self.conditions:
-            words += ["#", *(condition.label for condition in self.conditions)]
-        return words
-
-
-def asdict_shallow(settings: RunSettings) -> dict[str, Any]:
-    """Field -> value, values as they are."""
-    return {name: getattr(settings, name) for name in settings.__dataclass_fields__}
 
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -271,12 +232,23 @@ def split_conditions(given: Corruptions) -> tuple[tuple[str, ...], tuple[Conditi
 
 
 def numbers(given: int | Iterable[int] | str | None) -> tuple[int, ...]:
-    """3, "1,3,5" or a sequence -> a tuple; None -> ()."""
+    """3, "1,3,5", "1-3" or a sequence -> a tuple; None -> ()."""
     if given is None:
         return ()
     if isinstance(given, int):
         return (given,)
     try:
-        return tuple(int(part) for part in (given.split(",") if isinstance(given, str) else given))
+        if isinstance(given, str):
+            return tuple(n for part in given.split(",") if part.strip() for n in _range(part))
+        return tuple(int(part) for part in given)
     except ValueError:
-        raise UsageError(f"severity {given!r} is not a list of whole numbers") from None
+        raise UsageError(f"severity {given!r} is not a list of whole numbers: write 1,3,5 or 1-3") from None
+
+
+def _range(text: str) -> range:
+    """The numbers of "3" or of "1-3". ValueError for anything else, and for a range that runs backwards."""
+    first, dash, last = text.strip().partition("-")
+    found = range(int(first), int(last if dash else first) + 1)
+    if not found:
+        raise ValueError(text)
+    return found

@@ -243,6 +243,10 @@ def _chosen(names: Sequence[str], family: str | None, every: bool) -> list[Offic
             models = set(_models(name)) if name != ALL else None
             of_models = [file for file in files if models is None or models & set(file.models)]
             fitting = [file for file in of_models if every or (file.family, file.weights.file) in usual]
+            if not of_models:  # a model that no list holds
+                entry = MODELS.find(name).value
+                own = (*entry.card.also, *entry.card.weights)
+                fitting = [OfficialFile(entry.card.family, weights, (entry.name,), entry) for weights in own]
         chosen.update({(file.family, file.weights.file): file for file in fitting})
     return list(chosen.values())
 

@@ -13,6 +13,7 @@ import click
 from robust_vos_bench.errors import RvosError
 from robust_vos_bench.system.libraries import explained_imports
 from robust_vos_bench.system.streams import forgiving
+from robust_vos_bench.system.tracebacks import whole
 from robust_vos_bench.version import __version__
 
 VERBS = {
@@ -53,14 +54,31 @@ class LazyGroup(click.Group):
         """Name the nearest verb where one is mistyped."""
         from robust_vos_bench.errors import unknown
 
-        if args and args[0] not in VERBS and not args[0].startswith("-"):
+        if args and args[0] not in VERBS and not args[0].startswith("-") and not ctx.resilient_parsing:
             raise unknown("command", args[0], VERBS, "See `rvos-bench --help`.")
-        return super().resolve_command(ctx, args)
+        name, verb, rest = super().resolve_command(ctx, args)
+        if verb is not None:
+            refuse_repeated(ctx, name or "", verb, rest)
+        return name, verb, rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The verbs with one line each, without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
+
+
+def refuse_repeated(ctx: click.Context, name: str, verb: click.Command, args: Sequence[str]) -> None:
+    """Raise a usage error where a flag that takes one value is given twice: the last would win without a word."""
+    own = click.Context(verb, parent=ctx, info_name=name)
+    try:
+        given = verb.make_parser(own).parse_args(args=list(args))[2]
+    except click.UsageError:  # the verb itself says what is wrong
+        return
+    for option in given:
+        one = isinstance(option, click.Option) and not (option.multiple or option.is_flag or option.count)
+        if one and given.count(option) > 1:
+            flag = max(option.opts, key=len)
+            raise click.UsageError(f"{flag} is given {given.count(option)} times, and takes one value", own)
 
 
 EPILOG = """\b
@@ -96,10 +114,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _outcome(arguments: Sequence[str] | None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words or os.environ.get("RVOS_BENCH_DEBUG", "") not in ("", "0")
-    words = [word for word in words if word != "--debug"]
+    words = [word for word in words if word != "--debug"]  # it may stand behind the verb
     try:
         with explained_imports():
-            code = cli.main(args=words, prog_name="rvos-bench", standalone_mode=False)
+            code = cli.main(args=["--debug", *words] if debug else words, prog_name="rvos-bench", standalone_mode=False)
         sys.stdout.flush()  # a full disk behind it is told here
     except click.exceptions.Exit as done:
         code = done.exit_code
@@ -111,12 +129,13 @@ def _outcome(arguments: Sequence[str] | None) -> int:
         code = 130
     except RvosError as error:
         if debug:
-            raise
+            click.echo(error.traceback or whole(error), err=True)
         click.echo(f"Error: {error}", err=True)
         code = error.exit_code
     except Exception as error:
+        again = "" if debug else "\nRun again with --debug for the traceback."
         if debug:
-            raise
-        click.echo(f"Unexpected {type(error).__name__}: {error}\nRun again with --debug for the traceback.", err=True)
+            click.echo(whole(error), err=True)
+        click.echo(f"Unexpected {type(error).__name__}: {error}{again}", err=True)
         code = 1
     return code if isinstance(code, int) else 0

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 
 import click
 
-from robust_vos_bench.cli.options import UserPath, device_option, json_option, offline_option
+from robust_vos_bench.cli.options import UserPath, debugging, device_option, json_option, offline_option
+from robust_vos_bench.errors import ContractError
 
 MARKS = {"ok": "ok     ", "warning": "warning", "broken": "BROKEN ", "skipped": "skipped"}
 KINDS = ("model", "corruption", "dataset")
@@ -29,7 +31,9 @@ KINDS = ("model", "corruption", "dataset")
 @device_option()
 @offline_option()
 @json_option()
+@click.pass_context
 def command(
+    ctx: click.Context,
     name: str,
     kind: str | None,
     checkpoint: str | None,
@@ -46,8 +50,8 @@ def command(
     """
     from robust_vos_bench.api.check import check
     from robust_vos_bench.cli.stdout import prints_on_stderr, warnings_as_lines
-    from robust_vos_bench.findings import raise_if_broken
 
+    debug = debugging()
     with prints_on_stderr(), warnings_as_lines():  # files may print where they are imported
         report = check(
             name, kind=kind, checkpoint=checkpoint, option=options, data_root=data_root, device=device, offline=offline
@@ -57,8 +61,14 @@ def command(
     else:
         for finding in report.findings:
             click.echo(f"{MARKS[finding.level]}  {finding.check}" + (f": {finding.detail}" if finding.detail else ""))
+            if debug and finding.traceback:
+                click.echo(textwrap.indent(finding.traceback, "    "))
+        if not debug and any(finding.traceback for finding in report.findings):
+            click.echo("(--debug shows where, line by line)")
         peak = "" if report.peak_mib is None else f", process peak {report.peak_mib:.0f} MiB"
-        click.echo(f"{report.name}: {report.frames} frames in {report.seconds:.1f} s{peak}")
-        if report.ok:
-            click.echo(report.verdict)
-    raise_if_broken(report)
+        click.echo(f"{report.frames} frames in {report.seconds:.1f} s{peak}")
+        click.echo(report.verdict)
+    if not report.ok:
+        if as_json:
+            click.echo(report.verdict, err=True)
+        ctx.exit(ContractError.exit_code)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from robust_vos_bench.cli.options import json_option
+from robust_vos_bench.cli.options import json_option, table_option
 
 
 @click.command(
@@ -13,10 +13,9 @@ from robust_vos_bench.cli.options import json_option
     "  rvos-bench compare runs/one:aot.r50_l runs/two:aoc\n  rvos-bench compare a.json.gz b.json.gz --json",
 )
 @click.argument("sources", nargs=-1, required=True, metavar="A [B]")
-@click.option("--draws", type=click.IntRange(min=100), default=10_000, show_default=True, help="Bootstrap draws.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws.")
+@table_option()
 @json_option()
-def command(sources: tuple[str, ...], draws: int, seed: int, as_json: bool) -> None:
+def command(sources: tuple[str, ...], table: str, as_json: bool) -> None:
     """Paired difference of two models, A minus B, with a 95 % interval over videos.
 
     A and B are run directories, packed results, or PATH:MODEL where a run holds several models.
@@ -26,8 +25,12 @@ def command(sources: tuple[str, ...], draws: int, seed: int, as_json: bool) -> N
     from robust_vos_bench.analysis.compare import compare
     from robust_vos_bench.reports.text import WIDTH, print_comparison
 
-    found = compare(*sources, draws=draws, seed=seed)
+    found = compare(*sources)
     if as_json:
         click.echo(found.to_json())
+    elif table != "text":
+        from robust_vos_bench.reports.export import EXPORTS, comparison_grid
+
+        click.echo(EXPORTS[table](comparison_grid(found)))
     else:
         print_comparison(Console(highlight=False, width=WIDTH, markup=False), found)

@@ -12,6 +12,7 @@ from robust_vos_bench.cli.options import (
     config_option,
     corrupt_device_option,
     dataset_options,
+    debugging,
     dry_run_option,
     json_option,
     output_option,
@@ -48,7 +49,7 @@ a small loss, so scores differ slightly from those of `run`.
 @json_option()
 @dry_run_option()
 @config_option()
-@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+@click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but what has failed.")
 def command(
     dataset: str,
     data_root: Path | None,
@@ -72,6 +73,7 @@ def command(
     quiet: bool,
 ) -> None:
     """Write a corrupted copy of a data set in the layout of its input; frames are lossless PNG."""
+    from robust_vos_bench.analysis.words import plural
     from robust_vos_bench.api import corrupt as api
     from robust_vos_bench.api.prepare import opened
 
@@ -91,11 +93,12 @@ def command(
         planned = api.plan_split(data, conditions, output, format)
         click.echo(json.dumps(planned.to_dict(), indent=2) if as_json else "\n".join(planned.lines()))
         return
-    report = api.write(data, conditions, info, output, format, workers, quiet)
+    report = api.write(data, conditions, info, output, format, workers, quiet, debugging())
     if as_json:
         click.echo(json.dumps(report.to_dict(), indent=2))
     else:
         for folder in report.folders.values():
             click.echo(folder)
-        click.echo(f"{report.written} videos written, {report.kept} were there already", err=True)
+        if not quiet:
+            click.echo(f"{plural(report.written, 'video')} written, {report.kept} were there already", err=True)
     api.raise_for_failures(report)

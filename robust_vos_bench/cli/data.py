@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from robust_vos_bench.analysis.words import plural
 from robust_vos_bench.cli.options import UserPath, dataset_options, dry_run_option, json_option, workers_option
 from robust_vos_bench.errors import DataError
 
@@ -57,15 +58,15 @@ def verify(
 
 def _print(found: Verification) -> None:
     click.echo(
-        f"{found.dataset} in {found.root}: {found.videos} videos, {found.frames} frames, {found.masks} masks, "
-        f"{found.objects} objects"
+        f"{found.dataset} in {found.root}: {plural(found.videos, 'video')}, {plural(found.frames, 'frame')}, "
+        f"{plural(found.masks, 'mask')}, {plural(found.objects, 'object')}"
     )
     for kind, entries in (("problem", found.problems), ("warning", found.warnings)):
         for entry in entries[:_SHOWN]:
             click.echo(f"{kind}: {entry.file}: {entry.what}")
         if len(entries) > _SHOWN:
             click.echo(f"... and {len(entries) - _SHOWN} more {kind}s (all of them with --json)")
-    counts = f"{len(found.problems)} problems, {len(found.warnings)} warnings"
+    counts = f"{plural(len(found.problems), 'problem')}, {plural(len(found.warnings), 'warning')}"
     click.echo("OK" if found.ok and not found.warnings else f"OK, {counts}" if found.ok else counts)
 
 

@@ -24,21 +24,27 @@ from robust_vos_bench.cli.options import UserPath, json_option
     show_default=True,
     help="Folder of the leaderboards.",
 )
+@click.option("--joint", is_flag=True, help="One page of all RUNS, on the videos and conditions that they share.")
 @json_option()
-def command(runs: tuple[Path, ...], output: Path, as_json: bool) -> None:
+def command(runs: tuple[Path, ...], output: Path, joint: bool, as_json: bool) -> None:
     """Add RUNS (run directories or packed results) to the leaderboards and write the pages.
 
     One page per data set and preset, with an index. Results of other versions are refused, not mixed; untrained recipe
-    weights are refused; missing cells are shown as missing.
+    weights are refused; missing cells are shown as missing. --joint makes one page of runs that differ in videos or
+    conditions, and says what it leaves out.
     """
     from robust_vos_bench.reports.data import page_data
     from robust_vos_bench.reports.leaderboard_files import leaderboard
     from robust_vos_bench.system.json import to_json
 
-    pages = leaderboard(*runs, output=output)
+    pages = leaderboard(*runs, output=output, joint=joint)
     if as_json:
         click.echo(to_json([page_data(page) for page in pages]))
         return
+    from robust_vos_bench.analysis.words import plural
+
     for page in pages:
-        click.echo(f"{output / (page.name + '.md')}: {len(page.rows)} models")
+        click.echo(f"{output / (page.name + '.md')}: {plural(len(page.rows), 'model')}")
+        for text in page.left_out:
+            click.echo(text, err=True)
     click.echo(f"{output / 'README.md'}: index", err=True)

@@ -13,6 +13,14 @@ from robust_vos_bench.errors import UsageError, unknown
 from robust_vos_bench.system.paths import user_path
 
 F = TypeVar("F", bound=Callable[..., Any])
+FAMILIES = ("blur", "camera", "codec", "digital", "noise", "prompt", "style", "video", "weather")
+"""Families of the built-in corruptions, for `--help`, which does not load them."""
+
+
+def debugging() -> bool:
+    """Whether tracebacks are wanted (`--debug`)."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.find_root().params.get("debug"))
 
 
 class CommaList(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic from click 8.2 on
@@ -45,6 +53,22 @@ class UserPath(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """Expanded before anything is asked of the file."""
         return Path(os.fsdecode(super().convert(user_path(value), param, ctx)))
+
+
+class Severities(CommaList):
+    """Severities by comma and as ranges: 1,3,5 or 1-3."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """One flag's value -> a tuple of numbers."""
+        if isinstance(value, (tuple, list)):
+            return tuple(value)
+        from robust_vos_bench.api.settings import numbers
+        from robust_vos_bench.errors import RvosError
+
+        try:
+            return numbers(str(value))
+        except RvosError as error:
+            self.fail(str(error), param, ctx)
 
 
 def flat(ctx: click.Context, param: click.Parameter, value: Any) -> tuple[Any, ...]:
@@ -160,11 +184,11 @@ def condition_options(function: F) -> F:
             "--severity",
             "severities",
             multiple=True,
-            type=CommaList(int),
+            type=Severities(),
             callback=flat,
-            help="Severities, e.g. 1,3,5. [default: all of the preset]",
+            help="Severities, e.g. 1,3,5 or 1-3. [default: all of the preset]",
         ),
-        _option("-p", "--preset", help="Preset, e.g. smoke, common, youtube-vos-p."),
+        _option("-p", "--preset", help="Preset, e.g. smoke, common, video, youtube-vos-p: `list presets`."),
         _option(
             "-c",
             "--corruption",
@@ -172,7 +196,7 @@ def condition_options(function: F) -> F:
             multiple=True,
             type=CommaList(),
             callback=flat,
-            help="Corruption, family (noise, blur, weather, digital, video), preset, or path/to/file.py:name.",
+            help=f"Corruption, family ({', '.join(FAMILIES)}), condition (fog-3-frame) or path/to/file.py:name.",
         ),
     ):
         function = decorate(function)
@@ -215,6 +239,18 @@ def json_option() -> Callable[[F], F]:
 def dry_run_option() -> Callable[[F], F]:
     """--dry-run"""
     return click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
+
+
+def table_option() -> Callable[[F], F]:
+    """--table"""
+    return click.option(
+        "--table",
+        "table",
+        type=click.Choice(["text", "markdown", "latex", "csv"]),
+        default="text",
+        show_default=True,
+        help="How the table is printed.",
+    )
 
 
 def offline_option() -> Callable[[F], F]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +16,14 @@ from robust_vos_bench.cli.options import (
     config_option,
     corrupt_device_option,
     dataset_options,
+    debugging,
     device_option,
     dry_run_option,
     json_option,
     model_option,
     offline_option,
     output_option,
+    table_option,
     workers_option,
 )
 
@@ -101,6 +102,7 @@ The same command again resumes: finished videos are not run twice.
 )
 @click.option("--profile", is_flag=True, help="Write trace.json (Perfetto) and say where the time went.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failed video.")
+@table_option()
 @offline_option()
 @json_option()
 @dry_run_option()
@@ -111,10 +113,17 @@ The same command again resumes: finished videos are not run twice.
     help="With --dry-run: measure this machine for up to 20 s where no earlier run tells. [default: probe]",
 )
 @config_option()
-@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+@click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but what has failed.")
 @click.pass_context
 def command(
-    ctx: click.Context, /, as_json: bool, dry_run: bool, may_probe: bool, quiet: bool, **settings_given: Any
+    ctx: click.Context,
+    /,
+    table: str,
+    as_json: bool,
+    dry_run: bool,
+    may_probe: bool,
+    quiet: bool,
+    **settings_given: Any,
 ) -> None:
     """Corrupt videos, run models on them, score the masks, print how much each model loses.
 
@@ -128,15 +137,15 @@ def command(
     settings = RunSettings(**settings_given)
     with prints_on_stderr():  # models, and files of models where they are imported, may print
         if dry_run:
-            planned = plan_of(settings, may_probe, lambda text: click.echo(text, err=True))
+            planned = plan_of(settings, may_probe, None if quiet else lambda text: click.echo(text, err=True))
         else:
-            done = execute(settings, ProgressListener(quiet), ["rvos-bench", *sys.argv[1:]])
+            done = execute(settings, ProgressListener(quiet, debugging()))
     if dry_run:
         click.echo(json.dumps(planned.to_dict(), indent=2) if as_json else planned)
         return
     if settings.profile:
         show_profile(done.folder)
-    show_result(done, as_json)
+    show_result(done, "json" if as_json else table, quiet)
     ctx.exit(exit_code(done))
 
 
@@ -150,27 +159,28 @@ def show_profile(folder: Path) -> None:
             click.echo(line, err=True)
 
 
-def show_result(done: Run, as_json: bool) -> None:
-    """The table on stdout; where the rest is, on stderr."""
+def show_result(done: Run, form: str, quiet: bool = False) -> None:
+    """The table on stdout as text, JSON or one of `reports.export`; where the rest is, on stderr."""
     from rich.console import Console
 
+    from robust_vos_bench.analysis.naming import preset_words
     from robust_vos_bench.api.progress import shown
     from robust_vos_bench.reports.text import WIDTH, print_stability, print_summary, print_without_truth
-    from robust_vos_bench.runs.run import is_whole_preset
     from robust_vos_bench.system.json import to_json
 
     manifest = done.manifest
-    if as_json:
+    if form == "json":
         click.echo(to_json(result_data(done)))
         return
     console = Console(highlight=False, width=WIDTH, markup=False)
-    name = manifest.preset.name
-    preset = f"{name} v{manifest.preset.version}" if name != "custom" else "chosen by hand"
-    if name != "custom" and not is_whole_preset(manifest):
-        preset = f"part of {preset}"
+    preset = preset_words(manifest)
     if any(m.is_recipe for m in manifest.models):
-        console.print("Untrained recipe weights: a smoke test, not a result.", style="bold red")
-    if done.matrix.objects:
+        console.print("Untrained weights: a smoke test, not a result.", style="bold red")
+    if done.matrix.objects and form != "text":
+        from robust_vos_bench.reports.export import EXPORTS, summary_grid
+
+        click.echo(EXPORTS[form](summary_grid(done.robustness)))
+    elif done.matrix.objects:
         print_summary(console, done.robustness, manifest.dataset.name, preset)
         if done.matrix.unscored_videos:
             print_stability(console, done.robustness)
@@ -179,11 +189,12 @@ def show_result(done: Run, as_json: bool) -> None:
     else:
         console.print("No video has been scored.")
     counts = manifest.units
-    click.echo(
-        f"{counts.ok}/{counts.planned} units done, {counts.failed} failed. Results: {shown(done.folder)}", err=True
-    )
+    if not quiet or counts.ok < counts.planned:
+        click.echo(
+            f"{counts.ok}/{counts.planned} units done, {counts.failed} failed. Results: {shown(done.folder)}", err=True
+        )
     masks = done.folder / "masks"
-    if done.matrix.unscored_videos and masks.is_dir():
+    if done.matrix.unscored_videos and masks.is_dir() and not quiet:
         films = len(list(masks.glob("*/*/*.mp4")))
         made = f", and {films} films beside them" if films else ""
         click.echo(f"Masks: {shown(masks)}/<model>/<condition>/<video>/{made}", err=True)

@@ -49,6 +49,7 @@ frame of a DAVIS video need not be there. Annotations are needed, frames are not
 @click.option("--backend", default="auto", show_default=True, help="auto, numpy or numba; the numbers are the same.")
 @output_option("Also write the JSON to this file.", envvar=None)
 @json_option()
+@click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors.")
 def command(
     dataset: str,
     data_root: Path | None,
@@ -66,6 +67,7 @@ def command(
     backend: str,
     output: Path | None,
     as_json: bool,
+    quiet: bool,
 ) -> None:
     """Score a folder of masks: J and F, bit-identical to the official DAVIS tool, with strict errors.
 
@@ -89,8 +91,9 @@ def command(
         wrap_decay=wrap_decay,
         workers=workers,
         backend=backend,
+        progress=not quiet,
     )
-    if found.hint:
+    if found.hint and not quiet:
         click.echo(found.hint, err=True)
     if official_csv is not None:
         found.write_official_csv(official_csv)

@@ -11,7 +11,7 @@ from robust_vos_bench.conditions.condition import CLEAN, Condition
 from robust_vos_bench.conditions.corruption import Corruption, corruption
 from robust_vos_bench.conditions.draw import Draw
 from robust_vos_bench.conditions.presets import PRESETS, PresetEntry, PresetInfo, load_preset, preset_names
-from robust_vos_bench.conditions.selection import families, select
+from robust_vos_bench.conditions.selection import families, made_on, select
 
 __all__ = [
     "CLEAN",
@@ -32,6 +32,7 @@ __all__ = [
     "find_corruption",
     "hit_frames",
     "load_preset",
+    "made_on",
     "preset_names",
     "select",
 ]

@@ -14,15 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust_vos_bench.conditions.batch import batch_size, corrupt_batch
-from robust_vos_bench.conditions.catalogue import find_item
+from robust_vos_bench.conditions.catalogue import corruption_of, find_item
 from robust_vos_bench.conditions.condition import Condition
 from robust_vos_bench.conditions.contract import called, check_frame, check_mask, one_by_one, read_only, wrong_number
 from robust_vos_bench.conditions.draw import Draw
-from robust_vos_bench.conditions.presets import check_severity
-from robust_vos_bench.conditions.profile import severity_over_time
+from robust_vos_bench.conditions.profile import profile_version, severity_over_time
 from robust_vos_bench.conditions.spec import Corruption
 from robust_vos_bench.datasets.video import Frame, FrameSource, IndexableFrames, Mask, Truth, Video
-from robust_vos_bench.errors import ContractError, UsageError
+from robust_vos_bench.errors import ContractError
 
 
 def corrupt_video(video: Video, condition: Condition) -> Video:
@@ -33,12 +32,11 @@ def corrupt_video(video: Video, condition: Condition) -> Video:
     whatever order, batch and process it is made. Scope "prompt" changes prompts instead of frames. Corruptions that
     move pixels move the prompts too. With `clean_reference`, frames that carry a prompt stay clean. Clean returns the
     video itself.
-    Raises UsageError for what the corruption does not offer, ContractError where it returns a wrong frame, RvosError
-    where it fails.
+    Raises ContractError where the corruption returns a wrong frame, RvosError where it fails.
     """
     if condition.is_clean:
         return video
-    spec = check_condition(condition)
+    spec = corruption_of(condition)
     if spec.scope == "prompt":
         return video.with_prompts(_damaged_prompts(video, condition, spec))
     if spec.scope == "clip":
@@ -58,7 +56,7 @@ def corrupt_truth(truth: Truth, condition: Condition, video: Video) -> Truth:
     """
     if condition.is_clean:
         return truth
-    spec = check_condition(condition)
+    spec = corruption_of(condition)
     if not spec.moves_pixels:
         return truth
     return replace(truth, masks=MovedMasks(truth.masks, CorruptedFrames(video, condition)), unmoved=truth.masks)
@@ -74,24 +72,12 @@ def condition_fingerprint(condition: Condition) -> str:
     if not condition.is_clean:
         item = find_item(condition)
         spec, origin = item.value, item.origin
+        if (version := profile_version(condition.profile)) is not None:
+            facts["profile_version"] = version
         facts |= {"version": spec.version, "levels": spec.levels, "scope": spec.scope, "values": spec.values}
         if origin.kind != "built in":
             facts["origin"] = origin.digest or origin.place.partition(" ")[0]
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=repr).encode()).hexdigest()
-
-
-def check_condition(condition: Condition) -> Corruption:
-    """The corruption of a condition; UsageError where severity, mode or profile is not one that it offers."""
-    spec = find_item(condition).value
-    check_severity(spec, condition.severity)
-    if condition.temporal and condition.temporal not in spec.temporal:
-        offered = ", ".join(spec.temporal) or "none: it draws nothing"
-        raise UsageError(f"{spec.name} does not offer the temporal mode {condition.temporal!r} (offered: {offered})")
-    if condition.profile != "constant" and not spec.offers_profile:
-        raise UsageError(f"the severity of {spec.name} cannot vary over time (profile {condition.profile!r})")
-    if condition.device and spec.batch is None:
-        raise UsageError(f"{spec.name} cannot be made on a device ({condition.device}): it has no batch implementation")
-    return spec
 
 
 def draw_of(
@@ -115,7 +101,8 @@ def draw_of(
 def hit_frames(condition: Condition, dataset: str, video: str, num_frames: int) -> NDArray[np.intp]:
     """Indices of the frames that a burst reaches (severity above 0), found without opening the video.
 
-    For the profile "burst", whose place depends on the frame rate as little as on the frames. dataset, video: names.
+    The same at every severity. For the profile "burst", whose place depends on the frame rate as little as on the
+    frames. dataset, video: names.
     """
     draw = draw_of(condition, find_item(condition).value, dataset, video, num_frames, 24.0, 0)
     return np.flatnonzero(severity_over_time(condition.profile, float(condition.severity), draw) > 0.0)
@@ -127,9 +114,10 @@ class _Corrupted:
     def __init__(self, video: Video, condition: Condition) -> None:
         self.video = video
         self.condition = condition
-        self.spec = check_condition(condition)
+        item = find_item(condition)
+        self.spec = item.value
         # Built-in corruptions are held to this by their tests; others are watched while they run.
-        self.guarded = find_item(condition).origin.kind != "built in"
+        self.guarded = item.origin.kind != "built in"
         self.severities = severity_over_time(condition.profile, float(condition.severity), self.draw(0))
         self._clean = frozenset(video.prompts) if condition.clean_reference else frozenset()
 

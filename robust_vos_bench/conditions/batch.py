@@ -21,8 +21,8 @@ BATCH_PIXELS = 4_000_000
 MOST_FRAMES = 32
 
 
-def find_device(name: str) -> Device:
-    """The torch device of that name. UsageError where torch does not know it or this machine has none."""
+def parse_device(name: str) -> Device:
+    """The torch device of that name, whether it is here or not. UsageError where corruptions cannot be made on it."""
     import torch
 
     try:
@@ -31,6 +31,14 @@ def find_device(name: str) -> Device:
         raise UsageError(f"unknown device {name!r} for corruptions; use cpu, cuda or cuda:1") from error
     if device.type not in ("cpu", "cuda"):
         raise UsageError(f"corruptions cannot be made on {name!r}; use cpu, cuda or cuda:1")
+    return device
+
+
+def find_device(name: str) -> Device:
+    """The torch device of that name. UsageError where torch does not know it or this machine has none."""
+    import torch
+
+    device = parse_device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         found = torch.cuda.device_count()
         raise UsageError(f"corruptions cannot be made on {name!r}: torch sees {found} CUDA devices here; leave it out")

@@ -235,5 +235,6 @@ CORRUPTIONS: Registry[Corruption] = Registry(
     read=_from_package,
     from_file=_from_file,
     see="See `rvos-bench list corruptions`.",
+    form="path/to/file.py:name",
 )
 """All corruptions."""

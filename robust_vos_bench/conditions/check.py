@@ -19,6 +19,7 @@ from robust_vos_bench.origin import Origin
 from robust_vos_bench.registry import Item
 from robust_vos_bench.system.global_state import random_state_kept, unusual_random_state
 from robust_vos_bench.system.process_settings import ProcessSettings
+from robust_vos_bench.system.tracebacks import whole
 
 SIZES = ((1, 1), (1, 40), (40, 1), (2, 3), (31, 33))
 """Frame sizes (H, W) that break arithmetic on sizes."""
@@ -89,7 +90,7 @@ class _Checker:
         try:
             return self.report.add(check, work())
         except RvosError as error:
-            return self.report.add(check, str(error))
+            return self.report.add(check, str(error), traceback=whole(error) if error.__cause__ else "")
 
     def _contract(self) -> dict[Condition, list[Frame | Mask]] | None:
         found: dict[Condition, list[Frame | Mask]] = {}

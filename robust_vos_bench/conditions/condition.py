@@ -5,13 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from robust_vos_bench.conditions.catalogue import CORRUPTIONS, origin_of, shipped
+from robust_vos_bench.conditions.catalogue import CORRUPTIONS, find_item, origin_of, shipped
+from robust_vos_bench.conditions.label import FORM, is_label, read_label
+from robust_vos_bench.conditions.profile import check_profile
+from robust_vos_bench.conditions.spec import TEMPORAL, Corruption, check_severity
+from robust_vos_bench.errors import UsageError, unknown
 from robust_vos_bench.origin import Origin, is_file_spec
 
 
 @dataclass(frozen=True, order=True)
 class Condition:
     """One column of the benchmark grid. `corruption == ""` is clean; a cell is model x data set x condition.
+
+    What is not said is what the corruption declares, so that `Condition("fog", 3)` and `--corruption fog --severity 3`
+    are the same condition with the same pixels (fog drifts). A condition that cannot be is refused here: UsageError for
+    an unknown corruption, mode or profile, with the nearest names, and for a severity, mode, profile or device that the
+    corruption does not offer.
 
     A corruption of one's own is given as `Condition("path/to/own.py:name", 3)`; `corruption` is then its plain name,
     and `origin` has the text of the file. Pickled, a condition brings its corruption with it, also one that the
@@ -23,12 +32,13 @@ class Condition:
     severity: int = 0
     """1..5 (1..3 where a source defines three levels); 0 is clean."""
     temporal: str = ""
-    """How randomness runs in time: "frame", "video", "drift"; "" where the corruption draws nothing."""
+    """How randomness runs in time: "frame", "video", "drift". "" is taken as the corruption's own first mode, and stays
+    "" where the corruption draws nothing."""
     profile: str = "constant"
     """How severity runs over the video: "constant", "ramp", "burst", "intermittent", "fourier"."""
     seed: int = 0
-    clean_reference: bool = False
-    """Keep the frames that carry a prompt clean."""
+    clean_reference: bool | None = None
+    """Keep the frames that carry a prompt clean. None is taken as the corruption says; of a condition it is a bool."""
     device: str = ""
     """Torch device that makes the frames in batches ("cuda", "cuda:1", "cpu"); "" is our own code on the CPU.
 
@@ -37,12 +47,60 @@ class Condition:
     """Where a corruption that is not built in comes from; its digest is part of `condition_fingerprint`."""
 
     def __post_init__(self) -> None:
+        if not self.corruption:
+            self._set("clean_reference", bool(self.clean_reference))
+            said = (self.severity, self.temporal, self.profile, self.seed, self.clean_reference, self.device)
+            if said != (0, "", "constant", 0, False, ""):
+                raise UsageError(f"a condition without a corruption is clean and has nothing else to it: {self}")
+            return
         if is_file_spec(self.corruption):
             item = CORRUPTIONS.find(self.corruption)
-            object.__setattr__(self, "corruption", item.value.name)
-            object.__setattr__(self, "origin", item.origin)
-        elif self.origin is None and self.corruption:
-            object.__setattr__(self, "origin", origin_of(self.corruption))
+            self._set("corruption", item.value.name)
+            self._set("origin", item.origin)
+        elif self.origin is None:
+            if is_label(self.corruption):
+                raise UsageError(
+                    f"{self.corruption!r} is a whole condition, not a corruption: "
+                    f"Condition.from_label({self.corruption!r})"
+                )
+            self._set("origin", origin_of(self.corruption))
+        spec = find_item(self).value
+        self._check(spec)
+        if not self.temporal:
+            self._set("temporal", spec.default_temporal)
+        if self.clean_reference is None:
+            self._set("clean_reference", spec.clean_reference)
+
+    @classmethod
+    def from_label(cls, text: str) -> Condition:
+        """The condition of a label: "clean", "contrast-3", "fog-3-frame", "fog-3-drift-burst-seed1-cleanref".
+
+        What a label leaves out is as in `Condition(...)`. Raises UsageError for anything else.
+        """
+        if text == "clean":
+            return CLEAN
+        if not is_label(text):
+            raise UsageError(f"{text!r} is not a condition; {FORM}")
+        return cls(**read_label(text))
+
+    def _check(self, spec: Corruption) -> None:
+        """Raise UsageError where the corruption does not offer what is asked of it."""
+        check_severity(spec, self.severity)
+        if self.temporal and self.temporal not in TEMPORAL:
+            raise unknown("temporal mode", self.temporal, TEMPORAL, f"Modes are {', '.join(TEMPORAL)}.")
+        if self.temporal and self.temporal not in spec.temporal:
+            offered = ", ".join(spec.temporal) or "none: it draws nothing"
+            raise UsageError(f"{spec.name} does not offer the temporal mode {self.temporal!r} (offered: {offered})")
+        check_profile(self.profile)
+        if self.profile != "constant" and not spec.offers_profile:
+            raise UsageError(f"the severity of {spec.name} cannot vary over time (profile {self.profile!r})")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int):
+            raise UsageError(f"seed {self.seed!r} is not a whole number")
+        if self.device and spec.batch is None:
+            raise UsageError(f"{spec.name} cannot be made on a device ({self.device}): it has no batch implementation")
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "origin": shipped(self.corruption, self.origin)}
@@ -54,7 +112,10 @@ class Condition:
 
     @property
     def label(self) -> str:
-        """Unique, file-name-safe name: "clean", "contrast-3", "fog-3-drift"; mode and seed only where not default."""
+        """Unique, file-name-safe name: "clean", "contrast-3", "fog-3-drift"; `from_label` makes the condition of it.
+
+        The mode is named wherever the corruption draws; profile, seed and reference where they are not the default.
+        """
         if self.is_clean:
             return "clean"
         parts = [self.corruption, str(self.severity)]
@@ -66,6 +127,8 @@ class Condition:
             parts.append(f"seed{self.seed}")
         if self.clean_reference:
             parts.append("cleanref")
+        elif find_item(self).value.clean_reference:
+            parts.append("corruptref")
         return "-".join(parts)
 
     def to_dict(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from robust_vos_bench.conditions.condition import Condition
 from robust_vos_bench.datasets.video import Frame, Mask
 from robust_vos_bench.errors import ContractError, RvosError
 from robust_vos_bench.system.global_state import random_state, random_state_kept
+from robust_vos_bench.system.tracebacks import with_place
 
 Result = TypeVar("Result")
 
@@ -83,9 +84,8 @@ def _failure(error: BaseException, condition: Condition, video: str, frame: int)
     if type(error).__name__ == "OutOfMemoryError":  # torch's: whoever frees memory has to know it, from any process
         return error
     detail = " ".join(str(error).split()) or "no message"
-    return RvosError(
-        f"corruption {condition.label} failed on video {video!r} at frame {frame}: {type(error).__name__}: {detail}"
-    )
+    said = f"corruption {condition.label} failed on video {video!r} at frame {frame}: {type(error).__name__}: {detail}"
+    return RvosError(with_place(said, error))
 
 
 def check_frame(result: Any, size: tuple[int, int], condition: Condition, video: str, frame: int) -> Frame:

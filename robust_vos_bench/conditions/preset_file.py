@@ -19,7 +19,7 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: int
     description: str
     source: str = ""
-    clean_reference: bool = False
+    clean_reference: bool | None = None
     temporal: str | None = None
     profile: str = "constant"
     severities: tuple[int, ...] | None = None

@@ -14,8 +14,7 @@ from robust_vos_bench.conditions.catalogue import CORRUPTIONS
 from robust_vos_bench.conditions.condition import Condition
 from robust_vos_bench.conditions.preset_file import PresetFile, Row, read_preset_file
 from robust_vos_bench.conditions.profile import PROFILES
-from robust_vos_bench.conditions.spec import Corruption
-from robust_vos_bench.errors import ContractError, DataError, RvosError, UsageError
+from robust_vos_bench.errors import ContractError, DataError, RvosError
 from robust_vos_bench.origin import Origin, is_file_spec
 from robust_vos_bench.registry import Item, Registry
 from robust_vos_bench.system.paths import user_path
@@ -44,7 +43,7 @@ class PresetEntry:
     """One corruption of a preset with what the preset chooses for it."""
 
     base: Condition
-    """What its conditions share; its severity and seed are those of no condition."""
+    """The first of its conditions; the others differ in severity alone."""
     severities: tuple[int, ...]
 
     @property
@@ -110,12 +109,6 @@ def load_preset(name: str) -> PresetInfo:
     if item.origin.kind != "file" and info.name != item.value.name:
         raise DataError(f"{item.value.where}, preset.name: {info.name!r} is not the file's name")
     return info
-
-
-def check_severity(spec: Corruption, severity: int) -> None:
-    """UsageError naming the range where a corruption has no such whole level."""
-    if isinstance(severity, bool) or not isinstance(severity, int) or not 1 <= severity <= spec.levels:
-        raise UsageError(f"severity {severity} is out of range: {spec.name} has severities 1..{spec.levels}")
 
 
 def _builtin() -> Iterator[PresetSource]:
@@ -189,7 +182,7 @@ def _parse(source: PresetSource) -> PresetInfo:
         source=head.source,
         entries=entries,
         videos=head.videos,
-        clean_reference=head.clean_reference,
+        clean_reference=bool(head.clean_reference),
         left_out=data.left_out,
     )
 
@@ -220,7 +213,8 @@ def _entry(row: Row, data: PresetFile, source: PresetSource, where: str) -> Pres
         raise DataError(f"{where}.profile: {profile!r} is not one of {', '.join(PROFILES)}")
     if profile != "constant" and not spec.offers_profile:
         raise DataError(f"{where}.profile: the severity of {spec.name} cannot vary over time")
+    # None where neither says anything: as the corruption declares.
     clean_reference = head.clean_reference if row.clean_reference is None else row.clean_reference
     origin = None if item.origin.kind == "built in" else item.origin
-    base = Condition(spec.name, 0, temporal, profile, clean_reference=clean_reference, origin=origin)
+    base = Condition(spec.name, severities[0], temporal, profile, clean_reference=clean_reference, origin=origin)
     return PresetEntry(base, severities)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,6 +12,10 @@ from robust_vos_bench.errors import unknown
 
 PROFILES = ("constant", "ramp", "burst", "intermittent", "fourier")
 """Names of the severity profiles, the default first."""
+VERSION = 2
+"""Version of where the profiles that draw put their severity; raised when that changes. Part of the fingerprint of
+conditions that have such a profile. Version 1 drew another place for every severity."""
+_DRAWN = ("burst", "intermittent", "fourier")
 
 
 def check_profile(profile: str) -> None:
@@ -19,17 +24,23 @@ def check_profile(profile: str) -> None:
         raise unknown("severity profile", profile, PROFILES, f"Profiles are {', '.join(PROFILES)}.")
 
 
+def profile_version(profile: str) -> int | None:
+    """`VERSION` of a profile that draws; None of one that does not and has never changed."""
+    return VERSION if profile in _DRAWN else None
+
+
 def severity_over_time(profile: str, severity: float, draw: Draw) -> np.ndarray:
     """Severity of every frame of the clip, float64 (num_frames,), between 0 (clean) and `severity`.
 
     constant: the severity itself. ramp: rises linearly and reaches it on the last frame. burst: one stretch of a
     third of the clip at full severity, clean around it, with a rise and fall of a tenth of the clip. intermittent:
     on and off in turns of 0.25 to 1 second each. fourier: drifts between 0 and the severity as a mixture of four
-    sines (frequencies 0.2 to 1.5 cycles per clip). Random places, lengths and phases are drawn once per video.
+    sines (frequencies 0.2 to 1.5 cycles per clip). Random places, lengths and phases are drawn once per video, without
+    regard to the severity: severities hit the same frames and differ in strength alone.
     """
     check_profile(profile)
     n = draw.num_frames
-    rng = draw.video_rng("profile")
+    rng = replace(draw, severity=0).video_rng("profile")
     if profile == "constant":
         share = np.ones(n)
     elif profile == "ramp":

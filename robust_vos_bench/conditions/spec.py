@@ -46,7 +46,11 @@ class Corruption:
     version: int = 1
     """Raised when outputs change, so that old results are run again and never mixed with new ones."""
     temporal: tuple[str, ...] = ()
-    """Modes it offers, default first: "frame", "video", "drift"; empty where it draws nothing."""
+    """Modes it offers: "frame", "video", "drift"; empty where it draws nothing. The first is what a condition has that
+    names none, in Python, on the command line and in presets alike."""
+    clean_reference: bool = False
+    """Whether frames that carry a prompt stay clean in a condition that does not say: where they might never be shown,
+    a prompt drawn on them would mean nothing."""
     profiles: bool = True
     """Whether severity may vary over the video (needs a function that takes fractional severities)."""
     batch: BatchFunction | None = None
@@ -97,6 +101,12 @@ class Corruption:
     def default_temporal(self) -> str:
         """The mode in time where none is chosen; "" where it draws nothing."""
         return self.temporal[0] if self.temporal else ""
+
+
+def check_severity(spec: Corruption, severity: int) -> None:
+    """UsageError naming the range where a corruption has no such whole level."""
+    if isinstance(severity, bool) or not isinstance(severity, int) or not 1 <= severity <= spec.levels:
+        raise UsageError(f"severity {severity} is out of range: {spec.name} has severities 1..{spec.levels}")
 
 
 def at_severity(levels: Sequence[float], severity: float) -> float:

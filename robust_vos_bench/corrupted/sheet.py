@@ -99,7 +99,7 @@ def arrange(conditions: Sequence[Condition], video: Video, tile_width: int) -> S
     other, the clean one first.
     """
     tile = (max(1, round(video.size[0] * tile_width / video.size[1])), tile_width)
-    rows: dict[tuple[str, str, str, int, bool], dict[int, Condition]] = {}
+    rows: dict[tuple[str, str, str, int, bool | None], dict[int, Condition]] = {}
     for c in conditions:
         rows.setdefault((c.corruption, c.temporal, c.profile, c.seed, c.clean_reference), {})[c.severity] = c
     if max(len(levels) for levels in rows.values()) == 1:

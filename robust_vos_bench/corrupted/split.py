@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from robust_vos_bench.conditions import Condition, PresetInfo, condition_fingerprint
+from robust_vos_bench.corrupted.counts import FrameCounts
 from robust_vos_bench.corrupted.write import FORMATS, RECORDS, VideoRecord, finished, tool, write_video
 from robust_vos_bench.datasets.dataset import Dataset
 from robust_vos_bench.errors import DataError, RvosError, UsageError
 from robust_vos_bench.system.atomic import WriteError, make_folder, write_bytes
 from robust_vos_bench.system.locks import exclusive
 from robust_vos_bench.system.text import read_text
+from robust_vos_bench.system.tracebacks import whole, with_place
 
 MANIFEST = "rvos-bench.json"
 """In the split's folder: what it is, how far it is, and the hash of every file."""
@@ -74,13 +76,14 @@ def write_splits(
     format: str = "png",
     workers: int = 1,
     preset: PresetInfo | None = None,
+    counts: FrameCounts | None = None,
 ) -> Iterator[WrittenVideo]:
     """Write `output/<condition>/` for every condition; yields one entry per video, in the order they are finished.
 
     Each folder has the layout of the input, so that it opens as the same data set. Videos that are there complete
     and undamaged are kept, so the same command goes on where it stopped; so are those that an earlier command wrote
     and this one leaves out. A video that fails does not stop the others; a full or read-only disk does (WriteError).
-    Raises DataError where a folder holds something else.
+    Raises DataError where a folder holds something else. counts: notes the frames of the videos at work.
     """
     earlier: dict[Condition, dict[str, VideoRecord]] = {}
     with contextlib.ExitStack() as locks:
@@ -90,7 +93,7 @@ def write_splits(
             locks.enter_context(_locked(folder))
             earlier[condition] = _earlier(dataset, condition, folder, FORMATS[format])
             _announce(_joined(dataset, earlier[condition]), condition, folder, format, preset)
-        yield from _write_all(dataset, conditions, output, format, workers, preset, earlier)
+        yield from _write_all(dataset, conditions, output, format, workers, preset, earlier, counts)
 
 
 def _write_all(
@@ -101,11 +104,12 @@ def _write_all(
     workers: int,
     preset: PresetInfo | None,
     earlier: Mapping[Condition, dict[str, VideoRecord]],
+    counts: FrameCounts | None,
 ) -> Iterator[WrittenVideo]:
     suffix = FORMATS[format]
     left = {condition: len(dataset.videos) for condition in conditions}
     done: dict[Condition, dict[str, VideoRecord]] = {condition: {} for condition in conditions}
-    for outcome in _run(dataset, tasks(dataset, conditions), output, suffix, workers):
+    for outcome in _run(dataset, tasks(dataset, conditions), output, suffix, workers, counts):
         condition = outcome.task.condition
         left[condition] -= 1
         if outcome.record is not None:
@@ -118,20 +122,29 @@ def _write_all(
 
 
 def _run(
-    dataset: Dataset, work: Sequence[VideoTask], output: Path, suffix: str, workers: int
+    dataset: Dataset,
+    work: Sequence[VideoTask],
+    output: Path,
+    suffix: str,
+    workers: int,
+    counts: FrameCounts | None,
 ) -> Iterator[WrittenVideo]:
     if workers <= 1 or len(work) <= 1:
-        for one in work:
-            yield _write(dataset, one, output / one.condition.label, suffix)
+        _start_worker(counts)
+        for place, one in enumerate(work):
+            yield _write(dataset, one, output / one.condition.label, suffix, place)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(work)), mp_context=context, initializer=_start_worker) as pool:
-        waiting = iter(work)
+    with ProcessPoolExecutor(
+        min(workers, len(work)), mp_context=context, initializer=_start_worker, initargs=(counts,)
+    ) as pool:
+        waiting = iter(enumerate(work))
         running: set[Future[WrittenVideo]] = set()
         try:
             while True:
-                while len(running) < 2 * workers and (task := next(waiting, None)) is not None:
-                    running.add(pool.submit(_write, dataset, task, output / task.condition.label, suffix))
+                while len(running) < 2 * workers and (next_one := next(waiting, None)) is not None:
+                    place, task = next_one
+                    running.add(pool.submit(_write, dataset, task, output / task.condition.label, suffix, place))
                 if not running:
                     return
                 finished_now, running = wait(running, return_when=FIRST_COMPLETED)
@@ -141,28 +154,44 @@ def _run(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _start_worker() -> None:
-    """One thread a library in each worker: workers times threads is then the number of cores."""
+_counts: FrameCounts | None = None
+"""In a worker: where it notes its frames."""
+
+
+def _start_worker(counts: FrameCounts | None) -> None:
+    """One thread per library in each worker: workers times threads is then the number of cores."""
+    global _counts
     import cv2
 
-    cv2.setNumThreads(1)
+    _counts = counts
+    if multiprocessing.parent_process() is not None:
+        cv2.setNumThreads(1)
 
 
-def _write(dataset: Dataset, task: VideoTask, folder: Path, suffix: str) -> WrittenVideo:
+def _write(dataset: Dataset, task: VideoTask, folder: Path, suffix: str, place: int) -> WrittenVideo:
+    def note(count: int) -> None:
+        if _counts is not None:
+            _counts.note(place, count)
+
     try:
         record = finished(dataset, task.video, task.condition, folder, suffix)
         if record is not None:
+            note(record.frames)
             return WrittenVideo(task, record, kept=True)
-        return WrittenVideo(task, write_video(dataset, task.video, task.condition, folder, suffix))
+        return WrittenVideo(task, write_video(dataset, task.video, task.condition, folder, suffix, note))
     except WriteError:
         raise
     except RvosError as error:
+        if error.__cause__ is not None:
+            error.traceback = whole(error)  # it is lost between processes
         return WrittenVideo(task, error=error)
     except OSError as error:
-        place = error.filename or task.video
-        return WrittenVideo(task, error=DataError(f"{place}: cannot be read ({error.strerror or error})"))
+        file = error.filename or task.video
+        return WrittenVideo(task, error=DataError(f"{file}: cannot be read ({error.strerror or error})"))
     except Exception as error:  # of a library, on a file that nobody foresaw: this video fails, the others go on
-        return WrittenVideo(task, error=RvosError(f"{type(error).__name__}: {error}"))
+        clear = RvosError(with_place(f"{type(error).__name__}: {error}", error))
+        clear.traceback = whole(error)
+        return WrittenVideo(task, error=clear)
 
 
 def check_folder(dataset: Dataset, condition: Condition, folder: Path, format: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,12 +78,19 @@ def finished(dataset: Dataset, name: str, condition: Condition, folder: Path, su
     return record if whole else None
 
 
-def write_video(dataset: Dataset, name: str, condition: Condition, folder: Path, suffix: str = ".png") -> VideoRecord:
+def write_video(
+    dataset: Dataset,
+    name: str,
+    condition: Condition,
+    folder: Path,
+    suffix: str = ".png",
+    frame: Callable[[int], None] = lambda count: None,
+) -> VideoRecord:
     """Write one video under a condition into the split's folder; returns the record, which is written last.
 
     Annotations are copied byte for byte, unless the condition moves pixels or damages prompts: then they are drawn
     anew, so that reading the folder back gives the prompts and the truth that a run sees. Raises DataError for
-    damaged input, WriteError where the disk is full or read-only.
+    damaged input, WriteError where the disk is full or read-only. frame: is told how many frames are written.
     """
     where = places(dataset)
     key = video_key(dataset, name, condition, suffix)
@@ -95,10 +102,11 @@ def write_video(dataset: Dataset, name: str, condition: Condition, folder: Path,
     _remove_strays(folder / where.frames / name, {f"{stem}{suffix}" for stem in video.frame_names})
     _remove_strays(folder / where.masks / name, {f"{stem}.png" for stem in video.frame_names})
     pixels = hashlib.sha256()
-    for stem, frame in zip(video.frame_names, corrupted.frames):
-        pixels.update(frame.tobytes())
+    for count, (stem, pixel_array) in enumerate(zip(video.frame_names, corrupted.frames), 1):
+        pixels.update(pixel_array.tobytes())
         path = where.frames / name / f"{stem}{suffix}"
-        _put(folder, path, encode_frame(frame, suffix), files)
+        _put(folder, path, encode_frame(pixel_array, suffix), files)
+        frame(count)
     for stem, data in _annotations(dataset, video, corrupted, condition):
         _put(folder, where.masks / name / f"{stem}.png", data, files)
     record = VideoRecord(name, key, len(video), pixels.hexdigest(), files)

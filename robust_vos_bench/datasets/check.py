@@ -19,6 +19,7 @@ from robust_vos_bench.datasets.dataset import Dataset
 from robust_vos_bench.datasets.video import Truth, Video
 from robust_vos_bench.errors import RvosError
 from robust_vos_bench.findings import Report
+from robust_vos_bench.system.tracebacks import whole, with_place
 
 VIDEOS = 3
 """Videos looked at."""
@@ -73,9 +74,10 @@ class _Checker:
         try:
             return self.report.add(check, work(), level)
         except RvosError as error:
-            return self.report.add(check, str(error))
+            return self.report.add(check, str(error), traceback=whole(error) if error.__cause__ else "")
         except (Exception, SystemExit) as error:
-            return self.report.add(check, f"{type(error).__name__}: {error}")
+            said = with_place(f"{type(error).__name__}: {error}", error)
+            return self.report.add(check, said, traceback=whole(error))
 
     def _protocol(self) -> str:
         self.find_protocol(self.data.protocol)

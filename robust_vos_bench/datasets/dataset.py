@@ -76,8 +76,8 @@ class Dataset(ABC):
         return (name,)
 
     def footage(self, name: str) -> str:
-        """What is filmed in a video of the split. Videos with the same footage are not independent: intervals resample
-        them together. Its own name where each is footage of its own."""
+        """What is filmed in a video of the split. Videos with the same footage are not independent: intervals leave
+        them out together. Its own name where each is footage of its own."""
         return name
 
     def list_files(self) -> Mapping[Path, bytes]:
@@ -108,6 +108,15 @@ class Dataset(ABC):
     def split_size(self) -> int:
         """Videos of the whole split: the official number where there is one, however many lie here or were chosen."""
         return len(self.videos)
+
+    @property
+    def part(self) -> str:
+        """A sentence for people where fewer videos are open than the official split has; "" otherwise."""
+        official = self.official_counts.get("videos", 0)
+        if len(self.videos) >= official:
+            return ""
+        few = f"{len(self.videos)} of the official {official} videos"
+        return f"{self.name}: {few}: a subset, not comparable with papers"
 
     @abstractmethod
     def video(self, name: str) -> Video:

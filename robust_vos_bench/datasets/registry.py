@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from robust_vos_bench.origin import file_origin, is_file_spec, load_module, spli
 from robust_vos_bench.registry import Item, Registry
 from robust_vos_bench.system.cache import cache_folder
 from robust_vos_bench.system.paths import user_path
+from robust_vos_bench.system.tracebacks import with_place
 
 SIZES = ("480p", "Full-Resolution")
 """Resolutions of DAVIS."""
@@ -259,6 +261,8 @@ def open_dataset(
     if not DATASETS.knows(family):
         problems = DATASETS.problems()
         if not any(family in problem.names for problem in problems):  # otherwise `find` says what is wrong with it
+            if text.endswith(".py") or not get_close_matches(family.lower(), DATASETS.usable(), cutoff=0.5):
+                DATASETS.refuse_misread(text)  # `davis:val` is a slip, `my_data:MyData` a module
             see = " ".join([DATASETS.see, *(problem.message for problem in problems)])
             raise unknown("data set", spec, [*dataset_names(), *DATASETS.usable()], see)
     item = DATASETS.find(family)
@@ -286,7 +290,7 @@ def open_dataset(
     except (RvosError, MemoryError):
         raise
     except (Exception, SystemExit) as error:
-        detail = " ".join(f"{type(error).__name__}: {error}".split())
+        detail = with_place(" ".join(f"{type(error).__name__}: {error}".split()), error)
         raise RvosError(f"data set {spec!r} cannot be opened: {detail}") from error
     return _checked(found, spec)
 
@@ -422,5 +426,6 @@ DATASETS: Registry[DatasetEntry] = Registry(
     read=_from_package,
     from_file=_from_file,
     see="See `rvos-bench list datasets`.",
+    form="path/to/file.py:Class",
 )
 """All data sets."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 from robust_vos_bench.datasets.video import Mask, Video
 from robust_vos_bench.evaluation.background_scoring import BackgroundScorer
@@ -18,6 +19,16 @@ from robust_vos_bench.system.memory import peaks, reset_peaks
 
 MaskSink = Callable[[int, Mask], None]
 """Receives (frame index, mask) of every frame, in order."""
+
+
+class Watcher(Protocol):
+    """Is told how far a video is, frame by frame; it must be quick."""
+
+    def waits(self, for_a_frame: bool) -> None:
+        """Whether the model is waiting for a frame."""
+
+    def frame(self, count: int) -> None:
+        """So many masks are there."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +56,15 @@ def evaluate(
     protocol: str,
     sink: MaskSink | None = None,
     beside: bool = False,
+    watcher: Watcher | None = None,
 ) -> Outcome:
     """Segment `video` and score it against `truth` (None: masks go to the sink and nothing is scored).
 
-    beside: score in a separate thread, for models on a GPU; the numbers are the same.
+    beside: score in a separate thread, for models on a GPU; the numbers are the same. watcher: told of every frame.
     Raises ContractError where the adapter breaks the contract and RvosError where it fails otherwise: a video is
     scored as a whole or not at all.
     """
-    frames = TimedFrames(video.frames)
+    frames = TimedFrames(video.frames, watcher.waits if watcher is not None else None)
     scorer = VideoScorer(truth, protocol) if truth is not None else None
     adapter.diagnostics.clear()
     reset_peaks(adapter.device)
@@ -76,6 +88,8 @@ def evaluate(
         for t, mask in enumerate(segment_checked(adapter, video.with_frames(frames))):
             timed(partial(taker or receive, t, mask))
             count += 1
+            if watcher is not None:
+                watcher.frame(count)
         if taker is not None:
             timed(taker.close)
     total = time.perf_counter() - start

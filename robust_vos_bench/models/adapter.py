@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 
 from robust_vos_bench.datasets.video import Frame, Mask, Video
-from robust_vos_bench.errors import UsageError
+from robust_vos_bench.errors import ContractError, UsageError
 from robust_vos_bench.models.bounds import check_bounds
 from robust_vos_bench.models.card import ModelCard
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+INHERITED = ("checkpoint", "device", "diagnostics")
+"""Attributes that `VOSAdapter.__init__` sets."""
+FORGOTTEN = "its __init__ has to call `super().__init__(checkpoint, device)` before anything else"
 
 Checkpoint = Path | str | None
 """A file, the word "random" (deterministic recipe weights), or None for a model without weights."""
@@ -94,6 +98,11 @@ class SessionAdapter(VOSAdapter):
     def segment(self, video: Video) -> Iterator[Mask]:
         """Drive a session over the frames in order."""
         session = self.session(video)
+        if not isinstance(getattr(session, "diagnostics", None), list):
+            raise ContractError(
+                f"a session of {type(self).__name__} ({type(session).__name__}) has no list `diagnostics`: write "
+                "`self.diagnostics = []` in its __init__; one derived from TorchSession calls `super().__init__()`"
+            )
         self.diagnostics = session.diagnostics
         first, last = video.first_prompt, len(video) - 1
         for t, frame in enumerate(video.frames):

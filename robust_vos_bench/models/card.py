@@ -14,7 +14,7 @@ class Weights:
     """One official checkpoint file and how it is to be had: fetched, by hand, or not at all."""
 
     file: str
-    """Official file name, looked for under `$RVOS_BENCH_WEIGHTS/<family>/`."""
+    """Official file name, looked for under `$RVOS_BENCH_WEIGHTS/<family>/`; or an absolute path."""
     where: str = ""
     """What a person has to open or do to get it; or that it was never published. May be left out beside `links`."""
     sha256: str = ""
@@ -78,17 +78,19 @@ class ModelCard:
     autocast: str = "off"
     """"off", "optional" or "required-bf16"."""
     extra: str = ""
-    """The extra that must be installed ("sam2"), if any."""
+    """The extra that must be installed ("hf"), if any."""
     gpu_gib: float | None = None
     """Measured peak GPU memory at 480p, where known; lets several models share a device."""
     notes: str = ""
+    readings: tuple[str, ...] = ()
+    """Options ("memory=samurai") that are our reading of a paper, not yet compared with masks of its authors."""
     version: str = "1"
     """Adapter version: raised when outputs may change, so that old results are run again."""
 
     @property
     def family(self) -> str:
-        """The part before the first dot."""
-        return self.name.split(".", 1)[0]
+        """The part before the first dot; of names such as `hf:OWNER/NAME`, that before the colon."""
+        return self.name.split(":" if ":" in self.name else ".", 1)[0]
 
     def license_of(self, weights: Weights) -> str:
         """The licence of one file, with what it forbids."""
@@ -106,6 +108,8 @@ class ModelEntry:
     options: Mapping[str, Any] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
     """Other names of the same model; a family's default variant lists the bare family name here."""
+    found_by: str = ""
+    """What to find it by in another process, where that is not its name (a folder)."""
 
     @property
     def name(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from robust_vos_bench.models.card import ModelCard, ModelEntry
@@ -18,7 +19,15 @@ def describe_models() -> list[dict[str, Any]]:
     Where a bare family name runs the lite model instead, `why_not` says so. torch is not imported. Models of a package
     that cannot be used are left out; a PluginWarning says so.
     """
-    return [describe(item.value) for _, item in sorted(MODELS.usable().items())]
+    rows = []
+    for name, item in sorted(MODELS.usable().items()):
+        try:
+            rows.append(describe(item.value))
+        except Exception as error:  # of somebody else's card: the others are listed all the same
+            if item.origin.kind == "built in":
+                raise
+            warnings.warn(f"Warning: model {name!r} ({item.origin}) has a faulty card: {error}", stacklevel=2)
+    return rows
 
 
 def describe(entry: ModelEntry) -> dict[str, Any]:
@@ -38,6 +47,7 @@ def describe(entry: ModelEntry) -> dict[str, Any]:
         "why_not": reason,
         "extra": card.extra,
         "aliases": list(entry.aliases),
+        "readings": list(card.readings),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, metadata
 from importlib.util import find_spec
 
-EXTRA_MODULES = {"cutie": "cutie", "sam2": "sam2", "video": "av", "ray": "ray"}
+EXTRA_MODULES = {"cutie": "cutie", "hf": "transformers", "video": "av", "ray": "ray"}
 """The module whose presence shows that an extra is installed."""
 
 

@@ -7,14 +7,15 @@ import inspect
 import pkgutil
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from robust_vos_bench.errors import ContractError, RvosError, UsageError
-from robust_vos_bench.models.adapter import VOSAdapter
+from robust_vos_bench.models.adapter import FORGOTTEN, INHERITED, VOSAdapter
 from robust_vos_bench.models.bounds import check_bounds
 from robust_vos_bench.models.card import ModelCard, ModelEntry
 from robust_vos_bench.models.checkpoint import RANDOM, find_checkpoint, have_weights
@@ -25,9 +26,10 @@ from robust_vos_bench.models.options import (
     unknown_option,
 )
 from robust_vos_bench.models.weights import ensure_weights
-from robust_vos_bench.origin import Origin, file_origin, load_module, split_spec
+from robust_vos_bench.origin import Origin, file_origin, is_file_spec, load_module, split_spec
 from robust_vos_bench.registry import Item, Registry
 from robust_vos_bench.system.global_state import random_state_kept
+from robust_vos_bench.system.tracebacks import with_place
 
 GROUP = "robust_vos_bench.adapters"
 
@@ -67,14 +69,21 @@ def _builtin() -> Iterator[ModelEntry]:
     has each in the place of its own name.
     """
     from_folders: dict[str, list[ModelEntry]] = {}
-    adapters = importlib.import_module("robust_vos_bench.adapters")
-    for module in pkgutil.iter_modules(adapters.__path__):
-        models = getattr(importlib.import_module(f"{adapters.__name__}.{module.name}"), "MODELS", ())
+    for module in _families():
+        models = getattr(module, "MODELS", ())
+        folder = module.__name__.rpartition(".")[2]
         families = {entry.card.family for entry in models}
         for entry in models:
-            from_folders.setdefault(module.name if module.name in families else entry.card.family, []).append(entry)
+            from_folders.setdefault(folder if folder in families else entry.card.family, []).append(entry)
     for name in sorted(from_folders):
         yield from from_folders[name]
+
+
+def _families() -> list[ModuleType]:
+    """The light modules under `adapters/`."""
+    adapters = importlib.import_module("robust_vos_bench.adapters")
+    found = pkgutil.iter_modules(adapters.__path__)
+    return [importlib.import_module(f"{adapters.__name__}.{module.name}") for module in found]
 
 
 def _from_package(point: EntryPoint, loaded: object) -> list[ModelEntry]:
@@ -109,6 +118,25 @@ def _from_file(spec: str) -> Item[ModelEntry]:
     return Item(ModelEntry(card, f"{module.__name__}:{class_name}"), origin)
 
 
+def _schemes() -> dict[str, Callable[[str], ModelEntry]]:
+    """Beginnings of open names ("hf:"), which families under `adapters/` list in `SCHEMES`."""
+    found: dict[str, Callable[[str], ModelEntry]] = {}
+    for module in _families():
+        found.update(getattr(module, "SCHEMES", {}))
+    return found
+
+
+def _is_open(name: str) -> bool:
+    """Whether a name stands for a model that no list holds: a class in a file, or one of `_schemes`."""
+    return is_file_spec(name) or name.startswith(tuple(_schemes()))
+
+
+def _from_open(name: str) -> Item[ModelEntry]:
+    if is_file_spec(name):
+        return _from_file(name)
+    return Item(next(make for prefix, make in _schemes().items() if name.startswith(prefix))(name))
+
+
 def _names(entry: ModelEntry) -> list[str]:
     """Everything that users may type for a model, each once."""
     return list(dict.fromkeys((entry.name, *entry.aliases)))
@@ -120,8 +148,10 @@ MODELS: Registry[ModelEntry] = Registry(
     builtin=_builtin,
     names=_names,
     read=_from_package,
-    from_file=_from_file,
+    from_file=_from_open,
+    is_file=_is_open,
     see="See `rvos-bench list models`.",
+    form="path/to/file.py:Class",
 )
 """All models."""
 
@@ -188,7 +218,11 @@ def load_adapter(name: str, checkpoint: str | Path | None = None, device: str = 
         raise
     except (Exception, SystemExit) as error:
         detail = " ".join(str(error).split()) or "no message"
-        raise RvosError(f"model {entry.name!r} cannot be built: {type(error).__name__}: {detail}") from error
+        said = f"model {entry.name!r} cannot be built: {type(error).__name__}: {detail}"
+        raise RvosError(with_place(said, error, made_of) + _cure(error, found, made_of)) from error
+    absent = [name for name in ("device", "diagnostics") if not hasattr(adapter, name)]
+    if absent:
+        raise ContractError(f"model {entry.name!r} ({made_of.__name__}) has no {' and no '.join(absent)}: {FORGOTTEN}")
     if getattr(adapter, "card", None) is not entry.card:
         adapter.__dict__["card"] = entry.card
     return adapter
@@ -196,6 +230,18 @@ def load_adapter(name: str, checkpoint: str | Path | None = None, device: str = 
 
 def _on_stderr(text: str) -> None:
     print(text, file=sys.stderr)
+
+
+def _cure(error: BaseException, checkpoint: Path | str | None, made_of: type[VOSAdapter]) -> str:
+    """What to do, for errors of building that many adapters make; "" for all others."""
+    if isinstance(error, AttributeError) and error.name in INHERITED and isinstance(error.obj, made_of):
+        return f": {FORGOTTEN}"
+    if checkpoint == RANDOM and not isinstance(error, UsageError):
+        return (
+            f": `--checkpoint random` gives this class the word {RANDOM!r}; it has to make up weights for it, as "
+            "TorchAdapter does, or refuse it with a UsageError"
+        )
+    return ""
 
 
 def refuse_needless(entry: ModelEntry, checkpoint: str | Path | None) -> None:

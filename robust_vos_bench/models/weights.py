@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -103,6 +104,9 @@ def get_weights(entry: ModelEntry, weights: Weights, say: Say, quiet: bool = Fal
 
 def check_fits(entry: ModelEntry, weights: Weights, path: Path, say: Say = lambda text: None) -> None:
     """Raise WeightsError unless a file is one of weights and fits the network of the model, key by key."""
+    if weights.file.endswith(".json"):
+        _check_json(path)
+        return
     kind_of(path)
     if weights in entry.card.also:
         return  # what such a file has to hold is the adapter's own knowledge
@@ -121,6 +125,13 @@ def check_fits(entry: ModelEntry, weights: Weights, path: Path, say: Say = lambd
         raise WeightsError(f"{path}: cannot be loaded: {type(error).__name__}: {plain(error)}") from error
 
 
+def _check_json(path: Path) -> None:
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise WeightsError(f"{path}: no settings in JSON ({plain(error)})") from error
+
+
 def _check_arrived(entry: ModelEntry, weights: Weights, part: Path, say: Say) -> None:
     if weights.original:
         kind_of(part)  # pickled objects are read by `weights convert` alone
@@ -132,10 +143,8 @@ def check_known(card: ModelCard, path: Path, sha256: str) -> None:
     """Raise WeightsError where a file under an official name is not the one that was fetched, or that its authors
     give a digest of. Files from elsewhere (`--checkpoint FILE`) are the user's own and may be anything."""
     for root in weights_roots():
-        if path.parent != root / card.family:
-            continue
         for weights in (*card.weights, *card.also):
-            if path.name == weights.file and not weights.original:
+            if path == root / card.family / weights.file and not weights.original:
                 _compare(weights, path, sha256, root)
 
 

@@ -7,14 +7,18 @@ import math
 from typing import Any
 
 import pandas as pd
+from msgspec import UNSET
 
-from robust_vos_bench.analysis.bootstrap import Interval
+from robust_vos_bench.analysis.intervals import Interval
 from robust_vos_bench.analysis.leaderboard import Page, Row
 from robust_vos_bench.analysis.measure import Group, Measure
 from robust_vos_bench.analysis.naming import preset_words
 from robust_vos_bench.analysis.order import OrderConsistency
+from robust_vos_bench.analysis.provenance import made_by, repeats
 from robust_vos_bench.analysis.run import Run
+from robust_vos_bench.analysis.shown import shown_run
 from robust_vos_bench.analysis.table import RobustnessRow, RobustnessTable
+from robust_vos_bench.runs.records import Manifest
 
 DIGITS = 4
 
@@ -32,6 +36,7 @@ def page_data(page: Page) -> dict[str, Any]:
         "videos_not_scored": page.unscored,
         "objects": page.objects,
         "conditions": page.conditions,
+        **({"left_out": page.left_out} if page.left_out else {}),
         "order_consistency": _order(page.table.order),
         "rows": [_page_row(row) for row in page.rows],
     }
@@ -64,9 +69,17 @@ def _page_row(row: Row) -> dict[str, Any]:
         "options": model.options,
         "run": manifest.run_id,
         "command": manifest.command,
-        "tool": manifest.tool,
+        "tool": manifest.latest.tool if manifest.latest is not None else None,
+        **_invocations(manifest),
         "checksum": row.result.checksum,
     }
+
+
+def _invocations(manifest: Manifest) -> dict[str, Any]:
+    """What made the numbers of a result; nothing for one of an older version, which has but its command."""
+    if manifest.invocations_2 is UNSET:
+        return {}
+    return {"invocations": manifest.invocations}
 
 
 def robustness_data(row: RobustnessRow) -> dict[str, Any]:
@@ -86,7 +99,11 @@ def _in_order(table: RobustnessTable, group: Group) -> list[Measure]:
 
 
 def run_data(run: Run) -> dict[str, Any]:
-    """The tables of a report, in points and percent to four decimals."""
+    """The tables of a report, in points and percent to four decimals, and what made their numbers.
+
+    Without paths, hosts and people: see `analysis.sharing`.
+    """
+    run = shown_run(run)[0]
     table = run.robustness
     return {
         "run": run.manifest.run_id,
@@ -94,6 +111,9 @@ def run_data(run: Run) -> dict[str, Any]:
         "preset": preset_words(run.manifest),
         "models": [_run_row(row) for row in table],
         "order_consistency": _order(table.order),
+        "left_out": run.left_out,
+        "repeat": repeats(run),
+        "made_by": made_by(run),
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from robust_vos_bench.analysis.bootstrap import Interval
+from robust_vos_bench.analysis.intervals import Interval
 from robust_vos_bench.analysis.measure import Better, Group, Measure
 from robust_vos_bench.analysis.table import RobustnessRow, RobustnessTable
 from robust_vos_bench.analysis.words import points

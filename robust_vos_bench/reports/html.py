@@ -9,17 +9,23 @@ import itertools
 import math
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from robust_vos_bench.analysis.bootstrap import caution
+from robust_vos_bench.analysis.intervals import caution
+from robust_vos_bench.analysis.joint import load_runs
 from robust_vos_bench.analysis.measure import Group
 from robust_vos_bench.analysis.naming import preset_words
 from robust_vos_bench.analysis.object_stats import burst_frames, burst_of
+from robust_vos_bench.analysis.provenance import Made, Repeat, made_by, repeats
+from robust_vos_bench.analysis.reopen import dataset_of
 from robust_vos_bench.analysis.run import Run, load_run
+from robust_vos_bench.analysis.sharing import Private
+from robust_vos_bench.analysis.shown import shown_run
 from robust_vos_bench.analysis.table import RobustnessTable
 from robust_vos_bench.analysis.words import points, unscored_note
 from robust_vos_bench.errors import UsageError
@@ -75,6 +81,8 @@ class Section:
     """Which preset, or what was made of it."""
     scores: str
     """CSV of the scores, gzipped, base64."""
+    repeats: list[Repeat]
+    made_by: list[Made]
 
 
 def report(
@@ -87,10 +95,14 @@ def report(
 ) -> Path:
     """Write one self-contained HTML page of runs, and return its path.
 
-    runs: run directories, or what `load_run` returns. output: default `report.html` in the first run. video: whose J
-    and F are drawn over time (by default, and where a run lacks it, the one with the worst drop). strips: how many
-    film strips of worst drops. rerun: run models again for strips whose masks were not saved (slow). data_root: folder
-    of the data, where it is no longer where the run found it.
+    runs: run directories, packed results, or what `load_run` and `load_runs` return. Several share their tables and
+    plots, on the videos and conditions that all of them have (see `load_runs`); where that cannot be, each has its own.
+    output: default `report.html` in the first run directory, or beside a packed result. video: whose J and F are drawn
+    over time (by default, and where a run lacks it, the one with the worst drop). strips: how many film strips of worst
+    drops. rerun: run models again for strips whose masks were not saved (slow). data_root: folder of the data, where it
+    is no longer where the run found it.
+
+    The page holds no path, host or person of this machine (`analysis.sharing`).
 
     Raises UsageError for an unknown video, DataError for what is not a run, and MissingExtraError where the extra
     `report` (matplotlib) is not installed.
@@ -98,16 +110,30 @@ def report(
     if not runs:
         raise UsageError("a report needs at least one run")
     loaded = [run if isinstance(run, Run) else load_run(run) for run in runs]
-    path = loaded[0].folder / "report.html" if output is None else user_path(output)
+    path = page_path(loaded[0].folder) if output is None else user_path(output)
     root = None if data_root is None else user_path(data_root)
     write_bytes(path, build_report(loaded, video, strips, rerun, root).encode())
     return path
+
+
+def page_path(run: Path) -> Path:
+    """Where the page of a run directory or of a packed result is written by default."""
+    return run / "report.html" if run.is_dir() else run.with_name(f"{run.name.removesuffix('.json.gz')}.html")
+
+
+def together(runs: Sequence[Run]) -> tuple[list[Run], str]:
+    """Several runs as one where that can be, else as they are; and why it cannot be, or ""."""
+    try:
+        return [load_runs(*runs)], ""
+    except UsageError as error:
+        return list(runs), str(error)
 
 
 def build_report(
     runs: Sequence[Run], video: str | None = None, strips: int = 10, rerun: bool = False, data_root: Path | None = None
 ) -> str:
     """The page as text; see `report`."""
+    runs, apart = together(runs)
     videos = list(dict.fromkeys(name for run in runs for name in run.manifest.videos))
     if video is not None and video not in videos:
         raise UsageError(f"no run has a video {video!r}; there are {', '.join(videos)}")
@@ -125,11 +151,14 @@ def build_report(
         sections=[_section(run, video, strips, rerun, data_root) for run in runs],
         css=folder.joinpath("report.css").read_text(),
         script=folder.joinpath("report.js").read_text(),
+        apart=apart,
         command=shlex.join,
     )
 
 
 def _section(run: Run, video: str | None, strips: int, rerun: bool, data_root: Path | None) -> Section:
+    open_data = partial(dataset_of, run.manifest, data_root)
+    run, private = shown_run(run)
     matrix, table = run.matrix, run.robustness
     drops = worst_drops(matrix, strips)
     tau = table.order.tau
@@ -144,15 +173,23 @@ def _section(run: Run, video: str | None, strips: int, rerun: bool, data_root: P
             plots.clean_against_corrupted(matrix), "J&F under corruption against clean, one dot per object"
         ),
         time_plots=_time_plots(run, video, drops),
-        strips=make_strips(run, drops, data_root, rerun),
+        strips=[replace(s, note=private.free_text(s.note)) for s in make_strips(run, drops, open_data, rerun)],
         failures=_failures(run),
         costs=_costs(run),
         order="" if math.isnan(tau.value) else f"{tau.value:.2f} ({span(tau, 2)})",
         caution=f"{unscored_note(len(matrix.unscored_videos))} {caution(len(matrix.videos))}".strip(),
-        untold=untold(run, data_root),
+        untold=_public(untold(run, open_data), private),
         about=preset_words(run.manifest),
+        repeats=repeats(run),
+        made_by=made_by(run),
         scores=base64.b64encode(gzip.compress(scores_csv(run).encode(), mtime=0)).decode(),
     )
+
+
+def _public(part: Untold | None, private: Private) -> Untold | None:
+    if part is None:
+        return None
+    return replace(part, looks=tuple(replace(look, note=private.free_text(look.note)) for look in part.looks))
 
 
 def _grids(table: RobustnessTable) -> dict[str, Any]:

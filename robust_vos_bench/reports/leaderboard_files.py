@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from robust_vos_bench.analysis.joint import load_runs
 from robust_vos_bench.analysis.leaderboard import Page, build_page, collect, joined, result_path, stored
 from robust_vos_bench.analysis.result import write_result
+from robust_vos_bench.analysis.run import Run
 from robust_vos_bench.reports.data import page_csv, page_data
 from robust_vos_bench.reports.markdown import index_markdown, page_markdown, write_between_markers
 from robust_vos_bench.system.atomic import write_bytes
@@ -13,15 +15,18 @@ from robust_vos_bench.system.json import to_json
 from robust_vos_bench.system.paths import user_path
 
 
-def leaderboard(*runs: str | Path, output: str | Path = "leaderboards") -> list[Page]:
+def leaderboard(*runs: str | Path | Run, output: str | Path = "leaderboards", joint: bool = False) -> list[Page]:
     """Add runs or packed results to the leaderboards in a folder, write every page again, and return the pages.
 
-    runs: run directories and packed results (`.json.gz`); without any, the pages are made from `output`/results alone.
+    runs: run directories, packed results (`.json.gz`), or what `load_run` and `load_runs` return; without any, the
+    pages are made from `output`/results alone. joint: one page of all of them, on the videos and conditions that they
+    have in common, which says what it leaves out.
     A model that is on a page already is replaced. Everything is checked before anything is written. Raises UsageError
     for untrained weights and for results that cannot share a page, DataError for damaged files.
     """
     folder = user_path(output)
-    new = collect([user_path(run) for run in runs])
+    given = [load_runs(*runs)] if joint and runs else [r if isinstance(r, Run) else user_path(r) for r in runs]
+    new = collect(given)
     every = joined(stored(folder), new)
     pages = [build_page([rows[model] for model in sorted(rows)]) for _, rows in sorted(every.items())]
     for name, rows in new.items():

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from msgspec import UNSET
 
-from robust_vos_bench.analysis.bootstrap import DRAWS, caution
+from robust_vos_bench.analysis.intervals import caution
 from robust_vos_bench.analysis.leaderboard import Page
 from robust_vos_bench.analysis.measure import Group
 from robust_vos_bench.analysis.published import read_published
 from robust_vos_bench.analysis.words import points, unscored_note
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.reports.grids import Grid, column, grid, headline_columns, legend, measure_grid
+from robust_vos_bench.runs.records import Manifest
 from robust_vos_bench.system.atomic import make_folder, write_bytes
 
 START, END = "<!-- rvos-bench:start -->", "<!-- rvos-bench:end -->"
@@ -57,7 +57,7 @@ def render(template: str, **content: Any) -> str:
 def page_markdown(page: Page) -> str:
     """The tables of a page, how to read them, and where each row comes from."""
     table, rows = page.table, [row.scores for row in page.rows]
-    notes = [caution(page.videos), unscored_note(page.unscored)]
+    notes = [*page.left_out, caution(page.videos), unscored_note(page.unscored)]
     if any(row.overlap for row in page.rows):
         notes.append("† trained on the data it is tested on.")
     whole = page.videos + page.unscored >= page.manifest.dataset.videos_in_split
@@ -76,7 +76,6 @@ def page_markdown(page: Page) -> str:
         robustness=measure_grid(table, rows, Group.ROBUSTNESS, "markdown"),
         bursts=measure_grid(table, rows, Group.BURST, "markdown"),
         legends={group.value: legend(table, group, "markdown") for group in Group},
-        draws=DRAWS,
         notes=[note for note in notes if note],
         order={"tau": table.order.tau, "models": table.order.models, "known": not math.isnan(table.order.tau.value)},
         provenance=_provenance(page),
@@ -86,14 +85,22 @@ def page_markdown(page: Page) -> str:
 def _provenance(page: Page) -> Grid:
     manifests = [row.result.manifest for row in page.rows]
     models = [manifest.models[0] for manifest in manifests]
-    versions = [f"{m.tool.version} {'' if m.tool.commit is UNSET else m.tool.commit}".strip() for m in manifests]
+    versions = [", ".join(dict.fromkeys(str(i.tool) for i in manifest.invocations)) for manifest in manifests]
     return grid(
         column("model", (row.model for row in page.rows)),
         column("weights sha256", (model.weights_sha256[:16] or "needs none" for model in models)),
         column("adapter", (f"{model.model or ''} v{model.adapter_version}".strip() for model in models)),
         column("rvos-bench", versions),
-        column("command", (" ".join(manifest.command) for manifest in manifests), code=True),
+        column("command", map(_command, manifests), code=True),
     )
+
+
+def _command(manifest: Manifest) -> str:
+    """What repeats a result: a command, or a Python call, on one line."""
+    latest = manifest.latest
+    if latest is None or latest.command or not latest.call:
+        return " ".join(manifest.command)
+    return " ".join(line for line in latest.call.splitlines() if line.startswith("rvos."))
 
 
 def index_markdown(pages: Sequence[Page]) -> str:

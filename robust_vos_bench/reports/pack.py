@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from robust_vos_bench.analysis.packing import result_of
 from robust_vos_bench.analysis.reopen import dataset_of
-from robust_vos_bench.analysis.result import Result, refuse_recipe, results_of, verify, write_result
+from robust_vos_bench.analysis.result import Result, refuse_recipe, verify, write_result
+from robust_vos_bench.analysis.run import load_run
 from robust_vos_bench.datasets import Dataset, Video
 from robust_vos_bench.datasets.files import sorted_files
 from robust_vos_bench.datasets.images import read_mask
@@ -54,11 +56,11 @@ def pack(
 
 def choose(run: Path, model: str | None) -> Result:
     """The result of one model of a run; UsageError where the choice is not clear."""
-    results = results_of(run)
-    chosen = [r for r in results if model is None or r.model == model]
+    opened = load_run(run)
+    chosen = [m for m in opened.manifest.models if model in (None, m.name)]
     if len(chosen) != 1:
-        raise UsageError(f"{run} has the models {', '.join(r.model for r in results)}: choose one with --model")
-    return chosen[0]
+        raise UsageError(f"{run} has the models {', '.join(opened.models)}: choose one with --model")
+    return result_of(opened, chosen[0])
 
 
 def pack_result(run: Path, model: str | None = None, output: Path | None = None) -> Path:

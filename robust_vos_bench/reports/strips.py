@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from robust_vos_bench.analysis.matrix import ScoreMatrix
-from robust_vos_bench.analysis.reopen import dataset_of
 from robust_vos_bench.analysis.run import Run
-from robust_vos_bench.conditions import Condition, corrupt_truth, corrupt_video
+from robust_vos_bench.conditions import Condition, condition_fingerprint, corrupt_truth, corrupt_video
 from robust_vos_bench.datasets import Dataset, Frame, Mask
 from robust_vos_bench.datasets.images import read_mask
 from robust_vos_bench.datasets.overlay import paint_mask
@@ -87,10 +85,11 @@ def worst_drops(matrix: ScoreMatrix, count: int = 10) -> list[Drop]:
     return found
 
 
-def make_strips(run: Run, drops: Sequence[Drop], data_root: Path | None, rerun: bool = False) -> list[Strip]:
-    """Pictures of the drops. Masks are those that the run saved; rerun: where it saved none, run the model again."""
+def make_strips(run: Run, drops: Sequence[Drop], open_data: Callable[[], Dataset], rerun: bool = False) -> list[Strip]:
+    """Pictures of the drops. open_data: opens the data of the run. Masks are those that the run saved; rerun: where it
+    saved none, run the model again."""
     try:
-        dataset = dataset_of(run.manifest, data_root)
+        dataset = open_data()
     except RvosError as error:
         return [Strip(drop, (), f"no pictures: {error}") for drop in drops]
     strips = []
@@ -133,24 +132,27 @@ def frames_to_show(length: int) -> tuple[int, ...]:
 
 
 def condition_of(run: Run, label: str) -> Condition:
-    """A condition of a run, for pictures."""
+    """A condition of a run, for pictures. Raises RvosError where this version would corrupt other frames."""
+    record = next(c for c in run.manifest.conditions if c.label == label)
+    if record.profile != "constant" and condition_fingerprint(record.condition) != record.fingerprint:
+        raise RvosError(f"the version that made the run hit other frames under {label}; run it again for pictures")
     # Made on the CPU even where the run used a GPU: at this size a difference of one bit cannot be seen.
-    return replace(next(c for c in run.manifest.conditions if c.label == label).condition, device="")
+    return replace(record.condition, device="")
 
 
 def _masks(
     run: Run, drop: Drop, dataset: Dataset, condition: Condition, wanted: set[int], rerun: bool
 ) -> tuple[dict[int, Mask], str]:
     video = dataset.video(drop.video)
-    folder = run.store.masks_path(drop.condition, drop.model, drop.video)
+    source = run.sources[drop.model]
+    folder = source.masks(drop.condition, drop.video)
     found: dict[int, Mask] = {}
-    for t in wanted:
-        path = folder / f"{video.frame_names[t]}.png"
-        if path.exists():
-            found[t] = read_mask(path)
+    if folder is not None:
+        there = {t: folder / f"{video.frame_names[t]}.png" for t in wanted}
+        found = {t: read_mask(path) for t, path in there.items() if path.exists()}
     if found or not rerun:
         return found, "" if found else "no masks: the run was made without --save-masks (report --rerun makes them)"
-    record = next(m for m in run.manifest.models if m.name == drop.model)
+    record = source.record
     if record.checkpoint:
         return {}, "no masks: the model needs weights, which a report does not load; repeat the run with --save-masks"
     adapter = load_adapter(record.registered_name, device="cpu", **record.options)

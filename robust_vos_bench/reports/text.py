@@ -10,8 +10,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from robust_vos_bench.analysis.bootstrap import caution, smallest_p
 from robust_vos_bench.analysis.compare import Comparison, Difference
+from robust_vos_bench.analysis.intervals import caution, smallest_p
 from robust_vos_bench.analysis.matrix import ScoreMatrix
 from robust_vos_bench.analysis.measure import Group
 from robust_vos_bench.analysis.summary import Summary
@@ -115,7 +115,7 @@ def print_comparison(console: Console, found: Comparison) -> None:
             console.print(f"{title}, worst for A: {_signed_list(known[:SHOWN])}", soft_wrap=False)
         if len(known) > SHOWN:
             console.print(f"{title}, best for A: {_signed_list(known[-SHOWN:][::-1])}")
-    console.print("Videos are resampled; p is two-sided, Holm-corrected over families.")
+    console.print("Paired over videos; p is two-sided, Holm-corrected over families.")
     if found.note:
         console.print(found.note)
     if caution(found.videos):

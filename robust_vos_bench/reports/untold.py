@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-from robust_vos_bench.analysis.reopen import dataset_of
 from robust_vos_bench.analysis.run import Run
 from robust_vos_bench.analysis.without_truth import MEANING, by_corruption, mean_of, severities, why_no_scores
 from robust_vos_bench.analysis.words import points
@@ -14,7 +13,7 @@ from robust_vos_bench.conditions import corrupt_video
 from robust_vos_bench.datasets import Dataset, Frame
 from robust_vos_bench.datasets.images import read_mask
 from robust_vos_bench.datasets.overlay import draw_overlay
-from robust_vos_bench.errors import RvosError
+from robust_vos_bench.errors import DataError, RvosError
 from robust_vos_bench.reports.grids import Column, Grid, column, grid
 from robust_vos_bench.reports.strips import condition_of, frames_to_show, jpeg, pick
 
@@ -47,11 +46,11 @@ class Untold:
     looks: tuple[Look, ...]
 
 
-def untold(run: Run, data_root: Path | None) -> Untold | None:
-    """The part of one run; None where every video has a truth."""
+def untold(run: Run, open_data: Callable[[], Dataset]) -> Untold | None:
+    """The part of one run; None where every video has a truth. open_data: opens the data of the run."""
     if not run.matrix.unscored_videos:
         return None
-    return Untold(why_no_scores(run.matrix), MEANING, _grid(run), tuple(_looks(run, data_root)))
+    return Untold(why_no_scores(run.matrix), MEANING, _grid(run), tuple(_looks(run, open_data)))
 
 
 def _grid(run: Run) -> Grid:
@@ -69,9 +68,9 @@ def _grid(run: Run) -> Grid:
     )
 
 
-def _looks(run: Run, data_root: Path | None) -> list[Look]:
+def _looks(run: Run, open_data: Callable[[], Dataset]) -> list[Look]:
     try:
-        dataset = dataset_of(run.manifest, data_root)
+        dataset = open_data()
     except RvosError as error:
         return [Look(run.matrix.unscored_videos[0], "", "", math.nan, (), (), f"no pictures: {error}")]
     found: list[Look] = []
@@ -106,7 +105,9 @@ def _look(run: Run, dataset: Dataset, video: str, model: str, label: str, value:
     clean_label = run.manifest.clean.label if run.manifest.clean else ""
 
     def drawn(pictures: dict[int, Frame], condition: str) -> tuple[str, ...]:
-        folder = run.store.masks_path(condition, model, video)
+        folder = run.sources[model].masks(condition, video)
+        if folder is None:
+            raise DataError("a packed result has no masks")
         masks = {t: read_mask(folder / f"{clip.frame_names[t]}.png", clip.size) for t in frames}
         return tuple(jpeg(draw_overlay(pictures[t], masks[t], labels=False)) for t in frames)
 

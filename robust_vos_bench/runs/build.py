@@ -15,6 +15,7 @@ from robust_vos_bench.datasets import Dataset
 from robust_vos_bench.errors import DataError, UsageError, WeightsError
 from robust_vos_bench.models import find_entry
 from robust_vos_bench.models.checkpoint import RANDOM, find_also, find_checkpoint, sha256_of
+from robust_vos_bench.models.options import adapter_class
 from robust_vos_bench.models.registry import model_origin, refuse_needless
 from robust_vos_bench.models.weights import check_known
 from robust_vos_bench.origin import Origin
@@ -40,7 +41,7 @@ def build_model(
     entry = find_entry(name)
     refuse_needless(entry, checkpoint)
     given = dict(options or {})
-    if checkpoint == RANDOM and not entry.card.weights:
+    if checkpoint == RANDOM and not entry.card.weights and getattr(adapter_class(entry), "untrained", None) is None:
         checkpoint = None  # a model without weights has none to make up
     absent = ""
     try:
@@ -60,7 +61,7 @@ def build_model(
     card = entry.card
     version = card.version
     origin = model_origin(name)
-    load_name = entry.name
+    load_name = entry.found_by or entry.name
     if origin.kind == "file":  # whoever edits a model and repeats the command wants its new scores
         cls = name.rpartition(":")[2]
         version = f"{version}+{origin.digest[:8]}:{cls}"
@@ -78,6 +79,8 @@ def build_model(
         license=card.license,
         input_policy=card.input_policy,
         model=card.name if label else UNSET,
+        paths=tuple(sorted(k for k, v in given.items() if isinstance(v, Path))) or UNSET,
+        own_weights=kept not in {"", RANDOM, *(Path(weights.file).name for weights in card.weights)} or UNSET,
     )
     carried = None if origin.kind == "built in" else origin
     return ModelSpec(load_name, str(found) if found is not None else None, given, record, carried, absent)
@@ -89,6 +92,19 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(v) for v in value]
     return str(value)
+
+
+def _twice(models: Sequence[ModelSpec]) -> str:
+    """What to do about models of one name: their results could not be told apart."""
+    name, classes = models[0].record.name, list(dict.fromkeys(m.name for m in models))
+    if len(classes) > 1 and all(m.record.model is UNSET for m in models):
+        return (
+            f"{' and '.join(classes)} both have the name {name!r} on their card; give each class a card of its own "
+            f'(card = ModelCard("other")), or the models names: --model one={classes[0]},other={classes[1]}'
+        )
+    return (
+        f"model {name!r} is given twice; give each a name of its own (--model one=MODEL,other=MODEL) or other options"
+    )
 
 
 def build_plan(
@@ -109,10 +125,7 @@ def build_plan(
     places = [name.casefold() for name in names]  # folders of some file systems do not tell capitals apart
     for name in names:
         if places.count(name.casefold()) > 1:
-            raise UsageError(
-                f"model {name!r} is given twice; give each a name of its own (--model one=MODEL,other=MODEL) or other "
-                "options"
-            )
+            raise UsageError(_twice([m for m in models if m.record.name.casefold() == name.casefold()]))
     columns = tuple(dict.fromkeys((CLEAN, *conditions)))
     origins: dict[str, Origin | None] = {}
     for c in columns:

@@ -47,6 +47,8 @@ def environment(device: str) -> dict[str, Any]:
     if device.startswith("cuda"):
         import torch
 
+        if not torch.cuda.is_available():  # the GPUs of a cluster may be on other nodes
+            return found
         found["gpu"] = torch.cuda.get_device_name(device)
         found["cuda"] = torch.version.cuda
     return found

@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from robust_vos_bench.runs.activity import Activity
 from robust_vos_bench.runs.plan import Plan
 from robust_vos_bench.runs.records import UnitRecord
 from robust_vos_bench.runs.state import RunState
@@ -24,8 +25,14 @@ class Listener:
     def started(self, plan: Plan, state: RunState, folder: Path) -> None:
         """Before the first unit."""
 
+    def working(self, activity: Activity) -> None:
+        """Once, after `started`: what the workers do, which may be read at any time and from any thread."""
+
     def unit(self, record: UnitRecord) -> None:
         """After each unit, when it is on disk."""
+
+    def failed(self, record: UnitRecord, traceback: str) -> None:
+        """After `unit`, where a unit failed because other people's code raised: the whole traceback."""
 
     def interrupted(self) -> None:
         """At the first Ctrl-C."""
@@ -49,9 +56,17 @@ class Guarded(Listener):
         """Pass it on."""
         self._tell("started", plan, state, folder)
 
+    def working(self, activity: Activity) -> None:
+        """Pass it on."""
+        self._tell("working", activity)
+
     def unit(self, record: UnitRecord) -> None:
         """Pass it on."""
         self._tell("unit", record)
+
+    def failed(self, record: UnitRecord, traceback: str) -> None:
+        """Pass it on."""
+        self._tell("failed", record, traceback)
 
     def interrupted(self) -> None:
         """Pass it on."""

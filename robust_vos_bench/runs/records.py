@@ -14,11 +14,15 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from robust_vos_bench.conditions.condition import Condition
+from robust_vos_bench.conditions.catalogue import find_corruption
+from robust_vos_bench.conditions.condition import CLEAN, Condition
 from robust_vos_bench.errors import DataError
+from robust_vos_bench.runs.invocation import EnvironmentRecord, InvocationRecord, ToolRecord
 from robust_vos_bench.scoring import statistics as scoring
 
-SCHEMA = "rvos-bench/run/1"
+SCHEMA = "rvos-bench/run/2"
+READ = ("rvos-bench/run/1", SCHEMA)
+"""Schemas that this version reads; 1 has one command, machine and set of versions for all units of a run."""
 _NAMES = {field: name.removesuffix("-Mean") for name, field in scoring.STATISTICS.items()}
 STATISTICS = {field: _NAMES[field] for field in sorted(_NAMES, key=lambda field: not field.endswith("_mean"))}
 """Statistics of an object: field of `ObjectRecord` -> name in tables. Decay is in -1..1, the others are in 0..1."""
@@ -76,6 +80,8 @@ class UnitRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     error_code: int = 0
     """Exit code class of the error (5: the adapter broke its contract, 4: data)."""
     attempts: int = 1
+    invocation: str = ""
+    """Id of the invocation that computed it; "" in runs made before invocations were told apart."""
 
     @property
     def ok(self) -> bool:
@@ -131,6 +137,10 @@ class ModelRecord(msgspec.Struct, frozen=True):
     input_policy: str = ""
     model: str | UnsetType = UNSET
     """Name of the registered model, where `name` is one that the user gave it."""
+    paths: tuple[str, ...] | UnsetType = UNSET
+    """Options whose values are paths, where there are any: they do not leave this machine."""
+    own_weights: bool | UnsetType = UNSET
+    """True where `checkpoint` is a file name that the model's card does not know: it does not leave this machine."""
 
     @property
     def is_recipe(self) -> bool:
@@ -146,33 +156,6 @@ class ModelRecord(msgspec.Struct, frozen=True):
     def identity(self) -> str:
         """What stands for the model in keys: its name, "ours=aot.r50_l" where that is the user's own."""
         return self.name if self.model is UNSET else f"{self.name}={self.model}"
-
-
-class ToolRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """The rvos-bench that made a run."""
-
-    version: str = ""
-    commit: str | UnsetType = UNSET
-    """Short commit, where it ran from a checkout."""
-    dirty: bool | UnsetType = UNSET
-    """Whether that checkout had local changes."""
-
-
-class EnvironmentRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """The machine and the libraries of a run."""
-
-    python: str = ""
-    system: str = ""
-    """System and processor: "Linux x86_64"."""
-    cpus: int | None = None
-    device: str = "cpu"
-    """The first worker's torch device."""
-    packages: dict[str, str] = {}
-    """Library -> version."""
-    gpu: str | UnsetType = UNSET
-    """Name of the GPU, where the device is one."""
-    cuda: str | UnsetType | None = UNSET
-    """CUDA version that torch was built for, where the device is a GPU."""
 
 
 class ProtocolRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -202,6 +185,8 @@ class DatasetRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Digest of the real path of that folder; not in packed results."""
     masks: list[str] | UnsetType = UNSET
     """Masks of a video file that were given by hand: the words of --mask, with whole paths; not in packed results."""
+    digests: dict[str, str] | UnsetType = UNSET
+    """Video -> the first 16 digits of its digest; absent in older runs."""
 
 
 class PresetRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -252,11 +237,16 @@ class ConditionRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def condition(self) -> Condition:
-        """The condition that this is the record of."""
+        """The condition that this is the record of. Raises UsageError where its corruption is not installed here."""
+        if self.is_clean:
+            return CLEAN
+        temporal = self.temporal
+        if not temporal and "frame" in find_corruption(self.corruption).temporal:
+            temporal = "frame"  # what earlier versions left open
         return Condition(
             corruption=self.corruption,
             severity=self.severity,
-            temporal=self.temporal,
+            temporal=temporal,
             profile=self.profile,
             seed=self.seed,
             clean_reference=self.clean_reference,
@@ -264,20 +254,21 @@ class ConditionRecord(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Manifest(msgspec.Struct):
+class Manifest(msgspec.Struct, kw_only=True):
     """`run.json`: all that is needed to read, repeat and trust a run."""
 
     run_id: str
     identity: str
-    """Hash of the plan: the same command gives the same identity and so resumes."""
+    """Hash of the grid: of models, data, conditions and protocol."""
     status: str
     """"started", "complete", "partial", "interrupted"."""
     created: str
     updated: str
-    command: list[str]
-    settings: dict[str, Any]
-    tool: ToolRecord
-    environment: EnvironmentRecord
+    command_1: list[str] | UnsetType = msgspec.field(default=UNSET, name="command")
+    """As are the next three: of schema 1, in place of `invocations`."""
+    settings_1: dict[str, Any] | UnsetType = msgspec.field(default=UNSET, name="settings")
+    tool_1: ToolRecord | UnsetType = msgspec.field(default=UNSET, name="tool")
+    environment_1: EnvironmentRecord | UnsetType = msgspec.field(default=UNSET, name="environment")
     protocol: ProtocolRecord
     dataset: DatasetRecord
     preset: PresetRecord
@@ -287,6 +278,10 @@ class Manifest(msgspec.Struct):
     videos: list[str]
     units: CellCounts
     schema: str = SCHEMA
+    invocations_2: list[InvocationRecord] | UnsetType = msgspec.field(default=UNSET, name="invocations")
+    """See `invocations`."""
+    left_out: list[str] | UnsetType = UNSET
+    """Of a result that was cut to what several runs have in common: sentences that say what was left out."""
 
     @property
     def clean(self) -> ConditionRecord | None:
@@ -303,6 +298,32 @@ class Manifest(msgspec.Struct):
         """The largest seed of its conditions: that of the corrupted ones, as the clean one has 0."""
         return max((c.seed for c in self.conditions), default=0)
 
+    @property
+    def invocations(self) -> list[InvocationRecord]:
+        """Every invocation that computed units of this run or took them over, in the order in which they came here."""
+        if self.invocations_2 is not UNSET:
+            return self.invocations_2
+        first = InvocationRecord(
+            id="",
+            started=self.created,
+            ended=self.updated,
+            command=[] if self.command_1 is UNSET else self.command_1,
+            tool=ToolRecord() if self.tool_1 is UNSET else self.tool_1,
+            environment=EnvironmentRecord() if self.environment_1 is UNSET else self.environment_1,
+        )
+        return [first]
+
+    @property
+    def latest(self) -> InvocationRecord | None:
+        """The invocation to repeat for the whole run: the newest of this run directory; None where nothing is known."""
+        own = [invocation for invocation in self.invocations if invocation.is_own]
+        return own[-1] if own else next(reversed(self.invocations), None)
+
+    @property
+    def command(self) -> list[str]:
+        """The command line that repeats the run; empty where there is none (see `InvocationRecord.call`)."""
+        return self.latest.command if self.latest is not None else []
+
 
 def digest(payload: object) -> str:
     """Hex sha256 of the canonical JSON of plain data (sorted keys)."""
@@ -315,6 +336,6 @@ def read_manifest(data: bytes, where: str) -> Manifest:
         manifest = msgspec.json.decode(data, type=Manifest)
     except msgspec.MsgspecError as error:
         raise DataError(f"{where}: not a readable run manifest ({error})") from error
-    if manifest.schema != SCHEMA:
-        raise DataError(f"{where}: schema {manifest.schema!r}, this version reads {SCHEMA!r}")
+    if manifest.schema not in READ:
+        raise DataError(f"{where}: schema {manifest.schema!r}, this version reads {' and '.join(READ)}")
     return manifest

@@ -2,78 +2,30 @@
 
 from __future__ import annotations
 
-import os
-import re
-import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
-from robust_vos_bench.conditions import Condition, corruption_of
-from robust_vos_bench.errors import UsageError
+from robust_vos_bench.conditions import Condition
+from robust_vos_bench.conditions.batch import find_device
+from robust_vos_bench.errors import RvosError, UsageError
+from robust_vos_bench.runs.activity import Activity
 from robust_vos_bench.runs.engine import Engine
-from robust_vos_bench.runs.environment import environment, tool
+from robust_vos_bench.runs.invocation import InvocationRecord, Started, begin, now
 from robust_vos_bench.runs.listener import Guarded
 from robust_vos_bench.runs.listener import Listener as Listener
 from robust_vos_bench.runs.local.engine import LocalEngine
-from robust_vos_bench.runs.plan import Group, Plan
-from robust_vos_bench.runs.records import (
-    STATISTICS,
-    CellCounts,
-    ConditionRecord,
-    DatasetRecord,
-    EnvironmentRecord,
-    Manifest,
-    PresetRecord,
-    ProtocolRecord,
-    ToolRecord,
-    UnitRecord,
-    digest,
-)
+from robust_vos_bench.runs.manifest import Earlier, describe, earlier
+from robust_vos_bench.runs.plan import Group, Plan, Unit
+from robust_vos_bench.runs.records import STATISTICS, ConditionRecord, Manifest, UnitRecord
+from robust_vos_bench.runs.reuse import copy, find, sentence
 from robust_vos_bench.runs.state import RunState
 from robust_vos_bench.runs.stop import Stop, ctrl_c
 from robust_vos_bench.runs.store import RunStore
 from robust_vos_bench.runs.writer import RecordWriter
-from robust_vos_bench.system.paths import as_text
-
-
-def default_folder(plan: Plan, parent: Path = Path("rvos-results")) -> Path:
-    """A folder named after the plan: the same command finds it again."""
-    models = "+".join(m.record.name for m in plan.models[:3]) + ("+more" if len(plan.models) > 3 else "")
-    words = [models, str(plan.preset.get("name") or "custom"), plan.dataset.name]
-    name = "-".join(re.sub(r"[^A-Za-z0-9+._=,\[\]]", "-", word) for word in words)
-    return parent / f"{name[:80]}-{plan.identity[:8]}"
-
-
-def earlier(plan: Plan, store: RunStore) -> Manifest | None:
-    """The manifest of the run in the folder, None where there is none. Raises UsageError when it is another run's.
-
-    Data that was changed in place is the same run (its units are run again); the same names at another place with
-    other pictures are another data set, whose units must not take the place of the first one's.
-    """
-    before = store.manifest()
-    if before is not None and before.identity != plan.identity:
-        raise UsageError(
-            f"{store.folder} holds another run ({before.run_id}: {' '.join(before.command) or 'made in Python'}). "
-            "Choose another --output, or repeat that run's command to resume it."
-        )
-    if before is not None:
-        place = _place(plan)
-        elsewhere = before.dataset.place not in (place, msgspec.UNSET)
-        if elsewhere and before.dataset.index_sha256 != plan.dataset.index_hash:
-            raise UsageError(
-                f"{store.folder} holds a run on other data of the same names (made on {before.dataset.root}, not on "
-                f"{plan.dataset.root}). Choose another --output, or delete that run."
-            )
-    return before
-
-
-def _place(plan: Plan) -> str:
-    """Tells data folders apart however they are typed, without telling strangers where they are."""
-    return digest(as_text(os.path.realpath(plan.dataset.root)))[:16] if plan.dataset.root else ""
+from robust_vos_bench.system.tracebacks import whole
 
 
 def run_plan(
@@ -84,70 +36,153 @@ def run_plan(
     overwrite: str = "missing",
     fail_fast: bool = False,
     command: Sequence[str] = (),
-    settings: dict[str, Any] | None = None,
     engine: Engine | None = None,
 ) -> Manifest:
     """Run what is not done yet and return the final manifest, which tells how it ended (`status`).
 
-    devices: one worker process each ("cpu", "cpu", ...; "cuda:0", ...). engine: what carries out the groups, by
-    default this machine with one worker per device.
+    devices: one worker process each ("cpu", "cpu", ...; "cuda:0", ...). command: the words that repeat it. engine: what
+    carries out the groups, by default this machine with one worker per device.
     """
     engine = engine or LocalEngine(devices)
-    started = listener or Listener()
-    return run_with_records(plan, folder, devices, started, overwrite, fail_fast, command, settings or {}, engine)[0]
+    started = Started(command, devices=devices)
+    return run_with_records(plan, folder, started, listener or Listener(), overwrite, fail_fast, engine)[0]
 
 
 def run_with_records(
     plan: Plan,
     folder: Path,
-    devices: Sequence[str],
+    started: Started,
     listener: Listener,
     overwrite: str,
     fail_fast: bool,
-    command: Sequence[str],
-    settings: dict[str, Any],
     engine: Engine,
 ) -> tuple[Manifest, RunState]:
-    """`run_plan`, which also gives all records of the run: they have been read or written, and need no second look."""
+    """`run_plan`, which also gives all records of the run: they have been read or written, and need no second look.
+
+    Where nothing is to be done, nothing in the directory is written, locked or touched.
+    """
     folder = folder.absolute()  # a model may change the working directory
     listener = Guarded(listener)
     store = RunStore(folder)
+    before, state = read_directory(plan, store, overwrite)
+    if overwrite == "never" or _is_settled(before, state, store):
+        return _shown(plan, before, state, listener, store), state
     with store.locked():
-        before = earlier(plan, store)
-        state = RunState(plan, store, overwrite)
-        for path, lines in store.unreadable.items():
-            listener.notice(f"{path}: {lines} unreadable line(s) ignored; their units are run again")
-        if state.pending:
+        before, state = read_directory(plan, store, overwrite)  # another command may have written meanwhile
+        _tell_unreadable(store, listener)
+        sources = find(plan, state.pending, folder) if overwrite == "missing" else []
+        to_compute = len(state.pending) - sum(source.count for source in sources)
+        if to_compute:
+            _check_devices(state.pending)
             engine.ready()
-        manifest = _manifest(plan, folder, before, devices, command, settings)
+        manifest = describe(plan, before.manifest if before else None)
+        invocation = begin(started, computes=bool(to_compute)) if state.pending else None
+        if invocation is not None:
+            taken = [i for source in sources for i in source.invocations()]
+            known = {i.id for i in manifest.invocations}
+            new = {i.id: i for i in taken if i.id not in known}
+            manifest.invocations_2 = [*manifest.invocations, *new.values(), invocation]
         if before is not None:
             _retire(state, store)  # before the manifest says that what is here is of the present versions
         store.write_manifest(manifest)
         store.log("start", pending=len(state.pending), done=state.done)
         stop = Stop()
-        write = RecordWriter(store, state, listener.unit, stop, fail_fast)
+        activity = Activity()
+        write = RecordWriter(store, state, listener, stop, fail_fast, invocation.id if invocation else "", activity)
         try:
+            for source in sources:
+                for records in copy(source, store, plan):
+                    state.take_over(records)
+            if sources:
+                listener.notice(sentence(sources, _here()))
             listener.started(plan, state, folder)
+            listener.working(activity)
             groups: list[Group] = list(plan.groups(state.pending))
             if groups:
                 with ctrl_c(stop, listener.interrupted):
                     engine(plan, groups, write)
         except KeyboardInterrupt:
             stop.by_user = True
+        except RvosError as error:  # the run cannot go on: a model does not load, the disk is full
+            store.log("stopped", error=str(error), traceback=error.traceback or whole(error))
+            raise
         finally:
             try:
                 listener.finished()
             finally:
                 unfinished = stop.by_user and write.written < len(state.pending)
-                manifest = _close(state, store, manifest, unfinished)
+                manifest = _close(state, store, manifest, unfinished, invocation, write.written)
     return manifest, state
 
 
+def read_directory(plan: Plan, store: RunStore, overwrite: str) -> tuple[Earlier | None, RunState]:
+    """What the directory holds. Raises UsageError where that is another run, or where units of a larger run than the
+    plan are to be computed: the manifest would have to be that of both."""
+    before = earlier(plan, store)
+    state = RunState(plan, store, overwrite)
+    if before is not None and before.more and state.pending:
+        raise UsageError(
+            f"{store.folder} holds a larger run ({before.manifest.run_id}: {' '.join(before.manifest.command)}), and "
+            f"{len(state.pending)} of the units asked for are to be computed. Repeat that run's command, or choose "
+            "another --output (units that are the same are taken from here)."
+        )
+    return before, state
+
+
+def _is_settled(before: Earlier | None, state: RunState, store: RunStore) -> bool:
+    """Whether there is nothing to compute and nothing to write down: a killed run may lack its last words."""
+    if before is None or state.pending or before.less:
+        return False
+    return before.more or (before.manifest.status == "complete" and store.scores_path.is_file())
+
+
+def _shown(plan: Plan, before: Earlier | None, state: RunState, listener: Listener, store: RunStore) -> Manifest:
+    """The manifest of what is there, as the plan sees it; only in memory."""
+    _tell_unreadable(store, listener)
+    for stale in _outdated(state):
+        state.add(stale)
+    manifest = describe(plan, before.manifest if before else None)
+    if before is not None:
+        manifest.updated = before.manifest.updated
+        if not before.more and not before.less:  # the same grid, perhaps in another order
+            manifest.run_id, manifest.identity = before.manifest.run_id, before.manifest.identity
+    manifest.units = state.counts()
+    manifest.status = "complete" if manifest.units.ok == manifest.units.planned else "partial"
+    listener.started(plan, state, store.folder)
+    listener.finished()
+    return manifest
+
+
+def _tell_unreadable(store: RunStore, listener: Listener) -> None:
+    for path, lines in store.unreadable.items():
+        listener.notice(f"{path}: {lines} unreadable line(s) ignored; their units are run again")
+
+
+def _check_devices(pending: Iterable[Unit]) -> None:
+    """Raise UsageError for a device of a corruption that this machine does not have."""
+    for device in sorted({unit.condition.device for unit in pending} - {"", "cpu"}):
+        find_device(device)
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:  # deleted meanwhile
+        return Path("/")
+
+
+def _outdated(state: RunState) -> list[UnitRecord]:
+    """Marks for what was scored under another key (data, corruptions or code have changed)."""
+    why = "scored before its data, its corruption or its code changed, and not again yet"
+    return [
+        UnitRecord(state.key(unit), record.model, record.condition, record.video, "stale", error=why)
+        for unit, record in state.outdated()
+    ]
+
+
 def _retire(state: RunState, store: RunStore) -> None:
-    """Mark what was scored under another key (data, corruptions or code have changed), so that no table takes it in."""
-    for unit, record in list(state.outdated()):
-        why = "scored before its data, its corruption or its code changed, and not again yet"
-        stale = UnitRecord(state.key(unit), record.model, record.condition, record.video, "stale", error=why)
+    """Write these marks, so that no table takes the old scores in."""
+    for stale in _outdated(state):
         store.add(stale)
         state.add(stale)
 
@@ -163,93 +198,44 @@ def is_whole_preset(manifest: Manifest) -> bool:
     return sorted(c.label for c in manifest.conditions) == sorted(wanted)
 
 
-def _manifest(
-    plan: Plan,
-    folder: Path,
-    before: Manifest | None,
-    devices: Sequence[str],
-    command: Sequence[str],
-    settings: dict[str, Any],
+def _close(
+    state: RunState,
+    store: RunStore,
+    manifest: Manifest,
+    interrupted: bool,
+    invocation: InvocationRecord | None,
+    written: int,
 ) -> Manifest:
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    dataset = plan.dataset
-    return Manifest(
-        run_id=plan.identity[:8],
-        identity=plan.identity,
-        status="started",
-        created=before.created if before else now,
-        updated=now,
-        command=[as_text(word) for word in command],
-        settings={name: _as_text(value) for name, value in settings.items()},
-        tool=msgspec.convert(tool(), ToolRecord),
-        environment=msgspec.convert(environment(devices[0] if devices else "cpu"), EnvironmentRecord),
-        protocol=ProtocolRecord(name=plan.protocol, version=plan.protocol_version),
-        dataset=DatasetRecord(
-            name=dataset.name,
-            index_sha256=dataset.index_hash,
-            videos=len(plan.videos),
-            videos_in_split=dataset.split_size,
-            root=as_text(os.fspath(dataset.root)) if dataset.root else "",
-            footage=_footage(plan),
-            place=_place(plan),
-            masks=[as_text(word) for word in dataset.masks] or UNSET,
-        ),
-        preset=msgspec.convert(dict(plan.preset), PresetRecord),
-        models=[m.record for m in plan.models],
-        conditions=[
-            ConditionRecord.of(
-                c,
-                plan.families.get(c.corruption, ""),
-                plan.condition_fingerprints[c.label],
-                UNSET if c.origin is None else corruption_of(c).moves_pixels,
-            )
-            for c in plan.conditions
-        ],
-        videos=list(plan.videos),
-        units=CellCounts(),
-    )
-
-
-def _footage(plan: Plan) -> dict[str, str] | UnsetType:
-    """What is filmed in each video; UNSET where each is footage of its own."""
-    found = {name: plan.dataset.footage(name) for name in plan.videos}
-    return UNSET if all(name == footage for name, footage in found.items()) else found
-
-
-def _as_text(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_as_text(item) for item in value]
-    return as_text(value) if isinstance(value, str) else value
-
-
-def _close(state: RunState, store: RunStore, manifest: Manifest, interrupted: bool) -> Manifest:
-    """Count, write the tidy scores, and settle the status."""
+    """Count, write the tidy scores, end the invocation and settle the status."""
     counts = manifest.units = state.counts()
     complete = counts.ok == counts.planned
     # With --overwrite always everything may be there and still wait for its turn.
     manifest.status = "interrupted" if interrupted else "complete" if complete else "partial"
-    manifest.updated = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    store.write_scores(
-        _row(state.plan, condition, record, i)
-        for condition, record in state.scored()
-        for i in range(len(record.objects))
-    )
+    manifest.updated = now()
+    if invocation is not None:
+        ended = msgspec.structs.replace(invocation, ended=manifest.updated, units=written, reused=state.reused)
+        manifest.invocations_2 = [*manifest.invocations[:-1], ended]
+    store.write_scores(score_rows(state.plan.dataset.name, state.scored()))
     store.write_manifest(manifest)
     store.log("end", status=manifest.status, ok=counts.ok, failed=counts.failed, pending=counts.pending)
     return manifest
 
 
-def _row(plan: Plan, condition: Condition, record: UnitRecord, i: int) -> dict[str, Any]:
-    score = record.objects[i]
-    return {
-        "model": record.model,
-        "dataset": plan.dataset.name,
-        "corruption": condition.corruption or "clean",
-        "severity": condition.severity,
-        "condition": condition.label,
-        "video": record.video,
-        "object": score.object,
-        "frames": score.frames,
-        "J&F": score.jf,
-        **{name: score.value(field) for field, name in STATISTICS.items()},
-    }
+def score_rows(
+    dataset: str, scored: Iterable[tuple[Condition | ConditionRecord, UnitRecord]]
+) -> Iterator[dict[str, Any]]:
+    """Rows of `scores.csv`, one per object, of the finished units with their conditions."""
+    for condition, record in scored:
+        for score in record.objects:
+            yield {
+                "model": record.model,
+                "dataset": dataset,
+                "corruption": condition.corruption or "clean",
+                "severity": condition.severity,
+                "condition": condition.label,
+                "video": record.video,
+                "object": score.object,
+                "frames": score.frames,
+                "J&F": score.jf,
+                **{name: score.value(field) for field, name in STATISTICS.items()},
+            }

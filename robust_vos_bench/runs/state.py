@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from robust_vos_bench.conditions import Condition
 from robust_vos_bench.runs.plan import Plan, Unit
@@ -28,10 +28,12 @@ class RunState:
             for condition in plan.conditions
         }
         self.done = 0
-        """Units that were done when the directory was read."""
+        """Units that were done when the directory was read, or taken over from other run directories since."""
+        self.reused = 0
+        """Those of them that were taken over."""
         self.stale = 0
         """Units scored before their data, their corruption or the code changed; they are among `pending`."""
-        self.pending: list[Unit] = []
+        self._pending: dict[tuple[str, str, str], Unit] = {}
         for unit in plan.units():
             whole = self._is_done(unit, store, overwrite)
             if whole and overwrite != "always":
@@ -39,7 +41,7 @@ class RunState:
             elif overwrite != "never":
                 record = self.newest(unit)
                 self.stale += record is not None and record.ok and record.key != self.key(unit)
-                self.pending.append(unit)
+                self._pending[self._place(unit)] = unit
 
     def _is_done(self, unit: Unit, store: RunStore, overwrite: str) -> bool:
         record = self.newest(unit)
@@ -47,10 +49,18 @@ class RunState:
             return False
         return not (self.plan.save_masks and overwrite == "missing") or store.has_masks(record)
 
+    def _place(self, unit: Unit) -> tuple[str, str, str]:
+        return self.plan.models[unit.model].record.name, unit.condition.label, unit.video
+
+    @property
+    def pending(self) -> list[Unit]:
+        """Units to be computed, in the order of the plan."""
+        return list(self._pending.values())
+
     @property
     def total(self) -> int:
         """All units of the plan."""
-        return self.done + len(self.pending)
+        return self.done + len(self._pending)
 
     @property
     def cells(self) -> Cells:
@@ -72,6 +82,14 @@ class RunState:
     def add(self, record: UnitRecord) -> None:
         """Take in a record that has just been written."""
         self._cells[record.model, record.condition][record.video] = record
+
+    def take_over(self, records: Iterable[UnitRecord]) -> None:
+        """Take in records from other run directories, which have just been written here: they are no longer pending."""
+        for record in records:
+            if self._pending.pop((record.model, record.condition, record.video), None) is not None:
+                self.done += 1
+                self.reused += 1
+            self.add(record)
 
     def outdated(self) -> Iterator[tuple[Unit, UnitRecord]]:
         """Units whose scores belong to other data, corruptions or code than the plan's."""

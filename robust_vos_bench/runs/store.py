@@ -55,11 +55,16 @@ class RunStore:
         """`run.json`."""
         return self.folder / "run.json"
 
+    @property
+    def scores_path(self) -> Path:
+        """`scores.csv`."""
+        return self.folder / "scores.csv"
+
     def manifest(self) -> Manifest | None:
         """The manifest, or None in a fresh directory."""
         try:
             data = self.manifest_path.read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise DataError(f"cannot read {self.manifest_path}: {error.strerror}") from error
@@ -106,10 +111,16 @@ class RunStore:
 
     def add(self, record: UnitRecord, frames: Iterable[FrameScores] = ()) -> None:
         """Append one unit; it is on disk when this returns."""
+        self.add_all(record.model, record.condition, [record], frames)
+
+    def add_all(
+        self, model: str, condition: str, records: Iterable[UnitRecord], frames: Iterable[FrameScores] = ()
+    ) -> None:
+        """Append units of one cell; all are on disk when this returns, and none without its scores by frame."""
         lines = [msgspec.json.encode(f) for f in frames]
         if lines:
-            self._append(self.frames_path(record.condition, record.model), lines)
-        self._append(self.cell_path(record.condition, record.model), [msgspec.json.encode(record)])
+            self._append(self.frames_path(condition, model), lines)
+        self._append(self.cell_path(condition, model), [msgspec.json.encode(record) for record in records])
 
     def _append(self, path: Path, lines: list[bytes]) -> None:
         try:
@@ -174,13 +185,13 @@ class RunStore:
         writer.writeheader()
         for row in rows:
             writer.writerow({k: repr(v) if isinstance(v, float) else v for k, v in row.items()})
-        write_bytes(self.folder / "scores.csv", text.getvalue().encode())
+        write_bytes(self.scores_path, text.getvalue().encode())
 
 
 def _whole_lines(path: Path) -> Iterator[bytes]:
     try:
         data = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     yield from data[: data.rfind(b"\n") + 1].splitlines()
 

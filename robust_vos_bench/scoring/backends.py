@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -22,7 +23,8 @@ _UNIT = 480 * 854
 LOADING = 250
 """Frames from which loading compiled kernels (half a second) is quicker than doing without."""
 COMPILING = 6000
-"""Frames from which compiling them first (about fifteen seconds, once per machine) is quicker than doing without."""
+"""Frames from which compiling them first (about ten seconds, once per machine) is quicker than doing without, even if
+they were never used again."""
 _MODULE = "robust_vos_bench.scoring.kernels"
 _RUNS = 1 << 15
 _TAIL = 32
@@ -51,22 +53,30 @@ def make_counter(backend: str, geometry: Geometry, objects: int) -> Counter:
     return ArrayCounter(geometry, objects)
 
 
-def choose_backend(backend: str, frames: int, size: tuple[int, int]) -> str:
+def choose_backend(backend: str, frames: int, size: tuple[int, int], again: bool = False) -> str:
     """ "numpy" or "numba": what was asked for, or what finishes first for `frames` frames of `size` (H, W).
 
     Loaded kernels are always used. Loading stored kernels pays from a few hundred frames, compiling them from a few
-    thousand. Both back ends give the same numbers.
+    thousand; again: from a few hundred as well where they can be stored, because such jobs come back and are fast then.
+    Both back ends give the same numbers.
     """
     if backend not in BACKENDS:
         raise unknown("scoring back end", backend, BACKENDS)
     if backend != "auto":
         return backend
-    if _MODULE in sys.modules:
+    if loaded():
         return "numba"
     work = frames * size[0] * size[1] / _UNIT
     if work < LOADING:
         return "numpy"
-    return "numba" if work >= COMPILING or compiled.ready() else "numpy"
+    if work >= COMPILING or compiled.ready():
+        return "numba"
+    return "numba" if again and compiled.storable() else "numpy"
+
+
+def loaded() -> bool:
+    """Whether this process has the kernels already."""
+    return _MODULE in sys.modules
 
 
 def prepare(frames: int, size: tuple[int, int] = (480, 854)) -> str:
@@ -81,10 +91,16 @@ def prepare(frames: int, size: tuple[int, int] = (480, 854)) -> str:
 
 
 def load_kernels() -> Any:
-    """The compiled kernels' module; compiled and stored first if this machine has not done so yet."""
+    """The compiled kernels' module; compiled and stored first if this machine has not done so yet.
+
+    Of several processes one compiles, and the others wait for it and load what it has stored.
+    """
+    if not loaded() and not compiled.ready() and compiled.storable():
+        with compiled.alone():
+            importlib.import_module(_MODULE)
+            compiled.mark_ready()
     from robust_vos_bench.scoring import kernels
 
-    compiled.mark_ready()
     return kernels
 
 

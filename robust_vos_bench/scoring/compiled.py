@@ -7,18 +7,22 @@ depend on: their sources, the versions of Python and numba, the processor.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
 import platform
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from filelock import FileLock
+
 from robust_vos_bench.system.cache import cache_folder
+from robust_vos_bench.system.waits import tell_of_compiling
 
 SOURCES = (
     "compiled.py",
@@ -64,6 +68,35 @@ def ready() -> bool:
     return (folder() / READY).is_file()
 
 
+@functools.cache
+def storable() -> bool:
+    """Whether kernels can be stored, so that another process finds them."""
+    try:
+        folder().mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder()).close()  # raises where the folder is read-only
+    except OSError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """The block runs in one process at a time; without a lock where the file system has none.
+
+    Two processes may then compile the same, which costs time and nothing else: numba replaces its files as a whole.
+    """
+    lock = FileLock(folder() / "lock")
+    try:
+        lock.acquire()
+    except (OSError, NotImplementedError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def mark_ready() -> None:
     """Remember that every kernel is stored; silent where the cache folder cannot be written."""
     with suppress(OSError):
@@ -77,6 +110,8 @@ def _store(dispatcher: Any) -> None:
 
     Uses numba's private cache classes: with a numba that changed them, kernels are compiled again in each process.
     """
+    if not storable():
+        return
     try:
         from numba.core import caching
 
@@ -104,8 +139,6 @@ def _store(dispatcher: Any) -> None:
         class Store(caching.FunctionCache):
             _impl_class = Implementation
 
-        folder().mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder()).close()  # Raises where the folder is read-only.
         make_store: Any = Store  # its constructor has no types
         dispatcher._cache = make_store(dispatcher.py_func)
     except (OSError, ImportError, AttributeError, TypeError, RuntimeError):
@@ -116,10 +149,16 @@ def kernel(signature: Any) -> Callable[[_Function], Any]:
     """Decorator: compile for one signature, or load what was compiled before."""
     import numba
 
+    tell_of_compiling()
+
     def wrap(function: _Function) -> Any:
         dispatcher = numba.njit(nogil=True, boundscheck=False)(function)
         _store(dispatcher)
-        dispatcher.compile(signature)
+        try:
+            dispatcher.compile(signature)
+        except Exception:  # what is stored is damaged, or cannot be written any more (a full disk)
+            dispatcher = numba.njit(nogil=True, boundscheck=False)(function)
+            dispatcher.compile(signature)
         dispatcher.disable_compile()
         return dispatcher
 

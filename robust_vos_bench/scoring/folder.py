@@ -14,7 +14,7 @@ from robust_vos_bench.datasets.dataset import Dataset
 from robust_vos_bench.datasets.soft import was_thresholded
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.scoring import compiled
-from robust_vos_bench.scoring.backends import LOADING, choose_backend, load_kernels
+from robust_vos_bench.scoring.backends import LOADING, choose_backend, load_kernels, loaded
 from robust_vos_bench.scoring.objects import ObjectScore
 from robust_vos_bench.scoring.png import read_index
 from robust_vos_bench.scoring.protocols import Protocol, make_protocol
@@ -23,6 +23,8 @@ from robust_vos_bench.scoring.video import VideoScorer
 
 Progress = Callable[[str], None]
 """Called with the name of each finished video."""
+FrameProgress = Callable[[str, int, int], None]
+"""Called after each frame, from any thread: video, how many of its frames are scored, and of how many."""
 
 
 class FolderScorer:
@@ -55,16 +57,24 @@ class FolderScorer:
         lookup = dataset.map_mask(np.arange(256, dtype=np.uint8)[None])[0].astype(np.uint8)
         self._lookup: NDArray[np.uint8] | None = None if (lookup == np.arange(256)).all() else lookup
 
-    def score(self, predictions: Path, workers: int = 1, progress: Progress | None = None) -> list[ObjectScore]:
+    def score(
+        self,
+        predictions: Path,
+        workers: int = 1,
+        progress: Progress | None = None,
+        tell: Callable[[str], None] | None = None,
+        on_frame: FrameProgress | None = None,
+    ) -> list[ObjectScore]:
         """Scores of every object in the order of the split. Raises DataError at the first thing that is wrong.
 
         Videos whose truth is not published are left out and named in `notes`; where that holds for all, it is an error.
         `workers` videos are scored at once, by threads: the compiled kernels and zlib run outside Python's lock.
+        tell: is told, once, that kernels are being compiled.
         """
         videos = self._with_truth(list(self.dataset.videos))
         check_folders(predictions, videos, self.dataset)
-        backend = self.used = self._choose(videos)
-        work = partial(self.score_video, predictions, backend=backend)
+        backend = self.used = self._choose(videos, tell)
+        work = partial(self.score_video, predictions, backend=backend, on_frame=on_frame)
         scores: dict[str, list[ObjectScore]] = {}
         for name, result in _map(work, videos, workers):
             scores[name] = result
@@ -75,15 +85,19 @@ class FolderScorer:
             self.notes.append(f"{first}: soft edges, as in {len(self._soft)} masks; values above 127 are the object")
         return [score for name in videos for score in scores[name]]
 
-    def score_video(self, predictions: Path, name: str, backend: str = "auto") -> list[ObjectScore]:
+    def score_video(
+        self, predictions: Path, name: str, backend: str = "auto", on_frame: FrameProgress | None = None
+    ) -> list[ObjectScore]:
         """Scores of the objects of one video. Raises DataError, naming the file, for anything missing or wrong."""
         truth = self.truth(name)
         scorer = VideoScorer(truth, backend=backend)
         folder = prediction_folder(predictions, name, self.dataset)
         names = truth.truth.frame_names
         try:
-            for t in truth.frames:
+            for count, t in enumerate(truth.frames, 1):
                 self._add(scorer, t, folder / f"{names[t]}.png")
+                if on_frame is not None:
+                    on_frame(name, count, len(truth.frames))
         except DataError as error:
             absent = [p for t in truth.frames if not (p := folder / f"{names[t]}.png").exists()]
             if not absent:
@@ -136,22 +150,27 @@ class FolderScorer:
         self._kept[name] = packed
         return packed
 
-    def _choose(self, videos: list[str]) -> str:
+    def _choose(self, videos: list[str], tell: Callable[[str], None] | None) -> str:
         """The back end for this data set, chosen by the number of videos and the size of the first."""
         truth = self.truth(videos[0])
         if not self._budget:
             self._opened[videos[0]] = truth
-        backend = choose_backend(self._backend, len(videos) * len(truth.frames), truth.truth.size)
+        backend = choose_backend(self._backend, len(videos) * len(truth.frames), truth.truth.size, again=True)
         if backend == "numba":
+            if tell is not None and not loaded() and not compiled.ready():
+                tell("Compiling the scoring kernels: about ten seconds, once per machine.")
             load_kernels()
         return backend
 
 
 def slow_hint(scorer: FolderScorer, objects: list[ObjectScore]) -> str:
-    """One line of advice after a large job without compiled kernels on this machine; else ""."""
-    if scorer.used != "numpy" or compiled.ready() or sum(score.frames for score in objects) < LOADING:
+    """One line of advice after a large job on a machine that cannot keep compiled kernels; else ""."""
+    if scorer.used != "numpy" or compiled.storable() or sum(score.frames for score in objects) < LOADING:
         return ""
-    return "Scored with numpy. `--backend numba` compiles faster code (once per machine), over 10x as fast."
+    return (
+        f"Scored with numpy: compiled kernels, over 10x as fast, cannot be stored in {compiled.folder()}. "
+        "RVOS_BENCH_CACHE names another folder for them."
+    )
 
 
 def prediction_folder(predictions: Path, name: str, dataset: Dataset) -> Path:

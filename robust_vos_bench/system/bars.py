@@ -2,69 +2,91 @@
 
 from __future__ import annotations
 
-import sys
 import time
+from collections.abc import Callable
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from rich.filesize import decimal
 
-PLAIN_SECONDS = 10.0
-"""Off a terminal, at most one progress line in this many seconds."""
+from robust_vos_bench.system.live import LiveLine, Reading
+from robust_vos_bench.system.waits import heard_by
 
 
 class Bar:
     """A bar for work that is counted in pieces: live on a terminal, now and then a plain line elsewhere.
 
-    total: pieces, None where that is not known yet. noun: what a piece is, for the plain lines ("videos"); without it
-    there are none. sizes: pieces are bytes.
+    total: pieces, None where that is not known yet. noun: what a piece is ("videos"). sizes: pieces are bytes. count:
+    is asked for the pieces so far, from another thread; without it, `step` and `reached` tell them. extra: is asked
+    for more words. Off a terminal there are lines where the pieces have a name or are bytes.
     """
 
-    def __init__(self, what: str, total: int | None, noun: str = "", quiet: bool = False, sizes: bool = False) -> None:
-        self._console = Console(file=sys.stderr, highlight=False)
-        hidden = quiet or not (self._console.is_terminal or self._console.is_jupyter)
-        count = (DownloadColumn(), TransferSpeedColumn()) if sizes else (MofNCompleteColumn(),)
-        columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), *count, TimeRemainingColumn())
-        self._bar = Progress(*columns, console=self._console, transient=True, disable=hidden)
-        self._task = self._bar.add_task(what, total=total)
-        self._noun = "" if not hidden or quiet else noun
-        self._what = what if sizes and hidden and not quiet else ""
-        self._done, self._total = 0, total
-        self._last = time.monotonic()
+    def __init__(
+        self,
+        what: str,
+        total: int | None,
+        noun: str = "",
+        quiet: bool = False,
+        sizes: bool = False,
+        count: Callable[[], float] | None = None,
+        extra: Callable[[], str] = lambda: "",
+    ) -> None:
+        self.what, self.failed = what, 0
+        """What is done just now, and how many pieces failed."""
+        self._done: float = 0
+        self._there: float | None = None
+        """Pieces that were there before the start: a download that goes on."""
+        self._total, self._noun, self._sizes = total, noun, sizes
+        self._start, self._before = time.monotonic(), 0.0
+        self._count, self._extra = count, extra
+        self._wait = ""
+        self._hearing = heard_by(self._heard)
+        self._line = LiveLine(self._read, quiet, bool(noun) or sizes)
 
     def __enter__(self) -> Bar:
-        self._bar.start()
+        self._start = time.monotonic()
+        self._hearing.__enter__()
+        self._line.start()
         return self
 
     def __exit__(self, *failure: object) -> None:
-        self._bar.stop()
+        self._line.stop()
+        self._hearing.__exit__(None, None, None)
 
-    def step(self, what: str = "") -> None:
-        """One piece more; what: the piece that was just done."""
-        self._done += 1
-        if what:
-            self._bar.update(self._task, advance=1, description=what[:40])
-        else:
-            self._bar.update(self._task, advance=1)
-        if self._noun and time.monotonic() - self._last > PLAIN_SECONDS:
-            self._last = time.monotonic()
-            self.say(f"{self._done}/{self._total} {self._noun}, now {what}")
+    def step(self, what: str = "", pieces: float = 1) -> None:
+        """Some pieces more; what: what was just done."""
+        self._done += pieces
+        self.what = what or self.what
 
-    def reached(self, done: int, total: int | None) -> None:
-        """So many pieces of so many are done; of bytes there is a plain line now and then off a terminal."""
-        self._bar.update(self._task, completed=done, total=total or None)
-        if self._what and time.monotonic() - self._last > PLAIN_SECONDS:
-            self._last = time.monotonic()
-            whole = f" of {total / 2**20:.0f}" if total else ""
-            self.say(f"{self._what}: {done / 2**20:.0f}{whole} MiB")
+    def reached(self, done: float, total: int | None) -> None:
+        """So many pieces of so many are done."""
+        if self._there is None:
+            self._there = done
+        self._done, self._total = done, total or None
+
+    def skipped(self, pieces: float) -> None:
+        """So many of the pieces were there already; they say nothing of how long the others take."""
+        self._there = (self._there or 0) + pieces
 
     def say(self, text: str) -> None:
         """A line on stderr, above the bar."""
-        self._console.print(text, markup=False, soft_wrap=True)
+        self._line.say(text)
+
+    def _read(self) -> Reading:
+        elapsed = time.monotonic() - self._start
+        done, total = self._done if self._count is None else self._count(), self._total
+        what = self._wait or self.what
+        made = done - (self._there or 0)
+        if made <= 0:
+            self._before = elapsed
+        spent = elapsed - self._before  # without the start of processes
+        left = spent * (total - done) / made if total and made > 0 and spent > 0.2 else None
+        noun = self._noun or ("" if self._sizes else "done")
+        if not self._sizes:
+            rate = f"{made / spent:.1f} fps" if noun == "frames" and made > 0 and spent > 0.5 else ""
+            rate = self._extra() or rate
+            return Reading(what, done, total, noun, "", rate, elapsed, left, self.failed)
+        count = decimal(int(done)) + ("" if total is None else f" of {decimal(total)}")
+        rate = f"{decimal(int(made / spent))}/s" if spent > 1 and made > 0 else ""
+        return Reading(what, done, total, "", count, rate, elapsed, left, self.failed)
+
+    def _heard(self, what: str) -> None:
+        self._wait = what

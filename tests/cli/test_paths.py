@@ -42,7 +42,7 @@ TEXT_WITH_PATHS = {
     ("run", "preset"), ("corrupt", "dataset"), ("corrupt", "corruptions"), ("corrupt", "preset"), ("score", "dataset"),
     ("data verify", "dataset"), ("run", "masks"), ("corrupt", "masks"), ("score", "masks"), ("data verify", "masks"),
     ("compare", "sources"), ("check", "name"), ("check", "checkpoint"),
-    ("check", "options"), ("weights convert", "name"),
+    ("check", "options"), ("list", "names"), ("weights convert", "name"),
 }  # fmt: skip
 """Words that are a path in one of their forms; each is tried below."""
 PLAIN_TEXT = {
@@ -172,6 +172,8 @@ def test_a_home_folder_in_presets_corruptions_and_data_sets(home: Path, capsys: 
         assert run("run", "--model=static", *words, "--dry-run", "--no-probe", "--json") == 0, words
         planned = json.loads(capsys.readouterr().out)
         assert planned["videos"] == 2 and planned["units"] == 4
+    assert run("list", "presets", "~/own.toml", "--json") == 0
+    assert [row["name"] for row in json.loads(capsys.readouterr().out)] == ["contrast"]
 
 
 def test_a_home_folder_in_checkpoints(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -335,6 +337,7 @@ CALLS: dict[str, Callable[[Path], Path | None]] = {
     "list_reproductions": _list_reproductions,
     "reproduce": _reproduce,
     "load_run": lambda home: _run(home) and rvos.load_run("~/api").folder,
+    "load_runs": lambda home: _run(home) and rvos.load_runs("~/api", "~/api").folder,
     "open_dataset": lambda home: rvos.open_dataset("folder", "~/clips").root,
     "verify_dataset": lambda home: rvos.verify_dataset("folder", "~/clips", progress=False).root,  # type: ignore[dict-item]
 }

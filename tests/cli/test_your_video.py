@@ -141,13 +141,14 @@ def test_masks_and_films_can_be_declined(place: Path, capsys: pytest.CaptureFixt
     assert "--save-masks" in capsys.readouterr().err
 
 
-def test_settings_say_the_same_in_python(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from robust_vos_bench.api.settings import settings_of
-
-    words = settings_of(mask={0: "a.png", 12: "b.png"}, videos="x,y", save_masks=False, overlay=True, dataset="c.mp4")
-    line = words.command()
-    assert line[:4] == ["rvos-bench", "run", "--dataset", "c.mp4"]
-    assert shlex.join(line).endswith("--mask 0=a.png --mask 12=b.png --videos x,y --no-save-masks --overlay")
+def test_settings_say_the_same_in_python(place: Path) -> None:
+    run = rvos.run(
+        "static", "contrast", severity=5, dataset="clip.mp4", mask={0: "videos/street.png"}, videos="cl*",
+        save_masks=False, overlay=True, progress=False,
+    )  # fmt: skip
+    line = shlex.join(run.manifest.command)
+    assert f"--dataset {place}/clip.mp4 --mask 0={place}/videos/street.png --videos 'cl*'" in line
+    assert line.endswith("--no-save-masks --overlay")
 
 
 @pytest.mark.parametrize(

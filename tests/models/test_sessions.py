@@ -10,11 +10,11 @@ import torch
 from msgspec import Meta
 from torch import nn
 
-from robust_vos_bench.adapters.common.torch_adapter import TorchAdapter, TorchSession
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models import ModelCard, SessionAdapter, StreamingAdapter, VOSAdapter, load_adapter
 from robust_vos_bench.models.synthetic import delayed_clip, other_clip, standard_clip
+from robust_vos_bench.models.torch_adapter import TorchAdapter, TorchSession
 
 
 class Counting:
@@ -134,9 +134,13 @@ def test_a_torch_model_may_have_reset_and_step() -> None:
     assert len(list(Stepping().segment(other_clip(3)))) == 3
 
 
-def test_a_torch_model_without_a_table_has_no_untrained_weights() -> None:
-    with pytest.raises(UsageError, match="Net has no untrained weights"):
-        Net("random")
+def test_every_torch_model_has_untrained_weights_the_same_each_time() -> None:
+    one, two = (next(Net("random").network.parameters()) for _ in range(2))
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    without = [next(Net().network.parameters()) for _ in range(2)]
+    assert torch.equal(one, two) and torch.equal(*without) and not torch.equal(one, without[0])
+    assert torch.equal(before, torch.get_rng_state()), "the global generator is left alone"
 
 
 class Bounded(Sessions):

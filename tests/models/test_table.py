@@ -39,9 +39,9 @@ def test_every_registered_model_is_in_the_tables() -> None:
     assert [name for name in builtin_entries() if name not in shown and ".lite" not in name] == []
 
 
-def test_there_are_24_systems_and_four_beyond() -> None:
+def test_there_are_24_systems_and_six_beyond() -> None:
     assert len(SYSTEMS) == 24
-    assert [row[0].split(",")[0] for row in BEYOND] == ["Cutie", "SAM 2.1", "EdgeTAM", "XMem++"]
+    assert [row[0].split(",")[0] for row in BEYOND] == ["Cutie", "SAM 2.1", "SAM 3", "EdgeTAM", "SAMURAI", "XMem++"]
     assert all(len(row) == 6 for row in SYSTEMS + BEYOND)
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from robust_vos_bench.adapters.common.torch_adapter import fill_untrained
-from robust_vos_bench.adapters.common.untrained import Untrained, draw
+from robust_vos_bench.models.torch_adapter import fill_untrained
+from robust_vos_bench.models.untrained import Untrained, draw
 
 
 def test_a_draw_depends_on_the_name_alone() -> None:

@@ -10,18 +10,17 @@ import pytest
 from msgspec.json import encode
 
 from robust_vos_bench.conditions import Condition, condition_fingerprint
+from robust_vos_bench.runs.invocation import EnvironmentRecord, InvocationRecord, ToolRecord
 from robust_vos_bench.runs.records import (
     CellCounts,
     ConditionRecord,
     DatasetRecord,
-    EnvironmentRecord,
     FrameScores,
     Manifest,
     ModelRecord,
     ObjectRecord,
     PresetRecord,
     ProtocolRecord,
-    ToolRecord,
     UnitRecord,
 )
 from robust_vos_bench.runs.store import RunStore
@@ -47,10 +46,11 @@ def make_run(
 ) -> Path:
     """Write a run directory; the first model is `gap` better everywhere, severity 5 costs 0.3."""
     rng = np.random.default_rng(7)
-    made = [Condition(c, s, profile=profile if c else "constant", seed=seed if c else 0) for c, s, _ in conditions]
     labels = [f"{c}-{s}" if c else "clean" for c, s, _ in conditions]
+    made: list[Condition | None] = [None] * len(labels)  # most tests need no real corruption
     if profile != "constant":
-        labels = [condition.label for condition in made]
+        made = [Condition(c, s, profile=profile, seed=seed) if c else Condition() for c, s, _ in conditions]
+        labels = [condition.label for condition in made if condition is not None]
     records = [
         ModelRecord(m, "1", {}, checkpoint, weights * 32 if checkpoint else "", trained_on=("davis2017-train",))
         for m in models
@@ -59,11 +59,12 @@ def make_run(
         ConditionRecord(
             corruption=c,
             severity=s,
-            profile=condition.profile,
+            temporal=condition.temporal if condition else "",
+            profile=condition.profile if condition else "constant",
             seed=seed if c else 0,
             label=label,
             family=f,
-            fingerprint=condition_fingerprint(condition) if profile != "constant" else f"{label}/1",
+            fingerprint=condition_fingerprint(condition) if condition else f"{label}/1",
         )
         for (c, s, f), label, condition in zip(conditions, labels, made)
     ]
@@ -77,10 +78,16 @@ def make_run(
             status="partial" if missing else "complete",
             created="2026-11-22T00:00:00Z",
             updated="2026-11-22T00:01:00Z",
-            command=["rvos-bench", "run", "--model", ",".join(models)],
-            settings={},
-            tool=ToolRecord(version="0.1.0"),
-            environment=EnvironmentRecord(python="3.11", system="Linux", cpus=2, packages={"numpy": "2"}),
+            invocations_2=[
+                InvocationRecord(
+                    id="1234",
+                    started="2026-11-22T00:00:00Z",
+                    ended="2026-11-22T00:01:00Z",
+                    command=["rvos-bench", "run", "--model", ",".join(models)],
+                    tool=ToolRecord(version="0.1.0"),
+                    environment=EnvironmentRecord(python="3.11", system="Linux", cpus=2, packages={"numpy": "2"}),
+                )
+            ],
             protocol=ProtocolRecord(name="davis", version=protocol),
             dataset=DatasetRecord(
                 name="demo",
@@ -103,13 +110,21 @@ def make_run(
             units, tracks = lines.values()
             for video in videos:
                 if (model, label, video) in missing:
-                    units.append(encode(UnitRecord("k", model, label, video, "failed", error=error, error_code=1)))
+                    units.append(
+                        encode(
+                            UnitRecord("k", model, label, video, "failed", error=error, error_code=1, invocation="1234")
+                        )
+                    )
                     continue
                 value = 0.8 - 0.06 * severity + (gap if k == 0 else 0.0) + float(rng.normal(0, 0.01))
                 score = ObjectRecord(1, 4, value, 1.0, 0.0, value, 1.0, 0.0)
                 track = FrameScores(video, 1, 1, (value,) * (frames - 2), (value,) * (frames - 2))
                 units.append(
-                    encode(UnitRecord("k", model, label, video, "ok", (score,), frames, 0.5, 0.1, 0.01, 100.0))
+                    encode(
+                        UnitRecord(
+                            "k", model, label, video, "ok", (score,), frames, 0.5, 0.1, 0.01, 100.0, invocation="1234"
+                        )
+                    )
                 )
                 tracks.append(encode(track))
             for path, rows in lines.items():

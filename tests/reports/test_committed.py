@@ -49,7 +49,7 @@ def test_keys_of_other_versions_are_tolerated_and_edits_are_not(tmp_path: Path) 
     path = tmp_path / "other.json.gz"
     path.write_bytes(gzip.compress(msgspec.json.encode(content)))
     result = read_result(path)
-    assert result.records == read_result(RESULTS[0]).records and result.manifest.environment.cpus is None
+    assert result.records == read_result(RESULTS[0]).records and result.manifest.invocations[0].environment.cpus is None
     write_result(path, result)
     assert read_result(path) == result
     content["manifest"]["dataset"]["licence"] = "edited"

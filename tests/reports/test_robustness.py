@@ -14,7 +14,8 @@ from click.testing import CliRunner
 
 from robust_vos_bench import load_run
 from robust_vos_bench.analysis.object_stats import ObjectStats, burst_frames, burst_of, object_stats
-from robust_vos_bench.analysis.result import checksum, read_result, results_of, write_result
+from robust_vos_bench.analysis.packing import results_of
+from robust_vos_bench.analysis.result import checksum, read_result, write_result
 from robust_vos_bench.cli.report import command as report
 from robust_vos_bench.conditions import Condition, corrupt_video
 from robust_vos_bench.datasets import Video
@@ -22,7 +23,7 @@ from robust_vos_bench.datasets.images import write_mask
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.reports.html import build_report
 from robust_vos_bench.reports.leaderboard_files import leaderboard
-from robust_vos_bench.runs.records import FrameScores
+from robust_vos_bench.runs.records import FrameScores, ObjectRecord
 from robust_vos_bench.runs.store import RunStore
 
 Make = Callable[..., Path]
@@ -262,15 +263,11 @@ def test_a_burst_is_not_measured_against_a_clean_unit_that_now_fails(burst_run: 
 def test_names_of_videos_are_text_as_they_stand(run_folder: Make) -> None:
     pandas = pytest.importorskip("pandas")
     folder = run_folder(models=["one"], videos=["001", "NA", "1.50"])
-    numbers = dict.fromkeys(("J", "F", "J&F", "J-Recall", "F-Recall"), 0.5) | {"J-Decay": math.nan, "F-Decay": 0.1}
-    rows = [
-        {"model": "one", "dataset": "demo", "corruption": "clean", "severity": 0, "condition": "clean"}
-        | {"video": video, "object": 1, "frames": 4, **numbers}
-        for video in ("001", "NA", "1.50")
-    ]
-    RunStore(folder).write_scores(rows)
+    store = RunStore(folder)
+    record = store.records("fog-1", "one")["NA"]  # of a video of two frames: nothing of it is scored
+    store.add(msgspec.structs.replace(record, objects=(ObjectRecord(1, 0, None, None, None, None, None, None),)))
     run = load_run(folder)
-    assert list(run.scores["video"]) == ["001", "NA", "1.50"]
-    assert run.scores["J-Decay"].isna().all() and pandas.api.types.is_float_dtype(run.scores["J"])
+    assert list(run.scores["video"]) == ["001", "NA", "1.50"] * 4
+    assert run.scores["J-Decay"].isna().sum() == 1 and pandas.api.types.is_float_dtype(run.scores["J"])
     assert pandas.api.types.is_integer_dtype(run.scores["object"])
-    assert len(run.scores.merge(run.units, on=["model", "condition", "video"])) == 3
+    assert len(run.scores.merge(run.units, on=["model", "condition", "video"])) == 12

@@ -123,7 +123,7 @@ def test_the_probe_measures_once_and_the_plan_says_what(
     (kept,) = (tmp_path / "cache" / "rates").iterdir()
     before = kept.read_bytes()
     second = rvos(*words, "--no-probe", env=env)
-    assert "wall hours" in second.stdout and "not counted" in second.stdout
+    assert "takes about" in second.stdout and "not counted" in second.stdout
     monkeypatch.setenv("RVOS_BENCH_CACHE", env["RVOS_BENCH_CACHE"])
     assert TimingCache("cpu").path == kept and kept.read_bytes() == before
 
@@ -142,7 +142,10 @@ def test_earlier_runs_come_before_the_probe(clips: Path, tmp_path: Path, rvos: R
     assert rvos("run", *grid, "--output", tmp_path / "one").returncode == 0
     done = rvos("run", *grid, "--output", tmp_path / "two", "--dry-run", "--no-probe", "--json")
     facts = json.loads(done.stdout)
-    assert facts["frames_to_segment"] == 2 * (6 + 5 + 7)
+    assert facts["frames_to_segment"] == 0 and facts["reused"] == 6
+    again = ["--overwrite", "always", "--dry-run", "--no-probe", "--json"]
+    facts = json.loads(rvos("run", *grid, "--output", tmp_path / "two", *again).stdout)
+    assert facts["frames_to_segment"] == 2 * (6 + 5 + 7) and facts["reused"] == 0
     assert "earlier runs" in facts["measured"]["repeat"] and "earlier runs" in facts["measured"]["score"]
 
 

@@ -64,12 +64,12 @@ def test_memory_is_given_back(clips: Path, tmp_path: Path, monkeypatch: pytest.M
         [build_model(f"{MODELS}:OutOfMemory")], open_dataset("folder", clips), [], PresetInfo("custom", 0, "", ())
     )
     worker = Worker(plan, "cpu", tmp_path)
-    assert [record.ok for record, _ in worker.run(Group(CLEAN, "a", (0,)))] == [True]
+    assert [record.ok for record, *_ in worker.run(Group(CLEAN, "a", (0,)))] == [True]
     adapter = weakref.ref(worker._adapters[0])
-    assert [record.ok for record, _ in worker.run(Group(CLEAN, "b", (0,)))] == [False]
+    assert [record.ok for record, *_ in worker.run(Group(CLEAN, "b", (0,)))] == [False]
     gc.collect()
     assert adapter() is None, "the model that ran out of memory is still held"
-    assert [record.ok for record, _ in worker.run(Group(CLEAN, "c", (0,)))] == [True]  # loaded again
+    assert [record.ok for record, *_ in worker.run(Group(CLEAN, "c", (0,)))] == [True]  # loaded again
 
 
 def test_what_counts_as_out_of_memory() -> None:

@@ -94,7 +94,7 @@ def test_a_unit_that_fails_before_its_frames_are_asked_for_frees_them(clips: Pat
         for group in groups:
             worker.announce(group)
         (clips / "Annotations" / "a" / "00000.png").write_bytes(b"damaged")
-        assert [record.status for group in groups for record, _ in worker.run(group)] == ["failed", "ok"]
+        assert [record.status for group in groups for record, *_ in worker.run(group)] == ["failed", "ok"]
         assert not worker.prefetcher._clips and not list(scratch.iterdir())
     finally:
         worker.close()
@@ -120,7 +120,7 @@ def test_whatever_is_raised_before_the_model_runs_fails_one_video(
         groups = [Group(bad, "a", (0,)), Group(CLEAN, "c", (0,)), Group(CLEAN, "b", (0,))]
         for group in groups:
             worker.announce(group)
-        records = [record for group in groups for record, _ in worker.run(group)]
+        records = [record for group in groups for record, *_ in worker.run(group)]
         assert [record.status for record in records] == ["failed", "failed", "ok"]
         assert records[0].error == "corruption boom-1 failed on video 'a' at frame 0: ValueError: not today"
         assert "ZeroDivisionError" in records[1].error

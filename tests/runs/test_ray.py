@@ -168,9 +168,43 @@ def test_ctrl_c(clips: Path, tmp_path: Path, rvos: Rvos, launch: Callable[..., A
 def test_a_driver_that_leaves_leaves_its_environment(clips: Path, tmp_path: Path) -> None:
     program = (
         "import os, sys; from robust_vos_bench.runs.ray.engine import RayEngine; import ray\n"
-        "before = dict(os.environ); engine = RayEngine(); engine.close()\n"
+        "before = dict(os.environ); engine = RayEngine(); engine.ready(); engine.close()\n"
         "changed = {k for k in before.keys() | os.environ.keys() if before.get(k) != os.environ.get(k)}\n"
         "assert 'RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO' not in os.environ and not ray.is_initialized(), changed\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_traceback_of_a_task_reaches_the_log_and_the_screen(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
+    grid = ["--dataset", "folder", "--data-root", clips, "--corruption", "pixelate", "--severity", 3]
+    done = rvos("run", "--model", f"{MODELS}:Raises", *grid, "--engine", "ray", "--output", tmp_path / "out", "--debug")
+    assert done.returncode == 3, done.stderr
+    log = (tmp_path / "out" / "log.jsonl").read_text()
+    assert log.count("Traceback") >= 2 and "cannot see anything" in log and "models.py" in log
+    assert done.stderr.count("The above exception was the direct cause") == 1, "said once"
+
+
+def test_a_task_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    from robust_vos_bench.runs.ray.engine import Board, RemotePulse
+
+    class Handle:
+        """An actor's handle, without the actor."""
+
+        def __init__(self, board: Board) -> None:
+            self.told = 0
+            self.tell, self._board = self, board
+
+        def remote(self, *words: Any) -> None:
+            self.told += 1
+            self._board.tell(*words)
+
+    board = Board()
+    handle = Handle(board)
+    pulse = RemotePulse(handle)
+    pulse.says("m · clean · a")
+    for t in range(1, 500):
+        pulse.frame(t)
+    assert handle.told == 1, "one message a second"
+    pulse.frame(0)
+    assert handle.told == 2 and board.read() == [(0, "m · clean · a")]

@@ -77,19 +77,24 @@ def test_scores_of_changed_data_are_in_no_table(clips: Path, tmp_path: Path, rvo
     """Not even before their turn comes: the manifest names the new data from the start."""
     command = words(clips, tmp_path / "out", "Repeat", "--workers", 1)
     assert rvos(*command).returncode == 0
-    frame = clips / "JPEGImages" / "a" / "00002.png"
-    frame.write_bytes((clips / "JPEGImages" / "a" / "00003.png").read_bytes())
-    halted = rvos(*command, "--overwrite", "never", "--json")
+    frame, whole = clips / "JPEGImages" / "a" / "00002.png", (clips / "JPEGImages" / "a" / "00003.png").read_bytes()
+    frame.write_bytes(b"damage")
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    shown = rvos(*command, "--overwrite", "never", "--json")
+    assert shown.returncode == 3
+    assert json.loads(shown.stdout)["models"][0]["mpc"] is None, shown.stdout
+    assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
+    halted = rvos(*command, "--fail-fast")
     assert halted.returncode == 3
-    assert json.loads(halted.stdout)["models"][0]["mpc"] is None, halted.stdout
     manifest = RunStore(tmp_path / "out").manifest()
-    assert manifest is not None and (manifest.units.ok, manifest.units.pending) == (6, 3)
+    assert manifest is not None and (manifest.units.ok, manifest.units.failed, manifest.units.pending) == (6, 1, 2)
     packed = rvos("pack", tmp_path / "out")
     assert packed.returncode != 0 and "3 of 9 units" in packed.stderr
+    frame.write_bytes(whole)
     assert rvos(*command).returncode == 0
-    fresh = rvos(*words(clips, tmp_path / "fresh", "Repeat", "--workers", 1))
+    fresh = rvos(*words(clips, tmp_path / "fresh/run", "Repeat", "--workers", 1, "--overwrite", "always"))
     assert fresh.returncode == 0
-    assert (tmp_path / "out" / "scores.csv").read_bytes() == (tmp_path / "fresh" / "scores.csv").read_bytes()
+    assert (tmp_path / "out" / "scores.csv").read_bytes() == (tmp_path / "fresh/run" / "scores.csv").read_bytes()
 
 
 def test_an_edited_model_is_another_model(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
@@ -154,12 +159,12 @@ def test_other_data_of_the_same_names_is_refused(clips: Path, tmp_path: Path, rv
     frame = other / "JPEGImages" / "a" / "00002.png"
     frame.write_bytes((other / "JPEGImages" / "a" / "00003.png").read_bytes())
     done = rvos(*words(other, tmp_path / "out", "Repeat", "--workers", 1))
-    assert done.returncode == 2 and "other data of the same names" in done.stderr and str(same) in done.stderr
+    assert done.returncode == 2 and "other data of the same names" in done.stderr and str(clips) in done.stderr
     assert (tmp_path / "out" / "scores.csv").read_bytes() == scores
-    frame = same / "JPEGImages" / "a" / "00002.png"
-    frame.write_bytes((same / "JPEGImages" / "a" / "00003.png").read_bytes())
+    frame = clips / "JPEGImages" / "a" / "00002.png"
+    frame.write_bytes((clips / "JPEGImages" / "a" / "00003.png").read_bytes())
     link = tmp_path / "link"
-    link.symlink_to(same)
+    link.symlink_to(clips)
     done = rvos(*words(link, tmp_path / "out", "Repeat", "--workers", 1))
     assert done.returncode == 0, "the same place by another name, changed there"
 

@@ -13,7 +13,16 @@ from robust_vos_bench.conditions import Condition
 from robust_vos_bench.datasets import Video
 from robust_vos_bench.errors import RvosError
 from robust_vos_bench.runs.cost.probe import probe
-from robust_vos_bench.runs.cost.timings import EARLIER, TimingCache, TimingKeys, Timings, earlier_timings, known_timings
+from robust_vos_bench.runs.cost.timings import (
+    ALL,
+    EARLIER,
+    Timing,
+    TimingCache,
+    TimingKeys,
+    Timings,
+    earlier_timings,
+    known_timings,
+)
 from robust_vos_bench.runs.plan import Plan, Unit
 
 RECORD_BYTES = 2_500
@@ -59,6 +68,8 @@ class Estimate:
     """Models without a timing, each with the reason; they are not part of the hours and the memory."""
     sources: Mapping[str, str]
     """Part -> its timing, and where that comes from."""
+    guessed: int = 0
+    """Conditions whose timing was taken from others."""
 
 
 def estimate(
@@ -140,6 +151,7 @@ def cost(
         gpu_mib=sum(timings.models[name].gpu_mib for name in timed) if timed else None,
         unmeasured=unmeasured,
         sources=_sources(timings, found, models),
+        guessed=sum(not c.is_clean and c not in timings.corrupt for c in found),
     )
 
 
@@ -179,7 +191,16 @@ def _reason(plan: Plan, timings: Timings, name: str) -> str:
     return absent or timings.failures.get(name) or "not measured yet; the next --dry-run goes on with it"
 
 
-def _sources(timings: Timings, found: Mapping[Condition, object], models: Mapping[str, int]) -> dict[str, str]:
+def _taken_from(timing: Timing | None) -> str:
+    """How a condition that was not timed is counted."""
+    if timing is None:
+        return "not counted, for nothing like it was"
+    if timing.source.startswith("like "):
+        return "as other severities of the corruption"
+    return "as the mean of all that were" if timing.source == ALL else "as the mean of the family"
+
+
+def _sources(timings: Timings, found: Mapping[Condition, Timing | None], models: Mapping[str, int]) -> dict[str, str]:
     sources: dict[str, str] = {}
     for part, rate in (("decode", timings.decode), ("score", timings.score)):
         if rate is not None:
@@ -191,7 +212,8 @@ def _sources(timings: Timings, found: Mapping[Condition, object], models: Mappin
     for condition, rate in timings.corrupt.items():
         if condition in found:
             sources[condition.label] = f"{1000 * rate.seconds:.1f} ms per frame ({rate.source})"
-    taken = len([c for c in conditions if c not in timings.corrupt])
-    if taken:
-        sources["other conditions"] = f"{taken} of {len(conditions)}: as their corruption's, else their family's mean"
+    others = Counter(_taken_from(found[c]) for c in conditions if c not in timings.corrupt)
+    if others:
+        words = ", ".join(f"{count} {how}" for how, count in others.items())
+        sources["other conditions"] = f"{sum(others.values())} of {len(conditions)} were not timed: {words}"
     return sources

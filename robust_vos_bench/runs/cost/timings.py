@@ -23,7 +23,7 @@ from robust_vos_bench.system.atomic import write_bytes
 from robust_vos_bench.system.cache import cache_folder
 from robust_vos_bench.version import __version__
 
-EARLIER, PROBE = "earlier runs", "probe"
+EARLIER, PROBE, ALL = "earlier runs", "probe", "mean of all measured"
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Timings:
         alike = (
             (f"like {name}", [r for c, r in self.corrupt.items() if c.corruption == name]),
             (f"mean of {family}", [r for c, r in self.corrupt.items() if families.get(c.corruption) == family]),
-            ("mean of all measured", list(self.corrupt.values())),
+            (ALL, list(self.corrupt.values())),
         )
         for source, timings in alike:
             if timings:
@@ -75,23 +75,30 @@ class Timings:
 
 
 def earlier_timings(plan: Plan, folder: Path, device: str) -> Timings:
-    """Timings of the plan's models, and of scoring, from this run directory and those beside it, where they ran on
-    this kind of machine and device over the same data set."""
+    """Timings of the plan's models, of its conditions and of scoring, from this run directory and those beside it,
+    where they ran on this kind of machine and device over the same data set."""
     versions = {m.record.name: m.record.adapter_version for m in plan.models}
     units: dict[str, list[UnitRecord]] = defaultdict(list)
+    made: dict[tuple[str, str], tuple[float, int]] = {}
+    """(condition, video) -> seconds that its frames took, frames: of the model that had them made."""
     for path in sorted({*folder.parent.glob("*/run.json"), *folder.glob("run.json")}):
         store = RunStore(path.parent)
         try:
             manifest = store.manifest()
         except DataError:  # a run of another version beside this one does not matter
             continue
-        if manifest is None or manifest.dataset.name != plan.dataset.name or not _is_here(manifest, device):
+        if manifest is None or manifest.dataset.name != plan.dataset.name or not (here := _made_here(manifest, device)):
             continue
         for model in manifest.models:
             if versions.get(model.name) == model.adapter_version:
                 for condition in manifest.conditions:
                     records = store.records(condition.label, model.name).values()
-                    units[model.name] += [record for record in records if record.ok and record.frames]
+                    found = [r for r in records if r.ok and r.frames and r.invocation in here]
+                    if plan.condition_fingerprints.get(condition.label) == condition.fingerprint:
+                        for r in found:
+                            place = (condition.label, r.video)
+                            made[place] = max(made.get(place, (0.0, 1)), (r.seconds_frames, r.frames))
+                    units[model.name] += found
     models = {
         name: Timing(
             sum(r.seconds_model for r in records) / sum(r.frames for r in records),
@@ -103,17 +110,43 @@ def earlier_timings(plan: Plan, folder: Path, device: str) -> Timings:
         if records
     }
     every = [record for records in units.values() for record in records]
-    score = None
-    if every and device == "cpu":  # on a GPU, records hold only the time that the model waited for scoring
-        score = Timing(sum(r.seconds_score for r in every) / sum(r.frames for r in every), EARLIER)
-    return Timings(score=score, models=models)
+    if not every or device != "cpu":  # on a GPU, records hold only the time that the model waited
+        return Timings(models=models)
+    score = Timing(sum(r.seconds_score for r in every) / sum(r.frames for r in every), EARLIER)
+    decode, corrupt = _making(plan, made)
+    return Timings(decode, score, corrupt, models)
 
 
-def _is_here(manifest: Manifest, device: str) -> bool:
-    there = manifest.environment
-    kind = there.device.partition(":")[0]
+def _making(
+    plan: Plan, made: Mapping[tuple[str, str], tuple[float, int]]
+) -> tuple[Timing | None, dict[Condition, Timing]]:
+    """What decoding costs, and what each condition costs on top, from the frames that earlier runs have made."""
+    per_frame: dict[str, float] = {}
+    for condition in plan.conditions:
+        of = [found for (label, _), found in made.items() if label == condition.label]
+        if of:
+            per_frame[condition.label] = sum(seconds for seconds, _ in of) / sum(frames for _, frames in of)
+    clean = next((c.label for c in plan.conditions if c.is_clean), "")
+    if clean not in per_frame:
+        return None, {}
+    decode = per_frame[clean]
+    corrupt = {
+        c: Timing(max(per_frame[c.label] - decode, 0.0), EARLIER)
+        for c in plan.conditions
+        if not c.is_clean and c.label in per_frame
+    }
+    return Timing(decode, EARLIER), corrupt
+
+
+def _made_here(manifest: Manifest, device: str) -> set[str]:
+    """Ids of the invocations that computed on this kind of machine and device."""
+    kind = device.partition(":")[0]
     here = (os.cpu_count(), f"{platform.system()} {platform.machine()}")
-    return kind == device.partition(":")[0] and (there.cpus, there.system) == here
+    return {
+        i.id
+        for i in manifest.invocations
+        if i.environment.device.partition(":")[0] == kind and (i.environment.cpus, i.environment.system) == here
+    }
 
 
 class TimingCache:
@@ -186,9 +219,12 @@ def known_timings(items: TimingKeys, cache: TimingCache, earlier: Timings) -> Ti
     named |= {name: key for name, key in items.models.items() if name not in earlier.models}
     decoded = cache.items.get(items.decode, {})
     return Timings(
-        decode=rate(items.decode),
+        decode=earlier.decode or rate(items.decode),
         score=earlier.score or rate(items.score),
-        corrupt={c: found for c, key in items.corrupt.items() if (found := rate(key)) is not None},
+        corrupt={
+            **{c: found for c, key in items.corrupt.items() if (found := rate(key)) is not None},
+            **earlier.corrupt,
+        },
         models={**models, **earlier.models},
         base_mib=float(decoded.get("mib", 0.0)),
         mask_bytes=float(decoded.get("mask_bytes", 0.0)),

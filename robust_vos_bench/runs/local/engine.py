@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import wait
-from pathlib import Path
 
 import msgspec
 
 from robust_vos_bench.errors import RvosError
+from robust_vos_bench.runs.activity import MemoryPulse
 from robust_vos_bench.runs.local.devices import check_devices
 from robust_vos_bench.runs.local.workers import PRODUCER_DIED, WorkerProcess, start_worker
 from robust_vos_bench.runs.plan import Group, Plan
@@ -39,20 +39,22 @@ class LocalEngine:
     def __call__(self, plan: Plan, groups: Sequence[Group], write: RecordWriter) -> None:
         """Run `groups`."""
         if list(self.devices) == ["cpu"] and not self.producers:
-            _inline(plan, groups, write.store.folder, write, write.stop)
+            _inline(plan, groups, write)
         else:
             require_opencv()
-            _WorkerPool(plan, groups, write.store.folder, self.producers, write).run(self.devices, write.stop)
+            _WorkerPool(plan, groups, self.producers, write).run(self.devices, write.stop)
 
 
-def _inline(plan: Plan, groups: Sequence[Group], folder: Path, finish: Callable[[Scored], None], stop: Stop) -> None:
+def _inline(plan: Plan, groups: Sequence[Group], write: RecordWriter) -> None:
     limit_threads(1)
-    worker = Worker(plan, "cpu", folder)
+    pulse = MemoryPulse()
+    write.activity.pulses.append(pulse)
+    worker = Worker(plan, "cpu", write.store.folder, pulse=pulse)
     try:
         for group in groups:
             for result in worker.run(group):
-                finish(result)
-                if stop.asked:
+                write(result)
+                if write.stop.asked:
                     return
     finally:
         worker.close()
@@ -61,15 +63,16 @@ def _inline(plan: Plan, groups: Sequence[Group], folder: Path, finish: Callable[
 class _WorkerPool:
     """Hands groups to workers and takes results back; a worker that dies is replaced and its units are tried again."""
 
-    def __init__(
-        self, plan: Plan, groups: Sequence[Group], folder: Path, producers: int, finish: Callable[[Scored], None]
-    ) -> None:
-        self.plan, self.folder, self.producers, self.finish = plan, folder, producers, finish
+    def __init__(self, plan: Plan, groups: Sequence[Group], producers: int, write: RecordWriter) -> None:
+        self.plan, self.folder, self.producers, self.finish = plan, write.store.folder, producers, write
+        self.activity = write.activity
         self.queue = deque(groups)
         self.attempts: Counter[tuple[int, str, str]] = Counter()
 
     def run(self, devices: Sequence[str], stop: Stop) -> None:
-        workers = [start_worker(self.plan, device, self.folder, self.producers) for device in devices]
+        self.activity.workers = len(devices)
+        self.activity.doing = "starting worker processes"
+        workers = [self._start(device) for device in devices]
         try:
             while any(worker.groups for worker in workers) or (self.queue and not stop.asked):
                 for worker in workers:
@@ -84,8 +87,14 @@ class _WorkerPool:
                 worker.process.kill()
             raise
         finally:
+            self.activity.doing = "stopping worker processes"
             for worker in workers:
                 worker.stop()
+
+    def _start(self, device: str) -> WorkerProcess:
+        worker = start_worker(self.plan, device, self.folder, self.producers)
+        self.activity.pulses.append(worker.pulse)
+        return worker
 
     def _listen(self, worker: WorkerProcess) -> WorkerProcess:
         """Take the results of a worker; returns the worker, or its replacement."""
@@ -94,12 +103,13 @@ class _WorkerPool:
                 said = worker.pipe.recv()
                 if isinstance(said, RvosError):
                     raise said
-                record, frames = said
+                record = said.record
                 group = worker.groups[0]
                 model = next(m for m in group.models if self.plan.models[m].record.name == record.model)
                 tried = self.attempts[model, record.condition, record.video] + 1
                 worker.reported(model)
-                self.finish((msgspec.structs.replace(record, attempts=tried), frames))
+                self.activity.doing = ""
+                self.finish(said._replace(record=msgspec.structs.replace(record, attempts=tried)))
             if worker.process.is_alive():
                 return worker
         except (EOFError, OSError):
@@ -108,6 +118,7 @@ class _WorkerPool:
 
     def _replace(self, worker: WorkerProcess) -> WorkerProcess:
         worker.stop(now=True)
+        self.activity.pulses.remove(worker.pulse)
         if worker.groups:
             group = worker.groups[0]
             model = group.models[0]
@@ -117,9 +128,9 @@ class _WorkerPool:
                 reason = f"{_cause(worker.process.exitcode)}, {ATTEMPTS} times"
                 failed = failed_record(self.plan, model, group, reason, 1)
                 worker.reported(model)
-                self.finish((msgspec.structs.replace(failed, attempts=ATTEMPTS), ()))
+                self.finish(Scored(msgspec.structs.replace(failed, attempts=ATTEMPTS)))
         self.queue.extendleft(reversed(worker.groups))
-        return start_worker(self.plan, worker.device, self.folder, self.producers)
+        return self._start(worker.device)
 
 
 def _cause(code: int | None) -> str:

@@ -17,6 +17,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from robust_vos_bench.errors import RvosError
+from robust_vos_bench.runs.activity import MemoryPulse, Pulse
 from robust_vos_bench.runs.plan import Group, Plan
 from robust_vos_bench.runs.work.process import (
     ONE_THREAD,
@@ -43,6 +44,8 @@ class WorkerProcess:
     """Groups it holds at a time: more than one where frames are made ahead."""
     scratch: Path
     """Its folder for clips; removed when it stops."""
+    pulse: Pulse
+    """What it does now."""
     groups: deque[Group] = field(default_factory=deque)
     """What it has not finished; of the first group, only the models that have not reported yet."""
 
@@ -83,24 +86,25 @@ class WorkerProcess:
 def start_worker(plan: Plan, device: str, folder: Path, producers: int = 0) -> WorkerProcess:
     """Start one worker process; each library in it uses one thread, so that processes times threads = cores."""
     context = multiprocessing.get_context("spawn")
+    pulse = MemoryPulse(shared=True)
     ours, theirs = context.Pipe()
     scratch = Path(tempfile.mkdtemp(prefix="rvos-worker-"))
     with environment(ONE_THREAD), plain_main(), no_ctrl_c():
-        process = context.Process(target=_work, args=(theirs, plan, device, folder, producers, scratch))
+        process = context.Process(target=_work, args=(theirs, plan, device, folder, producers, scratch, pulse))
         process.daemon = not producers  # with producers it has children of its own, which a daemon may not have
         process.start()
     theirs.close()
-    return WorkerProcess(process, ours, device, 3 if producers else 1, scratch)
+    return WorkerProcess(process, ours, device, 3 if producers else 1, scratch, pulse)
 
 
-def _work(pipe: Connection, plan: Plan, device: str, folder: Path, producers: int, scratch: Path) -> None:
+def _work(pipe: Connection, plan: Plan, device: str, folder: Path, producers: int, scratch: Path, pulse: Pulse) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     leave_with_parent(scratch)
     make_forgiving()  # a model may print
     limit_threads(1)
     from robust_vos_bench.runs.work.worker import Worker
 
-    worker = Worker(plan, device, folder, producers, scratch)
+    worker = Worker(plan, device, folder, producers, scratch, pulse)
     queue: deque[Group | None] = deque()
     with contextlib.suppress(EOFError, BrokenPipeError), _exit_without_producers():
         while True:

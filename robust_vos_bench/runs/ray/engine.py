@@ -6,12 +6,13 @@ and reports see no difference to a local run.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import platform
 import tempfile
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -28,19 +29,25 @@ from robust_vos_bench.runs.ray.transfer import FileNote, FileServer, ShippedData
 from robust_vos_bench.runs.work.process import environment, limit_threads
 from robust_vos_bench.runs.work.worker import FATAL, Worker, failed_record
 from robust_vos_bench.runs.writer import ATTEMPTS, RecordWriter, Scored
+from robust_vos_bench.system.waits import waiting
 from robust_vos_bench.version import __version__
 
 COUNT_SECONDS = 1.0
 """Seconds between two counts of the nodes, which come and go; a count takes milliseconds."""
 
+TELL_SECONDS = 1.0
+"""A task tells the driver how far it is at most this often."""
+SILENCE = 120.0
+"""Seconds without a word after which a task counts as gone."""
+
 _workers: dict[str, Worker] = {}
 """Plan identity -> the worker of this process: Ray reuses processes, so models stay loaded between tasks."""
 
 
-def run_group(plan: Plan, group: Group, need: Need, folder: str, files: Any) -> list[Scored]:
+def run_group(plan: Plan, group: Group, need: Need, folder: str, files: Any, board: Any = None) -> list[Scored]:
     """The body of a task: all models of one corrupted video, in a process that keeps its models.
 
-    files: the actor that has the data, where nodes may lack it.
+    files: the actor that has the data, where nodes may lack it. board: the actor that is told how far the task is.
     """
     if plan.identity not in _workers:
         limit_threads(1)
@@ -49,11 +56,93 @@ def run_group(plan: Plan, group: Group, need: Need, folder: str, files: Any) -> 
             plan = replace(plan, dataset=ShippedDataset(plan.dataset, plan.fingerprints, RemoteFiles(files)))
         scratch = Path(tempfile.mkdtemp(prefix="rvos-ray-")) if need.producers else None
         device = "cuda" if need.gpus else "cpu"
-        _workers[plan.identity] = Worker(plan, device, Path(folder), need.producers, scratch)
+        _workers[plan.identity] = Worker(
+            plan, device, Path(folder), need.producers, scratch, None if board is None else RemotePulse(board)
+        )
     try:
         return list(_workers[plan.identity].run(group))
     except BrokenProcessPool:
         os._exit(PRODUCER_DIED)  # Ray starts the task again in another process
+
+
+class Board:
+    """What all tasks do now, in an actor beside the driver: process -> (frames, text, when it was told)."""
+
+    def __init__(self) -> None:
+        self._notes: dict[str, tuple[int, str, float]] = {}
+
+    def tell(self, who: str, frames: int, text: str) -> None:
+        """One process says what it does."""
+        self._notes[who] = (frames, text, time.monotonic())
+
+    def read(self) -> list[tuple[int, str]]:
+        """(frames, text) of every process that has said something lately; a lost node says nothing any more."""
+        now = time.monotonic()
+        return [(frames, text) for frames, text, told in self._notes.values() if text and now - told < SILENCE]
+
+
+class RemotePulse:
+    """A pulse in another node's process: one message in `TELL_SECONDS` and one per unit; it waits for no answer."""
+
+    def __init__(self, board: Any) -> None:
+        self._board, self._who = board, f"{platform.node()}-{os.getpid()}"
+        self._frames, self._text, self._told = 0, "", -math.inf
+
+    def says(self, text: str) -> None:
+        """What the worker does now; between two tasks the last word stands."""
+        if text:
+            self._text = text
+            self._send()
+
+    def frame(self, count: int) -> None:
+        """So many frames of the unit at hand are segmented; the end of a unit is told at once, or they count twice."""
+        ended, self._frames = count == 0 and self._frames > 0, count
+        self._send(now=ended)
+
+    def read(self) -> tuple[int, str]:
+        """(frames, text) of this moment."""
+        return self._frames, self._text
+
+    def _send(self, now: bool = False) -> None:
+        due = time.monotonic() - self._told > TELL_SECONDS
+        if due or now:
+            self._told = time.monotonic() if due else self._told
+            with contextlib.suppress(Exception):  # a board that is gone is missed by nobody
+                self._board.tell.remote(self._who, self._frames, self._text)
+
+
+class BoardPulse:
+    """The driver's end: all tasks together, as of the last time that the board was read."""
+
+    def __init__(self, ray: Any, board: Any) -> None:
+        self._ray, self._board = ray, board
+        self._asked: Any = None
+        self._refreshed = -math.inf
+        self._notes: list[tuple[int, str]] = []
+
+    def refresh(self) -> None:
+        """Take the board's answer if it is there, and ask again, once in `TELL_SECONDS`; never waits."""
+        if time.monotonic() - self._refreshed < TELL_SECONDS:
+            return
+        self._refreshed = time.monotonic()
+        with contextlib.suppress(self._ray.exceptions.RayError):
+            if self._asked is not None:
+                done, _ = self._ray.wait([self._asked], timeout=0)
+                if not done:
+                    return
+                self._notes = self._ray.get(self._asked)
+            self._asked = self._board.read.remote()
+
+    def says(self, text: str) -> None:
+        """Nobody writes here."""
+
+    def frame(self, count: int) -> None:
+        """Nobody writes here."""
+
+    def read(self) -> tuple[int, str]:
+        """(frames of all tasks, the text of most)."""
+        texts = Counter(text for _, text in self._notes)
+        return sum(frames for frames, _ in self._notes), texts.most_common(1)[0][0] if texts else ""
 
 
 class RemoteFiles:
@@ -95,25 +184,31 @@ class RayEngine:
         producers: int | None = None,
         ship: str = "auto",
     ) -> None:
+        self.ray: Any = None
+        self.address, self.gpus, self.producers, self.ship = address, gpus, producers, ship
+        self._own = False
+
+    def ready(self) -> None:
+        """Join the cluster, or start one. Raises MissingExtraError without Ray, DataError where there is no cluster.
+
+        Nodes are asked when the plan is known.
+        """
         try:
             import ray
         except ImportError as error:
             raise MissingExtraError("--engine ray needs Ray: pip install 'rvos-bench[ray]'") from error
-        self.ray: Any = ray
-        self.gpus, self.producers, self.ship = gpus, producers, ship
+        self.ray = ray
         self._own = not ray.is_initialized()
         if self._own:
             # Tasks without a GPU keep the devices they see; Ray's future default, and silent about it.
-            with environment({"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}):
+            with environment({"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}), waiting("starting Ray"):
                 try:
                     # "local" starts one; without an address Ray would join whatever was started here before.
-                    where = address or "local"
+                    where = self.address or "local"
                     ray.init(address=where, log_to_driver=False, configure_logging=False, include_dashboard=False)
                 except (ConnectionError, ValueError, RuntimeError) as error:
-                    raise DataError(f"no Ray cluster at {address!r}: {error}") from error
-
-    def ready(self) -> None:
-        """Nodes are asked when the plan is known; nothing can be told before."""
+                    self._own = False
+                    raise DataError(f"no Ray cluster at {self.address!r}: {error}") from error
 
     def __call__(self, plan: Plan, groups: Sequence[Group], write: RecordWriter) -> None:
         """Run `groups` wherever there is room.
@@ -121,12 +216,16 @@ class RayEngine:
         Raises DataError where a node cannot be used, UsageError where none has what a task needs.
         """
         stop = write.stop
+        write.activity.doing = "starting tasks on the cluster"
         shared_plan = self.ray.put(plan)
         folder = str(write.store.folder.resolve())
         need, files = self._prepare(plan, shared_plan, folder)
         remote = self.ray.remote(
             num_cpus=need.cpus, num_gpus=need.gpus, max_retries=ATTEMPTS - 1, retry_exceptions=False, max_calls=0
         )(run_group)
+        board = self.ray.remote(num_cpus=0)(Board).options(scheduling_strategy=self._on(self._here())).remote()
+        pulse = BoardPulse(self.ray, board)
+        write.activity.pulses.append(pulse)
         queue = deque(groups)
         flying: dict[Any, Group] = {}
         room, counted, withdrawn = 0, -math.inf, False
@@ -135,10 +234,11 @@ class RayEngine:
             nonlocal room, counted
             if time.monotonic() - counted > COUNT_SECONDS:
                 room, counted = slots(need, [node["Resources"] for node in self._nodes()]), time.monotonic()
+                write.activity.workers = max(room, 1)
             # One waits for every one that runs: slots whose tasks end together find their next one there.
             while queue and not stop.asked and len(flying) < 2 * room:
                 group = queue.popleft()
-                flying[remote.remote(shared_plan, group, need, folder, files)] = group
+                flying[remote.remote(shared_plan, group, need, folder, files, board)] = group
 
         try:
             submit()
@@ -147,6 +247,7 @@ class RayEngine:
                     withdrawn = True
                     for task in list(flying)[room:]:  # Ray starts them in this order: these wait
                         self.ray.cancel(task)
+                pulse.refresh()
                 done, _ = self.ray.wait(list(flying), num_returns=1, timeout=1.0)
                 finished = [(flying.pop(task), task) for task in done]
                 results = [r for group, task in finished for r in self._results(task, plan, group, queue)]
@@ -184,7 +285,8 @@ class RayEngine:
             lost = not isinstance(error, self.ray.exceptions.RayTaskError)  # else it raised: no other node will help
             reason = f"{f'lost {ATTEMPTS} times' if lost else 'failed'} on the cluster ({_first_line(error)})"
             record = failed_record(plan, group.models[0], group, reason, 1)
-            return [(msgspec.structs.replace(record, attempts=ATTEMPTS if lost else 1), ())]
+            raised = "" if lost else str(error)  # Ray gives it the traceback of the node
+            return [Scored(msgspec.structs.replace(record, attempts=ATTEMPTS if lost else 1), traceback=raised)]
 
     def _prepare(self, plan: Plan, shared_plan: Any, folder: str) -> tuple[Need, Any]:
         """Ask every node for its version, data and GPUs before anything is spent; (need of a task, files or None)."""
@@ -220,9 +322,12 @@ class RayEngine:
 
     def _file_server(self, plan: Plan) -> Any:
         """The actor that reads the data, on the node that this process runs on."""
-        here = self.ray.get_runtime_context().get_node_id()
-        actor = self.ray.remote(num_cpus=0)(FileServer).options(scheduling_strategy=self._on(here))
+        actor = self.ray.remote(num_cpus=0)(FileServer).options(scheduling_strategy=self._on(self._here()))
         return actor.remote(plan.dataset)
+
+    def _here(self) -> str:
+        """The node that this process runs on."""
+        return str(self.ray.get_runtime_context().get_node_id())
 
     def _on(self, node_id: str) -> Any:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import shutil
-import traceback
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
@@ -22,6 +21,7 @@ from robust_vos_bench.evaluation import Outcome, evaluate
 from robust_vos_bench.evaluation.segment import MaskSink
 from robust_vos_bench.models import VOSAdapter, load_adapter
 from robust_vos_bench.origin import provided
+from robust_vos_bench.runs.activity import MemoryPulse, Pulse
 from robust_vos_bench.runs.plan import Group, Plan
 from robust_vos_bench.runs.records import STATISTICS, FrameScores, ObjectRecord, UnitRecord
 from robust_vos_bench.runs.store import RunStore
@@ -32,8 +32,9 @@ from robust_vos_bench.runs.work.prefetch import Prefetcher
 from robust_vos_bench.runs.work.process import limit_threads
 from robust_vos_bench.runs.writer import Scored
 from robust_vos_bench.scoring import ObjectScore, PackedTruth, prepare
-from robust_vos_bench.system import memory
+from robust_vos_bench.system import memory, tracebacks
 from robust_vos_bench.system.process_settings import ProcessSettings
+from robust_vos_bench.system.waits import heard_by, waiting
 
 TRUTHS_KEPT = 64
 """Packed truths kept in memory: they are small, and every condition uses those of the same videos again."""
@@ -44,14 +45,62 @@ FATAL = (WeightsError, UsageError, MissingExtraError, ContractError)
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 
 
+SCORER = "loading the scorer"
+
+
+class UnitNote:
+    """Writes into a pulse what the worker does: its unit, and what it waits for."""
+
+    def __init__(self, pulse: Pulse) -> None:
+        self.pulse = pulse
+        self._unit = self._wait = ""
+        self._first = False
+
+    def begin(self, unit: str) -> None:
+        """A unit begins ("model · condition · video"), or nothing does ("")."""
+        self._unit, self._first = unit, bool(unit)
+        self.pulse.frame(0)
+        self._write()
+
+    def waits(self, for_a_frame: bool) -> None:
+        """Only the first frame of a unit can take long: it reads ahead, or is the first of its kind."""
+        if self._first:
+            self._first = for_a_frame
+            if for_a_frame and not self._wait:
+                self.pulse.says(f"first frame of {self._unit.partition(' · ')[2]}")
+            else:
+                self._write()
+
+    def waits_for(self, what: str) -> None:
+        """Something else than frames is waited for; "": no longer."""
+        self._wait = what
+        self._write()
+
+    def frame(self, count: int) -> None:
+        """So many frames are segmented."""
+        self.pulse.frame(count)
+
+    def _write(self) -> None:
+        self.pulse.says(self._wait or self._unit)
+
+
 class Worker:
     """Loads models when they are first needed, keeps them, and works through groups."""
 
-    def __init__(self, plan: Plan, device: str, folder: Path, producers: int = 0, scratch: Path | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        device: str,
+        folder: Path,
+        producers: int = 0,
+        scratch: Path | None = None,
+        pulse: Pulse | None = None,
+    ) -> None:
         self.plan = plan
         self.device = device
         self.store = RunStore(folder)
         self.scratch = scratch
+        self.note = UnitNote(pulse or MemoryPulse())
         self.prefetcher = Prefetcher(plan.dataset, producers, scratch) if producers else None
         self._beside = bool(producers) or device != "cpu"  # a single CPU process has no second core to score on
         self._trace = TraceWriter(folder, f"{device} worker") if plan.profile else None
@@ -85,8 +134,10 @@ class Worker:
         Raises only what ends the run: a model that cannot be loaded at all (see `load`), producers that died.
         """
         try:
-            yield from self._results(group)
+            with heard_by(self.note.waits_for):
+                yield from self._results(group)
         finally:
+            self.note.begin("")
             if self.prefetcher is not None:
                 self.prefetcher.done(group)  # also where its frames were never read: they would occupy the prefetcher
 
@@ -99,7 +150,7 @@ class Worker:
             truth = self._truth(clean, group.condition)
         except Exception as error:  # of a data set or a corruption: this video fails, the run goes on
             for model in group.models:
-                yield self._failed(model, group, error), ()
+                yield self._failed(model, group, error)
             return
         if self.prefetcher is not None:
             ready = video.with_frames(self.prefetcher.frames(group))
@@ -114,8 +165,10 @@ class Worker:
                 yield self._unit(model, group, video.with_frames(frames), truth)
 
     def _unit(self, model: int, group: Group, video: Video, truth: PackedTruth | None) -> Scored:
+        self.note.begin(f"{self.plan.models[model].record.name} · {group.condition.label} · {group.video}")
         found = self._attempt(model, group, video, truth)
-        return (self._out_of_memory(model, group, found), ()) if isinstance(found, str) else found
+        self.note.frame(0)  # from here on the record counts
+        return Scored(self._out_of_memory(model, group, found)) if isinstance(found, str) else found
 
     def _attempt(self, model: int, group: Group, video: Video, truth: PackedTruth | None) -> Scored | str:
         """The result, or the message where memory ran out: it can be freed only after this frame has returned."""
@@ -129,7 +182,7 @@ class Worker:
                 sink = _both(sink, film.add)
             with self._settings[model].applied():
                 adapter.begin(group.condition.label, self.plan.dataset.name)
-                outcome = evaluate(adapter, video, truth, self.plan.protocol, sink, self._beside)
+                outcome = evaluate(adapter, video, truth, self.plan.protocol, sink, self._beside, self.note)
             if film is not None:
                 film.finish()
                 outcome = replace(outcome, warnings=(*outcome.warnings, *([film.problem] if film.problem else [])))
@@ -140,13 +193,13 @@ class Worker:
                 raise BrokenProcessPool(str(error)) from error
             if memory.ran_out(error):
                 return memory.explain(error, self.device)
-            return self._failed(model, group, error), ()
+            return self._failed(model, group, error)
         finally:
             if film is not None:
                 film.drop()
         if self._trace is not None:
             self._trace.spans(outcome.spans, model=record.model, condition=record.condition, video=group.video)
-        return record, tuple(frame_scores(o) for o in outcome.objects)
+        return Scored(record, tuple(frame_scores(o) for o in outcome.objects))
 
     def _out_of_memory(self, model: int, group: Group, message: str) -> UnitRecord:
         resident, gpu = memory.peaks(self.device)
@@ -163,7 +216,8 @@ class Worker:
         for model in models:
             try:
                 self._adapter(model)
-            except FATAL:
+            except FATAL as error:
+                error.traceback = error.traceback or tracebacks.whole(error)  # it is lost between processes
                 raise
             except Exception:  # perhaps of this moment only: the model's units fail and say why
                 continue
@@ -175,7 +229,8 @@ class Worker:
             spec = self.plan.models[model]
             outside = ProcessSettings.taken()
             try:
-                with provided(spec.origin):  # its file as the command read it, wherever this process runs
+                # Its file as the command read it, wherever this process runs.
+                with waiting(f"loading {spec.record.name}"), provided(spec.origin):
                     self._adapters[model] = load_adapter(spec.name, spec.checkpoint, self.device, **spec.options)
                 limit_threads(1)  # the model may just have imported torch
                 self._settings[model] = ProcessSettings.taken()
@@ -193,7 +248,8 @@ class Worker:
         if not self._scoring_ready:
             self._scoring_ready = True
             plan = self.plan
-            prepare(len(video) * len(plan.videos) * len(plan.conditions) * len(plan.models), video.size)
+            with waiting(SCORER):
+                prepare(len(video) * len(plan.videos) * len(plan.conditions) * len(plan.models), video.size)
 
     def _truth(self, video: Video, condition: Condition) -> PackedTruth | None:
         moved = condition.label if not condition.is_clean and corruption_of(condition).moves_pixels else ""
@@ -243,8 +299,10 @@ class Worker:
             warnings=outcome.warnings,
         )
 
-    def _failed(self, model: int, group: Group, error: Exception) -> UnitRecord:
-        return failed_record(self.plan, model, group, describe(error), getattr(error, "exit_code", 1))
+    def _failed(self, model: int, group: Group, error: Exception) -> Scored:
+        record = failed_record(self.plan, model, group, describe(error), getattr(error, "exit_code", 1))
+        own = not isinstance(error, RvosError) or error.__cause__ is not None  # else the message says all
+        return Scored(record, traceback=_writable(tracebacks.whole(error)) if own else "")
 
 
 def _both(one: MaskSink | None, other: MaskSink) -> MaskSink:
@@ -288,13 +346,11 @@ def describe(error: Exception) -> str:
     """
     if isinstance(error, RvosError):
         return _writable(str(error))
-    where = traceback.extract_tb(error.__traceback__)[-1:] if error.__traceback__ else []
-    place = f" ({Path(where[0].filename).name}:{where[0].lineno})" if where else ""
     try:
         text = str(error)
     except Exception:  # of somebody's own class
         text = "(its text cannot be read)"
-    return _writable(f"{type(error).__name__}: {text}{place}")
+    return _writable(tracebacks.with_place(f"{type(error).__name__}: {text}", error))
 
 
 def _writable(text: str) -> str:

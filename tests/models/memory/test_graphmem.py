@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from recordings import Recording, steps
 from torch import Tensor
 
-from robust_vos_bench.adapters.common.torch_adapter import fill_untrained
 from robust_vos_bench.adapters.encoders.fold import fold_norms
 from robust_vos_bench.adapters.memory.graph_network import DILATIONS, Context, GatedUnit
 from robust_vos_bench.adapters.memory.graphmem import FlippedSession, GraphMemAdapter, GraphMemSession
@@ -23,6 +22,7 @@ from robust_vos_bench.adapters.memory.sizes import AlignedSizes
 from robust_vos_bench.adapters.memory.untrained import UNTRAINED
 from robust_vos_bench.datasets.video import Video
 from robust_vos_bench.models import load_adapter
+from robust_vos_bench.models.torch_adapter import fill_untrained
 
 from .golden import Differences, cut, differences, recorded_alone
 from .test_hmmn import close, noise

@@ -1,3 +1,3 @@
-"""Models whose networks come from PyPI packages (extras `cutie` and `sam2`)."""
+"""Models whose networks come from PyPI packages (extras `cutie` and `hf`)."""
 
-INSTALL = "needs the extras: pip install -c constraints.txt -e '.[cutie,sam2]'"
+INSTALL = "needs the extras: pip install -c constraints.txt -e '.[cutie,hf]'"

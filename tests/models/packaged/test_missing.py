@@ -12,18 +12,20 @@ from robust_vos_bench.cli import main
 from robust_vos_bench.errors import MissingExtraError, WeightsError
 from robust_vos_bench.models import describe_models, load_adapter
 
-FAMILIES = {"cutie": "cutie", "cutie.small": "cutie", "sam2": "sam2", "sam2.tiny": "sam2"}
+FAMILIES = {"cutie": "cutie", "cutie.small": "cutie", "sam2": "hf", "sam2.tiny": "hf", "sam3": "hf", "edgetam": "hf"}
+PACKAGES = {"cutie": ("cutie", "cutie"), "hf": ("transformers", "sam")}
+"""Extra -> its package, and the folder of adapters that imports it."""
 
 
 @pytest.fixture
 def absent(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if neither package were installed."""
-    for extra in set(FAMILIES.values()):
-        for name in [n for n in sys.modules if n == extra or n.startswith(f"{extra}.")]:
+    for package, folder in PACKAGES.values():
+        for name in [n for n in sys.modules if n == package or n.startswith(f"{package}.")]:
             monkeypatch.delitem(sys.modules, name)
-        for part in ("adapter", "build", "tracking"):
-            monkeypatch.delitem(sys.modules, f"robust_vos_bench.adapters.{extra}.{part}", raising=False)
-        monkeypatch.setitem(sys.modules, extra, None)
+        for name in [n for n in sys.modules if n.startswith(f"robust_vos_bench.adapters.{folder}.")]:
+            monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setitem(sys.modules, package, None)
 
 
 @pytest.mark.usefixtures("absent")
@@ -38,7 +40,7 @@ def test_the_command_line_exits_with_four(capsys: pytest.CaptureFixture[str]) ->
     with pytest.raises(SystemExit) as done:
         main(["check", "sam2", "--checkpoint", "random"])
     assert done.value.code == 4
-    assert "pip install 'rvos-bench[sam2]'" in capsys.readouterr().err
+    assert "pip install 'rvos-bench[hf]'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -60,10 +62,11 @@ def test_missing_weights_are_told_with_their_source(
 
 def test_listing_imports_neither_package() -> None:
     names = {row["name"] for row in describe_models()}
-    assert {"cutie.base", "cutie.small", "sam2.tiny", "sam2.small", "sam2.base_plus", "sam2.large"} <= names
+    assert {"cutie.base", "sam2.tiny", "sam2.small", "sam2.base_plus", "sam2.large", "sam3", "edgetam"} <= names
     code = (
         "import sys; from robust_vos_bench.models import describe_models; describe_models(); "
-        "heavy = {'torch', 'cutie', 'sam2', 'hydra', 'omegaconf'} & set(sys.modules); assert not heavy, heavy"
+        "heavy = {'torch', 'cutie', 'transformers', 'huggingface_hub', 'omegaconf'} & set(sys.modules); "
+        "assert not heavy, heavy"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -15,9 +15,8 @@ from robust_vos_bench.datasets.video import Frame, Mask
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models.adapter import Checkpoint, SessionAdapter
 from robust_vos_bench.models.checkpoint import RANDOM, load_strict, read_state
-
-from .ids import IdMap
-from .untrained import Untrained
+from robust_vos_bench.models.ids import IdMap
+from robust_vos_bench.models.untrained import Untrained
 
 
 class TorchAdapter(SessionAdapter):
@@ -28,8 +27,10 @@ class TorchAdapter(SessionAdapter):
     from `StreamingAdapter` first, `class Mine(StreamingAdapter, TorchAdapter)`, and step under `self.precision()`.
     """
 
-    untrained: ClassVar[Untrained | None] = None
-    """Scales of the weights that `--checkpoint random` gives; None: the family has none."""
+    untrained: ClassVar[Untrained | None] = Untrained()
+    """How the weights of `--checkpoint random` are scaled; a table of your own keeps the masks of a deep network from
+    collapsing. Whole numbers (index tables, counters) keep what they are. None: `build` gives trained weights already,
+    and "random" changes nothing."""
 
     def __init__(
         self, checkpoint: Checkpoint = None, device: str = "cpu", *, amp: bool = False, **options: Any
@@ -38,18 +39,22 @@ class TorchAdapter(SessionAdapter):
         if device.startswith("cuda") and not torch.cuda.is_available():
             raise UsageError(f"device {device!r} was asked for, but torch sees no GPU; use --device cpu")
         self.amp = amp
-        network = self.build()
+        with torch.random.fork_rng(devices=[]):  # a network without a checkpoint is the same in every process
+            torch.default_generator.manual_seed(0)
+            network = self.build()
         if checkpoint == RANDOM:
-            if self.untrained is None:
-                raise UsageError(f"{type(self).__name__} has no untrained weights (--checkpoint random)")
-            fill_untrained(network, self.untrained)
+            if self.untrained is not None:
+                fill_untrained(network, self.untrained)
         elif checkpoint is not None:
             self.load(network, Path(checkpoint))
         self.network = network.eval().requires_grad_(False).to(device)
 
     @abstractmethod
     def build(self) -> nn.Module:
-        """The network with the variant's shapes and no particular weights."""
+        """The network with the variant's shapes and no particular weights.
+
+        Called by `__init__`: options that it needs are set before `super().__init__(checkpoint, device)`.
+        """
 
     def load(self, network: nn.Module, path: Path) -> None:
         """Load a checkpoint strictly; families override it where the official layout needs care."""
@@ -100,7 +105,7 @@ def fill_untrained(network: nn.Module, untrained: Untrained) -> None:
     """Overwrite the entries of the network's state_dict with untrained weights."""
     state = network.state_dict()
     for name, tensor in state.items():
-        values = untrained.values(name, tuple(tensor.shape))
+        values = untrained.values(name, tuple(tensor.shape)) if tensor.is_floating_point() else None
         if values is not None:
             state[name] = torch.from_numpy(values).to(tensor.dtype)
     network.load_state_dict(state)

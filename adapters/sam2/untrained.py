@@ -1,7 +1,0 @@
-"""How untrained weights of SAM 2.1 are scaled; its masks then show the given objects."""
-
-from __future__ import annotations
-
-from ..common.untrained import Untrained
-
-UNTRAINED = Untrained(scales={"positional_encoding_gaussian_matrix": (0, 1)})
