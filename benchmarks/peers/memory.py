@@ -4,8 +4,8 @@
 
 Nothing of a checkout is changed or copied. Its own loop runs in a thread that waits for the next frame wherever the
 loop reads one (whole videos are what these loops take), on a CPU (moves to a GPU are switched off), with the same
-deterministic weights as ours. The loops of STM, HMMN, SWEM, AFB-URR and GraphMemVOS cannot be imported without the rest;
-their calls per frame are made here.
+deterministic weights as ours. The loops of STM, HMMN, SWEM, AFB-URR and GraphMemVOS cannot be imported without the
+rest; their calls per frame are made here.
 
     family    checkout                         also needs
     stcn      hkchengrex/STCN                  torchvision
@@ -269,7 +269,7 @@ class AfbUrr:
         scatter.scatter_mean = scatter_mean  # type: ignore[attr-defined]
         sys.modules["torch_scatter"] = scatter
         self.banks = importlib.import_module("model").FeatureBank
-        self.network = filled(importlib.import_module("model").AFB_URR(torch.device("cpu"), update_bank=True))
+        self.network: Any = filled(importlib.import_module("model").AFB_URR(torch.device("cpu"), update_bank=True))
 
     @torch.no_grad()
     def start(self, frame: Frame, mask: Frame) -> None:
