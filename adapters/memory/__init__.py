@@ -3,7 +3,7 @@
 A system is one module (network, and an adapter with its settings) and one card in `cards`. They are put together from
 
 - `encoders`, `blocks`, `decoders`: parts that carry the official parameter names; several systems share each;
-- `bank`, `long_term`, `guided` (with `motion`), `em`: memories, `add` and `read`;
+- `bank`, `long_term`, `guided` (with `motion`), `em`, `feature_bank`, `sampled_bank`: memories, `add` and `read`;
 - `network`: what the loop asks of a network;
 - `session`, `sizes`: the loop over a video, and the size rule;
 - `adapter`: options, weights; `siblings`: which system a checkpoint belongs to.

@@ -4,20 +4,22 @@
 
 Nothing of a checkout is changed or copied. Its own loop runs in a thread that waits for the next frame wherever the
 loop reads one (whole videos are what these loops take), on a CPU (moves to a GPU are switched off), with the same
-deterministic weights as ours. The loops of STM, HMMN and SWEM cannot be imported without the rest; their calls per
-frame are made here.
+deterministic weights as ours. The loops of STM, HMMN, SWEM, AFB-URR and GraphMemVOS cannot be imported without the
+rest; their calls per frame are made here.
 
-    family  checkout                         also needs
-    stcn    hkchengrex/STCN                  torchvision
-    xmem    hkchengrex/XMem
-    stm     seoungwugoh/STM                  torchvision
-    mivos   hkchengrex/Mask-Propagation
-    rde     Limingxing00/RDE-VOS-CVPR2022    torchvision
-    qdmn    workforai/QDMN
-    gsfm    workforai/GSFM
-    tbd     suhwan-cho/TBD                   torchvision
-    hmmn    Hongje/HMMN                      torchvision
-    swem    lmm077/SWEM                      torchvision
+    family    checkout                         also needs
+    stcn      hkchengrex/STCN                  torchvision
+    xmem      hkchengrex/XMem
+    stm       seoungwugoh/STM                  torchvision
+    mivos     hkchengrex/Mask-Propagation
+    rde       Limingxing00/RDE-VOS-CVPR2022    torchvision
+    qdmn      workforai/QDMN
+    gsfm      workforai/GSFM
+    tbd       suhwan-cho/TBD                   torchvision
+    hmmn      Hongje/HMMN                      torchvision
+    swem      lmm077/SWEM                      torchvision
+    afb_urr   xmlyqing00/AFB-URR               torchvision
+    graphmem  carrierlxk/GraphMemVOS           torchvision
 
 Of SWEM the package is imported without its trainer, and begins with the bases that ours draws.
 """
@@ -255,6 +257,74 @@ class Hmmn(Stm):
         return self.before[0].argmax(0).to(torch.uint8).numpy()
 
 
+class AfbUrr:
+    """AFB-URR's loop for DAVIS: segment, remember, update the banks."""
+
+    def __init__(self) -> None:
+        def scatter_mean(source: torch.Tensor, index: torch.Tensor, dim: int, out: torch.Tensor) -> torch.Tensor:
+            counts = torch.zeros(out.shape[1]).index_add_(0, index[0], torch.ones(index.shape[1]))
+            return out.index_add_(dim, index[0], source).div_(counts.clamp(min=1))
+
+        scatter = types.ModuleType("torch_scatter")
+        scatter.scatter_mean = scatter_mean  # type: ignore[attr-defined]
+        sys.modules["torch_scatter"] = scatter
+        self.banks = importlib.import_module("model").FeatureBank
+        self.network: Any = filled(importlib.import_module("model").AFB_URR(torch.device("cpu"), update_bank=True))
+
+    @torch.no_grad()
+    def start(self, frame: Frame, mask: Frame) -> None:
+        """A channel per object, background first."""
+        objects = one_hot(mask)
+        self.before = torch.cat([1 - objects.sum(0, keepdim=True), objects])[None]
+        self.image, self.time = image_tensor(frame, "cpu"), 0
+        self.bank = self.banks(1 + len(objects), 300_000, "cpu", update_rate=0.1, thres_close=0.95)
+
+    @torch.no_grad()
+    def step(self, frame: Frame) -> Frame:
+        """Labels of the next frame."""
+        keys, values = self.network.memorize(self.image, self.before)
+        if self.time:
+            self.bank.update(keys, values, self.time)
+        else:
+            self.bank.init_bank(keys, values)
+        self.image = image_tensor(frame, "cpu")
+        self.before = torch.softmax(self.network.segment(self.image, self.bank)[0], 1)
+        self.time += 1
+        return self.before[0].argmax(0).to(torch.uint8).numpy()
+
+
+class GraphMem(Stm):
+    """GraphMemVOS: the first frame, the one before and four between, which are encoded again for every frame."""
+
+    def __init__(self, checkout: Path) -> None:
+        units = types.ModuleType("units")  # without what it imports, which is not in the repository
+        units.__path__ = [str(checkout / "models" / "units")]
+        sys.modules["units"] = units
+        self.network = filled(importlib.import_module("models").graph_memory())
+
+    @torch.no_grad()
+    def start(self, frame: Frame, mask: Frame) -> None:
+        """As STM; all frames and their probabilities are held."""
+        super().start(frame, mask)
+        self.past: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    @torch.no_grad()
+    def step(self, frame: Frame) -> Frame:
+        """Labels of the next frame."""
+        self.past.append((self.image, self.before))
+        new = self.network(*self.past[-1], self.count)
+        self.kept = new if self.kept is None else self.kept
+        now = len(self.past)
+        parts = [self.kept, new] if now > 1 else [new]
+        if now > 4:
+            between = [now // 4 * j + now // 4 // 2 for j in range(4)]
+            parts[1:1] = [self.network(*self.past[i], self.count) for i in between]
+        self.image = image_tensor(frame, "cpu")
+        memory = [torch.cat(pair, 3) for pair in zip(*parts)]
+        self.before = torch.softmax(self.network(self.image, *memory, self.count), 1)
+        return self.before[0].argmax(0).to(torch.uint8).numpy()
+
+
 class Swem:
     """SWEM's loop for DAVIS: match, decode, remember."""
 
@@ -386,6 +456,8 @@ PEERS: dict[str, Callable[[Path], Any]] = {
     "tbd": lambda _: Tbd(),
     "hmmn": lambda _: Hmmn(),
     "swem": Swem,
+    "afb_urr": lambda _: AfbUrr(),
+    "graphmem": GraphMem,
 }
 
 
