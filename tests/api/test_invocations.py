@@ -23,6 +23,7 @@ from robust_vos_bench.runs.store import RunStore
 def _reuse(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RVOS_BENCH_REUSE")
 
+
 MODELS = Path(__file__).resolve().parents[1] / "runs" / "models.py"
 
 

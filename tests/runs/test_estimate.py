@@ -23,6 +23,7 @@ from robust_vos_bench.runs.cost.timings import EARLIER, PROBE, Timing, TimingCac
 def _reuse(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RVOS_BENCH_REUSE")
 
+
 MODELS = Path(__file__).with_name("models.py")
 Rvos = Callable[..., subprocess.CompletedProcess[str]]
 NOISE = [Condition("gaussian_noise", severity, "frame") for severity in (1, 3, 5)]

@@ -24,6 +24,7 @@ from robust_vos_bench.runs.store import RunStore
 def _reuse(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RVOS_BENCH_REUSE")
 
+
 MODELS = Path(__file__).with_name("models.py")
 Heard = list[tuple[str, str, str]]
 

@@ -104,7 +104,7 @@ def test_check_runs_the_lite_model_under_a_bare_name(nothing_found: Path, capsys
     _ship(nothing_found, "aot")
     assert _command("check", "aot", "--device", "cpu") == 0
     out, err = capsys.readouterr()
-    assert "runs aot.lite" in err and "aot.lite: " in out
+    assert "runs aot.lite" in err and "model 'aot.lite' passed" in out
 
 
 def test_without_weights_the_command_ends_with_4(
