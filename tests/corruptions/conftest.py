@@ -39,7 +39,7 @@ def make_draw() -> Callable[..., Draw]:
             "video": "clip",
             "frame": frame,
             "num_frames": 24,
-            "temporal": "frame" if "frame" in spec.temporal or not spec.temporal else spec.temporal[0],
+            "temporal": spec.temporal[0] if spec.temporal else "frame",
         }
         return Draw(**(values | fields))  # type: ignore[arg-type]
 

@@ -69,6 +69,16 @@ def _bands(change: np.ndarray) -> list[float]:
     return [float(power[(radius > low) & (radius <= high)].mean()) for low, high in pairwise(edges)]
 
 
+@pytest.fixture
+def make_draw(make_draw: Callable[..., Draw]) -> Callable[..., Draw]:
+    """A draw per frame: the reference knows single images only."""
+
+    def make(name: str, severity: int = 3, frame: int = 0, **fields: object) -> Draw:
+        return make_draw(name, severity, frame, **({"temporal": "frame"} | fields))
+
+    return make
+
+
 def _statistics(result: np.ndarray, clean: np.ndarray) -> np.ndarray:
     """What parity compares: moments of the change, levels reached, black and white, log power by octave."""
     change = result.astype(float) - clean
