@@ -38,7 +38,7 @@ def conditions(names: list[str]) -> Iterator[Condition]:
         if spec.scope != "prompt" and (not names or name in names):
             for temporal in spec.temporal or ("",):
                 for severity in range(1, spec.levels + 1):
-                    yield Condition(name, severity, temporal)
+                    yield Condition(name, severity, temporal, clean_reference=False)
 
 
 def read(path: Path = FOLDER / "strength.csv") -> dict[Key, Strength]:
