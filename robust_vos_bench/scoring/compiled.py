@@ -9,11 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
-import importlib.metadata
-import platform
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +16,7 @@ from typing import Any, TypeVar
 
 from filelock import FileLock
 
-from robust_vos_bench.system.cache import cache_folder
+from robust_vos_bench.system.kernel_store import is_storable, kernel_folder, store
 from robust_vos_bench.system.waits import tell_of_compiling
 
 SOURCES = (
@@ -41,26 +36,10 @@ READY = "ready"
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-def _processor() -> str:
-    """A text that changes with the instruction set, as compiled code does."""
-    with suppress(OSError):
-        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
-            head = file.read(8192)
-        lines = [line for line in head.splitlines() if line.startswith(("model name", "flags", "Features", "CPU part"))]
-        if lines:
-            return "\n".join(lines[:2])
-    return platform.processor()
-
-
 @functools.cache
 def folder() -> Path:
     """Cache folder of exactly these kernels on this machine (`RVOS_BENCH_CACHE`, else the user's cache folder)."""
-    digest = hashlib.sha256()
-    for name in SOURCES:
-        digest.update((Path(__file__).parent / name).read_bytes())
-    facts = (sys.version, importlib.metadata.version("numba"), platform.machine(), _processor())
-    digest.update("\0".join(facts).encode())
-    return cache_folder() / "kernels" / digest.hexdigest()[:24]
+    return kernel_folder(Path(__file__).parent / name for name in SOURCES)
 
 
 def ready() -> bool:
@@ -68,15 +47,9 @@ def ready() -> bool:
     return (folder() / READY).is_file()
 
 
-@functools.cache
 def storable() -> bool:
     """Whether kernels can be stored, so that another process finds them."""
-    try:
-        folder().mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder()).close()  # raises where the folder is read-only
-    except OSError:
-        return False
-    return True
+    return is_storable(folder())
 
 
 @contextlib.contextmanager
@@ -105,46 +78,6 @@ def mark_ready() -> None:
             path.touch()
 
 
-def _store(dispatcher: Any) -> None:
-    """Point numba's function cache of `dispatcher` at our folder; no cache where that is not possible.
-
-    Uses numba's private cache classes: with a numba that changed them, kernels are compiled again in each process.
-    """
-    if not storable():
-        return
-    try:
-        from numba.core import caching
-
-        class Locator(caching._CacheLocator):
-            def __init__(self, py_func: Any, py_file: str) -> None:
-                self._py_file = py_file
-                self._lineno = py_func.__code__.co_firstlineno
-
-            def get_cache_path(self) -> str:
-                return str(folder())
-
-            def get_source_stamp(self) -> str:
-                return folder().name
-
-            def get_disambiguator(self) -> str:
-                return str(self._lineno)
-
-            @classmethod
-            def from_function(cls, py_func: Any, py_file: str) -> Any:
-                return cls(py_func, py_file)
-
-        class Implementation(caching.CompileResultCacheImpl):
-            _locator_classes = [Locator]  # noqa: RUF012
-
-        class Store(caching.FunctionCache):
-            _impl_class = Implementation
-
-        make_store: Any = Store  # its constructor has no types
-        dispatcher._cache = make_store(dispatcher.py_func)
-    except (OSError, ImportError, AttributeError, TypeError, RuntimeError):
-        return
-
-
 def kernel(signature: Any) -> Callable[[_Function], Any]:
     """Decorator: compile for one signature, or load what was compiled before."""
     import numba
@@ -153,7 +86,7 @@ def kernel(signature: Any) -> Callable[[_Function], Any]:
 
     def wrap(function: _Function) -> Any:
         dispatcher = numba.njit(nogil=True, boundscheck=False)(function)
-        _store(dispatcher)
+        store(dispatcher, folder())
         try:
             dispatcher.compile(signature)
         except Exception:  # what is stored is damaged, or cannot be written any more (a full disk)
