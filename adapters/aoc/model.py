@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models.adapter import Checkpoint
+from robust_vos_bench.models.argmax import strongest
 from robust_vos_bench.models.checkpoint import load_strict, read_state
 from robust_vos_bench.models.torch_adapter import TorchAdapter, TorchSession
 
 from ..cfbi_line.preparation import network_size, prepare
-from ..common.tensors import strongest
 from ..encoders.fold import fold_frozen_norms
 from .conditioning import READINGS
 from .decoder import CrossFrame

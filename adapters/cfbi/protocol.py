@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from robust_vos_bench.datasets.video import Frame, Mask, Video
+from robust_vos_bench.models.argmax import strongest
 from robust_vos_bench.models.torch_adapter import TorchSession
 
 from ..cfbi_line.preparation import network_size, prepare
-from ..common.tensors import strongest
 from .network import MatchingNetwork
 from .references import Embedding, MatchingOptions, References
 

@@ -19,9 +19,10 @@ from torch import nn
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models.adapter import Checkpoint
+from robust_vos_bench.models.argmax import strongest
 from robust_vos_bench.models.torch_adapter import TorchAdapter, TorchSession
 
-from ..common.tensors import image_tensor, strongest
+from ..common.tensors import image_tensor
 from . import build
 from .untrained import UNTRAINED
 

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models.adapter import Checkpoint
+from robust_vos_bench.models.argmax import refuse_not_finite
 from robust_vos_bench.models.checkpoint import load_strict, read_state
 from robust_vos_bench.models.torch_adapter import TorchAdapter, TorchSession
 
-from ..common.tensors import refuse_not_finite
 from .configs import build_network, family_of, read_config, set_size, stride_of, trained_size, variant_config
 from .following.dam4sam import Dam4Sam
 from .following.plain import Plain
