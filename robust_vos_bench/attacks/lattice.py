@@ -47,7 +47,7 @@ def rounded(values: Tensor) -> Tensor:
 
 
 class Box(ABC):
-    """What an attack searches in: a point is one tensor between `lower` and `upper`; `frames` makes the frames of it."""
+    """What an attack searches in: a point is one tensor between `lower` and `upper`; `changed` makes frames of it."""
 
     indices: tuple[int, ...]
     """The frames that a point changes."""
