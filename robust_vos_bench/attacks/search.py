@@ -248,24 +248,22 @@ class _Attack:
         return found
 
     def _rng(self, *stream: object) -> np.random.Generator:
-        key = (self.threat.label, VERSION, self.seed, self.video.dataset, self.video.name, *stream)
-        return np.random.Generator(np.random.PCG64(np.random.SeedSequence(key_entropy(*key))))
+        return _rng(self.video, self.threat, self.seed, *stream)
 
     def _box(self, threat: Threat | None = None, only: frozenset[int] | None = None) -> Box:
         everywhere = frozenset(range(len(self.video)))
-        device = self.adapter.device if self.threat.needs_model else "cpu"
-        return box_of(threat or self.threat, self.video, self.clean, device, self.truth, only or everywhere)
+        asked, place = threat or self.threat, self.adapter.device
+        return box_of(asked, self.video, self.clean, place, self.truth, everywhere if only is None else only)
 
     def _noise(self) -> list[Frame]:
-        box = self._box()
-        return self._with(self.clean, box, box.corner(self._rng("corner")))
+        return noise_frames(self.video, self.clean, self.threat, self.seed)
 
     def _square(self) -> list[Frame]:
         box = self._box()
         assert isinstance(box, FrameBox)
         best, curve = box.lower, [100.0]
         for point, score, better in square(
-            lambda at: self._score(self._with(self.clean, box, at)), box, self.effort.queries, self._rng("square")
+            lambda at: self._score(with_point(self.clean, box, at)), box, self.effort.queries, self._rng("square")
         ):
             if better:
                 best = point
@@ -273,7 +271,7 @@ class _Attack:
             if curve[-1] < ENOUGH:
                 break
         self.trace["square"] = [curve[1:]]
-        return self._with(self.clean, box, best)
+        return with_point(self.clean, box, best)
 
     def _gradients(self, loss: str, name: str, start: Frames | None, threat: Threat | None = None) -> list[Frame]:
         """One search by gradients over all windows; earlier windows are fixed when the next one is searched."""
@@ -290,7 +288,7 @@ class _Attack:
             box = self._box(asked, only)
             found, curve = self._window(loss, name, part, box, frames, start)
             if curve:
-                frames = self._with(frames, box, found)
+                frames = with_point(frames, box, found)
                 curves.append(curve)
         if threat is None:
             self.trace[name] = curves
@@ -327,13 +325,6 @@ class _Attack:
                 break
         self.passes += objective.passes
         return best, curve
-
-    def _with(self, frames: Frames, box: Box, point: Tensor) -> list[Frame]:
-        """Frames with those of a point in their places."""
-        made = list(frames)
-        for t, values in box.changed(point).items():
-            made[t] = as_frame(values)
-        return made
 
     @property
     def model(self) -> Differentiable:
@@ -389,14 +380,39 @@ class _Attack:
             self.flags.append(Flag("gradient", str(problem)))
 
 
+def noise_frames(video: Video, clean: Frames, threat: Threat, seed: int = 0) -> list[Frame]:
+    """The baseline of a threat: a corner of its box, drawn uniformly. It depends on no model."""
+    indices = sorted(threat.allowed(video))
+    box = FrameBox({t: clean[t] for t in indices}, threat.budget, "cpu")
+    return with_point(clean, box, box.corner(_rng(video, threat, seed, "corner")))
+
+
+def with_point(frames: Frames, box: Box, point: Tensor) -> list[Frame]:
+    """Frames with those of a point in their places."""
+    made = list(frames)
+    for t, values in box.changed(point).items():
+        made[t] = as_frame(values)
+    return made
+
+
+def _rng(video: Video, threat: Threat, seed: int, *stream: object) -> np.random.Generator:
+    key = (threat.label, VERSION, seed, video.dataset, video.name, *stream)
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(key_entropy(*key))))
+
+
 def check_possible(adapter: VOSAdapter, threat: Threat) -> None:
     """Raise UsageError where a threat needs gradients and the model has none: it says what there is instead."""
     if threat.needs_gradients and not differentiable(adapter):
-        raise UsageError(
-            f"model {adapter.card.name!r} passes no gradients (roll_out), which {threat.name} needs. It can have: "
-            "square (--preset adversarial-black), which asks for masks alone; noise; and transfer, "
-            "`rvos-bench run --attacked FOLDER` on frames made against another model"
-        )
+        raise no_gradients(adapter.card.name, threat)
+
+
+def no_gradients(name: str, threat: Threat) -> UsageError:
+    """The error of a model without gradients that is asked for a white box."""
+    return UsageError(
+        f"model {name!r} passes no gradients (roll_out), which {threat.name} needs. It can have: "
+        "square (--preset adversarial-black), which asks for masks alone; noise; and transfer, "
+        "`rvos-bench run --attacked FOLDER` on frames made against another model"
+    )
 
 
 def outside(threat: Threat, video: Video, clean: Frames, frames: Frames, truth: Truth) -> str:

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from robust_vos_bench.cli.options import (
+    attacked_option,
     checkpoint_option,
     condition_options,
     config_option,
@@ -28,6 +29,10 @@ from robust_vos_bench.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
     from robust_vos_bench.analysis.run import Run
 
 DEFAULT_MODEL = "labelprop"
@@ -40,6 +45,7 @@ Examples:
   rvos-bench run --model aot --checkpoint R50_AOTL_PRE_YTB_DAV.pth --preset common \\
       --dataset davis2017:val --data-root ~/DAVIS --device cuda:0
   rvos-bench run --model my_model.py:MyModel --option size=480 --dry-run
+  rvos-bench run --model cfbi.lite,labelprop --attacked attacked
   rvos-bench run --dataset clip.mp4 --mask first.png --corruption fog,h264_crf
 
 The same command again resumes: finished videos are not run twice.
@@ -58,6 +64,7 @@ The same command again resumes: finished videos are not run twice.
 )
 @dataset_options
 @condition_options
+@attacked_option()
 @corrupt_device_option()
 @workers_option()
 @device_option()
@@ -145,7 +152,7 @@ def command(
         return
     if settings.profile:
         show_profile(done.folder)
-    show_result(done, "json" if as_json else table, quiet)
+    show_result(done, "json" if as_json else table, quiet, settings.attacked)
     ctx.exit(exit_code(done))
 
 
@@ -159,7 +166,15 @@ def show_profile(folder: Path) -> None:
             click.echo(line, err=True)
 
 
-def show_result(done: Run, form: str, quiet: bool = False) -> None:
+def _show_attacks(done: Run, console: Console, folders: Sequence[Path]) -> None:
+    """The tables of a run whose conditions are stored splits, with the flags that lie in these."""
+    from robust_vos_bench.attacks.shown import print_board
+    from robust_vos_bench.attacks.table import board_of
+
+    print_board(console, board_of(done, folders))
+
+
+def show_result(done: Run, form: str, quiet: bool = False, attacked: Sequence[Path] = ()) -> None:
     """The table on stdout as text, JSON or one of `reports.export`; where the rest is, on stderr."""
     from rich.console import Console
 
@@ -180,6 +195,8 @@ def show_result(done: Run, form: str, quiet: bool = False) -> None:
         from robust_vos_bench.reports.export import EXPORTS, summary_grid
 
         click.echo(EXPORTS[form](summary_grid(done.robustness)))
+    elif done.matrix.objects and all(c.is_stored or c.is_clean for c in manifest.conditions) and manifest.corrupted:
+        _show_attacks(done, console, attacked)
     elif done.matrix.objects:
         print_summary(console, done.robustness, manifest.dataset.name, preset)
         if done.matrix.unscored_videos:
