@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
+from robust_vos_bench.datasets.images import write_frame, write_mask
 from robust_vos_bench.datasets.video import Truth, Video
 
 
@@ -30,3 +33,16 @@ def clip(frames: int = 6, size: tuple[int, int] = (30, 41), late: bool = False) 
     video = Video.from_arrays(pictures, prompts, name="square")
     truth = Truth("square", video.size, video.frame_names, masks, first)
     return video, truth
+
+
+def write_folder(root: Path, names: tuple[str, ...] = ("one", "two"), frames: int = 6) -> Path:
+    """Clips on disk, as the data set `folder` reads them."""
+    for n, name in enumerate(names):
+        video, truth = clip(frames, (30 + n, 41))
+        for kind in ("JPEGImages", "Annotations"):
+            (root / kind / name).mkdir(parents=True)
+        for stem, frame, mask in zip(video.frame_names, video.frames, truth.masks):
+            write_frame(root / "JPEGImages" / name / f"{stem}.png", frame)
+            assert mask is not None
+            write_mask(root / "Annotations" / name / f"{stem}.png", mask)
+    return root
