@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -53,3 +55,12 @@ def with_given(logits: Tensor | None, given: Tensor, slots: int) -> Tensor:
     below = logits.detach().amin(0, keepdim=True) - GIVEN
     rest = [below.expand(slots - len(logits), -1, -1)] if slots > len(logits) else []
     return torch.where(shown, own, torch.cat([logits, *rest]))
+
+
+def without(logits: Tensor, hidden: Sequence[int]) -> Tensor:
+    """Logits slots x H x W in which some slots win nowhere: their objects have not appeared yet."""
+    if not hidden:
+        return logits
+    below = logits.detach().amin(0) - GIVEN
+    chosen = torch.tensor(hidden, device=logits.device)
+    return logits.index_copy(0, chosen, below.expand(len(hidden), -1, -1))
