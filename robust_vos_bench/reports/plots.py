@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,8 @@ import numpy as np
 from robust_vos_bench.analysis.matrix import ScoreMatrix
 from robust_vos_bench.analysis.summary import Summary
 from robust_vos_bench.errors import MissingExtraError
+from robust_vos_bench.runs.records import ConditionRecord
+from robust_vos_bench.runs.store import safe_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,32 +62,80 @@ def look(i: int) -> dict[str, Any]:
 
 
 def severity_curves(matrix: ScoreMatrix, summaries: Sequence[Summary]) -> Figure:
-    """J&F over severity, one small plot per family, one line per model; severity 0 is clean, missing cells are gaps."""
-    families = list(dict.fromkeys(c.family for c in matrix.conditions if not c.is_clean))
-    columns = min(3, max(1, len(families)))
-    rows = math.ceil(len(families) / columns) or 1
+    """J&F over severity, one small plot per family, one line per model; severity 0 is clean, missing cells are gaps.
+
+    Of attacks one small plot per threat, over its budgets: frames made against the model itself where there are any,
+    else the worst of all sources; dotted in the same colour, noise of the same size.
+    """
+    panels = [*_family_panels(matrix), *_threat_panels(matrix)]
+    columns = min(3, max(1, len(panels)))
+    rows = math.ceil(len(panels) / columns) or 1
     with _style() as figure_class:
         figure: Figure = figure_class(figsize=(3.1 * columns, 2.4 * rows + 0.4), layout="constrained")
         axes = np.atleast_1d(figure.subplots(rows, columns, sharey=True, squeeze=False)).ravel()
-        for axis, family in zip(axes, families):
-            severities = sorted({c.severity for c in matrix.conditions if c.family == family and not c.is_clean})
+        for axis, panel in zip(axes, panels):
+            levels = panel.levels
             for i, s in enumerate(summaries):
-                values = [s.p]
-                for level in severities:
-                    cells = [s.cells[c.label] for c in matrix.conditions if c.family == family and c.severity == level]
-                    values.append(float(np.mean(cells)))
-                axis.plot([0, *severities], values, label=s.model, markersize=4, linewidth=1.4, **look(i))
-            axis.set_title(family, fontsize=9)
-            axis.set_xticks([0, *severities])
-            axis.set_xlabel("severity")
+                values = [panel.value(s, level) for level in levels]
+                axis.plot([0, *levels], [s.p, *values], label=s.model, markersize=4, linewidth=1.4, **look(i))
+                noise = [panel.noise(s, level) for level in levels]
+                if not all(map(math.isnan, noise)):
+                    colour = look(i)["color"]
+                    axis.plot([0, *levels], [s.p, *noise], linewidth=1, linestyle=(0, (1, 2)), color=colour)
+            axis.set_title(panel.title, fontsize=9)
+            axis.set_xticks([0, *levels])
+            axis.set_xlabel(panel.unit)
             axis.set_ylim(0, 100)
-        for axis in axes[len(families) :]:
+        for axis in axes[len(panels) :]:
             axis.set_visible(False)
-        if families:
+        if panels:
             axes[0].set_ylabel("J&F")
             handles, labels = axes[0].get_legend_handles_labels()
             figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)), frameon=False)
     return figure
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """One small plot: its conditions, and those of the baseline."""
+
+    title: str
+    unit: str
+    conditions: Sequence[ConditionRecord]
+    baseline: Sequence[ConditionRecord] = ()
+
+    @property
+    def levels(self) -> list[int]:
+        return sorted({c.severity for c in self.conditions})
+
+    def value(self, summary: Summary, level: int) -> float:
+        """Mean over the conditions of a severity; of an attack, the own cell or the worst one."""
+        here = [c for c in self.conditions if c.severity == level]
+        if not here[0].is_stored:
+            return float(np.mean([summary.cells[c.label] for c in here]))
+        own = [c for c in here if c.source == safe_name(summary.model)]
+        return min(summary.cells[c.label] for c in own or here)
+
+    def noise(self, summary: Summary, level: int) -> float:
+        """The cell of the baseline at a severity; NaN where there is none."""
+        return next((summary.cells[c.label] for c in self.baseline if c.severity == level), math.nan)
+
+
+def _family_panels(matrix: ScoreMatrix) -> list[_Panel]:
+    chosen = [c for c in matrix.conditions if not c.is_clean and not c.is_stored]
+    return [
+        _Panel(f, "severity", [c for c in chosen if c.family == f]) for f in dict.fromkeys(c.family for c in chosen)
+    ]
+
+
+def _threat_panels(matrix: ScoreMatrix) -> list[_Panel]:
+    stored = [c for c in matrix.conditions if c.is_stored]
+    panels = []
+    for name in dict.fromkeys(c.corruption for c in stored if c.source):
+        noise = f"noise-{name.partition('-')[2]}"
+        own = [c for c in stored if c.corruption == name]
+        panels.append(_Panel(name, "budget", own, [c for c in stored if c.corruption == noise]))
+    return panels
 
 
 def clean_against_corrupted(matrix: ScoreMatrix) -> Figure:
