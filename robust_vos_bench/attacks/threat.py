@@ -11,8 +11,9 @@ from robust_vos_bench.errors import UsageError, unknown
 KINDS = ("linf", "square", "patch", "noise")
 """How the frames are found. linf: gradients within a box of +- budget grey levels; square: the same box, without
 gradients; noise: a random corner of the box, the baseline; patch: one square, equal on all frames, any pixels."""
-FRAMES = ("prompt", "rest", "one", "all")
-"""Which frames may change: those that carry a prompt, all others, frame T // 2, all."""
+FRAMES = ("prompt", "one", "rest", "all")
+"""Which frames may change: those that carry a prompt, frame T // 2, all without a prompt, all. In this order, so that
+what contains another comes after it."""
 VERSION = 1
 """Raised when a threat comes to mean something else."""
 MOST_PATCH = 50
@@ -83,7 +84,7 @@ class Threat:
 
 
 def in_order(threats: Sequence[Threat]) -> list[Threat]:
-    """Threats so that each comes after those that it contains: kind by kind, then prompt, rest, one, all, budgets
+    """Threats so that each comes after those that it contains: kind by kind, then prompt, one, rest, all, budgets
     ascending, without repetition."""
     return sorted(dict.fromkeys(threats), key=lambda t: (KINDS.index(t.kind), FRAMES.index(t.frames), t.budget))
 
