@@ -27,7 +27,8 @@ class Row:
     model: str
     clean: float
     own: Mapping[str, float]
-    """Label of a threat -> J&F on frames made against this model: the worst of its candidates, video by video."""
+    """Label of a threat -> robust J&F: video by video the worst of all splits of that threat, whoever made them, of
+    threats for which there is a split against this model."""
     noise: Mapping[str, float]
     transfer: tuple[float, str]
     """The lowest J&F on frames made against another model, and the label of that condition; NaN and ""."""
@@ -109,7 +110,7 @@ def _row(
     if clean is not None:
         place = run.matrix.models.index(model), list(run.matrix.conditions).index(clean)
         p = 100 * float(run.matrix.cell_means()[place])
-    own = {t.label: cells[t.label, name, model] for c, t in stored if _source(c) == name}
+    own = {t.label: _robust(run, model, t, stored) for c, t in stored if _source(c) == name}
     noise = {t.label: cells[t.label, "", model] for c, t in stored if not _source(c)}
     others = [(cells[t.label, _source(c), model], c.label) for c, t in stored if _source(c) not in ("", name)]
     transfer = min((one for one in others if not math.isnan(one[0])), default=(math.nan, ""))
@@ -120,6 +121,20 @@ def _row(
     prompt = sorted((t.budget, own[t.label]) for _, t in stored if t.name == "linf-prompt" and t.label in own)
     e50 = next((budget for budget, score in prompt if score < p / 2), None)
     return Row(model, p, own, noise, transfer, _lost(run, model, own, stored, name), e50, tuple(flags))
+
+
+def _robust(run: Run, model: str, threat: Threat, stored: Sequence[tuple[ConditionRecord, Threat]]) -> float:
+    """Mean over objects of their J&F under the split that leaves least of their video, of those whose frames the threat
+    allows: a split from anybody can only lower it. NaN where a video is missing."""
+    matrix, m = run.matrix, run.matrix.models.index(model)
+    kinds = ("linf", "square") if threat.kind == "linf" else (threat.kind,)
+    labels = {c.label for c, t in stored if t.kind in kinds and (t.frames, t.budget) == (threat.frames, threat.budget)}
+    rows = [100 * matrix.jf[m, i] for i, c in enumerate(matrix.conditions) if c.label in labels]
+    found = np.full(len(matrix.objects), np.nan)
+    for v in range(len(matrix.videos)):
+        objects = matrix.video_of == v
+        found[objects] = min((row[objects] for row in rows), key=lambda values: np.nan_to_num(values.mean(), nan=999))
+    return float(found.mean()) if len(found) else math.nan
 
 
 def _flags(

@@ -178,6 +178,23 @@ def test_transfer_is_shown_by_source(made: tuple[Path, AttackReport], root: Path
     assert tables.matrix["linf-prompt-e8", "toy", "other"] == board(made[1]).rows[0].own["linf-prompt-e8"]
 
 
+def test_a_split_from_anybody_can_only_lower_a_row(root: Path, tmp_path: Path) -> None:
+    def call(name: str, steps: int) -> AttackReport:
+        return attack(
+            {name: TOY}, output=tmp_path / "out", threat="linf-prompt-e8", preset="adversarial-quick", steps=steps,
+            dataset="folder", data_root=root, workers=1, device="cpu", score=steps == 1, progress=False,
+        )  # fmt: skip
+
+    call("strong", 12)
+    tables = board(call("weak", 1))
+    (row,) = tables.rows
+    alone = tables.matrix["linf-prompt-e8", "weak", "weak"]
+    strong = tables.matrix["linf-prompt-e8", "strong", "weak"]
+    assert row.own["linf-prompt-e8"] <= min(alone, strong)
+    assert strong < alone - 1
+    assert ("linf-prompt-e8", "transfer") in {(label, flag.name) for label, flag in row.flags}
+
+
 def test_one_pixel_beyond_the_budget_is_found(copied: Path, root: Path) -> None:
     split = copied / "linf-prompt-e4@toy"
     spoil(split, by=9 if read_frame(split / "JPEGImages/one/00000.png")[2, 3, 0] < 128 else -9)
