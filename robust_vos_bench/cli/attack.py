@@ -9,6 +9,7 @@ import click
 
 from robust_vos_bench.cli.options import (
     CommaList,
+    UserPath,
     checkpoint_option,
     config_option,
     dataset_options,
@@ -75,7 +76,7 @@ goes on where it stopped. Every number stands with its flags: docs/adversarial.m
     help="delta: differences of the changed frames alone, which show no frame.",
 )
 @click.option("--score/--no-score", default=True, help="Score the splits on the models, in <output>/scores.")
-@click.option("--verify", type=click.Path(path_type=Path), help="Instead: audit the splits in this folder.")
+@click.option("--verify", type=UserPath(file_okay=False), help="Instead: audit the splits in this folder.")
 @offline_option()
 @json_option()
 @dry_run_option()
