@@ -7,6 +7,7 @@ import contextlib
 import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -167,6 +168,11 @@ def _run(plan: AttackPlan, devices: Sequence[str], counts: FrameCounts | None) -
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     yield from future.result()
+        except BrokenProcessPool as error:
+            raise RvosError(
+                "a process that attacks died: killed, or out of memory. What is stored stays; the same command goes on, "
+                "with fewer --workers or a smaller --window where memory was short"
+            ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 

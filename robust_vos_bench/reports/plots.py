@@ -141,7 +141,7 @@ def _threat_panels(matrix: ScoreMatrix) -> list[_Panel]:
 def clean_against_corrupted(matrix: ScoreMatrix) -> Figure:
     """One dot per object: mean J&F under corruption (vertical) against clean (horizontal); below the line is a loss."""
     clean = [i for i, c in enumerate(matrix.conditions) if c.is_clean]
-    bad = [i for i, c in enumerate(matrix.conditions) if not c.is_clean]
+    bad = [i for i, c in enumerate(matrix.conditions) if not c.is_clean and not c.is_stored]
     with _style() as figure_class:
         figure: Figure = figure_class(figsize=(4.6, 4.6), layout="constrained")
         axis = figure.subplots()
