@@ -4,8 +4,8 @@ from .analysis.measure import Measure as Measure
 from .analysis.measures import register_measure as register_measure
 from .analysis.run import Run as Run
 from .analysis.run import load_run as load_run
-from .api.attack import AttackReport as AttackReport
 from .api.attack import attack as attack
+from .api.attack_report import AttackReport as AttackReport
 from .api.check import check as check
 from .api.convert import convert_weights as convert_weights
 from .api.corrupt import corrupt as corrupt
@@ -26,8 +26,8 @@ from .api.weights import get_weights as get_weights
 from .api.weights import list_weights as list_weights
 from .api.weights import verify_weights as verify_weights
 from .api.weights import weights_where as weights_where
-from .attacks.search import Attacked as Attacked
-from .attacks.search import Effort as Effort
+from .attacks.effort import Attacked as Attacked
+from .attacks.effort import Effort as Effort
 from .attacks.search import attack_video as attack_video
 from .attacks.threat import Threat as Threat
 from .conditions import Condition as Condition

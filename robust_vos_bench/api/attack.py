@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from robust_vos_bench.analysis.words import plural
+from robust_vos_bench.api.attack_report import AttackReport, raise_for_failures
 from robust_vos_bench.api.models import resolve_models
 from robust_vos_bench.api.prepare import opened
 from robust_vos_bench.api.run import execute
@@ -22,16 +22,15 @@ from robust_vos_bench.api.settings import (
     names,
     option_words,
 )
-from robust_vos_bench.attacks.audit import Verdict, audit, raise_for_problems
-from robust_vos_bench.attacks.engine import AttackPlan, Made, check_models, run_attacks
+from robust_vos_bench.attacks.engine import check_models, run_attacks
+from robust_vos_bench.attacks.plan import AttackPlan
 from robust_vos_bench.attacks.presets import AttackPreset, load_attack_preset, noise_of
-from robust_vos_bench.attacks.shown import lines
-from robust_vos_bench.attacks.store import check_format, finished, splits_in
+from robust_vos_bench.attacks.store import check_format, finished
 from robust_vos_bench.attacks.table import Board, board_of
 from robust_vos_bench.attacks.threat import Threat, in_order, read_threat
 from robust_vos_bench.corrupted.counts import FrameCounts
 from robust_vos_bench.datasets import Dataset
-from robust_vos_bench.errors import DataError, IncompleteError, UsageError
+from robust_vos_bench.errors import DataError, UsageError
 from robust_vos_bench.fetch import offline as without_network
 from robust_vos_bench.models.registry import resolve_device
 from robust_vos_bench.runs.listener import Listener
@@ -41,6 +40,7 @@ from robust_vos_bench.system.causes import Causes
 from robust_vos_bench.system.paths import user_path
 
 DEFAULT_PRESET = "adversarial"
+TARGETS = ("truth", "clean")
 SCORES = "scores"
 """Folder of the run that scores the splits, in their output folder."""
 
@@ -67,29 +67,8 @@ class AttackSettings:
     device: str = "auto"
     output: Path = Path("attacked")
     format: str = "png"
+    target: str = "truth"
     offline: bool = False
-
-
-@dataclass
-class AttackReport:
-    """What a call of `attack` did."""
-
-    folders: dict[str, str] = field(default_factory=dict)
-    """Label of a split -> its folder."""
-    made: int = 0
-    kept: int = 0
-    failed: list[Made] = field(default_factory=list)
-    board: Board | None = None
-    """The tables; None where nothing was scored."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data, for `--json`."""
-        failed = [{"split": m.label, "video": m.job.video, "error": str(m.error)} for m in self.failed]
-        tables = None if self.board is None else self.board.to_dict()
-        return {"folders": self.folders, "made": self.made, "kept": self.kept, "failed": failed, "tables": tables}
-
-    def __str__(self) -> str:
-        return "\n".join(lines(self.board)) if self.board is not None else "\n".join(self.folders.values())
 
 
 def attack(
@@ -112,6 +91,7 @@ def attack(
     workers: int | None = None,
     device: str = "auto",
     format: str = "png",
+    target: str = "truth",
     score: bool = True,
     offline: bool = False,
     progress: bool = True,
@@ -135,6 +115,9 @@ def attack(
         Seed of every random draw.
     format
         "png", or "delta": differences of the changed frames alone.
+    target
+        "truth": masks shall differ from the true ones. "clean": from those that the model gives for the clean frames,
+        where the data set publishes no others; then the scores of the records are J&F with these.
     score
         Score the splits on all models, as a run in `output`/scores.
     progress
@@ -175,6 +158,7 @@ def attack(
         device=device,
         output=user_path(output),
         format=format,
+        target=target,
         offline=offline,
     )
     report = carry_out(settings, planned(settings, quiet=not progress), score, quiet=not progress)
@@ -185,14 +169,19 @@ def attack(
 def planned(settings: AttackSettings, quiet: bool = False) -> AttackPlan:
     """Resolve models, data and preset. Raises UsageError for what a model cannot have."""
     preset = _preset(settings)
+    if settings.target not in TARGETS:
+        raise UsageError(f"unknown target {settings.target!r}; use {' or '.join(TARGETS)}")
+    if settings.target == "clean" and any(t.kind == "patch" for t in preset.threats):
+        raise UsageError("a patch is placed by the true masks: it has no --target clean")
     check_format(settings.format, preset.threats)
     with without_network(settings.offline):
         models = resolve_models(settings.models, settings.checkpoints, settings.options, quiet=quiet)
     data = opened(settings.dataset, settings.data_root, settings.limit, settings.videos, settings.masks)
     kind = resolve_device(settings.device.split(",")[0]).split(":")[0]
     plan = AttackPlan(
-        tuple(models), data, preset, user_path(settings.output).absolute(), settings.seed, settings.format, kind
-    )
+        tuple(models), data, preset, user_path(settings.output).absolute(), settings.seed, settings.format, kind,
+        settings.target,
+    )  # fmt: skip
     check_models(plan)
     return plan
 
@@ -236,10 +225,12 @@ def carry_out(
                     bar.say(f"! {made.label} · {made.job.video}: {made.error}")
                     if debug and made.error.traceback:
                         bar.say(made.error.traceback)
-            elif made.kept:
+            elif made.attack is not None:
+                report.records.setdefault(made.label, []).append(made.attack)
+            if made.error is None and made.kept:
                 report.kept += 1
                 bar.skipped(1)
-            else:
+            elif made.error is None:
                 report.made += 1
         for text in causes.repeated():
             bar.say(f"! {text}")
@@ -252,6 +243,8 @@ def _scored(settings: AttackSettings, plan: AttackPlan, report: AttackReport, qu
     """Run all models on all splits of the output folder, of the videos that no attack failed on."""
     from robust_vos_bench.api.progress import ProgressListener
 
+    if not any(plan.dataset.has_truth(name) for name in plan.dataset.videos):
+        return None
     failed = {made.job.video for made in report.failed}
     videos = [name for name in plan.dataset.videos if name not in failed]
     if not videos:
@@ -309,43 +302,3 @@ def describe(plan: AttackPlan) -> dict[str, Any]:
         "passes": passes * len(plan.models) * len(frames),
         "device": plan.device,
     }
-
-
-def verify(
-    folder: str | Path,
-    dataset: str | Dataset = "demo",
-    data_root: str | Path | None = None,
-    videos: Sequence[str] = (),
-    limit: int | None = None,
-) -> list[Verdict]:
-    """Audit the stored splits in a folder: one verdict per split and video. Raises DataError where there is none."""
-    data = opened(dataset, data_root, limit, videos)
-    return [verdict for split in splits_in(user_path(folder)) for verdict in audit(split, data)]
-
-
-def raise_for_verdicts(verdicts: list[Verdict]) -> None:
-    """Raise DataError where an audit found a problem."""
-    raise_for_problems(verdicts)
-
-
-def raise_for_failures(report: AttackReport) -> None:
-    """Raise IncompleteError, with the report as its `partial`, where attacks failed or are no evaluation."""
-    if report.failed:
-        first = report.failed[0]
-        if not report.made and not report.kept and isinstance(first.error, (UsageError, DataError)):
-            first.error.partial = report
-            raise first.error
-        error = IncompleteError(
-            f"{plural(len(report.failed), 'attack')} failed (see above); the same command tries again"
-        )
-        error.partial = report
-        raise error
-    wrong = report.board.errors if report.board is not None else []
-    if wrong:
-        model, label, flag = wrong[0]
-        error = IncompleteError(
-            f"{plural(len(wrong), 'number')} above is no evaluation. First: {model} · {label}: {flag}. "
-            "docs/adversarial.md says what to do"
-        )
-        error.partial = report
-        raise error

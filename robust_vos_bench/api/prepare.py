@@ -53,7 +53,7 @@ def prepare(
     conditions, preset = choose_conditions(settings)
     data = open_data(settings, preset)
     if settings.attacked:
-        from robust_vos_bench.attacks.store import stored_conditions
+        from robust_vos_bench.attacks.splits import stored_conditions
 
         stored, preset = stored_conditions(settings.attacked, data, None if conditions else preset)
         conditions = [*conditions, *stored]

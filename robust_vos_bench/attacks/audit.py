@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from robust_vos_bench.attacks.search import outside
-from robust_vos_bench.attacks.store import read_manifest, read_video, stored_condition, threat_of
+from robust_vos_bench.attacks.limits import outside
+from robust_vos_bench.attacks.splits import read_manifest, stored_condition, threat_of
+from robust_vos_bench.attacks.store import read_video
 from robust_vos_bench.attacks.threat import Threat
 from robust_vos_bench.conditions import CLEAN
 from robust_vos_bench.conditions.stored import StoredFrames, pixel_hash
@@ -67,8 +68,6 @@ def _video(split: Path, dataset: Dataset, name: str, threat: Threat, listed: obj
     if not isinstance(listed, dict) or listed.get("pixels_sha256") != record.pixels:
         return "the manifest lists other pixels than the record of the video"
     video, truth = dataset.video(name), dataset.truth(name)
-    if truth is None:
-        return "the data set has no true masks of it"
     clean: list[Frame] = [np.asarray(frame) for frame in video.frames]
     held = video.with_frames(clean)
     for t, frame in enumerate(clean[: len(record.stored.clean)]):

@@ -8,13 +8,15 @@ import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from robust_vos_bench.attacks.presets import AttackPreset
-from robust_vos_bench.attacks.search import Attacked, Candidate, attack_video, no_gradients, noise_frames
+from robust_vos_bench.attacks.effort import Attacked, Candidate
+from robust_vos_bench.attacks.limits import no_gradients
+from robust_vos_bench.attacks.plan import AttackPlan, Job, Made
+from robust_vos_bench.attacks.scores import masks_of
+from robust_vos_bench.attacks.search import attack_video, noise_frames
 from robust_vos_bench.attacks.store import (
     AttackRecord,
     SplitFacts,
@@ -29,7 +31,7 @@ from robust_vos_bench.attacks.store import (
 from robust_vos_bench.attacks.threat import Threat
 from robust_vos_bench.corrupted.counts import FrameCounts
 from robust_vos_bench.datasets import Dataset
-from robust_vos_bench.datasets.video import Frame, Video
+from robust_vos_bench.datasets.video import Frame, Truth, Video
 from robust_vos_bench.errors import DataError, RvosError
 from robust_vos_bench.models import VOSAdapter, find_entry, load_adapter
 from robust_vos_bench.models.options import adapter_class
@@ -39,74 +41,6 @@ from robust_vos_bench.runs.work.process import ONE_THREAD, environment, leave_wi
 from robust_vos_bench.system.atomic import WriteError
 from robust_vos_bench.system.process_settings import ProcessSettings
 from robust_vos_bench.system.tracebacks import whole, with_place
-
-
-@dataclass(frozen=True)
-class Job:
-    """One model (None: noise, which needs none) on one video."""
-
-    spec: ModelSpec | None
-    video: str
-    place: int
-    """Of the video in the data set: the first ones have the checks as well."""
-
-
-@dataclass
-class Made:
-    """What became of one video under one threat."""
-
-    job: Job
-    label: str
-    attack: AttackRecord | None = None
-    kept: bool = False
-    error: RvosError | None = None
-
-
-@dataclass(frozen=True)
-class AttackPlan:
-    """What a command of attacks does. Plain data, picklable."""
-
-    models: tuple[ModelSpec, ...]
-    dataset: Dataset
-    preset: AttackPreset
-    output: Path
-    seed: int = 0
-    format: str = "png"
-    device: str = "cpu"
-    """Kind of device: "cpu", "cuda"."""
-
-    @property
-    def jobs(self) -> list[Job]:
-        """The work, model by model, noise first: it takes no time."""
-        sources: list[ModelSpec | None] = [None] if self.threats(None) else []
-        return [Job(s, v, n) for s in [*sources, *self.models] for n, v in enumerate(self.dataset.videos)]
-
-    def threats(self, spec: ModelSpec | None) -> list[Threat]:
-        """The threats of a model, in order; of None those that need no model."""
-        return [t for t in self.preset.threats if t.needs_model == (spec is not None)]
-
-    def facts(self, spec: ModelSpec | None, threat: Threat) -> SplitFacts:
-        """What the split of a threat against a model is."""
-        before = self.threats(spec)
-        before = before[: before.index(threat)] if threat.kind == "linf" else []
-        return SplitFacts(
-            threat=threat,
-            source=None if spec is None else spec.record,
-            effort=self.preset.facts(threat),
-            preset={} if spec is None else {"name": self.preset.name, "version": self.preset.version},
-            seed=self.seed,
-            device=self.device if spec is not None else "cpu",
-            before=tuple(t.label for t in before),
-            format=self.format,
-        )
-
-    def splits(self) -> list[SplitFacts]:
-        """Every split, in the order in which they are made."""
-        return [self.facts(spec, threat) for spec in (None, *self.models) for threat in self.threats(spec)]
-
-    def folder(self, facts: SplitFacts) -> Path:
-        """Where a split lies."""
-        return self.output / facts.label
 
 
 def run_attacks(plan: AttackPlan, devices: Sequence[str], counts: FrameCounts | None = None) -> Iterator[Made]:
@@ -170,8 +104,8 @@ def _run(plan: AttackPlan, devices: Sequence[str], counts: FrameCounts | None) -
                     yield from future.result()
         except BrokenProcessPool as error:
             raise RvosError(
-                "a process that attacks died: killed, or out of memory. What is stored stays; the same command goes on, "
-                "with fewer --workers or a smaller --window where memory was short"
+                "a process that attacks died: killed, or out of memory. What is stored stays; the same command goes "
+                "on, with fewer --workers or a smaller --window where memory was short"
             ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -254,10 +188,7 @@ class _Clip:
 
     def __init__(self, dataset: Dataset, name: str) -> None:
         self.video: Video = dataset.video(name)
-        truth = dataset.truth(name)
-        if truth is None:
-            raise DataError(f"video {name!r}: the data set publishes no true masks of it, and an attack needs them")
-        self.truth = truth
+        self.truth = dataset.truth(name)
         self.clean: list[Frame] = [np.asarray(frame) for frame in self.video.frames]
         self.held = self.video.with_frames(self.clean)
 
@@ -276,10 +207,19 @@ class _Clip:
             record = AttackRecord("noise")
             write_video(plan.dataset, self.video, facts, split, self.clean, noisy, record)
             return record
+        adapter = _load(job.spec, device)
+        truth = self.truth
+        if plan.target == "clean":
+            truth = clean_truth(adapter, self.held)
+        if truth is None:
+            raise DataError(
+                f"video {job.video!r}: the data set publishes no true masks of it; --target clean attacks the masks "
+                "that the model itself gives for the clean frames"
+            )
         found = attack_video(
-            _load(job.spec, device),
+            adapter,
             self.held,
-            self.truth,
+            truth,
             threat,
             effort=plan.preset.effort_of(threat, job.place),
             candidates=candidates,
@@ -289,6 +229,12 @@ class _Clip:
         record = record_of(found)
         write_video(plan.dataset, self.video, facts, split, self.clean, found.frames, record)
         return record
+
+
+def clean_truth(adapter: VOSAdapter, video: Video) -> Truth:
+    """The model's own masks of the clean frames in the place of true ones."""
+    masks = masks_of(adapter, video, list(video.frames))
+    return Truth(video.name, video.size, video.frame_names, masks, video.first_frames)
 
 
 def record_of(found: Attacked) -> AttackRecord:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from robust_vos_bench.attacks.search import Effort
+from robust_vos_bench.attacks.effort import Effort
 from robust_vos_bench.attacks.threat import Threat, in_order
 from robust_vos_bench.errors import DataError, RvosError, unknown
 from robust_vos_bench.system.paths import user_path

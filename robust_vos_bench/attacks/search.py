@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -13,95 +13,24 @@ from torch import Tensor
 
 from robust_vos_bench.attacks import flags as doubts
 from robust_vos_bench.attacks.apgd import Value, apgd
+from robust_vos_bench.attacks.effort import Attacked, Candidate, Effort
 from robust_vos_bench.attacks.flags import Flag
-from robust_vos_bench.attacks.lattice import Box, FrameBox, Frames, as_frame, as_tensor, box_of, patch_place
-from robust_vos_bench.attacks.losses import LOSSES
+from robust_vos_bench.attacks.lattice import Box, FrameBox, Frames, as_frame, as_tensor, box_of
+from robust_vos_bench.attacks.limits import check_possible, outside
 from robust_vos_bench.attacks.rollout import GradientProblem, Objective, Seen, Window, windows_of
 from robust_vos_bench.attacks.scores import Judge, difference, masks_of
 from robust_vos_bench.attacks.square import square
 from robust_vos_bench.attacks.threat import VERSION, Threat
 from robust_vos_bench.conditions.draw import key_entropy
 from robust_vos_bench.datasets.video import Frame, Mask, Truth, Video
-from robust_vos_bench.errors import DataError, UsageError, unknown
+from robust_vos_bench.errors import DataError
 from robust_vos_bench.models.adapter import VOSAdapter
-from robust_vos_bench.models.differentiable import Differentiable, as_differentiable, differentiable
+from robust_vos_bench.models.differentiable import Differentiable, as_differentiable
 
 ENOUGH = 1.0
 """Points of J&F below which a search stops."""
 EOT_DRAWS, EOT_SCORES = 8, 20
 """Passes averaged for a gradient, and for a score, of a model that draws."""
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How hard an attack tries."""
-
-    steps: int = 100
-    losses: tuple[str, ...] = tuple(LOSSES)
-    starts: int = 1
-    """Searches by loss, each from a start of its own."""
-    queries: int = 2000
-    """Of Square Attack."""
-    horizon: int = 8
-    """Predicted frames after a prompt at which a search over `prompt` looks; 0 is the whole video."""
-    window: int = 16
-    """Predicted frames that are searched at once otherwise; 0 is the whole video."""
-    eot: int | None = None
-    """Passes averaged for a gradient; None: 8 where two passes over the clean frames differ, else 1."""
-    checkpointed: bool = True
-    """Compute every frame again in the backward pass, so that memory is bounded."""
-    unbounded: bool = False
-    """Also search with a budget of 255, which must leave nothing."""
-    restarts: int = 0
-    """Also compare so many starts of the first loss."""
-
-    def __post_init__(self) -> None:
-        for loss in self.losses:
-            if loss not in LOSSES:
-                raise unknown("loss", loss, LOSSES, f"Losses are {', '.join(LOSSES)}.")
-        for name, least in (("steps", 1), ("starts", 1), ("queries", 1), ("horizon", 0), ("window", 0)):
-            if getattr(self, name) < least:
-                raise UsageError(f"{name} is {getattr(self, name)}: at least {least} is needed")
-        if not self.losses:
-            raise UsageError(f"no loss is given; losses are {', '.join(LOSSES)}")
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """Frames that are within the threat already: the stored result of a smaller one."""
-
-    label: str
-    frames: Frames
-
-
-@dataclass(frozen=True)
-class Attacked:
-    """What an attack on one video found. Scores are J&F in points, from `segment` on the uint8 frames."""
-
-    frames: list[Frame]
-    """All frames of the video, RGB uint8: what was not attacked is the clean frame."""
-    score: float
-    clean: float
-    chosen: str
-    """What the frames come from: a loss ("lost"), "square", "noise", the label of a smaller threat, or "clean"."""
-    by_loss: Mapping[str, float] = field(default_factory=dict)
-    """Search -> the score that it reached."""
-    candidates: Mapping[str, float] = field(default_factory=dict)
-    """Smaller threat -> the score of its stored frames."""
-    trace: Mapping[str, Sequence[Sequence[float]]] = field(default_factory=dict)
-    """Search -> for each window, the best J&F after every step."""
-    flags: tuple[Flag, ...] = ()
-    passes: int = 0
-    """Passes through the model, forward or forward and backward."""
-    seconds: float = 0.0
-    eot: int = 1
-
-    @property
-    def beaten(self) -> bool:
-        """Whether a smaller threat hurt more than every search of this one."""
-        return self.chosen in self.candidates and bool(self.by_loss)
-
-
 Say = Callable[[str], None]
 
 
@@ -398,51 +327,3 @@ def with_point(frames: Frames, box: Box, point: Tensor) -> list[Frame]:
 def _rng(video: Video, threat: Threat, seed: int, *stream: object) -> np.random.Generator:
     key = (threat.label, VERSION, seed, video.dataset, video.name, *stream)
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(key_entropy(*key))))
-
-
-def check_possible(adapter: VOSAdapter, threat: Threat) -> None:
-    """Raise UsageError where a threat needs gradients and the model has none: it says what there is instead."""
-    if threat.needs_gradients and not differentiable(adapter):
-        raise no_gradients(adapter.card.name, threat)
-
-
-def no_gradients(name: str, threat: Threat) -> UsageError:
-    """The error of a model without gradients that is asked for a white box."""
-    return UsageError(
-        f"model {name!r} passes no gradients (roll_out), which {threat.name} needs. It can have: "
-        "square (--preset adversarial-black), which asks for masks alone; noise; and transfer, "
-        "`rvos-bench run --attacked FOLDER` on frames made against another model"
-    )
-
-
-def outside(threat: Threat, video: Video, clean: Frames, frames: Frames, truth: Truth) -> str:
-    """What frames have that the threat does not allow, in words; "" where they are within it."""
-    if len(frames) != len(clean):
-        return f"{len(frames)} frames instead of {len(clean)}"
-    allowed = threat.allowed(video)
-    patch = None
-    if threat.kind == "patch" and any(not np.array_equal(a, b) for a, b in zip(clean, frames)):
-        patch = patch_place(truth, video, threat.budget)
-    shown: Frame | None = None
-    for t, (one, other) in enumerate(zip(clean, frames)):
-        if one.shape != other.shape or other.dtype != np.uint8:
-            return f"frame {t} is {other.dtype} {other.shape} instead of uint8 {one.shape}"
-        change = np.abs(one.astype(np.int16) - other.astype(np.int16))
-        if t not in allowed:
-            if change.any():
-                return f"frame {t} is changed, and {threat.name} may not change it"
-            continue
-        if patch is None:
-            if change.max(initial=0) > threat.budget:
-                return f"a value of frame {t} is changed by {int(change.max())} instead of {threat.budget} at most"
-            continue
-        top, left, side = patch
-        inside = (slice(top, top + side), slice(left, left + side))
-        if shown is None:
-            shown = other[inside].copy()
-        change[inside] = 0
-        if change.any():
-            return f"frame {t} is changed outside of the patch"
-        if not np.array_equal(other[inside], shown):
-            return f"the patch of frame {t} is not that of the first frame"
-    return ""

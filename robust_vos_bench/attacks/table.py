@@ -13,7 +13,8 @@ import numpy as np
 from robust_vos_bench.analysis.run import Run
 from robust_vos_bench.attacks import flags as doubts
 from robust_vos_bench.attacks.flags import Flag
-from robust_vos_bench.attacks.store import AttackedVideo, read_manifest, read_video, splits_in
+from robust_vos_bench.attacks.splits import read_manifest, splits_in
+from robust_vos_bench.attacks.store import AttackedVideo, read_video
 from robust_vos_bench.attacks.threat import Threat, in_order, read_threat
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.runs.records import ConditionRecord

@@ -75,6 +75,13 @@ goes on where it stopped. Every number stands with its flags: docs/adversarial.m
     show_default=True,
     help="delta: differences of the changed frames alone, which show no frame.",
 )
+@click.option(
+    "--target",
+    type=click.Choice(["truth", "clean"]),
+    default="truth",
+    show_default=True,
+    help="clean: the model's own masks of the clean frames, where a data set publishes no true ones.",
+)
 @click.option("--score/--no-score", default=True, help="Score the splits on the models, in <output>/scores.")
 @click.option("--verify", type=UserPath(file_okay=False), help="Instead: audit the splits in this folder.")
 @offline_option()
@@ -103,6 +110,7 @@ def command(
     device: str,
     output: Path | None,
     format: str,
+    target: str,
     score: bool,
     verify: Path | None,
     offline: bool,
@@ -115,17 +123,18 @@ def command(
     The attacker knows the model, the video and the true masks, and changes decoded pixels.
     """
     from robust_vos_bench.api import attack as api
+    from robust_vos_bench.api import attack_report as reported
     from robust_vos_bench.cli.stdout import prints_on_stderr
 
     if verify is not None:
-        verdicts = api.verify(verify, dataset, data_root, videos, limit)
+        verdicts = reported.verify(verify, dataset, data_root, videos, limit)
         if as_json:
             click.echo(json.dumps([vars(v) | {"ok": v.ok} for v in verdicts], indent=2))
         else:
             for verdict in verdicts:
                 word = "ok" if verdict.ok else f"PROBLEM: {verdict.problem}"
                 click.echo(f"{verdict.split} · {verdict.video or 'split'}: {word}")
-        api.raise_for_verdicts(verdicts)
+        reported.raise_for_verdicts(verdicts)
         return
     if not models:
         raise UsageError("no model is given: --model NAME (`rvos-bench list models` shows what there is)")
@@ -134,7 +143,7 @@ def command(
     with prints_on_stderr():
         settings = api.AttackSettings(
             models, checkpoints, options, dataset, data_root, masks, videos, limit, preset, threats, steps, queries,
-            window, seed, workers, device, output, format, offline,
+            window, seed, workers, device, output, format, target, offline,
         )  # fmt: skip
         planned = api.planned(settings, quiet)
         if not dry_run:
@@ -147,8 +156,8 @@ def command(
         click.echo(json.dumps(report.to_dict(), indent=2))
     else:
         if report.board is None:
-            for folder in report.folders.values():
-                click.echo(folder)
+            for line in report.told():
+                click.echo(line)
         else:
             show_board(report.board)
         if not quiet:
@@ -157,7 +166,7 @@ def command(
                 f"Splits: {output}" + (f". Scores: {output / api.SCORES}" if report.board is not None else ""),
                 err=True,
             )
-    api.raise_for_failures(report)
+    reported.raise_for_failures(report)
 
 
 def show_board(board: object) -> None:

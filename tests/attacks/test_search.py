@@ -13,9 +13,10 @@ from torch import Tensor
 
 from robust_vos_bench import Effort, Threat, UsageError, attack_video
 from robust_vos_bench.attacks.apgd import Value, apgd, checkpoints
+from robust_vos_bench.attacks.effort import Attacked, Candidate
+from robust_vos_bench.attacks.limits import outside
 from robust_vos_bench.attacks.losses import LOSSES
 from robust_vos_bench.attacks.rollout import Window, windows_of
-from robust_vos_bench.attacks.search import Attacked, Candidate, outside
 from robust_vos_bench.attacks.square import share_at
 from robust_vos_bench.attacks.threat import in_order, read_threat
 from robust_vos_bench.datasets.video import Truth, Video

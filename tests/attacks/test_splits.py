@@ -13,9 +13,11 @@ import pytest
 
 import robust_vos_bench as rvos
 from robust_vos_bench import Condition, DataError, UsageError
-from robust_vos_bench.api.attack import AttackReport, attack, verify
+from robust_vos_bench.api.attack import attack
+from robust_vos_bench.api.attack_report import AttackReport, verify
 from robust_vos_bench.attacks.audit import Verdict
-from robust_vos_bench.attacks.store import read_manifest, read_video, splits_in, stored_condition
+from robust_vos_bench.attacks.splits import read_manifest, splits_in, stored_condition
+from robust_vos_bench.attacks.store import read_video
 from robust_vos_bench.attacks.table import Board
 from robust_vos_bench.conditions import condition_fingerprint, corrupt_video
 from robust_vos_bench.conditions.stored import pixel_hash
@@ -348,6 +350,25 @@ def test_a_planted_fault_makes_the_command_fail_and_says_why(root: Path, tmp_pat
             TOY, output=tmp_path / "out", option={"fault": "rounding"}, threat="linf-prompt-e8", workers=1, steps=2,
             preset="adversarial-quick", dataset="folder", data_root=root, device="cpu", progress=False,
         )  # fmt: skip
+
+
+def test_videos_without_true_masks_are_attacked_by_the_models_own(root: Path, tmp_path: Path) -> None:
+    shutil.copytree(root, tmp_path / "data")
+    for path in (tmp_path / "data" / "Annotations").glob("*/*.png"):
+        if path.stem != "00000":
+            path.unlink()
+    words = {
+        "threat": "linf-prompt-e8", "preset": "adversarial-quick", "steps": 6, "workers": 1, "dataset": "folder",
+        "data_root": tmp_path / "data", "device": "cpu", "progress": False,
+    }  # fmt: skip
+    with pytest.raises(IncompleteError, match="--target clean"):
+        attack(TOY, output=tmp_path / "truth", **words)  # type: ignore[arg-type]
+    report = attack(TOY, output=tmp_path / "clean", target="clean", **words)  # type: ignore[arg-type]
+    assert report.board is None and report.made == 4
+    records = report.records["linf-prompt-e8@toy"]
+    assert all(record.clean == 100 and record.score is not None and record.score < 90 for record in records)
+    assert "J&F 100.0 -> " in str(report)
+    assert problems(tmp_path / "clean", tmp_path / "data") == []
 
 
 def test_a_preset_file_of_ones_own(root: Path, tmp_path: Path) -> None:
