@@ -44,33 +44,44 @@ def check_gradients(adapter: VOSAdapter, report: Report, clip: Video, masks: Seq
 
 
 def _backward(model: Differentiable, report: Report, clip: Video, masks: Sequence[Mask], device: torch.device) -> None:
-    """One backward pass, from the scores of the last frame to all frames."""
+    """Backward passes, from all scores to all frames."""
     frames = [frame.requires_grad_() for frame in _frames(clip, device)]
     found: list[Scores | None] = list(model.roll_out(frames, clip))
     report.add(SAME_WITH, _difference(masks, _masks(found, clip)), "warning")
-    last = found[-1]
-    assert last is not None
-    loss = torch.log_softmax(last.values.float(), 0)[1:].mean()
-    if not loss.requires_grad:
-        report.add(REACH, "the scores of the last frame pass no gradient to any frame; is there a `detach()` or NumPy?")
-        return
-    gradients = torch.autograd.grad(loss, frames, allow_unused=True)
+    costs = {t: _cost(scores) for t, scores in enumerate(found) if scores is not None}
+    if not all(cost.requires_grad for cost in costs.values()):
+        t = next(t for t, cost in costs.items() if not cost.requires_grad)
+        if t not in clip.prompts:
+            report.add(REACH, f"the scores of frame {t} pass no gradient to any frame; is there a `detach()` or NumPy?")
+            return
+    every = torch.stack([cost for cost in costs.values() if cost.requires_grad]).sum()
+    gradients = torch.autograd.grad(every, frames, retain_graph=True, allow_unused=True)
     broken = [t for t, g in enumerate(gradients) if g is not None and not bool(torch.isfinite(g).all())]
     report.add(
         FINITE,
-        f"that of the last frame's scores at frame {broken[0]} holds NaN or Inf; look for 0 * log 0, for the root or "
-        "the norm of 0, and for a division by 0 that torch.where hides"
+        f"that of frame {broken[0]} holds NaN or Inf; look for 0 * log 0, for the root or the norm of 0, and for a "
+        "division by 0 that torch.where hides"
         if broken
         else "",
     )
-    unreached = [t for t in sorted(clip.prompts) if _zero(gradients[t])]
+    unreached = []
+    for t in sorted(clip.prompts):
+        later = [cost for u, cost in costs.items() if u > t]
+        if later:  # of frame t itself only what is remembered of it may count
+            (gradient,) = torch.autograd.grad(torch.stack(later).sum(), frames[t], retain_graph=True, allow_unused=True)
+            if gradient is None or not bool((gradient != 0).any()):
+                unreached.append(t)
     detail = ""
     if unreached:
         detail = (
-            f"none reaches frame {unreached[0]} from the last one, though its objects are scored there: what is "
+            f"none reaches frame {unreached[0]} from later ones, though its objects are scored there: what is "
             "remembered of a frame must not be detached, written in place or passed through NumPy"
         )
     report.add(REACH, detail)
+
+
+def _cost(scores: Scores) -> Tensor:
+    return torch.log_softmax(scores.values.float(), 0)[1:].mean()
 
 
 def _copied(model: Differentiable, report: Report, clip: Video, device: torch.device) -> None:
@@ -109,7 +120,3 @@ def _difference(expected: Sequence[Mask], found: Sequence[Mask]) -> str:
         return ""
     first = next(t for t, n in enumerate(different) if n)
     return f"{sum(different)} of {pixels} pixels differ, at first {different[first]} of frame {first}"
-
-
-def _zero(gradient: Tensor | None) -> bool:
-    return gradient is None or not bool((gradient != 0).any())

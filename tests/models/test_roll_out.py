@@ -46,8 +46,7 @@ MODELS: dict[str, tuple[dict[str, Any], set[int]]] = {
     "sam2.tiny": (LINE, {1, 2, 4}),
     "cutie.small": ({"mem_every": 1}, {1, 2, 4}),
 }
-"""Options, and frames between the prompts (frames 0 and 3 of 6) and the last one that it remembers. The models whose
-labels are hard forget what came before the second prompt, but for its features."""
+"""Options, and frames beside the prompts (0 and 3) that the last one (5) has to have a gradient at, through memory."""
 QUICK = ("aoc.lite", "aot.lite", "cfbi.lite", "aot.t", "deaot.t")
 
 
@@ -90,8 +89,7 @@ def test_every_model(name: str) -> None:
     assert sum((a != b.mask()).sum() for a, b in zip(masks[:3], scores)) <= 5
     gradients = torch.autograd.grad(cost(scores[-1]), frames, allow_unused=True)
     reached = {t for t, g in enumerate(gradients) if g is not None and bool((g != 0).any())}
-    assert reached >= {0, 3, 5}
-    assert reached >= remembered or name in ("aot.t", "deaot.t", "cfbi.lite", "cfbi.mobilenetv2")
+    assert reached >= {0, 3, 5} | remembered
     assert all(bool(torch.isfinite(g).all()) for g in gradients if g is not None)
 
     rolling = adapter.rolling(video, checkpointed=True)
@@ -125,7 +123,7 @@ class Conv(nn.Module):
 
 
 class Toy(TorchSession):
-    """Pixels take the object whose mean feature is nearest; means are averaged over frames."""
+    """Pixels take the object whose mean feature in the frame before is nearest; what is given is copied."""
 
     def __init__(self, adapter: ToyAdapter) -> None:
         super().__init__(adapter.precision)
@@ -228,7 +226,7 @@ def test_a_detached_memory_is_found(fault: type[ToyAdapter]) -> None:
 
 def test_a_gradient_that_is_nan_is_found() -> None:
     found = broken(NotANumber())
-    assert list(found) == [FINITE] and "NaN or Inf" in found[FINITE]
+    assert FINITE in found and "NaN or Inf" in found[FINITE]
 
 
 def test_a_session_with_advance_alone_runs_as_before_and_is_a_black_box() -> None:
