@@ -40,9 +40,9 @@ def _entry(family: str, title: str, paper: str, recipe: str) -> ModelEntry:
         ),
         trained_on=("imagenet", "ecssd"),
         late_objects="native",
+        differentiable=True,
         input_policy="short side at most 304, never enlarged; extended at the right and bottom to sides of 16 n + 1",
         autocast="optional",
-        differentiable=True,
         version="3",  # sharper attention to larger memories, other weights
         notes="Ours, not the paper's network: its mechanisms at reduced width on EfficientNet-Lite0, trained on still "
         "images only. Compare it with the other lite models, not with published scores.",

@@ -33,10 +33,12 @@ class Rows:
     """A growing table g x n x width, of which the last frame may be replaced without a copy of the rest.
 
     Without gradients it is one store that is written in place. From the first rows with gradients on it is a list of
-    pieces, so that what an earlier frame read stays as it was; they are joined when they are read.
+    pieces, so that what an earlier frame read stays as it was; they are joined when they are read. in_place: always the
+    store, for a table whose rows are changed in place and pass no gradient.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, in_place: bool = False) -> None:
+        self._in_place = in_place
         self._store: Tensor | None = None
         self._pieces: list[Tensor] = []
         self._filled = 0
@@ -45,7 +47,7 @@ class Rows:
     def write(self, rows: Tensor, start: int) -> None:
         """Put rows g x m x width at `start`; the store doubles when it is full."""
         end = start + rows.shape[1]
-        if self._pieces or torch.is_grad_enabled():
+        if self._pieces or (torch.is_grad_enabled() and not self._in_place):
             self._pieces = [*self._cut(0, start), rows, *self._cut(end, self._filled)]
             self._store, self._filled = None, max(end, self._filled)
             return

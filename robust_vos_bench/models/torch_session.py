@@ -86,10 +86,13 @@ class TorchSession(ABC):  # noqa: B024 - `image` and `observe`, or `advance`
         """The mask of what `observe` returned: uint8 H x W of original ids."""
         seen = scores if isinstance(scores, Seen) else Seen(scores)
         labels = seen.labels
-        if labels is None:
+        if labels is None and seen.scores is None:
+            labels = seen.given
+        elif labels is None:
             labels = strongest(seen.scores)
             if seen.given is not None:
                 labels = torch.where(seen.given > 0, seen.given.to(labels.dtype), labels)
+        assert labels is not None
         return self.ids.to_original(labels.cpu().numpy())
 
     def logits(self, scores: Any) -> Tensor:
