@@ -28,9 +28,11 @@ from robust_vos_bench.attacks.store import (
     stored_frames,
     write_video,
 )
+from robust_vos_bench.attacks.strips import draw_strip
 from robust_vos_bench.attacks.threat import Threat
 from robust_vos_bench.corrupted.counts import FrameCounts
 from robust_vos_bench.datasets import Dataset
+from robust_vos_bench.datasets.images import encode_frame
 from robust_vos_bench.datasets.video import Frame, Truth, Video
 from robust_vos_bench.errors import DataError, RvosError
 from robust_vos_bench.models import VOSAdapter, find_entry, load_adapter
@@ -38,9 +40,12 @@ from robust_vos_bench.models.options import adapter_class
 from robust_vos_bench.origin import provided
 from robust_vos_bench.runs.plan import ModelSpec
 from robust_vos_bench.runs.work.process import ONE_THREAD, environment, leave_with_parent, limit_threads
-from robust_vos_bench.system.atomic import WriteError
+from robust_vos_bench.system.atomic import WriteError, make_folder, write_bytes
 from robust_vos_bench.system.process_settings import ProcessSettings
 from robust_vos_bench.system.tracebacks import whole, with_place
+
+STRIPS = "strips"
+"""Folder of the pictures in a split, one per video: clean, attacked, 16 x difference."""
 
 
 def run_attacks(plan: AttackPlan, devices: Sequence[str], counts: FrameCounts | None = None) -> Iterator[Made]:
@@ -228,7 +233,16 @@ class _Clip:
         )
         record = record_of(found)
         write_video(plan.dataset, self.video, facts, split, self.clean, found.frames, record)
+        if facts.format == "png":  # differences alone are kept where frames may not be passed on
+            self._picture(adapter, facts, split, found.frames)
         return record
+
+    def _picture(self, adapter: VOSAdapter, facts: SplitFacts, split: Path, frames: list[Frame]) -> None:
+        """Draw what the attack did, beside the records."""
+        before, after = (masks_of(adapter, self.held, shown) for shown in (self.clean, frames))
+        make_folder(split / STRIPS)
+        sheet = draw_strip(self.video, self.clean, frames, before, after, facts.threat.label)
+        write_bytes(split / STRIPS / f"{self.video.name}.png", encode_frame(sheet), durable=False)
 
 
 def clean_truth(adapter: VOSAdapter, video: Video) -> Truth:

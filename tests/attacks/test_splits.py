@@ -106,6 +106,16 @@ def test_a_split_is_made_scored_and_sound(made: tuple[Path, AttackReport], root:
     )
 
 
+def test_a_picture_shows_frames_masks_and_what_was_changed(made: tuple[Path, AttackReport]) -> None:
+    strip = read_frame(made[0] / "linf-prompt-e8@toy" / "strips" / "one.png")
+    height, width = strip.shape[0] // 3, strip.shape[1] // 5
+    assert (height, width) == (30, 41)
+    changed, untouched = strip[2 * height :, :width], strip[2 * height :, width:]
+    assert (untouched == 128).all()
+    assert set(np.unique(changed)) <= set(range(0, 256, 16)) | {255}
+    assert (changed == 0).any() and (changed == 255).any()
+
+
 def test_what_the_attack_saw_is_what_the_run_scores(made: tuple[Path, AttackReport]) -> None:
     output, report = made
     for threat in THREATS:
@@ -275,7 +285,7 @@ def test_differences_hold_no_frame_and_give_the_same_pixels(root: Path, tmp_path
         )  # fmt: skip
     one, two = (tmp_path / format / "linf-prompt-e4@toy" for format in ("png", "delta"))
     assert [p.name for p in sorted((two / "Deltas" / "one").iterdir())] == ["00000.png"]
-    assert not (two / "Annotations").exists()
+    assert not (two / "Annotations").exists() and not (two / "strips").exists()
     assert np.abs(read_frame(two / "Deltas" / "one" / "00000.png").astype(int) - 128).max() <= 4
     a, b = (list(corrupt_video(data.video("one"), stored_condition(s, data)).frames) for s in (one, two))
     assert all(np.array_equal(x, y) for x, y in zip(a, b))
