@@ -42,7 +42,9 @@ def channel_squares(x: Tensor) -> Tensor:
 
 def _block_sums(image: Tensor) -> tuple[Tensor, Tensor]:
     """Sums and sums of squares of C x H x W, channels last, over H x W: float64 (C,); blocks stay in the cache."""
-    found: tuple[Tensor, Tensor] = _BlockSums.apply(image) if torch.is_grad_enabled() else _sum_blocks(image)
+    if not torch.is_grad_enabled():
+        return _sum_blocks(image)
+    found: tuple[Tensor, Tensor] = _BlockSums.apply(image)  # type: ignore[no-untyped-call]
     return found
 
 

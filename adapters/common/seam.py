@@ -26,7 +26,7 @@ def through(frame: Frame | Tensor, ahead: Callable[[Frame], Tensor], back: Calla
     back: the gradient of what `ahead` gives -> the gradient of the frame, 3 x H x W.
     """
     if isinstance(frame, Tensor):
-        made: Tensor = _Through.apply(frame, ahead, back)
+        made: Tensor = _Through.apply(frame, ahead, back)  # type: ignore[no-untyped-call]
         return made
     return ahead(frame)
 

@@ -14,6 +14,11 @@ from torch import Tensor
 class Core(InferenceCore):  # type: ignore[misc]
     """Without gradients it is the package's own."""
 
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        # a frame that is computed again for its gradients stops as soon as they are there
+        self.image_feature_store.no_warning = True
+
     def step(self, *arguments: Any, **settings: Any) -> Tensor:
         """As the package's. With gradients another softmax stands in for its top-k softmax, which overwrites itself."""
         if not torch.is_grad_enabled():

@@ -98,7 +98,7 @@ class TorchSession(ABC):  # noqa: B024 - `image` and `observe`, or `advance`
     def logits(self, scores: Any) -> Tensor:
         """Logits (1 + k) x H x W of what `observe` returned, float32; of probabilities they are the logarithm."""
         seen = scores if isinstance(scores, Seen) else Seen(scores)
-        found = None if seen.scores is None else seen.scores.float()
+        found: Tensor | None = None if seen.scores is None else seen.scores.float()
         if seen.given is None:
             assert found is not None
             return found
