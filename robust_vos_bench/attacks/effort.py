@@ -28,8 +28,9 @@ class Effort:
     """Predicted frames that are searched at once otherwise; 0 is the whole video."""
     eot: int | None = None
     """Passes averaged for a gradient; None: 8 where two passes over the clean frames differ, else 1."""
-    checkpointed: bool = True
-    """Compute every frame again in the backward pass, so that memory is bounded."""
+    checkpointed: bool = False
+    """Compute every frame again in the backward pass: about twice the time, and less memory where a model does not
+    remember every frame. Without it a window's frames are held, 0.1 to 0.3 GiB each for the lite models."""
     unbounded: bool = False
     """Also search with a budget of 255, which must leave nothing."""
     restarts: int = 0
