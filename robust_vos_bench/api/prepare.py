@@ -102,6 +102,11 @@ def choose_conditions(settings: RunSettings) -> tuple[list[Condition], PresetInf
     preset = settings.preset
     if settings.conditions and not settings.corruptions and preset is None:
         return list(settings.conditions), PresetInfo("custom", 0, "Conditions made in Python")
+    if preset is not None and preset.startswith("adversarial"):
+        raise UsageError(
+            f"preset {preset!r} is one of attacks, which need frames made against a model: rvos-bench attack --preset "
+            f"{preset} --output DIR makes them, and run --attacked DIR scores them on any model"
+        )
     if settings.attacked and not settings.corruptions and not settings.conditions and preset is None:
         return [], PresetInfo("custom", 0, "Stored splits")
     if not settings.corruptions and preset is None:

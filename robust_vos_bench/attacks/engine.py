@@ -83,8 +83,13 @@ def check_models(plan: AttackPlan) -> None:
 def _run(plan: AttackPlan, devices: Sequence[str], counts: FrameCounts | None) -> Iterator[Made]:
     jobs = plan.jobs
     if len(devices) <= 1 or len(jobs) <= 1:
-        for place, job in enumerate(jobs):
-            yield from _made(plan, job, devices[0] if devices else "cpu", counts, place)
+        outside = ProcessSettings.taken()
+        try:
+            for place, job in enumerate(jobs):
+                yield from _made(plan, job, devices[0] if devices else "cpu", counts, place)
+        finally:
+            outside.restore()
+            _loaded.clear()
         return
     context = multiprocessing.get_context("spawn")
     queue = context.SimpleQueue()

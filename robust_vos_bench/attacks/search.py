@@ -26,6 +26,7 @@ from robust_vos_bench.datasets.video import Frame, Mask, Truth, Video
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.models.adapter import VOSAdapter
 from robust_vos_bench.models.differentiable import Differentiable, as_differentiable
+from robust_vos_bench.system.global_state import random_state_kept
 
 ENOUGH = 1.0
 """Points of J&F below which a search stops."""
@@ -77,7 +78,10 @@ def attack_video(
     """
     chosen = effort or Effort()
     chosen = chosen if steps is None else replace(chosen, steps=steps)
-    return _Attack(adapter, video, truth, threat, chosen, protocol, seed, say).run(candidates)
+    with random_state_kept():
+        # A model that draws from the global generators draws the same again when the search is repeated.
+        torch.manual_seed(key_entropy(threat.label, seed, video.dataset, video.name) % 2**63)
+        return _Attack(adapter, video, truth, threat, chosen, protocol, seed, say).run(candidates)
 
 
 class _Attack:

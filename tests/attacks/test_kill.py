@@ -11,8 +11,6 @@ import time
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 from clips import write_folder
 
 THREATS = ("linf-prompt-e4", "linf-prompt-e8", "linf-all-e4")

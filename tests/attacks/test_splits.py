@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from clips import write_folder
 
 import robust_vos_bench as rvos
 from robust_vos_bench import Condition, DataError, UsageError
@@ -24,9 +24,6 @@ from robust_vos_bench.conditions.stored import pixel_hash
 from robust_vos_bench.datasets import Dataset, open_dataset
 from robust_vos_bench.datasets.images import read_frame, read_mask, write_frame, write_mask
 from robust_vos_bench.errors import IncompleteError
-
-sys.path.insert(0, str(Path(__file__).parent))
-from clips import write_folder
 
 TOYS = Path(__file__).parent / "toys.py"
 TOY, BLIND = f"{TOYS}:Toy", f"{TOYS}:Blind"
