@@ -212,11 +212,11 @@ def carry_out(
     units = sum(len(plan.threats(job.spec)) for job in jobs)
     counts, causes = FrameCounts(len(jobs)), Causes()
     devices = worker_devices(settings.device, settings.workers, len(jobs))
-    with without_network(settings.offline), Bar("starting", units, "attacks", quiet) as bar:
+    with without_network(settings.offline), Bar("starting", units, "attacks", quiet, count=counts.total) as bar:
         for note in () if quiet else filter(None, (plan.dataset.part, *plan.dataset.notes)):
             bar.say(note)
         for made in run_attacks(plan, devices, counts):
-            bar.step(f"{made.label} · {made.job.video}")
+            bar.what = f"{made.label} · {made.job.video}"
             if made.error is not None:
                 report.failed.append(made)
                 bar.failed += 1

@@ -31,8 +31,6 @@ from robust_vos_bench.cli.options import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.console import Console
-
     from robust_vos_bench.analysis.run import Run
 
 DEFAULT_MODEL = "labelprop"
@@ -166,26 +164,20 @@ def show_profile(folder: Path) -> None:
             click.echo(line, err=True)
 
 
-def _show_attacks(done: Run, console: Console, folders: Sequence[Path]) -> None:
-    """The tables of a run whose conditions are stored splits, with the flags that lie in these."""
-    from robust_vos_bench.attacks.shown import print_board
-    from robust_vos_bench.attacks.table import board_of
-
-    print_board(console, board_of(done, folders))
-
-
 def show_result(done: Run, form: str, quiet: bool = False, attacked: Sequence[Path] = ()) -> None:
     """The table on stdout as text, JSON or one of `reports.export`; where the rest is, on stderr."""
     from rich.console import Console
 
     from robust_vos_bench.analysis.naming import preset_words
     from robust_vos_bench.api.progress import shown
+    from robust_vos_bench.attacks.shown import print_board
+    from robust_vos_bench.attacks.table import board_of
     from robust_vos_bench.reports.text import WIDTH, print_stability, print_summary, print_without_truth
     from robust_vos_bench.system.json import to_json
 
     manifest = done.manifest
     if form == "json":
-        click.echo(to_json(result_data(done)))
+        click.echo(to_json(result_data(done, attacked)))
         return
     console = Console(highlight=False, width=WIDTH, markup=False)
     preset = preset_words(manifest)
@@ -195,10 +187,12 @@ def show_result(done: Run, form: str, quiet: bool = False, attacked: Sequence[Pa
         from robust_vos_bench.reports.export import EXPORTS, summary_grid
 
         click.echo(EXPORTS[form](summary_grid(done.robustness)))
-    elif done.matrix.objects and all(c.is_stored or c.is_clean for c in manifest.conditions) and manifest.corrupted:
-        _show_attacks(done, console, attacked)
     elif done.matrix.objects:
-        print_summary(console, done.robustness, manifest.dataset.name, preset)
+        stored = any(c.is_stored for c in manifest.conditions)
+        if not stored or any(not c.is_stored for c in manifest.corrupted):
+            print_summary(console, done.robustness, manifest.dataset.name, preset)
+        if stored:
+            print_board(console, board_of(done, attacked))
         if done.matrix.unscored_videos:
             print_stability(console, done.robustness)
     elif done.matrix.unscored_videos:
@@ -217,8 +211,10 @@ def show_result(done: Run, form: str, quiet: bool = False, attacked: Sequence[Pa
         click.echo(f"Masks: {shown(masks)}/<model>/<condition>/<video>/{made}", err=True)
 
 
-def result_data(done: Run) -> dict[str, Any]:
-    """The table as data; what is missing is NaN."""
+def result_data(done: Run, attacked: Sequence[Path] = ()) -> dict[str, Any]:
+    """The table as data; what is missing is NaN. attacked: folders of the stored splits in the run."""
+    from robust_vos_bench.attacks.table import board_of
+
     manifest = done.manifest
     return {
         "output": str(done.folder),
@@ -229,6 +225,7 @@ def result_data(done: Run) -> dict[str, Any]:
         "units": {k: getattr(manifest.units, k) for k in ("planned", "ok", "failed", "pending")},
         "models": [dataclasses.asdict(s) for s in done.summaries],
         "without_truth": without_truth(done),
+        **({"attacks": board_of(done, attacked).to_dict()} if any(c.is_stored for c in manifest.conditions) else {}),
     }
 
 

@@ -19,6 +19,7 @@ from robust_vos_bench.attacks.audit import Verdict
 from robust_vos_bench.attacks.splits import read_manifest, splits_in, stored_condition
 from robust_vos_bench.attacks.store import read_video
 from robust_vos_bench.attacks.table import Board
+from robust_vos_bench.cli import main
 from robust_vos_bench.conditions import condition_fingerprint, corrupt_video
 from robust_vos_bench.conditions.stored import pixel_hash
 from robust_vos_bench.datasets import Dataset, open_dataset
@@ -170,6 +171,24 @@ def test_another_model_runs_on_the_frames(made: tuple[Path, AttackReport], root:
     cells = run.matrix.cell_means()[0]
     assert np.ptp(cells) == 0  # it never looks at a frame
     assert all(np.isnan(s.mpc) for s in run.summaries)
+
+
+def test_run_prints_the_tables_of_attacks(
+    made: tuple[Path, AttackReport], root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [
+        "run", "--model", TOY, "--attacked", str(made[0]), "--dataset", "folder", "--data-root", str(root), "--workers",
+        "1", "--device", "cpu", "--output", str(tmp_path / "run"), "-q",
+    ]  # fmt: skip
+    with pytest.raises(SystemExit) as done:
+        main(words)
+    assert done.value.code == 0
+    out = capsys.readouterr().out
+    assert "linf-prompt-e8" in out and "noise" in out and "mPC" not in out
+    with pytest.raises(SystemExit):
+        main([*words, "--json"])
+    tables = json.loads(capsys.readouterr().out)["attacks"]
+    assert tables["rows"] == board(made[1]).to_dict()["rows"]  # what attack printed, repeated
 
 
 def test_transfer_is_shown_by_source(made: tuple[Path, AttackReport], root: Path, tmp_path: Path) -> None:
