@@ -52,6 +52,9 @@ def _own(board: Board, threats: tuple[str, ...]) -> Table:
     table = _table("model", "P", *threats)
     for row in board.rows:
         table.add_row(row.model, _shown(row.clean), *(_cell(row, label) for label in threats))
+        spans = [_span(row, label) for label in threats]
+        if any(spans):
+            table.add_row("  95 % CI", "", *spans)
         noise = [_shown(row.noise.get(f"noise-{label.partition('-')[2]}", math.nan)) for label in threats]
         if any(noise):
             table.add_row("  noise", "", *noise)
@@ -63,6 +66,12 @@ def _cell(row: Row, label: str) -> str:
     text = _shown(row.own.get(label, math.nan))
     marks = {"!" if flag.is_error else "*" for where, flag in row.flags if where == label}
     return text + ("!" if "!" in marks else "*" if marks else "") if text else ""
+
+
+def _span(row: Row, label: str) -> str:
+    """The interval over videos, "" where there is none."""
+    span = row.spans.get(label)
+    return "" if span is None or math.isnan(span.low) else f"{span.low:.0f} to {span.high:.0f}"
 
 
 def _facts(board: Board) -> Table:

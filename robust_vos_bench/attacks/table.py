@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from robust_vos_bench.analysis.intervals import SCORE, Interval, t_interval
 from robust_vos_bench.analysis.run import Run
 from robust_vos_bench.attacks import flags as doubts
 from robust_vos_bench.attacks.flags import Flag
@@ -39,6 +40,8 @@ class Row:
     """Smallest budget of linf-prompt that takes more than half of P; None where none of those measured does."""
     flags: tuple[tuple[str, Flag], ...] = ()
     """(label of the threat, flag)."""
+    spans: Mapping[str, Interval] = field(default_factory=dict)
+    """Label of a threat -> `own` with its 95 % interval over videos (jackknife)."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data; what is missing is None."""
@@ -46,6 +49,7 @@ class Row:
             "model": self.model,
             "P": _number(self.clean),
             "own": {name: _number(v) for name, v in self.own.items()},
+            "own_interval": {name: [_number(s.low), _number(s.high)] for name, s in self.spans.items()},
             "noise": {name: _number(v) for name, v in self.noise.items()},
             "worst_transfer": _number(self.transfer[0]),
             "worst_transfer_from": self.transfer[1],
@@ -111,7 +115,8 @@ def _row(
     if clean is not None:
         place = run.matrix.models.index(model), list(run.matrix.conditions).index(clean)
         p = 100 * float(run.matrix.cell_means()[place])
-    own = {t.label: _robust(run, model, t, stored) for c, t in stored if _source(c) == name}
+    spans = {t.label: _robust(run, model, t, stored) for c, t in stored if _source(c) == name}
+    own = {label: span.value for label, span in spans.items()}
     noise = {t.label: cells[t.label, "", model] for c, t in stored if not _source(c)}
     others = [(cells[t.label, _source(c), model], c.label) for c, t in stored if _source(c) not in ("", name)]
     transfer = min((one for one in others if not math.isnan(one[0])), default=(math.nan, ""))
@@ -121,10 +126,10 @@ def _row(
             flags += [(threat.label, flag) for flag in _flags(threat, name, model, p, cells, records, condition.label)]
     prompt = sorted((t.budget, own[t.label]) for _, t in stored if t.name == "linf-prompt" and t.label in own)
     e50 = next((budget for budget, score in prompt if score < p / 2), None)
-    return Row(model, p, own, noise, transfer, _lost(run, model, own, stored, name), e50, tuple(flags))
+    return Row(model, p, own, noise, transfer, _lost(run, model, own, stored, name), e50, tuple(flags), spans)
 
 
-def _robust(run: Run, model: str, threat: Threat, stored: Sequence[tuple[ConditionRecord, Threat]]) -> float:
+def _robust(run: Run, model: str, threat: Threat, stored: Sequence[tuple[ConditionRecord, Threat]]) -> Interval:
     """Mean over objects of their J&F under the split that leaves least of their video, of those whose frames the threat
     allows: a split from anybody can only lower it. NaN where a video is missing."""
     matrix, m = run.matrix, run.matrix.models.index(model)
@@ -135,7 +140,11 @@ def _robust(run: Run, model: str, threat: Threat, stored: Sequence[tuple[Conditi
     for v in range(len(matrix.videos)):
         objects = matrix.video_of == v
         found[objects] = min((row[objects] for row in rows), key=lambda values: np.nan_to_num(values.mean(), nan=999))
-    return float(found.mean()) if len(found) else math.nan
+    if not len(found):
+        return Interval(math.nan, math.nan, math.nan)
+    clusters = [matrix.cluster_of == k for k in range(len(matrix.clusters))]
+    left_out = np.array([found[~chosen].mean() for chosen in clusters if not chosen.all()])
+    return t_interval(float(found.mean()), left_out, SCORE, (0.0, 100.0))
 
 
 def _flags(

@@ -98,7 +98,9 @@ def test_a_split_is_made_scored_and_sound(made: tuple[Path, AttackReport], root:
     assert row.own["linf-prompt-e8"] < 80 < row.noise["noise-prompt-e8"]
     assert row.own["linf-prompt-e8"] <= row.own["linf-prompt-e4"]
     assert row.own["linf-all-e4"] <= row.own["linf-prompt-e4"]
-    assert "toy" in str(report)
+    span = row.spans["linf-prompt-e8"]
+    assert 0 <= span.low <= span.value <= span.high <= 100
+    assert "toy" in str(report) and "95 % CI" in str(report)
     assert board(report).to_dict()["rows"][0]["own"]["linf-prompt-e8"] == pytest.approx(
         row.own["linf-prompt-e8"], abs=1e-3
     )
