@@ -59,13 +59,26 @@ class _Project(nn.Module):
         """1 x 64 x h x w -> 1 x 1 x H x W of this size."""
         height, width = x.shape[-2:]
         x = F.relu(self.conv1(bicubic(x, (2 * height, 2 * width))), inplace=True)
-        scores: Tensor = self.conv2(bicubic(x, size))
-        return scores
+        return enlarged_scores(x, self.conv2, size)
 
 
 def bicubic(x: Tensor, size: tuple[int, int]) -> Tensor:
     """N x C x h x w -> N x C x H x W over centres of pixels."""
     return F.interpolate(x, size, mode="bicubic", align_corners=False)
+
+
+def enlarged_scores(x: Tensor, conv: nn.Conv2d, size: tuple[int, int]) -> Tensor:
+    """conv(bicubic(x, size)) for a 3 x 3 convolution to one map with padding 1.
+
+    Enlarging is linear and alike for all channels: the nine products of the kernel are taken on the small grid, and
+    nine maps are enlarged instead of all channels.
+    """
+    height, width = size
+    products = F.conv2d(x, conv.weight[0].permute(1, 2, 0).reshape(9, -1, 1, 1))
+    taps = F.pad(bicubic(products, size), (1, 1, 1, 1))[0]
+    shifted = [taps[i, i // 3 : i // 3 + height, i % 3 : i % 3 + width] for i in range(9)]
+    scores = torch.stack(shifted).sum(0)
+    return (scores if conv.bias is None else scores + conv.bias)[None, None]
 
 
 class Decoder(Levels):

@@ -150,9 +150,13 @@ class State:
         self.scale = np.clip(scale, low, high)
         self.size = self.base * self.scale
 
+    def sample(self, region: tuple[int, int]) -> Pair:
+        """Size in the frame of the search region."""
+        return self.scale * pair(region)
+
     def search(self, frame: tuple[int, int], region: tuple[int, int], cells: tuple[int, int]) -> tuple[Pair, Window]:
         """Centre and window of the search region; its size is (480, 832), say, with (30, 52) cells."""
-        sample = self.scale * pair(region)
+        sample = self.sample(region)
         odd = pair([(count + 3) % 2 for count in cells])
         centre = self.position + odd * sample / (2 * pair(cells))
         return centre, window(frame, centre, sample, region, inside=True)
@@ -164,7 +168,7 @@ def first_region(state: State, frame: Tensor, mask: Tensor, region: tuple[int, i
     frame: C x H x W. mask: 1 x H x W. Returns 1 x C x h x w and 1 x 1 x h x w of the region's size.
     """
     size, out = pair(frame.shape[1:]), pair(region)
-    sample = state.scale * out
+    sample = state.sample(region)
     sample = sample / max(np.float32(1), (sample / size).min())
     scale = root((sample / out).prod())
     first, end = state.position - (sample - 1) / 2, state.position + sample / 2 + 1

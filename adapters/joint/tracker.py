@@ -86,8 +86,8 @@ class Tracker:
         self.memory = FrameMemory(network.transformer)
         self._features: list[Tensor] = []
         self._labels: list[Labels] = []
-        self._before: tuple[Pair, Pair, Seen] | None = None
-        """Centre and sample size of the last search region, and what was seen in it."""
+        self._before: tuple[Pair, Pair, Tensor, Tensor] | None = None
+        """Of the last search region: centre, size in the frame, and what filter and transformer would keep of it."""
         given = torch.from_numpy(mask)[None].to(image.device)
         region, label = first_region(self.state, image, given, settings.region)
         self.remember(0, *network.first(region), label)
@@ -127,7 +127,7 @@ class Tracker:
         frame = (image.shape[1], image.shape[2])
         centre, part = self.state.search(frame, self.settings.region, self.settings.cells)
         seen = look(part)
-        self._before = centre, self.state.scale * np.asarray(self.settings.region, np.float32), seen
+        self._before = centre, self.state.sample(self.settings.region), seen.learner, seen.cells
         return pasted(self.network.decoder(self.encode(seen), seen.reduced), part, frame)
 
     def update(self, mask: Tensor) -> None:
@@ -135,10 +135,10 @@ class Tracker:
         slot = self.weights.insert()
         if slot is not None:
             assert self._before is not None  # the second frame has been tracked
-            centre, sample, seen = self._before
+            centre, sample, learner, cells = self._before
             part = window((mask.shape[0], mask.shape[1]), centre, sample, self.settings.region, inside=True)
             label = cut(mask[None], part, self.settings.region, mask=True)
-            self.remember(slot, seen.learner, seen.cells, label)
+            self.remember(slot, learner, cells, label)
         self.fit(self.settings.steps)
 
     def encode(self, seen: Seen) -> Tensor:
