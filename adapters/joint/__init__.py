@@ -34,6 +34,7 @@ MODELS = [
                 _drive("joint_davis", "1UB_gDc0LMg0yixIQmkxpAt2AMF4m9zRq", "DAVIS"),
                 _drive("joint_ytvos", "1U48rlb1Xplb2CN2urwFtaB_o62B2Y4xo", "YouTube-VOS"),
             ),
+            trained_on=("youtubevos2019-train", "davis2017-train"),
             max_objects=254,
             input_policy="native frames; of each object a search region, five times its size, brought to 480 x 832 "
             "bilinearly; scores bilinear",

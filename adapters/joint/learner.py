@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.grad import conv2d_weight
 
 from ..refiner.levels import conv3
 
@@ -69,7 +70,8 @@ def apply(weights: Tensor, features: Tensor) -> Tensor:
 def gradient(features: Tensor, errors: Tensor) -> Tensor:
     """Gradient 16 x 512 x 3 x 3 of sum(errors * apply(filter, features)); errors 16 x h x w."""
     shape = (MAPS, features.shape[1], 3, 3)
-    return torch.nn.grad.conv2d_weight(features, shape, errors[None], padding=1)
+    found: Tensor = conv2d_weight(features, shape, errors[None], padding=1)
+    return found
 
 
 def residuals(weights: Tensor, samples: Sequence[Sample]) -> list[Tensor]:

@@ -38,7 +38,8 @@ def root(values: Any) -> Any:
 
 def truncated(values: NDArray[np.floating[Any]]) -> Whole:
     """Toward zero."""
-    return np.trunc(values).astype(np.int64)
+    found: Whole = np.trunc(values).astype(np.int64)
+    return found
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ class State:
         size = np.maximum(pair([span[-1] - span[0] for span in spans]), 1)
         area = np.float32(region[0] * region[1])
         scale = np.float32(SEARCH * math.sqrt(size.prod())) * (1 / root(area))
-        return cls(first + (size - 1) / 2, size, scale, size / scale)
+        return cls(pair(first + (size - 1) / 2), size, scale, size / scale)
 
     def follow(self, probabilities: Tensor, limits: tuple[float, float]) -> None:
         """Move to where an object was on the frame before: probabilities H x W.

@@ -106,7 +106,7 @@ class Tracker:
             self.memory.write(slot, cells, labels.copied)
 
     def fit(self, steps: int) -> None:
-        """Fit the filter to all remembered frames. The weight of a frame multiplies its residuals, not their squares."""
+        """Fit the filter to all remembered frames. The weight of a frame multiplies its errors, not their squares."""
         samples = [
             Sample(features, labels.target, labels.weight * float(weight))
             for features, labels, weight in zip(self._features, self._labels, self.weights.values)
