@@ -19,7 +19,8 @@ from robust_vos_bench.system.paths import user_path
 def convert_weights(name: str | Path, *, output: str | Path | None = None, unconfined: bool = False) -> Converted:
     """Make safetensors of a checkpoint that holds objects beside its tensors: `rvos-bench weights convert`.
 
-    name: a model whose published file needs it (fetched before with `get_weights`), or a file of your own. output: by
+    name: a model whose published file needs it (fetched before with `get_weights`; of several files that are here the
+    first that was not converted yet), or a file of your own. output: by
     default the name on the model's card, or FILE.safetensors beside the file. unconfined: also where this system
     cannot cut the reading process off from the network. A warning on stderr says first what could happen.
 
@@ -34,13 +35,13 @@ def convert_weights(name: str | Path, *, output: str | Path | None = None, uncon
     wanted = [weights for weights in entry.card.weights if weights.original]
     if not wanted:
         raise UsageError(f"the files of model {entry.name!r} hold tensors alone; they need no conversion")
-    for weights in wanted:
-        for root in weights_roots():
-            source = root / entry.card.family / weights.original
-            if source.is_file():
-                target = user_path(output) if output else source.with_name(weights.file)
-                return _convert(source, target, unconfined, partial(check_fits, entry, weights, say=_say))
-    raise WeightsError(f"{wanted[0].original} is not here; fetch it first: rvos-bench weights get {entry.name}")
+    folders = [root / entry.card.family for root in weights_roots()]
+    here = [(w, f / w.original) for w in wanted for f in folders if (f / w.original).is_file()]
+    if not here:
+        raise WeightsError(f"{wanted[0].original} is not here; fetch it first: rvos-bench weights get {entry.name}")
+    weights, source = next(((w, s) for w, s in here if not s.with_name(w.file).is_file()), here[0])
+    target = user_path(output) if output else source.with_name(weights.file)
+    return _convert(source, target, unconfined, partial(check_fits, entry, weights, say=_say))
 
 
 def _convert(

@@ -134,7 +134,8 @@ def test_a_published_pickle_is_converted_and_loads(
     monkeypatch.setenv("RVOS_BENCH_CACHE", str(tmp_path / "cache"))
     shared = torch.ones(128)
     both = {f"transformer.{part}.self_attn.WK.bias": shared for part in ("encoder", "decoder")}
-    path = published(tmp_path / "joint", {**empty_state, **both})
+    whole = {name: tensor.contiguous() for name, tensor in empty_state.items()}
+    path = published(tmp_path / "joint", {**whole, **both})
     with pytest.raises(WeightsError, match=r"has to be converted once: rvos-bench weights convert joint"):
         find_checkpoint(find_entry("joint").card, None)
     made = convert_weights("joint")
@@ -142,6 +143,8 @@ def test_a_published_pickle_is_converted_and_loads(
     found = find_checkpoint(find_entry("joint").card, None)
     assert found == path.with_name("joint_davis.safetensors") and not (path.parent / "EVIL").exists()
     assert float(JointAdapter(found, region=SMALL).network.transformer.encoder.self_attn.WK.bias[0]) == 1
+    path.rename(path.with_name("joint_ytvos.pth.tar"))
+    assert Path(convert_weights("joint").output).name == "joint_ytvos.safetensors"
 
 
 def test_the_card_names_both_files() -> None:
@@ -188,7 +191,7 @@ def test_fifty_objects(adapter: JointAdapter) -> None:
     for i in range(50):
         y, x = divmod(i, 10)
         mask[y * 8 : y * 8 + 6, x * 8 : x * 8 + 6] = 4 * i + 2
-    masks(adapter, clip(mask))
+    masks(adapter, clip(mask, 2))
 
 
 def test_a_first_frame_without_objects(adapter: JointAdapter) -> None:
