@@ -66,7 +66,7 @@ def window(frame: tuple[int, int], centre: Pair, sample: Pair, region: tuple[int
     place, out, size = truncated(centre), pair(region), np.array(frame)
     if inside:
         sample = truncated(sample / max(np.float32(1), (sample / pair(frame)).min())).astype(np.float32)
-    step = max(1, int((sample / out).min() - np.float32(0.1)))
+    step = max(1, int(float((sample / out).min()) - 0.1))
     offset = place % step if step > 1 else np.zeros(2, np.int64)
     place, size = (place - offset) // step, -((offset - size) // step)
     sides = np.maximum(np.rint(sample / np.float32(step)), 2).astype(np.int64)
