@@ -96,7 +96,7 @@ def attended(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
 class FrameMemory:
     """Remembered frames of one object for the transformer.
 
-    A frame takes hw (2 x 512 + 2 x 128 + 1 + 16) numbers: 7.9 MiB at 30 x 52 cells.
+    A frame takes hw (2 x 512 + 2 x 128 + 2 x 16 + 1) numbers: 7.8 MiB at 30 x 52 cells.
     """
 
     def __init__(self, network: Transformer) -> None:
