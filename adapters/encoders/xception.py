@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .fold import PointwiseConv2d
 from .resnet import FrozenBatchNorm
 
 EPS = 1e-3
@@ -31,7 +32,8 @@ class NormedConv(nn.Module):
     ) -> None:
         super().__init__()
         padding = rate * (kernel // 2)
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, rate, groups, bias=eps == 0)
+        kind = PointwiseConv2d if kernel == 1 else nn.Conv2d
+        self.conv = kind(inputs, outputs, kernel, stride, padding, rate, groups, bias=eps == 0)
         self.bn = FrozenBatchNorm(outputs, eps) if eps else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -53,7 +55,15 @@ class SeparableConv(NamedTuple):
 
 
 def add_separable(
-    owner: nn.Module, name: str, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, rate: int = 1, eps: float = EPS
+    owner: nn.Module,
+    name: str,
+    inputs: int,
+    outputs: int,
+    kernel: int = 3,
+    *,
+    stride: int = 1,
+    rate: int = 1,
+    eps: float = EPS,
 ) -> None:
     """Give a module the layers `name_depthwise` and `name_pointwise`; eps 0: with biases, without norms."""
     owner.add_module(f"{name}_depthwise", NormedConv(inputs, inputs, kernel, stride, rate, inputs, eps))
@@ -136,11 +146,8 @@ class Xception65(nn.Module):
         x = F.relu(self.entry_flow["conv1_2"](x), inplace=True)
         low = x
         for flow in (self.entry_flow, self.middle_flow, self.exit_flow):
-            for name, block in flow.items():
-                if not isinstance(block, nn.ModuleDict):
-                    continue
-                for unit in block.values():
-                    x, second = unit.xception_module(x)
-                    if name == "block2" and flow is self.entry_flow:
-                        low = second
+            for block in flow.values():
+                for unit in block.values() if isinstance(block, nn.ModuleDict) else ():
+                    x, second = cast(Unit, unit).xception_module(x)
+                    low = second if block is self.entry_flow["block2"] else low
         return XceptionMaps(low, x)

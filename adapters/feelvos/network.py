@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..cfbi_line.maps import distance_maps
 from ..cfbi_line.nearest import nearest_distances
 from ..cfbi_line.windows import window_maps
+from ..common.rows import is_rows
 from ..encoders.xception import NormedConv, SeparableConv, Xception65, add_separable, separable
 
 EPS = 1e-5
@@ -64,7 +65,8 @@ class FEELVOS(nn.Module):
     def pyramid(self, top: Tensor) -> Tensor:
         """The trunk's map at stride 8 -> 1 x 256 x H x W (ASPP)."""
         pooled = F.relu(self.image_pooling(top.mean((2, 3), keepdim=True)))
-        branches = [pooled.expand(-1, -1, *top.shape[-2:]), F.relu(self.aspp0(top))]
+        branches = [F.relu(self.aspp0(top))]
+        branches.insert(0, pooled.expand_as(branches[0]).contiguous(memory_format=_format(top)))
         branches += [separable(self, f"aspp{i}")(top) for i in (1, 2, 3)]
         return F.relu(self.concat_projection(torch.cat(branches, 1)))
 
@@ -120,9 +122,13 @@ class FEELVOS(nn.Module):
             yield x
 
 
+def _format(x: Tensor) -> torch.memory_format:
+    return torch.channels_last if is_rows(x) else torch.contiguous_format
+
+
 def _first(layer: SeparableConv, x: Tensor, channels: slice, bias: bool) -> Tensor:
     """What some input channels add to the sums of a separable layer, before its last ReLU."""
     wide, narrow = layer.depthwise.conv, layer.pointwise.conv
     assert wide.bias is not None
-    x = F.conv2d(x, wide.weight[channels], wide.bias[channels], padding=wide.padding, groups=x.shape[1])  # type: ignore[arg-type]
+    x = F.conv2d(x, wide.weight[channels], wide.bias[channels], padding=wide.padding, groups=x.shape[1])
     return F.conv2d(F.relu(x), narrow.weight[:, channels], narrow.bias if bias else None)

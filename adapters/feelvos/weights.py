@@ -105,5 +105,3 @@ def to_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             tensor = tensor.permute((2, 3, 0, 1) if official.endswith("depthwise_weights") else (2, 3, 1, 0))
         found[official] = tensor.contiguous()
     return found
-
-
