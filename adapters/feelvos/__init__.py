@@ -4,13 +4,16 @@ from robust_vos_bench.fetch import Url
 from robust_vos_bench.models.card import ModelCard, ModelEntry, Weights
 
 _URL = "https://github.com/tensorflow/models/tree/v1.13.0/research/feelvos"
-_HOST = "http://download.tensorflow.org/models"
+_HOST = "download.tensorflow.org/models"
+_BUCKET = "https://storage.googleapis.com"
+"""Where that host keeps its files; the host itself is linked without encryption."""
 
 
 def _weights(name: str, trained: str) -> Weights:
-    link = Url(f"{_HOST}/{name}.tar.gz")
-    where = f"{link.address} (linked from the authors' README): trained on {trained}; TensorFlow checkpoint, converted"
-    return Weights(f"{name}.safetensors", where, links=(link,), original=f"{name}.tar.gz")
+    address = f"{_HOST}/{name}.tar.gz"
+    where = f"http://{address} (linked from the authors' README): trained on {trained}; a TensorFlow checkpoint"
+    links = (Url(f"{_BUCKET}/{address}"), Url(f"http://{address}"))
+    return Weights(f"{name}.safetensors", where, links=links, original=f"{name}.tar.gz")
 
 
 MODELS = [
