@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -138,7 +139,7 @@ class FEELVOSAdapter(TorchAdapter):
         """The bare network."""
         return FEELVOS()
 
-    def load(self, network: nn.Module, path: Any) -> None:
+    def load(self, network: nn.Module, path: Path) -> None:
         """A converted checkpoint of the authors, by TensorFlow's names."""
         state = from_official(read_state(path))
         load_strict(network, state, str(path), hint=hint(set(state)))

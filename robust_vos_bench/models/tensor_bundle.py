@@ -8,6 +8,7 @@ and tensorflow/core/protobuf/tensor_bundle.proto.
 from __future__ import annotations
 
 import contextlib
+import math
 import shutil
 import struct
 import tarfile
@@ -135,6 +136,9 @@ def read_bundle(index: Path) -> tuple[dict[str, NDArray[Any]], list[str]]:
     Every checksum is compared. Raises WeightsError for a damaged or cut off file, and for what is not supported.
     """
     shards, entries = read_index(index)
+    strays = [name for name, entry in entries.items() if entry.shard >= shards]
+    if strays:
+        raise WeightsError(f"{index}: {plain(strays[0], 100)} is in a data file beyond the {shards} that it tells of")
     left_out = [name for name, entry in entries.items() if entry.kind not in _TYPES]
     found: dict[str, NDArray[Any]] = {}
     stem = str(index).removesuffix(".index")
@@ -154,7 +158,7 @@ def _tensor(what: str, entry: Entry, held: NDArray[np.uint8]) -> NDArray[Any]:
         raise WeightsError(f"{what} is stored in slices, which is not supported")
     kind = np.dtype(_TYPES[entry.kind])
     raw = held[entry.offset : entry.offset + entry.size]
-    count = int(np.prod(entry.shape, dtype=np.int64))
+    count = math.prod(entry.shape)
     if len(raw) != entry.size or entry.size != count * kind.itemsize:
         raise WeightsError(f"{what}: {len(raw)} bytes where its shape {entry.shape} needs {count * kind.itemsize}")
     if entry.crc is not None and masked_crc32c(raw) != entry.crc:
