@@ -26,6 +26,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
     ),
     "labelprop": {},
     "joint": {"region": (96, 160)},
+    "feelvos": {},
 }
 QUICK = ("aoc.lite", "aot.t", "deaot.t", "aot.lite", "cfbi.mobilenetv2", "cfbi.lite", "flow", "static", "labelprop")
 ORDERS = ((3, 5, 2, 1), (7, 4, 9, 6), (200, 3, 100, 254))
