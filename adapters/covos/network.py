@@ -93,9 +93,7 @@ def _masks_seen(name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
     return values
 
 
-UNTRAINED = Untrained(
-    scales={"running_mean": (0, 0.05)}, kept=frozenset({"num_batches_tracked"}), adjusted=_masks_seen
-)
+UNTRAINED = Untrained(scales={"running_mean": (0, 0.05)}, kept=frozenset({"num_batches_tracked"}), adjusted=_masks_seen)
 
 UNUSED = ("layer2.", "layer3.")
 """What else the file of the light encoder holds: stages that no part of CoVOS runs."""

@@ -16,6 +16,7 @@ from robust_vos_bench.adapters.covos.sizes import Decoded, Sizes
 from robust_vos_bench.adapters.encoders.fold import fold_norms
 from robust_vos_bench.models.torch_adapter import fill_untrained
 
+
 def network() -> CoVOSNetwork:
     made = CoVOSNetwork()
     fill_untrained(made, UNTRAINED)
