@@ -71,7 +71,7 @@ class Propagation:
             warped(motion, t, self.last, lambda s: self._masks(s, objects), self._zeros(objects)),
         )
         self.states[t] = state
-        if self.network is None:
+        if self.network is None or decoded.residual is None:
             probabilities = self.sizes.native(self.sizes.enlarged(aggregate(state.masks)))
             return self._labels(probabilities)
         now = self.network.encode(self.sizes.image(picture, self.device))

@@ -26,8 +26,8 @@ class Decoded:
     y: NDArray[np.int16]
     offsets: NDArray[np.uint8]
     """2 x h x w: frames between this one and the one meant; 0: list not used."""
-    residual: NDArray[np.float32]
-    """H x W x 3: what the prediction along the vectors missed, in -1..1."""
+    residual: NDArray[np.float32] | None = None
+    """H x W x 3: what the prediction along the vectors missed, in -1..1; None where nothing is corrected."""
 
 
 class Sizes:
