@@ -37,7 +37,7 @@ CARD = ModelCard(
         ),
     ),
     also=(Weights(LIGHT_ENCODER, f"weights/ of {REPOSITORY}", links=_raw(LIGHT_ENCODER)),),
-    trained_on=("davis2017-train", "youtubevos2018-train"),
+    trained_on=("davis2017-train",),
     max_objects=254,
     streaming=False,
     input_policy="frames coded and decoded once more (H.264, CRF 23); the base model sees them by its own rule; the "
