@@ -18,7 +18,7 @@ validation as their authors publish it, then those that come with this package."
 
 
 def _raw(file: str) -> tuple[Url, ...]:
-    return (Url(f"https://raw.githubusercontent.com/kai422/CoVOS/main/weights/{file}"),)
+    return (Url(f"https://github.com/kai422/CoVOS/raw/main/weights/{file}"),)
 
 
 CARD = ModelCard(

@@ -81,8 +81,8 @@ class CoVOSAdapter(VOSAdapter):
         self.network = self._network(checkpoint).to(device) if between == "propagated" else None
         given = {"base": base, "base_checkpoint": base_checkpoint, "base_options": base_options}
         inside = self.inside(self.settled(given, checkpoint), checkpoint)
-        entry = entry_inside("covos", inside)
-        self.base = load_adapter(entry.name, inside.checkpoint, device, **parse_options(entry, inside.options))
+        entry, name = entry_inside("covos", inside)
+        self.base = load_adapter(name, inside.checkpoint, device, **parse_options(entry, inside.options))
 
     @classmethod
     def settled(cls, options: Mapping[str, Any], checkpoint: Checkpoint = None) -> dict[str, Any]:

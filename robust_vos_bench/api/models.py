@@ -93,7 +93,7 @@ def ensure_inside(
     made_of = adapter_class(entry)
     inside = made_of.inside(made_of.settled({**entry.options, **options}, checkpoint), checkpoint)
     if inside is not None:
-        ensure_weights(entry_inside(entry.name, inside), inside.checkpoint, notice, quiet)
+        ensure_weights(entry_inside(entry.name, inside)[0], inside.checkpoint, notice, quiet)
 
 
 def _addressed(given: str, mark: str, pairs: Sequence[tuple[str, str]], flag: str) -> str:

@@ -75,8 +75,8 @@ def build_model(
     loaded = {k: v for k, v in settled.items() if k not in entry.options}
     shown = dict(given)
     if wanted is not None:
-        within = entry_inside(entry.name, wanted)
-        inner = build_model(within.name, wanted.checkpoint, parse_options(within, wanted.options), to_plan)
+        within, within_name = entry_inside(entry.name, wanted)
+        inner = build_model(within_name, wanted.checkpoint, parse_options(within, wanted.options), to_plan)
         settled[wanted.option] = shown[wanted.option] = inner.record.registered_name
         loaded[wanted.option] = inner.name
         if inner.checkpoint is not None:
