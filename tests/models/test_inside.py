@@ -88,7 +88,7 @@ def test_options_codec_and_base_are_part_of_the_key() -> None:
     record = spec("base=labelprop").record
     assert record.options["codec"].startswith("x264 ") and "libavcodec" in record.options["codec"]
     assert record.options["base"] == "labelprop" and record.name == "covos.warp[base=labelprop]"
-    with pytest.raises(UsageError, match="no option 'sise'; its options: .*size=480"):
+    with pytest.raises(UsageError, match=r"no option 'sise'; its options: .*size=480"):
         spec("base=labelprop", "base_options=sise=240")
 
 
@@ -107,9 +107,9 @@ def test_a_base_without_weights_is_told_as_for_model() -> None:
         spec("base=stcn")
     planned = resolve_models(["covos.warp"], [], ["base=stcn"], to_plan=True)[0]
     assert "'stcn' has no weights here" in planned.absent
-    with pytest.raises(UsageError, match="unknown model 'stnc'. Did you mean 'stcn'"):
+    with pytest.raises(UsageError, match=r"unknown model 'stnc'\. Did you mean 'stcn'"):
         spec("base=stnc")
-    with pytest.raises(UsageError, match="base=covos.decoded runs another model itself"):
+    with pytest.raises(UsageError, match=r"base=covos\.decoded runs another model itself"):
         spec("base=covos.decoded")
     with pytest.raises(UsageError, match="base=covos runs another model itself"):
         load_adapter("covos.warp", device="cpu", base="covos")
@@ -135,3 +135,15 @@ def test_a_base_in_a_file_is_carried_with_the_plan(tmp_path: Path) -> None:
     options: dict[str, Any] = dict(first.options)
     masks = list(segment_checked(load_adapter("covos.warp", device="cpu", **options), clip))
     assert not masks[0][:2].any() and np.array_equal(masks[0][2:], clip.prompts[0][2:])
+
+
+def test_the_example_on_the_page_runs(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "adapters.md"
+    (tmp_path / "halved.py").write_text(page.read_text().split("file=halved.py\n")[1].split("```")[0])
+    made = spec("base=static", model=f"{tmp_path / 'halved.py'}:Halved")
+    assert made.inside is not None and made.record.name == "halved[base=static]"
+    clip = standard_clip(late=False, objects=1)
+    options: dict[str, Any] = dict(made.options)
+    masks = list(segment_checked(load_adapter(made.name, device="cpu", **options), clip))
+    assert not masks[-1][::2].any() and masks[-1].any()
+    assert spec(model=f"{tmp_path / 'halved.py'}:Halved").record.options == {"base": "flow"}
