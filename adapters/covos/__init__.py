@@ -45,7 +45,8 @@ CARD = ModelCard(
     notes="runs another model (option base) on the key frames of the coded clip, and warps its masks to the frames "
     "between. H.264 with one reference and no pyramid, where the paper has HEVC, of which FFmpeg exports no vectors; "
     "the residual is computed anew; the propagator was trained on HEVC. Objects that appear between key frames make "
-    "the rest of that stretch key frames; more than ten objects go through the propagator by tens (ours)",
+    "the rest of that stretch key frames; more than ten objects go through the propagator by tens (ours). The authors' "
+    "HEVC videos, of no use here: drive.google.com/drive/folders/1xM6QZbAzcS1LpDQ1uhuJS4Dx7iivJPPK",
 )
 _PARTS = replace(CARD, license="MIT (part of rvos-bench)", weights=(), also=(), trained_on=())
 _ADAPTER = "robust_vos_bench.adapters.covos.adapter:CoVOSAdapter"
