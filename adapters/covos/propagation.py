@@ -72,8 +72,8 @@ class Propagation:
         )
         self.states[t] = state
         if self.network is None or decoded.residual is None:
-            probabilities = self.sizes.native(self.sizes.enlarged(aggregate(state.masks)))
-            return self._labels(probabilities)
+            shares = torch.cat([1 - state.masks.sum(0, keepdim=True), state.masks])
+            return self._labels(self.sizes.native(self.sizes.enlarged(shares)))
         now = self.network.encode(self.sizes.image(picture, self.device))
         hot = self.sizes.residual(decoded.residual, self.device) > RESIDUAL
         key = self._nearest(t)

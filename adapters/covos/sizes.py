@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..common.tensors import image_tensor, normalise, pad_to_multiple, unpad
+from ..common.tensors import image_tensor, normalise, pad_to_multiple, strongest, unpad
 from .warp import Motion
 
 MULTIPLE = 16
@@ -54,12 +54,13 @@ class Sizes:
         The strongest label of a bilinear reduction, as official for the base model's probabilities.
         """
         shown = torch.from_numpy(np.array(labels)).to(device)
+        if self.cell == 1 and self.inner == self.frame:
+            return self._masks(self._pad(shown), objects)
         every = torch.stack([(shown == i).float() for i in range(objects + 1)])
         if self.inner != self.frame:
             every = F.interpolate(every[None], self.inner, mode="nearest-exact")[0]
         small = self._reduced(self._pad(every)[None])[0]
-        best = small.argmax(0)  # where the padding ties all, the background
-        return torch.stack([(best == i).float() for i in range(1, objects + 1)]) if objects else small[:0]
+        return self._masks(strongest(small), objects)  # where the padding ties all, the background
 
     def motion(self, decoded: Decoded, coded: tuple[int, int], device: str) -> Motion:
         """Vectors on the map, in its cells. coded: (H, W) of the picture that the decoder's grid covers.
@@ -71,12 +72,13 @@ class Sizes:
 
         def on_map(field: NDArray[np.int16] | NDArray[np.uint8]) -> Tensor:
             given = torch.from_numpy(field).to(device).float()
-            full = self._pad(F.interpolate(given[None], self.inner, mode="nearest")[0])
-            return full[:, :: self.cell, :: self.cell]
+            if tuple(given.shape[-2:]) != self.inner:
+                given = F.interpolate(given[None], self.inner, mode="nearest")[0]
+            return self._pad(given)[:, :: self.cell, :: self.cell]
 
         x = on_map(decoded.x) * (scale * self.inner[0] / coded[0])
         y = on_map(decoded.y) * (scale * self.inner[1] / coded[1])
-        return Motion(x, y, on_map(decoded.offsets))
+        return Motion(x, y, on_map(decoded.offsets).to(torch.uint8))
 
     def residual(self, residual: NDArray[np.float32], device: str) -> Tensor:
         """h x w: sum over the channels of what the prediction missed, absolute after reducing."""
@@ -96,6 +98,10 @@ class Sizes:
         if self.inner == self.frame:
             return inner
         return F.interpolate(inner[None], self.frame, mode="bilinear", align_corners=False)[0]
+
+    @staticmethod
+    def _masks(labels: Tensor, objects: int) -> Tensor:
+        return (labels == torch.arange(1, objects + 1, device=labels.device)[:, None, None]).float()
 
     def _resized(self, x: Tensor) -> Tensor:
         if tuple(x.shape[-2:]) == self.inner:

@@ -17,7 +17,7 @@ class Motion:
     """2 x h x w float32, in cells of the map."""
     y: Tensor
     offsets: Tensor
-    """2 x h x w: how many frames away the picture meant is; 0: the list is not used."""
+    """2 x h x w uint8: how many frames away the picture meant is; 0: the list is not used."""
 
     @property
     def intra(self) -> Tensor:
@@ -37,16 +37,20 @@ def warped(motion: Motion, frame: int, last: int, state: Callable[[int], Tensor]
     frame, C x h x w. blank: zeros of that shape, which are filled.
     """
     height, width = motion.offsets.shape[-2:]
+    if not len(blank):
+        return blank
     rows = torch.arange(height, device=motion.y.device)[:, None]
     columns = torch.arange(width, device=motion.x.device)
     used = motion.offsets > 0
     for side, sign in ((0, -1), (1, 1)):
-        y = round_away(rows + motion.y[side]).clamp(0, height - 1).long()
-        x = round_away(columns + motion.x[side]).clamp(0, width - 1).long()
+        y = round_away(rows + motion.y[side]).clamp_(0, height - 1)
+        x = round_away(columns + motion.x[side]).clamp_(0, width - 1)
+        places = y.mul_(width).add_(x).long().flatten()
         share = torch.where(used[1 - side], 0.5, 1.0)
-        for offset in motion.offsets[side].unique().tolist():
+        found = motion.offsets[side].flatten().bincount().nonzero().flatten().tolist()
+        for offset in found:
             if offset:
-                here = (motion.offsets[side] == offset).nonzero(as_tuple=True)
-                source = state(min(max(frame + sign * int(offset), 0), last))
-                blank[:, here[0], here[1]] += source[:, y[here], x[here]] * share[here]
+                source = state(min(max(frame + sign * offset, 0), last)).flatten(1).index_select(1, places)
+                here = torch.where(motion.offsets[side] == offset, share, 0.0)
+                blank += source.unflatten(1, (height, width)).mul_(here)
     return blank
