@@ -20,30 +20,49 @@ def extended(keys: Collection[int], prompted: Collection[int], frames: int) -> l
 
 
 class KeyFrames:
-    """A frame source. Pictures between the frames that were handed out wait until `take` fetches them."""
+    """A frame source that shares one decoder with `take`, which fetches each key frame and what lies before it.
+
+    A base model that reads ahead makes them wait; one that reads late, a second time or never has a decoder of its own.
+    """
 
     def __init__(self, stream: Stream, keys: list[int]) -> None:
         self.stream, self.keys = stream, keys
+        self._decoded = decode(stream)
         self._waiting: dict[int, list[Picture]] = {}
-        self._taken = 0
+        self._read = self._taken = 0
+        self._shared = True
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def __iter__(self) -> Iterator[Frame]:
-        number, some = 0, []
-        for picture in decode(self.stream):
-            some.append(picture)
-            if number < len(self.keys) and picture.time == self.keys[number]:
-                if number >= self._taken:
-                    self._waiting.setdefault(number, some)
-                number, some = number + 1, []
-                yield picture.frame
+        number = 0
+        if self._shared:
+            self._shared = False
+            while number < len(self.keys) and number >= self._taken:
+                yield self._stretch(number)[-1].frame
+                number += 1
+        if number < len(self.keys):
+            wanted = set(self.keys[number:])
+            for picture in decode(self.stream):
+                if picture.time in wanted:
+                    yield picture.frame
 
     def take(self, number: int) -> list[Picture]:
-        """The key frame of this number, which was handed out, behind the pictures between it and the one before."""
+        """The key frame of this number behind the pictures between it and the one before; each once, in order."""
+        self._stretch(number)
         self._taken = number + 1
         return self._waiting.pop(number)
+
+    def _stretch(self, number: int) -> list[Picture]:
+        while self._read <= number:
+            some = self._waiting[self._read] = []
+            for picture in self._decoded:
+                some.append(picture)
+                if picture.time == self.keys[self._read]:
+                    break
+            self._read += 1
+        return self._waiting[number]
 
 
 def base_video(video: Video, source: KeyFrames, start: int) -> Video:

@@ -67,6 +67,22 @@ def test_the_control_gives_every_decoded_frame_to_the_base_model() -> None:
     assert all(iou(mask == 9, true) > 0.9 for mask, true in zip(masks, truth))
 
 
+def test_masks_in_a_folder_may_be_the_base(tmp_path: Path) -> None:
+    """A base model that looks at no frame: right masks on key frames show what the warp alone loses."""
+    from robust_vos_bench.datasets.images import write_mask
+
+    video, truth = square(12)
+    (tmp_path / "clean" / "square").mkdir(parents=True)
+    for name, mask in zip(video.frame_names, truth):
+        write_mask(tmp_path / "clean" / "square" / f"{name}.png", mask.astype(np.uint8) * 9)
+    model = adapter(base="masks", base_options=(f"folder={tmp_path}",))
+    model.begin("clean", "")
+    masks = list(segment_checked(model, video))
+    keys = stream_keys(model, video)
+    assert all(np.array_equal(masks[k] == 9, truth[k]) for k in keys)
+    assert np.mean([iou(masks[t] == 9, truth[t]) for t in set(range(12)) - keys]) > 0.8
+
+
 def test_without_frames_between_only_the_base_model_speaks() -> None:
     video, _ = square(6)
     plain = list(segment_checked(adapter("covos.decoded", bframes=0), video))

@@ -151,6 +151,24 @@ def test_pictures_between_wait_for_their_key_frame() -> None:
     assert not source._waiting
 
 
+@pytest.mark.parametrize("ahead", [-2, -1, 0, 1, 99])
+def test_a_base_model_reads_when_it_likes(ahead: int) -> None:
+    """Late, in step, ahead, everything at first: the same frames, and the same pictures between."""
+    video, _ = square(20)
+    stream = coded(video)
+    keys = sorted(stream.keys)
+    pictures = [picture.frame for picture in decode(stream)]
+    source = KeyFrames(stream, keys)
+    reader, frames, times = iter(source), [], []
+    for number in range(len(keys)):
+        while len(frames) < min(number + ahead + 1, len(keys)):
+            frames.append(next(reader))
+        times += [picture.time for picture in source.take(number)]
+    frames += list(reader)
+    assert times == list(range(20)) and len(frames) == len(keys) and not source._waiting
+    assert all(np.array_equal(frame, pictures[k]) for frame, k in zip(frames, keys))
+
+
 def test_what_cannot_be_decoded_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = coded(square(8)[0])
     with pytest.raises(DataError, match=r"the decoder gave \d of 7 frames"):
