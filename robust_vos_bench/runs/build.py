@@ -72,15 +72,19 @@ def build_model(
     settled = made_of.settled({**entry.options, **given}, checkpoint)
     wanted = made_of.inside(settled, checkpoint)
     inner = None
-    loaded = {k: v for k, v in settled.items() if k not in entry.options}
+    loaded = {k: v for k, v in settled.items() if k in given or k not in entry.options}
     shown = dict(given)
     if wanted is not None:
         within, within_name = entry_inside(entry.name, wanted)
         inner = build_model(within_name, wanted.checkpoint, parse_options(within, wanted.options), to_plan)
         settled[wanted.option] = shown[wanted.option] = inner.record.registered_name
         loaded[wanted.option] = inner.name
+        weights = f"{wanted.option}_checkpoint"
+        settled.pop(weights, None)  # its digest counts, not where it lies
+        if shown.pop(weights, None) is not None:
+            shown[weights] = inner.record.weights_sha256[:8]
         if inner.checkpoint is not None:
-            loaded[f"{wanted.option}_checkpoint"] = Path(inner.checkpoint)
+            loaded[weights] = Path(inner.checkpoint)
     suffix = "[" + ",".join(f"{k}={v}" for k, v in sorted(shown.items())) + "]" if shown else ""
     record = ModelRecord(
         name=label or card.name + suffix,
@@ -94,16 +98,18 @@ def build_model(
         license=card.license,
         input_policy=card.input_policy,
         model=card.name if label else UNSET,
-        paths=tuple(sorted(k for k, v in given.items() if isinstance(v, Path))) or UNSET,
+        paths=tuple(sorted(k for k, v in given.items() if isinstance(v, Path) and k in settled)) or UNSET,
         own_weights=kept not in {"", RANDOM, *(Path(weights.file).name for weights in card.weights)} or UNSET,
     )
     carried = None if origin.kind == "built in" else origin
     checkpoint = str(found) if found is not None else None
     if inner is None:
         return ModelSpec(load_name, checkpoint, loaded, record, carried, absent)
-    return ModelSpec(
-        load_name, checkpoint, loaded, _of_both(record, inner.record), carried, absent or inner.absent, inner
-    )
+    both = _of_both(record, inner.record)
+    if inner.record.paths is not UNSET and wanted is not None:  # they are among the words that are its options
+        known = () if record.paths is UNSET else record.paths
+        both = replace(both, paths=tuple(sorted({*known, f"{wanted.option}_options"})))
+    return ModelSpec(load_name, checkpoint, loaded, both, carried, absent or inner.absent, inner)
 
 
 def _of_both(outer: ModelRecord, inner: ModelRecord) -> ModelRecord:

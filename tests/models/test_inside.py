@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from robust_vos_bench.analysis.sharing import Private
 from robust_vos_bench.api.models import resolve_models
 from robust_vos_bench.conditions.presets import PresetInfo
 from robust_vos_bench.datasets import open_dataset
@@ -17,6 +19,7 @@ from robust_vos_bench.models import load_adapter, segment_checked
 from robust_vos_bench.models.registry import builtin_entries
 from robust_vos_bench.models.synthetic import standard_clip
 from robust_vos_bench.runs.build import build_plan
+from robust_vos_bench.runs.manifest import describe
 from robust_vos_bench.runs.plan import ModelSpec
 
 BASE = """
@@ -64,7 +67,11 @@ def test_another_checkpoint_of_the_base_is_another_key(lite: Path) -> None:
     plain, other = spec("base=aoc.lite"), spec("base=aoc.lite", f"base_checkpoint={lite}")
     assert plain.record.weights_sha256 and other.record.weights_sha256
     assert plain.record.weights_sha256 != other.record.weights_sha256 and key(plain) != key(other)
-    assert other.record.own_weights is True and other.record.paths == ("base_checkpoint",)
+    assert other.record.own_weights is True and "base_checkpoint" not in other.record.options
+    assert re.fullmatch(r"covos\.warp\[base=aoc\.lite,base_checkpoint=[0-9a-f]{8}\]", other.record.name)
+    copied = lite.with_name("copied.safetensors")
+    copied.write_bytes(lite.read_bytes())
+    assert key(spec("base=aoc.lite", f"base_checkpoint={copied}")) == key(other)
     assert plain.record.adapter_version == "1+aoc.lite:" + builtin_entries()["aoc.lite"].card.version
     assert plain.record.license.startswith("MIT (part of rvos-bench); aoc.lite: ")
     assert set(builtin_entries()["aoc.lite"].card.trained_on) <= set(plain.record.trained_on)
@@ -147,3 +154,13 @@ def test_the_example_on_the_page_runs(tmp_path: Path) -> None:
     masks = list(segment_checked(load_adapter(made.name, device="cpu", **options), clip))
     assert not masks[-1][::2].any() and masks[-1].any()
     assert spec(model=f"{tmp_path / 'halved.py'}:Halved").record.options == {"base": "flow"}
+
+
+def test_paths_in_options_of_the_base_do_not_leave_the_machine(tmp_path: Path) -> None:
+    (tmp_path / "clean" / "a").mkdir(parents=True)
+    made = spec("base=masks", f"base_options=folder={tmp_path}")
+    assert made.record.paths == ("base_options",)
+    data = open_dataset("demo")
+    plan = build_plan([made], data, [], PresetInfo("custom", 0, ""), videos=list(data.videos)[:1])
+    shared = Private([describe(plan, None)]).model(made.record)
+    assert str(tmp_path) not in str(shared) and "base=masks" in shared.name
