@@ -59,7 +59,7 @@ MODELS = [
             name="covos.warp",
             title="CoVOS without its networks (not the published system)",
             notes="the base model's masks on the key frames, moved along the vectors of the coded clip to the frames "
-            "between, at full resolution; nothing is corrected",
+            "between, at full resolution; blocks without vectors keep what the nearest key frame has there",
         ),
         _ADAPTER,
         {"between": "warped"},

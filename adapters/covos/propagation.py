@@ -41,8 +41,8 @@ class Steps:
 class Propagation:
     """One video. Objects count 1..n, those that come later behind the earlier ones.
 
-    network: None for the warp alone. coded: (H, W) of the picture that decoded fields cover. frames: of the video.
-    Frames are added in the order of decoding.
+    network: None for the warp alone; blocks without vectors then keep what the nearest key frame has there. coded:
+    (H, W) of the picture that decoded fields cover. frames: of the video. Frames are added in the order of decoding.
     """
 
     def __init__(
@@ -72,6 +72,8 @@ class Propagation:
         )
         self.states[t] = state
         if self.network is None or decoded.residual is None:
+            held = self._masks(self._nearest(t), objects)
+            state.masks = torch.where(motion.intra, held, state.masks)
             shares = torch.cat([1 - state.masks.sum(0, keepdim=True), state.masks])
             return self._labels(self.sizes.native(self.sizes.enlarged(shares)))
         now = self.network.encode(self.sizes.image(picture, self.device))

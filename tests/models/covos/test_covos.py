@@ -13,6 +13,7 @@ from robust_vos_bench.adapters.covos import LIGHT_ENCODER
 from robust_vos_bench.adapters.covos.adapter import CoVOSAdapter
 from robust_vos_bench.adapters.covos.correction import near, patch
 from robust_vos_bench.adapters.covos.network import CoVOSNetwork, groups
+from robust_vos_bench.adapters.covos.propagation import Propagation
 from robust_vos_bench.adapters.covos.sizes import Decoded, Sizes
 from robust_vos_bench.adapters.covos.stream import encode
 from robust_vos_bench.adapters.covos.warp import Motion, round_away, warped
@@ -182,6 +183,18 @@ def test_warp_is_its_definition() -> None:
                     parts.append(maps[min(max(4 + sign * d, 0), 5)][:, row, column])
             expected = sum(part / len(parts) for part in parts) if parts else torch.zeros(3)
             assert torch.equal(found[:, i, j], torch.as_tensor(expected))
+
+
+def test_without_networks_blocks_without_vectors_keep_the_nearest_key_frame() -> None:
+    run = Propagation(None, Sizes((16, 16), None, 1), (16, 16), 4)
+    picture, first, second = np.zeros((16, 16, 3), np.uint8), *np.zeros((2, 16, 16), np.uint8)
+    first[:, :4], second[:, 8:] = 1, 2
+    run.key(0, picture, first, 2)
+    run.key(3, picture, second, 2)
+    x, offsets = np.zeros((2, 2, 16, 16), np.int16), np.zeros((2, 16, 16), np.uint8)
+    offsets[0, 8:] = 2
+    found = run.between(2, picture, Decoded(x[0], x[1], offsets), 2)
+    assert np.array_equal(found[:8], second[:8]) and np.array_equal(found[8:], first[8:])
 
 
 def test_the_patch_is_its_definition() -> None:
