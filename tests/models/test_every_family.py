@@ -26,6 +26,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
     ),
     "labelprop": {},
     "covos": {"base": "static"},
+    "feelvos": {},
 }
 QUICK = (
     "aoc.lite",
