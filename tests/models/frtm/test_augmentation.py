@@ -15,7 +15,6 @@ from robust_vos_bench.adapters.frtm.placements import Placement
 from .golden import OBJECTS, clip, recorded, samples, start
 
 
-
 @pytest.mark.parametrize(("run", "i"), OBJECTS)
 def test_samples_are_the_official_ones(shared: Path, run: str, i: int) -> None:
     """Areas of all nineteen tries; sums of the five images, and areas of their masks."""

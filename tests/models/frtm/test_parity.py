@@ -1,4 +1,4 @@
-"""Recorded runs of the official code, teacher forced where the fit lies between: scores, logits, masks, labels, memory."""
+"""Recorded runs of the official code, teacher forced where the fit lies between: scores, logits, masks, labels."""
 
 from __future__ import annotations
 

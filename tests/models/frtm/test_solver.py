@@ -61,7 +61,9 @@ def residuals(problem: Problem, parameters: list[Tensor]) -> Tensor:
         w.sqrt() * noise(20, 30, seed=9 + i) * (found[i] - noise(20, 30, seed=i))
         for i, w in enumerate(problem.weights[:, 0, 0])
     ]
-    return torch.cat([part.flatten() for part in parts] + [m * p.flatten() for m, p in zip(problem.damping, parameters)])
+    return torch.cat(
+        [part.flatten() for part in parts] + [m * p.flatten() for m, p in zip(problem.damping, parameters)]
+    )
 
 
 @pytest.mark.parametrize("which", [0, 1])
