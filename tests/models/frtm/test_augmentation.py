@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robust_vos_bench.adapters.frtm import placements
+from robust_vos_bench.adapters.frtm import augmentation, placements
 from robust_vos_bench.adapters.frtm.augmentation import Box, augmented, kernel, matrix, without_object
 from robust_vos_bench.adapters.frtm.placements import Placement
 
@@ -96,14 +96,20 @@ def test_odd_objects_have_five_samples(area: int | str) -> None:
     assert found.images.shape == (5, 30, 50, 3) and found.masks.any((1, 2)).all()
 
 
-def test_where_no_placement_helps_the_given_frame_stands_in() -> None:
-    """A frame of less than ten pixels: the object is enlarged until it fills the frame, always."""
-    image = np.random.default_rng(0).integers(0, 256, (4, 5, 3), np.uint8)
-    mask = np.zeros((4, 5), np.uint8)
-    mask[1:3, 1:4] = 1
+@pytest.mark.parametrize("good", [0, 2])
+def test_where_no_placement_helps_the_given_frame_stands_in(good: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All but the first ones are beyond the frame; a hundred rounds end (the official code goes on for ever)."""
+    image = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
+    mask = np.zeros((40, 50), np.uint8)
+    mask[10:30, 10:40] = 1
+    there, away = (Placement((x, 0.5), 0, False, 1.0, (0.0, 0.0), 0.0, 0) for x in (0.4, 9.0))
+    drawn = iter([[(there, there)] * good])
+    monkeypatch.setattr(augmentation, "pairs", lambda *a: next(drawn, [(away, there)] * 19))
     found = augmented(image, mask, np.random.RandomState(0))
-    assert found.images.shape == (5, 4, 5, 3) and found.warped < 4 and len(found.areas) == 1900
-    assert all(np.array_equal(each, image) for each in found.images[1 + found.warped :])
+    assert found.images.shape == (5, 40, 50, 3) and found.warped == good and len(found.areas) == good + 99 * 19
+    for i in range(5):
+        assert np.array_equal(found.images[i], image) == (i == 0 or i > good)
+        assert np.array_equal(found.masks[i], mask) == (i == 0 or i > good)
 
 
 def test_a_matrix_scales_turns_and_moves_about_the_centre_of_the_box() -> None:
