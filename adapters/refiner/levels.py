@@ -93,7 +93,7 @@ class Levels(nn.Module):
 
     def reduced(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Feature maps -> what the levels take of them. It is the same for all objects that see these features."""
-        return {name: self.TSE[name].reduce(features[name]) for name in self.names}
+        return {name: self.TSE[name].get_submodule("reduce")(features[name]) for name in self.names}
 
     def refined(self, scores: Tensor, reduced: Mapping[str, Tensor]) -> Tensor:
         """Scores N x s x h x w -> result of the shallowest level, N x width x H x W."""
