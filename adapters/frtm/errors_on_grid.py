@@ -18,8 +18,9 @@ from torch import Tensor
 @lru_cache(maxsize=32)
 def _interpolation(small: int, large: int) -> Tensor:
     """large x small, float64: bilinear enlarging of one axis over centres of pixels."""
-    unit = torch.eye(small, dtype=torch.float64)[None, :, :, None]
-    return F.interpolate(unit, size=(large, 1), mode="bilinear", align_corners=False)[0, :, :, 0].T.contiguous()
+    with torch.inference_mode(False):  # it outlives the mode of whoever asks first
+        unit = torch.eye(small, dtype=torch.float64)[None, :, :, None]
+        return F.interpolate(unit, size=(large, 1), mode="bilinear", align_corners=False)[0, :, :, 0].T.contiguous()
 
 
 def _couplings(weights: Tensor) -> tuple[Tensor, Tensor]:

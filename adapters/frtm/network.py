@@ -36,8 +36,9 @@ class ResNet(nn.Module):
 
     def forward(self, image: Tensor, deepest: int = 5) -> dict[str, Tensor]:
         """RGB 0..255, N x 3 x H x W -> "layer2" (stride 4) to "layer5" (stride 32), or fewer; sizes are rounded up."""
-        mean, std = (image.new_tensor(each)[:, None, None] for each in (IMAGENET_MEAN, IMAGENET_STD))
-        x = F.relu(self.bn1(self.conv1(image * (1 / 255 / std) - mean / std)))
+        scale = image.new_tensor([1 / 255 / std for std in IMAGENET_STD])[:, None, None]
+        offset = image.new_tensor([-mean / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD)])[:, None, None]
+        x = F.relu(self.bn1(self.conv1(image * scale + offset)))
         x = F.max_pool2d(x, 3, 2, 1)
         maps = {}
         for i in range(2, deepest + 1):

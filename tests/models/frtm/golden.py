@@ -13,9 +13,11 @@ from torch import Tensor
 
 from robust_vos_bench.adapters.frtm.adapter import FRTMAdapter
 from robust_vos_bench.adapters.frtm.augmentation import Samples, augmented
-from robust_vos_bench.adapters.frtm.network import tensor_of
+from robust_vos_bench.adapters.frtm.network import FRTM, tensor_of
+from robust_vos_bench.adapters.frtm.untrained import UNTRAINED
 from robust_vos_bench.datasets.video import Video
 from robust_vos_bench.models import load_adapter
+from robust_vos_bench.models.torch_adapter import fill_untrained
 
 RUNS = ("rn18_multi3", "rn18_late3_skip3", "rn101_single_skip3")
 OBJECTS = [(run, i) for run in RUNS for i in ((1,) if "single" in run else (1, 2, 3))]
@@ -49,6 +51,14 @@ def adapter(run: str) -> FRTMAdapter:
     found: Any = load_adapter(MODEL[run.split("_")[0]], "random", "cpu", update_every=every)
     assert isinstance(found, FRTMAdapter)
     return found
+
+
+@lru_cache
+def unfolded() -> FRTM:
+    """The network of the ResNet-18 runs before norms are folded: the fit magnifies even that rounding."""
+    network = FRTM("resnet18")
+    fill_untrained(network, UNTRAINED)
+    return network.eval()
 
 
 def start(shared: Path, run: str, i: int) -> int:
