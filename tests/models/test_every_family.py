@@ -26,7 +26,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
     ),
     "labelprop": {},
     "covos": {"base": "static"},
-    "feelvos": {},
+    **{name: {} for name in ("feelvos", "frtm", "frtm.resnet18")},
 }
 QUICK = (
     "aoc.lite",
@@ -39,6 +39,7 @@ QUICK = (
     "static",
     "labelprop",
     "covos",
+    "frtm.resnet18",  # fitted on line
 )
 ORDERS = ((3, 5, 2, 1), (7, 4, 9, 6), (200, 3, 100, 254))
 """Ids of two objects of the first frame, of one that joins on frame 2 and of one that joins on frame 3."""
