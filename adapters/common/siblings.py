@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 SIGNS = (
     ("joint", "JOINT", "transformer.feature_adjustor.0.weight"),
+    ("frtm", "FRTM", "refiner.TSE.layer5.reduce.0.weight"),
     ("cutie", "Cutie", "pixel_fuser.sensory_compress.weight"),
     ("graphmem", "GraphMemVOS", "Memory.conv_fusion.weight"),
     ("afb_urr", "AFB-URR", "keyval_r4.Key.weight"),

@@ -85,6 +85,9 @@ def test_the_checkpoint_of_a_sibling_is_named(tmp_path: Path, empty_state: dict[
     torch.save({"module.KV_M_r4.Key.weight": torch.zeros(128, 1024, 3, 3)}, tmp_path / "STM_weights.pth")
     with pytest.raises(WeightsError, match=r"does not fit JOINT:(.|\n)*checkpoint of STM: run it with --model stm"):
         load_adapter("joint", tmp_path / "STM_weights.pth", "cpu")
+    torch.save({"model": {"refiner.TSE.layer5.reduce.0.weight": torch.zeros(64, 2048, 1, 1)}}, tmp_path / "rn101.pth")
+    with pytest.raises(WeightsError, match=r"checkpoint of FRTM: run it with --model frtm"):
+        load_adapter("joint", tmp_path / "rn101.pth", "cpu")
     torch.save(empty_state, tmp_path / "joint.pth")
     with pytest.raises(WeightsError, match="checkpoint of JOINT: run it with --model joint"):
         load_adapter("stm", tmp_path / "joint.pth", "cpu")
