@@ -64,7 +64,7 @@ class Session(TorchSession):
         """Embedding of the frame before, 100 x h x w."""
         self.known = torch.zeros(0)
         """Its labels, uint8 H x W of slots."""
-        self.logits = torch.zeros(0)
+        self.found = torch.zeros(0)
         """Of the last predicted frame, slots x h x w at stride 4."""
 
     def advance(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
@@ -89,8 +89,8 @@ class Session(TorchSession):
             seen.embedding, self.references.groups(slots), self.previous, masks, self.window
         )
         maps = torch.stack([everywhere, masks.to(everywhere.dtype), nearby], 1)
-        self.logits = self.network.head(seen.decoded, maps).float()
-        full = F.interpolate(self.logits[None], self.size, mode="bilinear", align_corners=True)[0]
+        self.found = self.network.head(seen.decoded, maps).float()
+        full = F.interpolate(self.found[None], self.size, mode="bilinear", align_corners=True)[0]
         return strongest(full).to(torch.uint8)
 
     def with_prompt(self, labels: Tensor, prompt: Mask, embedding: Tensor) -> Tensor:

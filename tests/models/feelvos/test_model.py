@@ -120,7 +120,7 @@ def test_a_late_object_becomes_a_further_reference(adapter: FEELVOSAdapter) -> N
     assert sizes[0] == sizes[1] and sum(sizes[0]) == 10 * 14 and sizes[0][2] == 0
     assert sizes[2][:2] == sizes[0][:2] and sizes[2][2] > 0 and sizes[3] == sizes[2]
     assert (masks[2][late > 0] == 3).all() and not (masks[1] == 3).any()
-    assert len(session.logits) == 3
+    assert len(session.found) == 3
 
 
 def test_memory_does_not_grow_with_the_video(adapter: FEELVOSAdapter) -> None:
@@ -198,7 +198,7 @@ def test_an_object_that_goes_may_come_back(adapter: FEELVOSAdapter) -> None:
         session.step(frames[1], None, False)
     everywhere, nearby = seen
     assert bool((nearby[2] == 1).all()) and bool((everywhere[2] < 1).any())
-    assert bool(torch.isfinite(session.logits).all())
+    assert bool(torch.isfinite(session.found).all())
 
 
 def test_the_window_is_an_option_with_bounds() -> None:

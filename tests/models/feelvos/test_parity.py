@@ -92,7 +92,7 @@ def test_one_frame_step_by_step(adapter: FEELVOSAdapter, golden: Recording, vide
     logits = torch.cat([network.classified(each) for each in features])
     assert np.abs(logits.numpy() - golden["logits_t1"]).max() < 1e-3
     mask = session.step(frames[1], None, False)
-    assert torch.equal(session.logits, logits)
+    assert torch.equal(session.found, logits)
     assert (mask != golden["labels"][1]).mean() < 2e-4
 
 
@@ -117,7 +117,7 @@ def test_whole_clip(adapter: FEELVOSAdapter, golden: Recording, video: Video, fo
             if t >= 2:
                 # The recording is in half precision: 1/256 at 16.
                 recorded = golden[f"logits_s2_f16_t{t}"].astype(np.float32)
-                assert np.abs(session.logits[:, ::2, ::2].numpy() - recorded).max() < 1e-3 + 1 / 256
+                assert np.abs(session.found[:, ::2, ::2].numpy() - recorded).max() < 1e-3 + 1 / 256
                 for name, mean in zip(("global", "local"), means):
                     assert np.abs(mean - golden[f"{name}_mean_t{t}"]).max() < 1e-5
             if forced:
