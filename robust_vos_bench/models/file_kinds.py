@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import re
+import shlex
 import struct
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
@@ -37,11 +38,20 @@ _OTHERS = {
     b"MZ\x90": "a program",
     b"SQLite format 3": "an SQLite database",
 }
+_TF = "; one with a checkpoint of TensorFlow is converted as it is: rvos-bench weights convert FILE"
 _AGAIN = "Download it again, and compare its size with what the page of the download says."
 _SAVE_TENSORS = (
     "In the program that made the file, save the tensors alone, torch.save(model.state_dict(), 'weights.pth'), "
     "or ask its author for such a file."
 )
+
+
+def _take_out(path: Path) -> str:
+    given = shlex.quote(str(path))
+    return (
+        f"Take the tensors alone out, once: rvos-bench weights convert {given}; then give {given}.safetensors. "
+        f"Or: {_SAVE_TENSORS[0].lower()}{_SAVE_TENSORS[1:]}"
+    )
 
 
 def plain(text: object, limit: int = 200) -> str:
@@ -78,12 +88,22 @@ def kind_of(path: Path) -> str:
         _check_zip(path, size)
         return "zip"
     refuse_known(path, head, size)
+    if _of_tensorflow(path):
+        raise WeightsError(
+            f"{path}: a file of a TensorFlow checkpoint, which is converted once: rvos-bench weights convert {path}"
+        )
     if head[:1] == b"\x80" and len(head) > 1 and head[1] <= 5:
         return "pickle"
     raise WeightsError(
         f"{path}: not a file of weights ({size} bytes that begin with {head[:8].hex(' ')}). "
         f"Read are torch checkpoints and safetensors. {_AGAIN}"
     )
+
+
+def _of_tensorflow(path: Path) -> bool:
+    """Whether a file is part of a checkpoint of TensorFlow, by its name and what lies beside it."""
+    stem, _, end = path.name.rpartition(".")
+    return (end in ("index", "meta") or end.startswith("data-")) and (path.with_name(f"{stem}.index")).is_file()
 
 
 def refuse_known(path: Path, head: bytes, size: int) -> None:
@@ -99,9 +119,9 @@ def refuse_known(path: Path, head: bytes, size: int) -> None:
         )
     for magic, name in _PACKED.items():
         if head.startswith(magic):
-            raise WeightsError(f"{path}: an archive packed with {name}. Unpack it and give the weights file in it")
+            raise WeightsError(f"{path}: an archive packed with {name}. Unpack it and give the weights file in it{_TF}")
     if head[257:262] == b"ustar":
-        raise WeightsError(f"{path}: a tar archive. Unpack it and give the weights file in it")
+        raise WeightsError(f"{path}: a tar archive. Unpack it and give the weights file in it{_TF}")
     for magic, name in _OTHERS.items():
         if head.startswith(magic):
             raise WeightsError(f"{path}: {name}, not weights. Read are torch checkpoints and safetensors")
@@ -317,7 +337,7 @@ def why_unreadable(path: Path) -> str:
         return (
             f"{path}: a torch checkpoint that holds, beside tensors, {'objects' if many else 'an object'} of {shown}. "
             f"Reading {'them' if many else 'it'} would run code from the file, which is never done.{keys} "
-            f"{_SAVE_TENSORS}"
+            f"{_take_out(path)}"
         )
     if found.keys and found.protocol != 2:
         return (
