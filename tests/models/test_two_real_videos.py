@@ -1,4 +1,4 @@
-"""Systems whose loops are unlike each other, over two real videos at a small size, stopped in the middle and resumed."""
+"""Systems whose loops are unlike each other, over two small real videos, stopped in the middle and resumed."""
 
 from __future__ import annotations
 
