@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robust_vos_bench.certified import median, pixels
 from robust_vos_bench.certified.draws import Noise
@@ -14,6 +15,7 @@ from robust_vos_bench.certified.votes import Votes
 from robust_vos_bench.datasets import Truth
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.runs.records import UnitRecord
+from robust_vos_bench.scoring.truth import OverlappingMasks
 
 VOID = 255
 
@@ -129,6 +131,15 @@ class VideoVotes:
     scored: Mapping[int, Sequence[int]]
 
 
+def _true(truth: Truth, t: int, number: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Pixels of an object in a scored frame, and those that do not count."""
+    mask = truth.masks[t]
+    assert mask is not None  # it is scored
+    if isinstance(truth.masks, OverlappingMasks):
+        return truth.masks.planes(t).get(number, np.zeros(truth.size, np.bool_)), mask == VOID
+    return mask == number, mask == VOID
+
+
 def certify_pixels(noise: Noise, claims: Claims, videos: Sequence[VideoVotes]) -> PixelBound:
     """Certified J, mean over the objects of all videos; each video at alpha over their number, Holm within it."""
     worst, chosen, abstained, total, least, draws = [], [], 0, 0, 0, 0
@@ -144,9 +155,8 @@ def certify_pixels(noise: Noise, claims: Claims, videos: Sequence[VideoVotes]) -
         for i, scored in video.scored.items():
             here: list[tuple[float, float]] = []
             for t in scored:
-                mask = video.truth.masks[t]
-                assert mask is not None  # it is scored
-                void, true, label = mask == VOID, mask == i, votes.label[t] == i
+                true, void = _true(video.truth, t, i)
+                label = votes.label[t] == i
                 everywhere = np.ones_like(true)
                 claimed = votes.agree[t] >= bar
                 here.append(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,8 +141,9 @@ class VoteBox:
     def _files(self, draw: int) -> list[Path]:
         return sorted(self._folder(draw).glob("*.png"))
 
-    def _masks(self, draw: int) -> list[NDArray[np.uint8]]:
-        return [read_mask(path) for path in self._files(draw)]
+    def _masks(self, draw: int) -> Iterator[NDArray[np.uint8]]:
+        """One at a time: the masks of a long video together are large."""
+        return map(read_mask, self._files(draw))
 
     def _take_away(self, draw: int) -> None:
         folder = self._folder(draw)

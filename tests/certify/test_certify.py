@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 import robust_vos_bench as rvos
-from robust_vos_bench.certified import median
+from robust_vos_bench.certified import median, pixels
 from robust_vos_bench.cli import cli
 from robust_vos_bench.conditions import Condition, corrupt_video
 from robust_vos_bench.datasets import Video
@@ -56,7 +56,8 @@ def certify(root: Path, model: str = "Linear", **words: object) -> rvos.Certifie
 def scores(done: rvos.Certified) -> np.ndarray:
     """J&F of the draws."""
     cells = done.run.cells()
-    return np.array([c["grey"].objects[0].jf for (_, label), c in sorted(cells.items()) if label != "clean"])
+    draws = [cell for (_, label), cell in sorted(cells.items()) if label != "clean"]
+    return np.array([record.objects[0].jf for cell in draws for record in cell.values()])
 
 
 def call(*words: object) -> tuple[int, str]:
@@ -69,12 +70,12 @@ def call(*words: object) -> tuple[int, str]:
 def test_the_worst_change_is_never_below_the_bound(tmp_path: Path) -> None:
     """One level off every value of the prompted frame: of its norm, the change that hurts a linear model most.
 
-    The median of the changed input is measured with draws of its own, and known exactly.
+    The median of the changed input is measured with draws of its own: another name, another key.
     """
     norm = float(np.sqrt(VALUES)) / 255.0
     ratio = norm / 0.25
     before = certify(write_clip(tmp_path / "before", 126), draws=150, radius=ratio)
-    after = certify(write_clip(tmp_path / "after", 125), draws=150, radius=ratio)
+    after = certify(write_clip(tmp_path / "after", 125, name="dark"), draws=150, radius=ratio)
     bound = before.rows[0].bounds[0]
     assert bound.radius == pytest.approx(norm) and bound.value is not None
     attacked, unchanged = float(np.median(scores(after))), float(np.median(scores(before)))
@@ -85,6 +86,30 @@ def test_the_worst_change_is_never_below_the_bound(tmp_path: Path) -> None:
     # A bound for a radius of nothing would have been broken.
     wrong = median.lower_bound(scores(before).tolist(), 0.05, 0.001)
     assert wrong is not None and wrong > attacked
+
+
+def test_certified_pixels_keep_their_label(tmp_path: Path) -> None:
+    """Nearly the longest step that the pixels' radius allows, downhill: where a label is certified, most draws give it."""
+    before = certify(write_clip(tmp_path / "before", 126), draws=110, pixels=True)
+    changed = write_clip(tmp_path / "after", 126, name="dark")
+    frame = np.full((*SIZE, 3), 126, np.uint8)
+    steps = round((pixels.radius(0.25) * 255.0) ** 2 - 0.5)
+    frame.reshape(-1)[:steps] = 125
+    assert 0.98 * pixels.radius(0.25) < np.sqrt(steps) / 255.0 <= pixels.radius(0.25)
+    Image.fromarray(frame).save(changed / "JPEGImages/dark/00000.png")
+    certify(changed, draws=110, pixels=True)
+    with (
+        np.load("before-run/votes/linear/prompt-0.25/grey.npz") as was,
+        np.load("after-run/votes/linear/prompt-0.25/dark.npz") as now,
+    ):
+        counts = np.bincount(was["agree"][1:3].ravel(), minlength=101)
+        claimed = was["agree"] >= pixels.holm(counts, pixels.p_values(100), 0.001)
+        kept = np.where(was["label"] == now["label"], now["agree"], 100 - now["agree"])
+        assert 0.9 < claimed[1:3].mean() < 1.0, "rows that come and go abstain"
+        assert kept[1:3][claimed[1:3]].min() > 50
+        assert (kept[1:3] < 50).any(), "and some pixels do change"
+    pixel = before.rows[0].pixel
+    assert pixel is not None and 0.0 < pixel.value < pixel.chosen
 
 
 def test_more_draws_add_to_those_there(tmp_path: Path) -> None:
@@ -114,6 +139,10 @@ def test_the_same_call_computes_nothing_again(tmp_path: Path) -> None:
     first = certify(clip, draws=40, pixels=True)
     again = certify(clip, draws=40, pixels=True)
     assert again.rows == first.rows and len(again.run.manifest.invocations) == 1
+    fewer = certify(clip, draws=20, radius=0.5, pixels=True, output="clip-run")
+    assert fewer.rows[0].bounds[0].order == 1 and len(fewer.run.manifest.invocations) == 1
+    pixel = fewer.rows[0].pixel
+    assert pixel is not None and pixel.draws == 40, "what was counted counts"
 
 
 @pytest.mark.slow
