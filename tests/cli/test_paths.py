@@ -324,9 +324,18 @@ def _reproduce(home: Path) -> Path:
     return scores
 
 
+def _certify(home: Path) -> Path:
+    done = rvos.certify(
+        "~/own.py:Still", dataset="folder", data_root="~/clips", output="~/certified", draws=15, radius=0.25, workers=1,
+        videos="a", pixels=False, progress=False,
+    )  # fmt: skip
+    return done.run.folder
+
+
 CALLS: dict[str, Callable[[Path], Path | None]] = {
     "run": _run,
     "score": _score,
+    "certify": _certify,
     "pack": _pack,
     "leaderboard": _leaderboard,
     "report": _report,
