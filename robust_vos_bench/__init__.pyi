@@ -6,6 +6,8 @@ from .analysis.run import Run as Run
 from .analysis.run import load_run as load_run
 from .api.attack import attack as attack
 from .api.attack_report import AttackReport as AttackReport
+from .api.certify import Certified as Certified
+from .api.certify import certify as certify
 from .api.check import check as check
 from .api.convert import convert_weights as convert_weights
 from .api.corrupt import corrupt as corrupt
