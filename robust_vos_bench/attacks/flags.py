@@ -24,6 +24,8 @@ MEANINGS = {
 """Flag -> what it means, for a person."""
 GAIN = 2.0
 """Points that the second half of the steps may gain."""
+ENOUGH = 1.0
+"""Points of J&F below which a search stops."""
 SPREAD = 5.0
 """Points by which starts may differ, and that J&F may keep without a bound."""
 BEATEN = 1.0
@@ -60,11 +62,14 @@ def merged(flags: Iterable[Flag]) -> tuple[Flag, ...]:
 
 
 def converged(best_by_step: Sequence[Sequence[float]]) -> list[Flag]:
-    """best_by_step: for each window of a search, the best J&F in points after every step, the start first."""
+    """best_by_step: for each window of a search, the best J&F in points after every step, the start first.
+
+    A search that ended because nothing was left (less than `ENOUGH` points) has no more to gain.
+    """
     curves = [list(curve) for curve in best_by_step if len(curve) > 2]
     if not curves:
         return []
-    gain = sum(curve[len(curve) // 2] - curve[-1] for curve in curves) / len(curves)
+    gain = sum(curve[len(curve) // 2] - curve[-1] for curve in curves if curve[-1] >= ENOUGH) / len(curves)
     return [Flag("converged", f"{gain:.1f} points")] if gain > GAIN else []
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from robust_vos_bench.attacks import flags as doubts
 from robust_vos_bench.attacks.apgd import Value, apgd
 from robust_vos_bench.attacks.effort import Attacked, Candidate, Effort
-from robust_vos_bench.attacks.flags import Flag
+from robust_vos_bench.attacks.flags import ENOUGH, Flag
 from robust_vos_bench.attacks.lattice import Box, FrameBox, Frames, as_frame, as_tensor, box_of
 from robust_vos_bench.attacks.limits import check_possible, outside
 from robust_vos_bench.attacks.rollout import GradientProblem, Objective, Seen, Window, windows_of
@@ -28,8 +28,6 @@ from robust_vos_bench.models.adapter import VOSAdapter
 from robust_vos_bench.models.differentiable import Differentiable, as_differentiable
 from robust_vos_bench.system.global_state import random_state_kept
 
-ENOUGH = 1.0
-"""Points of J&F below which a search stops."""
 EOT_DRAWS, EOT_SCORES = 8, 20
 """Passes averaged for a gradient, and for a score, of a model that draws."""
 Say = Callable[[str], None]

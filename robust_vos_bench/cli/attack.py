@@ -150,7 +150,8 @@ def command(
             report = api.carry_out(settings, planned, score, quiet, debugging())
     if dry_run:
         facts = api.describe(planned)
-        click.echo(json.dumps(facts, indent=2) if as_json else "\n".join(f"{k:10} {v}" for k, v in facts.items()))
+        words = {k: ", ".join(v) if isinstance(v, list) else v for k, v in facts.items()}
+        click.echo(json.dumps(facts, indent=2) if as_json else "\n".join(f"{k:10} {v}" for k, v in words.items()))
         return
     if as_json:
         click.echo(json.dumps(report.to_dict(), indent=2))

@@ -16,6 +16,7 @@ import robust_vos_bench as rvos
 from robust_vos_bench import Effort, Threat, UsageError, attack_video
 from robust_vos_bench.attacks.apgd import Value, apgd, checkpoints
 from robust_vos_bench.attacks.effort import Attacked, Candidate
+from robust_vos_bench.attacks.flags import Flag
 from robust_vos_bench.attacks.limits import outside
 from robust_vos_bench.attacks.losses import LOSSES
 from robust_vos_bench.attacks.rollout import Window, windows_of
@@ -251,6 +252,20 @@ def test_losses_rise_when_an_object_pixel_turns(name: str) -> None:
     only = values.clone()
     only[:, 0, 5] = torch.tensor([-9.0, 9.0, 0.0])  # a pixel that does not count
     assert torch.allclose(LOSSES[name](only, target), LOSSES[name](values, target))
+
+
+def test_a_search_that_still_gains_is_told_and_one_that_is_done_is_not() -> None:
+    from robust_vos_bench.attacks.flags import converged, merged, monotone, noise, restarts, unbounded
+
+    assert [flag.name for flag in converged([[90, 80, 70, 60, 50], [90, 60, 50, 50, 50]])] == ["converged"]
+    assert converged([[90, 60, 50, 50, 50]]) == []
+    assert converged([[90, 80, 40, 20, 0.5]]) == []  # nothing is left to gain
+    assert unbounded(5.1) and not unbounded(4.9)
+    assert restarts([30, 36]) and not restarts([30, 34]) and not restarts([30])
+    assert monotone(2, 10) and not monotone(1, 10)
+    assert noise(90, 80, 79) and not noise(90, 50, 89)
+    order = merged([*converged([[9, 9, 9, 6, 3]]), Flag("gradient", "a"), Flag("gradient", "b")])
+    assert [(flag.name, flag.detail) for flag in order] == [("gradient", "a"), ("converged", "6.0 points")]
 
 
 def test_squares_shrink() -> None:
