@@ -19,6 +19,11 @@ from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.models.differentiable import Differentiable, Rolling
 
 
+TELLING = 20.0
+"""Points of J&F from which on a gradient of zero at a frame says something of the model: where an object is all but
+lost, the few pixels that are still right may hang on other frames."""
+
+
 class GradientProblem(Exception):
     """A search cannot go on: its gradient is not finite, or says nothing of a frame that matters."""
 
@@ -115,7 +120,7 @@ class Objective:
             loss, masks = self._pass(point, gradient)
             losses.append(loss)
             scores.append(self.judge.some(masks))
-        if not self._checked:
+        if not self._checked and sum(scores) / self.draws >= TELLING:
             self._check_all_frames(gradient, masks)
             self._checked = True
         return Seen(Value(sum(losses) / self.draws, gradient / self.draws), sum(scores) / self.draws)
