@@ -18,7 +18,6 @@ from robust_vos_bench.attacks.threat import Threat
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.models.differentiable import Differentiable, Rolling
 
-
 TELLING = 20.0
 """Points of J&F from which on a gradient of zero at a frame says something of the model: where an object is all but
 lost, the few pixels that are still right may hang on other frames."""
