@@ -13,11 +13,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 from PIL import Image
+
 from robust_vos_bench import Condition, Video, corrupt_video
 from robust_vos_bench.conditions import Corruption, corruptions
 from robust_vos_bench.datasets.films import write_film
 from robust_vos_bench.datasets.overlay import paint_mask
-
 from website import photograph
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,8 +66,8 @@ def write(pages: Path, kept: Path, with_pictures: bool = True) -> None:
 
 
 _INTRODUCTION = (
-    "Every corruption of the package on one photograph (scikit-image's `coffee`, CC0), at severity 3 or its middle one. "
-    "A click leads to all severities. The same for frames of your own: "
+    "Every corruption of the package on one photograph (scikit-image's `coffee`, CC0), at severity 3 or its "
+    "middle one. A click leads to all severities. The same for frames of your own: "
     "`rvos-bench corrupt --preview --corruption weather --dataset folder --data-root ~/clips`."
 )
 _LEGEND = (
@@ -91,7 +91,9 @@ def _moves(spec: Corruption) -> bool:
 def _entry(spec: Corruption, strength: dict[tuple[str, int], tuple[str, str]], with_pictures: bool) -> list[str]:
     """The section of one corruption, in Markdown with two elements of HTML."""
     modes = f" In time: {', '.join(spec.temporal)}." if spec.temporal else ""
-    values = f" Levels: {', '.join(map(str, spec.values))}{f' ({spec.unit})' if spec.unit else ''}." if spec.values else ""
+    values = (
+        f" Levels: {', '.join(map(str, spec.values))}{f' ({spec.unit})' if spec.unit else ''}." if spec.values else ""
+    )
     lines = [f"## {spec.name}", "", f"{html.escape(spec.summary)}.{html.escape(values)}{modes}", ""]
     if not with_pictures:
         return lines
@@ -108,8 +110,8 @@ def _entry(spec: Corruption, strength: dict[tuple[str, int], tuple[str, str]], w
     if _moves(spec) and spec.scope != "prompt":
         wide = WIDTH * 3 // 2
         lines += [
-            f'<video class="loop" src="{spec.name}.mp4" width="{wide}" height="{wide * 2 // 3}" autoplay loop muted playsinline '
-            f'preload="metadata" aria-label="{spec.name} at severity {_middle(spec)}, a loop"></video>',
+            f'<video class="loop" src="{spec.name}.mp4" width="{wide}" height="{wide * 2 // 3}" autoplay loop '
+            f'muted playsinline preload="metadata" aria-label="{spec.name} at severity {_middle(spec)}, a loop"></video>',
             "",
         ]
     return lines

@@ -6,13 +6,17 @@ import re
 from pathlib import Path
 
 import click
+
 from robust_vos_bench.api.listing import list_models
 from robust_vos_bench.cli import cli
 
 ROOT = Path(__file__).resolve().parents[1]
 GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "running": ("Run and read runs", ("run", "plan", "Listener", "load_run", "load_runs", "Run", "list_runs")),
-    "compare": ("Compare, report, publish", ("compare", "report", "leaderboard", "pack", "Measure", "register_measure")),
+    "compare": (
+        "Compare, report, publish",
+        ("compare", "report", "leaderboard", "pack", "Measure", "register_measure"),
+    ),
     "corrupt": ("Corrupt and look", ("Condition", "corrupt_video", "corrupt", "overlay")),
     "score": ("Score", ("score", "Scores")),
     "data": ("Data", ("open_dataset", "Dataset", "Video", "verify_dataset")),
@@ -31,7 +35,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "lists": ("Lists", ("list_models", "list_corruptions", "list_datasets", "list_presets")),
     "errors": ("Errors", ("RvosError", "UsageError", "DataError", "WeightsError", "ContractError", "IncompleteError")),
 }  # fmt: skip
-"""Page of the API -> its title and its public names; every public name is on exactly one, or on the page of the others."""
+"""Page of the API -> its title and public names. A name that is on none of them goes to a page of the others."""
 OTHERS = "Others"
 
 
@@ -39,7 +43,8 @@ def public_names() -> dict[str, str]:
     """Every name of the package root -> the module that defines it, from the stub."""
     stub = (ROOT / "robust_vos_bench" / "__init__.pyi").read_text(encoding="utf-8")
     return {
-        name: f"robust_vos_bench{module}" for module, name in re.findall(r"^from (\.\S+) import (\w+) as \2$", stub, re.M)
+        name: f"robust_vos_bench{module}"
+        for module, name in re.findall(r"^from (\.\S+) import (\w+) as \2$", stub, re.M)
     }
 
 
@@ -95,14 +100,19 @@ def _models(path: Path) -> None:
     lines = [
         "# All variants",
         "",
-        "Made from the cards, as `rvos-bench list models` shows them. What each system is, and what its authors published: "
-        "[Models](../models.md).",
+        "Made from the cards, as `rvos-bench list models` shows them. What each system is, and what its authors "
+        "published: [Models](../models.md).",
         "",
         "| name | what | licence | weights |",
         "|:--|:--|:--|:--|",
     ]
     for row in list_models():
-        cells = (f"`{row['name']}`", row.get("title", ""), row.get("license", ""), row.get("weights", "") or "none needed")
+        cells = (
+            f"`{row['name']}`",
+            row.get("title", ""),
+            row.get("license", ""),
+            row.get("weights", "") or "none needed",
+        )
         lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")

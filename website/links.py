@@ -6,7 +6,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-_LOADED = {"img": ("src",), "script": ("src",), "source": ("src", "srcset"), "video": ("src", "poster"), "iframe": ("src",)}
+_LOADED = {
+    "img": ("src",),
+    "script": ("src",),
+    "source": ("src", "srcset"),
+    "video": ("src", "poster"),
+    "iframe": ("src",),
+}
 """What a browser fetches by itself; `link` too, except for a few relations."""
 _NAMED_ONLY = {"canonical", "alternate", "next", "prev", "license"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+
 from robust_vos_bench import Video
 
 SIZE = (320, 480)

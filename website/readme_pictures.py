@@ -6,7 +6,6 @@ from pathlib import Path
 
 from robust_vos_bench import Condition
 from robust_vos_bench.corrupted.preview import contact_sheet
-
 from website import photograph
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "pictures"

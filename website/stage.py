@@ -1,7 +1,7 @@
 """Copying pages into one folder, so that links between them hold there.
 
-Pages read well in the checkout too, so they link to files anywhere in it. In the site a link to another page leads to that
-page; a link to a file that is no page (source code, a folder) becomes its name.
+Pages read well in the checkout too, so they link to files anywhere in it. In the site a link to another page
+leads to that page; a link to a file that is no page (source code, a folder) becomes its name.
 """
 
 from __future__ import annotations
