@@ -111,7 +111,8 @@ def _entry(spec: Corruption, strength: dict[tuple[str, int], tuple[str, str]], w
         wide = WIDTH * 3 // 2
         lines += [
             f'<video class="loop" src="{spec.name}.mp4" width="{wide}" height="{wide * 2 // 3}" autoplay loop '
-            f'muted playsinline preload="metadata" aria-label="{spec.name} at severity {_middle(spec)}, a loop"></video>',
+            f'muted playsinline preload="metadata" '
+            f'aria-label="{spec.name} at severity {_middle(spec)}, a loop"></video>',
             "",
         ]
     return lines
