@@ -106,6 +106,13 @@ def report(
 
     Raises UsageError for an unknown video, DataError for what is not a run, and MissingExtraError where the extra
     `report` (matplotlib) is not installed.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> run = rvos.run(model=["static", "flow"], corruption="fog-3", limit=2, progress=False)
+    >>> rvos.report(run, output="page.html", strips=1).name
+    'page.html'
     """
     if not runs:
         raise UsageError("a report needs at least one run")
