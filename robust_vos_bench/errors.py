@@ -98,6 +98,22 @@ class MissingExtraError(RvosError):
     exit_code = 4
 
 
+class UnavailableError(RvosError):
+    """A system is known by its name, but nothing of it that runs was published; the message says what there is.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> try:
+    ...     rvos.load_adapter("batman")
+    ... except rvos.UnavailableError as error:
+    ...     print(error.exit_code)
+    4
+    """
+
+    exit_code = 4
+
+
 class ContractError(RvosError):
     """An adapter broke the contract (wrong type, size, ids, number of masks ...).
 
