@@ -33,7 +33,11 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
          "list_reproductions"),
     ),
     "lists": ("Lists", ("list_models", "list_corruptions", "list_datasets", "list_presets")),
-    "errors": ("Errors", ("RvosError", "UsageError", "DataError", "WeightsError", "UnavailableError", "ContractError", "IncompleteError")),
+    "errors": (
+        "Errors",
+        ("RvosError", "UsageError", "DataError", "WeightsError", "UnavailableError", "ContractError",
+         "IncompleteError"),
+    ),
 }  # fmt: skip
 """Page of the API -> its title and public names. A name that is on none of them goes to a page of the others."""
 OTHERS = "Others"
