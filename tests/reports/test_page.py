@@ -73,7 +73,7 @@ def test_a_run_without_truth_has_a_report_all_the_same(run_folder: Make) -> None
 
 def test_a_chosen_video_must_exist(run_folder: Make) -> None:
     run = load_run(run_folder())
-    assert "b · clean" in build_report([run], video="b")
+    assert "J&amp;F by frame in b" in build_report([run], video="b")
     with pytest.raises(UsageError, match="no run has a video 'z'"):
         build_report([run], video="z")
 
