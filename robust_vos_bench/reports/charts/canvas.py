@@ -43,15 +43,18 @@ def colour_class(model: int) -> str:
     return f"m m{model}" if model < DISTINCT else "m more"
 
 
-def marker(model: int, x: float, y: float, size: float = 3.6, tip: str = "", hollow: bool = False) -> Markup:
-    """The marker of a model at a place. tip: what it says when pointed at."""
+def marker(
+    model: int, x: float, y: float, size: float = 3.6, tip: str = "", hollow: bool = False, row: str = ""
+) -> Markup:
+    """The marker of a model at a place. tip: what it says when pointed at. row: id of the table row that it opens."""
     r = size
     sizes = {"r": r, "d": 2 * r, "s": 0.85 * r, "t": 1.7 * r, "d1": 1.15 * r, "w": 0.75 * r, "v": 0.7 * r, "p": 1.1 * r}
     sizes["q"] = 0.35 * r
     shape = _SHAPES[model % len(_SHAPES)].format(**{k: number(v) for k, v in sizes.items()})
     classes = f"{colour_class(model)} dot{' hollow' if hollow else ''}"
-    return Markup('<path class="{}" data-m="{}"{} transform="translate({} {})" d="{}"/>').format(
-        classes, model, told(tip), number(x), number(y), shape
+    opens = Markup(' tabindex="0" data-row="{}"').format(row) if row else Markup("")
+    return Markup('<path class="{}" data-m="{}"{}{} transform="translate({} {})" d="{}"/>').format(
+        classes, model, told(tip), opens, number(x), number(y), shape
     )
 
 
@@ -136,10 +139,16 @@ class Canvas:
                 )
             )
 
+    @property
+    def frame(self) -> str:
+        """Where the plot area lies, for scripts that move marks: horizontal range, left, right, top, bottom."""
+        edges = (self.left, self.width - self.right, self.top, self.height - self.bottom)
+        return " ".join(f"{v:g}" for v in (*self.x, *edges))
+
     def __html__(self) -> str:
         inside = Markup("").join(self.parts)
+        size = number(self.width), number(self.height)
         return Markup(
-            '<svg class="chart" viewBox="0 0 {} {}" width="{}" height="{}" role="img" aria-label="{}">{}</svg>'
-        ).format(
-            number(self.width), number(self.height), number(self.width), number(self.height), escape(self.alt), inside
-        )
+            '<svg class="chart" viewBox="0 0 {} {}" width="{}" height="{}" '
+            'data-frame="{}" role="img" aria-label="{}">{}</svg>'
+        ).format(*size, *size, self.frame, escape(self.alt), inside)

@@ -1,6 +1,6 @@
 "use strict";
 const root = document.documentElement;
-root.classList.add("js");
+root.classList.add("scripted");
 document.getElementById("theme")?.addEventListener("click", () => {
   const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   root.dataset.theme = dark ? "light" : "dark";
