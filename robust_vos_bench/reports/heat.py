@@ -95,10 +95,15 @@ def _cell(value: float, scale: float) -> HeatCell:
 
 def _colours(value: float, scale: float) -> tuple[str, str]:
     code = drop_colour(value, scale)
-    light = np.where(code / 255 <= 0.04045, code / 255 / 12.92, ((code / 255 + 0.055) / 1.055) ** 2.4)
+    return "rgb({:.0f},{:.0f},{:.0f})".format(*code), ink_on(code)
+
+
+def ink_on(colour: NDArray[np.float64]) -> str:
+    """Black or white, whichever has the higher contrast (relative luminance, WCAG 2) on an RGB colour, 0..255."""
+    code = colour / 255
+    light = np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4)
     luminance = float(light @ (0.2126, 0.7152, 0.0722))
-    ink = "#000" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "#fff"  # the higher contrast (WCAG 2)
-    return "rgb({:.0f},{:.0f},{:.0f})".format(*code), ink
+    return "#000" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "#fff"
 
 
 def drop_colour(value: float, scale: float) -> NDArray[np.float64]:

@@ -32,4 +32,9 @@ def published_table(found: Published) -> PublishedTable:
 
 def cell_words(scores: tuple[PublishedScore, ...], sources: dict[str, tuple[int, str]]) -> str:
     """ "83.8 [1], 84.1 [3]"."""
-    return ", ".join(f"{score.value:g} [{sources[score.source][0]}]" for score in scores)
+    return ", ".join(f"{_exact(score.value)} [{sources[score.source][0]}]" for score in scores)
+
+
+def _exact(value: float) -> str:
+    """One decimal, or as many as were published."""
+    return f"{value:.1f}" if round(value, 1) == value else f"{value:g}"
