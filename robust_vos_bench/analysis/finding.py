@@ -28,9 +28,12 @@ def finding(table: RobustnessTable) -> list[str]:
     sentences: list[str] = []
     if complete:
         sentences.append(_kept(complete[0], len(table.rows), len(complete)))
-        sentences += _costs(complete)
+        sentences += _costs([row for row in complete if not math.isnan(row.summary.p)])
         sentences += _certainty(table)
     absent = [row for row in in_order(table) if row not in complete]
+    half = [row.model for row in complete if math.isnan(row.summary.p) and table.matrix.conditions[0].is_clean]
+    if half:
+        sentences.append(f"Clean cells of {listed(half, NAMED)} are missing.")
     return sentences + (_missing(absent) if absent else [])
 
 
@@ -63,6 +66,8 @@ def _kept(row: RobustnessRow, models: int, complete: int) -> str:
 
 def _costs(rows: Sequence[RobustnessRow]) -> list[str]:
     """The family (or, in a run of one family, the corruption) that costs most and least, over the models."""
+    if not rows:
+        return []
     families = len(rows[0].summary.families) > 1
     kinds = [row.summary.families if families else row.summary.corruptions for row in rows]
     losses = {name: mean(row.summary.p - of[name] for row, of in zip(rows, kinds)) for name in kinds[0]}
@@ -71,11 +76,14 @@ def _costs(rows: Sequence[RobustnessRow]) -> list[str]:
         return []
     most, least = max(losses, key=losses.__getitem__), min(losses, key=losses.__getitem__)
     average = " on average over the models" if len(rows) > 1 else ""
-    if losses[most] <= 0.05:
-        return ["No corruption costs anything that one decimal shows." if average == "" else "Nothing is lost."]
+    if losses[most] < 0.05:
+        return ["Corruption costs nothing that one decimal shows."]
+    if len(losses) > 1 and round(losses[most] - losses[least], 1) == 0:
+        return [f"Every {'family' if families else 'corruption'} costs {points(losses[most])} points{average}."]
+    said = f"{points(losses[most])} points{average}"
     if most == least:
-        return [f"{most} costs {losses[most]:.1f} points{average}."]
-    return [f"{most} costs most ({losses[most]:.1f} points{average}), {least} least ({points(losses[least])})."]
+        return [f"Lost to {most}: {said}."]
+    return [f"Most is lost to {most} ({said}), least to {least} ({points(losses[least])})."]
 
 
 def _certainty(table: RobustnessTable) -> list[str]:

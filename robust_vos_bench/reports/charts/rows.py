@@ -6,15 +6,15 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from robust_vos_bench.analysis.intervals import Interval
 from robust_vos_bench.analysis.words import points
 from robust_vos_bench.reports.charts.canvas import colour_class, marker, number, ticks
 from robust_vos_bench.reports.grids import span
 
-ROW = 38
-"""Units of height per row: a line of text, and the marks below it."""
+HIGH = 22
+"""Units of height of the marks of a row, which stand below its label."""
 
 
 @dataclass(frozen=True)
@@ -42,50 +42,50 @@ def interval_chart(
     def at(value: float) -> str:
         return f"{1 + 98 * (min(max(value, low), high) - low) / ((high - low) or 1):.2f}%"
 
-    height = ROW * len(bars) + 34
-    parts: list[Markup] = []
-    for tick in ticks(low, high, 6):
-        x = at(tick)
-        kind = "axis" if zero and tick == 0 else "grid"
-        parts.append(
-            Markup('<line class="{}" x1="{}" x2="{}" y1="0" y2="{}"/>').format(kind, x, x, ROW * len(bars) + 4)
+    places = [(at(value), "axis" if zero and value == 0 else "grid") for value in ticks(low, high, 6)]
+    lines = Markup("").join(
+        Markup('<line class="{}" x1="{}" x2="{}" y1="0" y2="{}"/>').format(kind, x, x, HIGH) for x, kind in places
+    )
+    rows = Markup("").join(_row(bar, lines, at) for bar in bars)
+    words = Markup("").join(
+        Markup('<text class="tick" x="{}" y="12" text-anchor="{}">{}</text>').format(
+            at(tick), _anchor(at(tick)), f"{tick:g}"
         )
-        anchor = "start" if tick == low else "end" if tick == high else "middle"
-        parts.append(
-            Markup('<text class="tick" x="{}" y="{}" text-anchor="{}">{}</text>').format(
-                x, ROW * len(bars) + 17, anchor, f"{tick:g}"
-            )
-        )
-    parts.append(Markup('<text class="label" x="50%" y="{}" text-anchor="middle">{}</text>').format(height - 3, xlabel))
-    parts += [_row(bar, ROW * i, at) for i, bar in enumerate(bars)]
-    return Markup('<svg class="rows" width="100%" height="{}" role="img" aria-label="{}">{}</svg>').format(
-        number(height), escape(alt), Markup("").join(parts)
+        for tick in ticks(low, high, 6)
+    )
+    scale_row = Markup('<svg width="100%" height="16" aria-hidden="true">{}</svg>').format(words)
+    return Markup('<div class="rows" role="img" aria-label="{}">{}{}<div class="label">{}</div></div>').format(
+        alt, rows, scale_row, xlabel
     )
 
 
-def _row(bar: Bar, top: float, at: Callable[[float], str]) -> Markup:
+def _anchor(place: str) -> str:
+    """Ticks at the ends stay inside."""
+    share = float(place.rstrip("%"))
+    return "start" if share < 4 else "end" if share > 96 else "middle"
+
+
+def _row(bar: Bar, lines: Markup, at: Callable[[float], str]) -> Markup:
     known = not math.isnan(bar.value.value)
     note = bar.note or (f"{points(bar.value.value)} ({span(bar.value)})" if known else "n/a: cells are missing")
-    y = top + 27
+    y = HIGH / 2
     own = colour_class(bar.model)
-    marks = [
-        Markup(
-            '<text class="name" x="1%" y="{}">{}</text><text class="note" x="99%" y="{}" text-anchor="end">{}</text>'
-        ).format(number(top + 14), bar.label, number(top + 14), note)
-    ]
+    marks = [lines]
     if known and not math.isnan(bar.value.low):
         ends = at(bar.value.low), at(bar.value.high)
         marks.append(Markup('<line class="{} span" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(own, *ends, y, y))
-        for x in ends:
-            marks.append(
-                Markup('<line class="{} cap" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(own, x, x, y - 4, y + 4)
-            )
+        marks += [
+            Markup('<line class="{} cap" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(own, x, x, y - 4, y + 4)
+            for x in ends
+        ]
     if not math.isnan(bar.reference):
         marks.append(_placed(marker(bar.model, 0, 0, 4, hollow=True), at(bar.reference), y))
     if known:
         marks.append(_placed(marker(bar.model, 0, 0, 5), at(bar.value.value), y))
-    hit = Markup('<rect class="hit" x="0" y="{}" width="100%" height="{}"/>').format(number(top), ROW)
-    return Markup('<g data-m="{}">{}{}</g>').format(bar.model, hit, Markup("").join(marks))
+    return Markup(
+        '<div class="row" data-m="{}"><span class="name" title="{}">{}</span><span class="note">{}</span>'
+        '<svg width="100%" height="{}" aria-hidden="true">{}</svg></div>'
+    ).format(bar.model, bar.label, bar.label, note, HIGH, Markup("").join(marks))
 
 
 def _placed(mark: Markup, x: str, y: float) -> Markup:
