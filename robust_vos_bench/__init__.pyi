@@ -33,6 +33,7 @@ from .errors import ContractError as ContractError
 from .errors import DataError as DataError
 from .errors import IncompleteError as IncompleteError
 from .errors import RvosError as RvosError
+from .errors import UnavailableError as UnavailableError
 from .errors import UsageError as UsageError
 from .errors import WeightsError as WeightsError
 from .models import ModelCard as ModelCard

@@ -47,6 +47,12 @@ class MissingExtraError(RvosError):
     exit_code = 4
 
 
+class UnavailableError(RvosError):
+    """A system is known by its name, but nothing of it that runs was published; the message says what there is."""
+
+    exit_code = 4
+
+
 class ContractError(RvosError):
     """An adapter broke the contract (wrong type, size, ids, number of masks ...)."""
 

@@ -7,7 +7,7 @@ A file is named on the command line, as `path/to/file.py:name`. Where an item ca
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
@@ -59,7 +59,8 @@ class Registry(Generic[T]):
     kind: the word for messages ("model"). group: the entry point group. builtin: the items that ship with rvos-bench,
     called once, when first needed. names: all names of an item, its own first. read: the items that a loaded entry
     point stands for; raises ContractError for an object of the wrong type. from_file: the item that a file stands for;
-    is_file: which names are files; form: how one is written. see: where all names are listed, for errors.
+    is_file: which names are files; form: how one is written. see: where all names are listed, for errors. absent: the
+    errors for names of what is known but cannot be used, unless somebody offers an item of that name.
     """
 
     def __init__(
@@ -73,10 +74,11 @@ class Registry(Generic[T]):
         is_file: Callable[[str], bool] = is_file_spec,
         see: str = "",
         form: str = "",
+        absent: Callable[[], Mapping[str, RvosError]] = dict,
     ) -> None:
         self.kind, self.group, self.see, self.form = kind, group, see, form
         self._make_builtin, self._names, self._read = builtin, names, read
-        self._from_file, self._is_file = from_file, is_file
+        self._from_file, self._is_file, self._absent = from_file, is_file, absent
         self._builtin: dict[str, Item[T]] | None = None
         self._added: dict[str, Item[T]] = {}
         self._plugins: Plugins[T] | None = None
@@ -133,6 +135,10 @@ class Registry(Generic[T]):
 
     def knows(self, name: str) -> bool:
         """Whether `find` would return something for a name (files are not opened), or knows why it cannot."""
+        return self.offers(name) or name in self._absent()
+
+    def offers(self, name: str) -> bool:
+        """`knows`, without the names of what cannot be used by anybody."""
         if self._is_file(name):
             return True
         for own in (self.builtin(), self.added()):
@@ -141,11 +147,16 @@ class Registry(Generic[T]):
         plugins = self.plugins()
         return name in plugins.every_name or any(p.conflict and name in p.names for p in plugins.problems)
 
+    def every_name(self) -> list[str]:
+        """Every name and alias that `find` knows, also of what cannot be used; files aside."""
+        known = _by_every_name([*self.builtin().values(), *self.added().values()], self._names)
+        return list(dict.fromkeys([*known, *self.plugins().every_name, *self._absent()]))
+
     def find(self, name: str) -> Item[T]:
         """The item of a name, an alias or a file.
 
         Raises UsageError with the nearest names for an unknown one, ContractError where the name belongs to a plug-in
-        that cannot be used or to two plug-ins.
+        that cannot be used or to two plug-ins, and what `absent` has for a name.
         """
         if self._is_file(name):
             return self._from_file(name)
@@ -159,11 +170,12 @@ class Registry(Generic[T]):
         for problem in plugins.problems:
             if name in problem.names:
                 raise ContractError(problem.message)
-        known = _by_every_name([*self.builtin().values(), *self.added().values()], self._names)
-        names = [*known, *plugins.every_name]
+        absent = self._absent()
+        if name in absent:
+            raise absent[name]
         self.refuse_misread(name)
         broken = " ".join(problem.message for problem in plugins.problems if not problem.conflict)
-        raise unknown(self.kind, name, names, " ".join(part for part in (self.see, broken) if part))
+        raise unknown(self.kind, name, self.every_name(), " ".join(part for part in (self.see, broken) if part))
 
     def refuse_misread(self, name: str) -> None:
         """Raise UsageError, with the form to use, for a file without a name in it and for the name of a module."""

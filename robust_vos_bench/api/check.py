@@ -108,8 +108,7 @@ def find_kind(name: str) -> str:
     for kind, (registry, word) in registries.items():
         if any(word in problem.names for problem in registry.problems()):
             return kind
-    known = [n for registry, _ in registries.values() for n in registry.usable()]
-    known += [alias for item in MODELS.usable().values() for alias in item.value.aliases]
+    known = [n for registry, _ in registries.values() for n in (*registry.usable(), *registry.every_name())]
     see = ["See `rvos-bench list models`, `list corruptions` and `list datasets`.", *(p.message for p in broken)]
     raise unknown("model, corruption or data set", name, known, " ".join(see))
 

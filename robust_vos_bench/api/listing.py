@@ -34,7 +34,10 @@ def _registry(kind: str) -> Registry[Any]:
 
 
 def list_models(ready: bool = False) -> list[dict[str, Any]]:
-    """Every model: name, title, licence, weights, whether it is `ready` here, why not. ready: only those that are."""
+    """Every model: name, title, licence, weights, whether it is `ready` here, why not. ready: only those that are.
+
+    Published systems of which nothing that runs exists are listed too, with `available` false.
+    """
     from robust_vos_bench.models import describe_models
 
     return [row for row in describe_models() if row.get("ready") or not ready]
@@ -111,7 +114,7 @@ def list_conditions(preset: str) -> list[dict[str, Any]]:
 
 def only(kind: str, rows: list[dict[str, Any]], names: Sequence[str]) -> list[dict[str, Any]]:
     """The rows of some names or families ("weather", "aot"), in their order. UsageError for a name that is neither."""
-    known = {str(row["name"]) for row in rows}
+    known = {name for row in rows for name in _names(row)}
     families = {str(row.get("family") or str(row["name"]).partition(".")[0]) for row in rows}
     for name in names:
         if name not in known | families:
@@ -119,8 +122,12 @@ def only(kind: str, rows: list[dict[str, Any]], names: Sequence[str]) -> list[di
     return [
         row
         for row in rows
-        if row["name"] in names or (row.get("family") or str(row["name"]).partition(".")[0]) in names
+        if _names(row) & set(names) or (row.get("family") or str(row["name"]).partition(".")[0]) in names
     ]
+
+
+def _names(row: dict[str, Any]) -> set[str]:
+    return {str(row["name"]), *row.get("aliases", ())}
 
 
 def list_datasets() -> list[dict[str, Any]]:

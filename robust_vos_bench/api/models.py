@@ -22,7 +22,8 @@ def split_name(word: str) -> tuple[str, str]:
     """ "ours=aot.r50_l" -> ("ours", "aot.r50_l"); a model without a name of the user's -> ("", model).
 
     A path may hold "=": a file that exists under the whole word is that file. Raises UsageError for a name that is no
-    plain word, and for one that another model has: its results could not be told apart from that model's.
+    plain word, and for one that another model has: its results could not be told apart from that model's. The name of a
+    published system that cannot be run is free, for masks made with it.
     """
     name, equals, model = word.partition("=")
     if not equals:
@@ -34,7 +35,7 @@ def split_name(word: str) -> tuple[str, str]:
             f"--model {word!r}: write NAME=MODEL; a name is a word of at most 64 letters, digits and . _ + - that "
             "begins with a letter or digit"
         )
-    if MODELS.knows(name):
+    if MODELS.offers(name):
         raise UsageError(
             f"--model {word!r}: {name!r} is the name of a model, and its results could not be told apart from that "
             "model's; choose another name"

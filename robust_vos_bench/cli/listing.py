@@ -66,13 +66,13 @@ def command(kind: str, names: tuple[str, ...], ready: bool, folder: Path, as_jso
     elif not rows:
         click.echo(f"no {kind} found" + (f" in {folder}" if kind == "runs" else ""))
     else:
-        _print(shown, rows)
+        _print(shown, rows, bool(names))
     conflicts = [problem.message for problem in problems if problem.conflict]
     if conflicts:
         raise ContractError(conflicts[0])
 
 
-def _print(kind: str, rows: list[dict[str, Any]]) -> None:
+def _print(kind: str, rows: list[dict[str, Any]], named: bool) -> None:
     shown = [SHORT[kind](row) for row in rows]
     console = Console(highlight=False, markup=False)
     # Lines wrap on a terminal only: elsewhere a line is a row. Names and short words never do.
@@ -94,6 +94,10 @@ def _print(kind: str, rows: list[dict[str, Any]]) -> None:
     click.echo(f"More of each with --json. {NOTES.get(kind, '')}".rstrip(), err=True)
     if kind == "models":
         _print_readings(rows)
+        if named:
+            for row in rows:
+                if not row["available"]:
+                    click.echo(row["explanation"], err=True)
 
 
 def _print_readings(rows: list[dict[str, Any]]) -> None:

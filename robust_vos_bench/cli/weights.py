@@ -168,10 +168,11 @@ def where(as_json: bool) -> None:
 )
 @json_option()
 def convert(name: str, output: Path | None, unconfined: bool, as_json: bool) -> None:
-    """Make safetensors of a checkpoint that holds objects beside its tensors.
+    """Make safetensors of a checkpoint that holds objects beside its tensors, or of one of TensorFlow.
 
     NAME is a model whose published file has to be converted, or a file of your own. The file is read in a process of
     its own, without network, in which no class or function that the file names is called. `run` never does this.
+    Of TensorFlow give the index or the archive; it holds numbers alone, and TensorFlow is not needed.
     """
     from robust_vos_bench.api.convert import convert_weights
 

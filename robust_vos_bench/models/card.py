@@ -30,7 +30,8 @@ class Weights:
     published: bool = True
     """False where its authors never published it."""
     original: str = ""
-    """Name of the published file, where it holds more than tensors and `file` is made of it by `weights convert`."""
+    """Name of the published file, where it holds more than tensors, or is of TensorFlow, and `weights convert` makes
+    `file` of it."""
 
     @property
     def said(self) -> str:
@@ -115,3 +116,43 @@ class ModelEntry:
     def name(self) -> str:
         """The name users type."""
         return self.card.name
+
+
+@dataclass(frozen=True)
+class AbsentSystem:
+    """A published system that cannot be run: it is found by its name, listed, and explained instead of loaded."""
+
+    name: str
+    """As users would type it."""
+    title: str
+    paper: str
+    why: str
+    """Why it cannot be run, in a few words: "no code was published"."""
+    exists: str
+    """What its authors published, and where."""
+    scores: str = ""
+    """Published scores with their source; "" where none with a source at hand was found."""
+    instead: str = ""
+    """What comes closest to it here, with the reason."""
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def use_of_masks(self) -> str:
+        """How masks that were made with it are scored."""
+        return (
+            f"rvos-bench run --model {self.name}=masks --option folder=DIR --corruption clean, where DIR/clean/VIDEO/ "
+            "has the masks"
+        )
+
+    @property
+    def explanation(self) -> str:
+        """All of it, for the error where somebody asks for the model."""
+        parts = [
+            f"{self.title} cannot be run here: {self.why}.",
+            f"Paper: {self.paper}.",
+            f"What exists: {self.exists}.",
+            f"Published scores: {self.scores or 'none with a source at hand'}.",
+            self.instead and f"Closest here: {self.instead}.",
+            f"Masks of it can be scored: {self.use_of_masks}.",
+        ]
+        return "\n  ".join(part for part in parts if part)

@@ -1,4 +1,7 @@
-"""From a checkpoint with pickled objects to safetensors, in a process of its own; only ever on an explicit command."""
+"""From a checkpoint that is not read as it is to safetensors; only ever on an explicit command.
+
+One with pickled objects is read in a process of its own; one of TensorFlow holds numbers alone (`tensor_bundle`).
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from typing import Any
 from robust_vos_bench.errors import WeightsError
 from robust_vos_bench.models.checkpoint import sha256_of
 from robust_vos_bench.models.file_kinds import contents_of, plain
+from robust_vos_bench.models.tensor_bundle import index_in_archive, index_of, read_bundle, unpacked
 from robust_vos_bench.system.atomic import make_folder, replacing
 from robust_vos_bench.system.confine import can_confine
 
@@ -33,7 +37,7 @@ class Converted:
     objects: tuple[str, ...]
     """Classes and functions that the source names beside those of tensors; none was called."""
     how: str
-    """"without network", or why the process was not cut off."""
+    """"without network", or why the process was not cut off; or the format, for one that holds numbers alone."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for `--json`."""
@@ -62,6 +66,8 @@ def convert_file(
     check: looks at the new file before it gets its name. unconfined: also where the system cannot cut a process off
     from the network. Raises WeightsError that says why not; `output` is then as before.
     """
+    if is_tensorflow(source):
+        return _convert_tensorflow(source, output, check)
     if not source.is_file():
         raise WeightsError(f"{source}: no such file")
     make_folder(output.parent)
@@ -87,3 +93,27 @@ def convert_file(
         check(part)
         digest = sha256_of(part)
     return Converted(str(source), str(output), digest, told["tensors"], tuple(told["classes"]), told["how"])
+
+
+def is_tensorflow(source: Path) -> bool:
+    """Whether a path is a checkpoint of TensorFlow: its index, a file beside that, their beginning, or an archive."""
+    return index_of(source) is not None or (source.is_file() and index_in_archive(source) is not None)
+
+
+def _convert_tensorflow(source: Path, output: Path, check: Callable[[Path], None]) -> Converted:
+    """All tensors by TensorFlow's names, in its layouts."""
+    from safetensors.numpy import save_file
+
+    make_folder(output.parent)
+    with unpacked(source) as index, replacing(output) as part:
+        tensors, left_out = read_bundle(index)
+        if not tensors:
+            raise WeightsError(f"{source}: a checkpoint without tensors")
+        save_file(tensors, part)
+        part.chmod(0o644)
+        check(part)
+        digest = sha256_of(part)
+    how = "from TensorFlow's format, all checksums compared"
+    if left_out:
+        how += f"; left out, because they are texts: {', '.join(plain(name, 60) for name in left_out[:5])}"
+    return Converted(str(source), str(output), digest, len(tensors), (), how)

@@ -37,6 +37,7 @@ _OTHERS = {
     b"MZ\x90": "a program",
     b"SQLite format 3": "an SQLite database",
 }
+_TF = "; one with a checkpoint of TensorFlow is converted as it is: rvos-bench weights convert FILE"
 _AGAIN = "Download it again, and compare its size with what the page of the download says."
 _SAVE_TENSORS = (
     "In the program that made the file, save the tensors alone, torch.save(model.state_dict(), 'weights.pth'), "
@@ -78,12 +79,22 @@ def kind_of(path: Path) -> str:
         _check_zip(path, size)
         return "zip"
     refuse_known(path, head, size)
+    if _of_tensorflow(path):
+        raise WeightsError(
+            f"{path}: a file of a TensorFlow checkpoint, which is converted once: rvos-bench weights convert {path}"
+        )
     if head[:1] == b"\x80" and len(head) > 1 and head[1] <= 5:
         return "pickle"
     raise WeightsError(
         f"{path}: not a file of weights ({size} bytes that begin with {head[:8].hex(' ')}). "
         f"Read are torch checkpoints and safetensors. {_AGAIN}"
     )
+
+
+def _of_tensorflow(path: Path) -> bool:
+    """Whether a file is part of a checkpoint of TensorFlow, by its name and what lies beside it."""
+    stem, _, end = path.name.rpartition(".")
+    return (end in ("index", "meta") or end.startswith("data-")) and (path.with_name(f"{stem}.index")).is_file()
 
 
 def refuse_known(path: Path, head: bytes, size: int) -> None:
@@ -99,9 +110,9 @@ def refuse_known(path: Path, head: bytes, size: int) -> None:
         )
     for magic, name in _PACKED.items():
         if head.startswith(magic):
-            raise WeightsError(f"{path}: an archive packed with {name}. Unpack it and give the weights file in it")
+            raise WeightsError(f"{path}: an archive packed with {name}. Unpack it and give the weights file in it{_TF}")
     if head[257:262] == b"ustar":
-        raise WeightsError(f"{path}: a tar archive. Unpack it and give the weights file in it")
+        raise WeightsError(f"{path}: a tar archive. Unpack it and give the weights file in it{_TF}")
     for magic, name in _OTHERS.items():
         if head.startswith(magic):
             raise WeightsError(f"{path}: {name}, not weights. Read are torch checkpoints and safetensors")

@@ -14,10 +14,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from robust_vos_bench.errors import ContractError, RvosError, UsageError
+from robust_vos_bench.errors import ContractError, RvosError, UnavailableError, UsageError
 from robust_vos_bench.models.adapter import FORGOTTEN, INHERITED, VOSAdapter
 from robust_vos_bench.models.bounds import check_bounds
-from robust_vos_bench.models.card import ModelCard, ModelEntry
+from robust_vos_bench.models.card import AbsentSystem, ModelCard, ModelEntry
 from robust_vos_bench.models.checkpoint import RANDOM, find_checkpoint, have_weights
 from robust_vos_bench.models.options import (
     REQUIRED,
@@ -45,7 +45,10 @@ def entries() -> dict[str, ModelEntry]:
 
 
 def find_entry(name: str) -> ModelEntry:
-    """The entry of a name, an alias, or `path/to/file.py:Class`. Raises UsageError with the nearest names."""
+    """The entry of a name, an alias, or `path/to/file.py:Class`.
+
+    Raises UsageError with the nearest names, UnavailableError for a published system that cannot be run.
+    """
     return MODELS.find(name).value
 
 
@@ -126,6 +129,20 @@ def _schemes() -> dict[str, Callable[[str], ModelEntry]]:
     return found
 
 
+def absent_systems() -> dict[str, AbsentSystem]:
+    """Published systems that cannot be run, which families under `adapters/` list in `ABSENT`, by name.
+
+    Where somebody offers a model of that name, it is no longer absent.
+    """
+    found = [system for module in _families() for system in getattr(module, "ABSENT", ())]
+    return {system.name: system for system in found if not MODELS.offers(system.name)}
+
+
+def _absent() -> dict[str, RvosError]:
+    systems = absent_systems().values()
+    return {n: UnavailableError(system.explanation) for system in systems for n in (system.name, *system.aliases)}
+
+
 def _is_open(name: str) -> bool:
     """Whether a name stands for a model that no list holds: a class in a file, or one of `_schemes`."""
     return is_file_spec(name) or name.startswith(tuple(_schemes()))
@@ -152,6 +169,7 @@ MODELS: Registry[ModelEntry] = Registry(
     is_file=_is_open,
     see="See `rvos-bench list models`.",
     form="path/to/file.py:Class",
+    absent=_absent,
 )
 """All models."""
 

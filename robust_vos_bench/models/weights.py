@@ -24,6 +24,7 @@ from robust_vos_bench.models.checkpoint import (
 from robust_vos_bench.models.extras import extra_installed
 from robust_vos_bench.models.file_kinds import kind_of, plain
 from robust_vos_bench.models.options import adapter_class
+from robust_vos_bench.models.tensor_bundle import index_in_archive
 from robust_vos_bench.system.atomic import WriteError
 from robust_vos_bench.system.bars import Bar
 from robust_vos_bench.system.global_state import random_state_kept
@@ -98,7 +99,7 @@ def get_weights(entry: ModelEntry, weights: Weights, say: Say, quiet: bool = Fal
         except FetchError as error:
             raise WeightsError(f"{name} of model {card.name!r}: {error}") from error
     if weights.original:
-        say(f"{path} holds more than tensors. Convert it once: rvos-bench weights convert {card.name}")
+        say(f"{path} is not read as it is. Convert it once: rvos-bench weights convert {card.name}")
     return Got(weights, path, got.sha256, True, got.known)
 
 
@@ -134,7 +135,9 @@ def _check_json(path: Path) -> None:
 
 def _check_arrived(entry: ModelEntry, weights: Weights, part: Path, say: Say) -> None:
     if weights.original:
-        kind_of(part)  # pickled objects are read by `weights convert` alone
+        # pickled objects and checkpoints of TensorFlow are read by `weights convert` alone
+        if index_in_archive(part) is None:
+            kind_of(part)
     else:
         check_fits(entry, weights, part, say)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from robust_vos_bench.system.kernel_store import kernel_folder
 
-
 CODE = """
 import numpy as np
 from robust_vos_bench.corruptions.kernels import filters

@@ -383,6 +383,7 @@ def test_two_processes_fetch_one_file_once(world: World, tmp_path: Path) -> None
 
 
 SLOW = """
+import signal; signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 import sys, time
 from pathlib import Path
 from robust_vos_bench.fetch import *

@@ -25,6 +25,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
         ("stm", "stcn", "mivos", "xmem", "rde", "qdmn", "gsfm", "tbd", "hmmn", "swem", "afb_urr", "graphmem"), SMALL
     ),
     "labelprop": {},
+    "feelvos": {},
 }
 QUICK = ("aoc.lite", "aot.t", "deaot.t", "aot.lite", "cfbi.mobilenetv2", "cfbi.lite", "flow", "static", "labelprop")
 ORDERS = ((3, 5, 2, 1), (7, 4, 9, 6), (200, 3, 100, 254))
