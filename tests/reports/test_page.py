@@ -21,9 +21,6 @@ from robust_vos_bench.reports.html import build_report
 from robust_vos_bench.runs.store import RunStore
 from robust_vos_bench.system.json import to_json
 
-pytest.importorskip("jinja2", reason="needs the extra: pip install 'rvos-bench[report]'")
-pytest.importorskip("matplotlib", reason="needs the extra: pip install 'rvos-bench[report]'")
-
 Make = Callable[..., Path]
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
