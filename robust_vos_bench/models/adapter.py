@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -27,6 +28,17 @@ FORGOTTEN = "its __init__ has to call `super().__init__(checkpoint, device)` bef
 
 Checkpoint = Path | str | None
 """A file, the word "random" (deterministic recipe weights), or None for a model without weights."""
+
+
+@dataclass(frozen=True)
+class Inside:
+    """A model that another one runs, in the words of `--model`, `--checkpoint` and `--option`."""
+
+    model: str
+    checkpoint: str | None = None
+    options: tuple[str, ...] = ()
+    option: str = "base"
+    """The outer model's option that names it; `OPTION_checkpoint` is the one for its weights."""
 
 
 class VOSAdapter(ABC):
@@ -53,6 +65,19 @@ class VOSAdapter(ABC):
         self.device = device
         self.diagnostics: list[str] = []
         """Warnings about the video started last (degenerate scores, memory limits ...); the engine collects them."""
+
+    @classmethod
+    def settled(cls, options: Mapping[str, Any], checkpoint: Checkpoint = None) -> dict[str, Any]:
+        """The options with those filled in that this machine decides (a library's version, which weights are here).
+
+        Called when a run is planned. What it returns is recorded, part of the keys, and what every worker loads.
+        """
+        return dict(options)
+
+    @classmethod
+    def inside(cls, options: Mapping[str, Any], checkpoint: Checkpoint = None) -> Inside | None:
+        """The model that this one runs inside, by settled options; its weights and version are part of the keys."""
+        return None
 
     def begin(self, condition: str, dataset: str) -> None:  # noqa: B027 - a hook, empty on purpose
         """Called by the engine before the videos of one condition; most models ignore it.

@@ -95,6 +95,15 @@ class TorchSession(ABC):
     def advance(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
         """What `step` does, under the precision."""
 
+    @contextlib.contextmanager
+    def gradients(self) -> Iterator[None]:
+        """Gradients inside the block, for what a session fits on line, whatever mode its caller is in.
+
+        The weights of `TorchAdapter.network` never get any: fit tensors of the session's own.
+        """
+        with torch.inference_mode(False), torch.enable_grad():
+            yield
+
     def warn(self, text: str) -> None:
         """Add a diagnostic of this video, once."""
         if text not in self.diagnostics:
