@@ -81,6 +81,9 @@ def test_every_command_of_the_page_runs(place: Path, capsys: pytest.CaptureFixtu
     assert (place / "frames/clean/JPEGImages/clip/00007.png").is_file()
     page = (place / "my-run" / "report.html").read_text()
     assert ">Without truth</h2>" in page and page.count("data:image/jpeg") >= 8
+    assert all(re.search(r' width="\d+" height="\d+"', image) for image in re.findall(r"<img [^>]*>", page)), (
+        "it would jump"
+    )
     assert ">Scores</h2>" not in page and "least stable under" in page
     names: dict[str, object] = {}
     for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
