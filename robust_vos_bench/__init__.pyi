@@ -48,6 +48,7 @@ from .models import load_adapter as load_adapter
 from .models.torch_adapter import TorchAdapter as TorchAdapter
 from .models.torch_adapter import TorchSession as TorchSession
 from .models.untrained import Untrained as Untrained
+from .reports.figures import plot as plot
 from .reports.html import report as report
 from .reports.leaderboard_files import leaderboard as leaderboard
 from .reports.pack import pack as pack
