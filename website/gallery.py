@@ -33,6 +33,8 @@ FAMILIES = {
     "codec": "Codecs and lost data",
     "camera": "Cameras",
     "video": "Frames in time",
+    "pattern": "Patterns",
+    "light": "Light",
     "style": "Style",
     "prompt": "Damaged prompts",
 }

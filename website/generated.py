@@ -15,9 +15,10 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "running": ("Run and read runs", ("run", "plan", "Listener", "load_run", "load_runs", "Run", "list_runs")),
     "compare": (
         "Compare, report, publish",
-        ("compare", "report", "leaderboard", "pack", "Measure", "register_measure"),
+        ("compare", "report", "plot", "leaderboard", "pack", "Measure", "register_measure"),
     ),
     "corrupt": ("Corrupt and look", ("Condition", "corrupt_video", "corrupt", "overlay")),
+    "certify": ("Certify", ("certify", "Certified")),
     "score": ("Score", ("score", "Scores")),
     "data": ("Data", ("open_dataset", "Dataset", "Video", "verify_dataset")),
     "models": (

@@ -13,10 +13,10 @@ from robust_vos_bench.models.adapter import Checkpoint
 from robust_vos_bench.models.checkpoint import load_strict, read_state
 from robust_vos_bench.models.torch_adapter import TorchAdapter
 
+from ..common.siblings import hint
 from ..encoders.fold import prepare
 from .network import MemoryNetwork
 from .session import MemorySession, Schedule
-from .siblings import hint
 from .sizes import Interpolation, Sizes
 from .untrained import UNTRAINED
 

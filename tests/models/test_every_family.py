@@ -25,6 +25,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
         ("stm", "stcn", "mivos", "xmem", "rde", "qdmn", "gsfm", "tbd", "hmmn", "swem", "afb_urr", "graphmem"), SMALL
     ),
     "labelprop": {},
+    "joint": {"region": (96, 160)},
     "covos": {"base": "static"},
     **{name: {} for name in ("feelvos", "frtm", "frtm.resnet18")},
 }

@@ -27,7 +27,7 @@ def test_example(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.chdir(folder)
     monkeypatch.setattr(measures, "_registered", {})
     monkeypatch.setenv("RVOS_BENCH_REUSE", "1")
-    if name == "report":
+    if name == "plot":
         pytest.importorskip("matplotlib", reason="needs the extra: pip install 'rvos-bench[report]'")
     found = doctest.DocTestFinder(recurse=False).find(getattr(robust_vos_bench, name), name, globs={})
     examples = [example for test in found for example in test.examples]
