@@ -145,6 +145,14 @@ def compare(*sources: Source) -> Comparison:
     `Run` of one model, a `Result`.
     A number is NaN where one of the models failed on something it needs.
     Raises UsageError where the two share nothing or were made with other data, protocol or corruption versions.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> run = rvos.run(model=["static", "flow"], corruption="fog-3", limit=2, progress=False)
+    >>> found = rvos.compare(run)
+    >>> list(found.frame()["name"][:3])
+    ['P', 'mPC', 'drop']
     """
     a, b = pick_two(sources)
     left, right = _narrow(a, b), _narrow(b, a)

@@ -76,6 +76,13 @@ def corrupt(
         Unknown names; data that is missing or damaged; an output folder that holds something else or is not writable.
     IncompleteError, DataError, MissingExtraError
         Videos that could not be written; `failed` of the error's `partial`, a SplitReport, tells which and why.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> made = rvos.corrupt("fog-3", output="foggy", limit=1)
+    >>> sorted(path.name for path in __import__("pathlib").Path("foggy").iterdir())
+    ['fog-3-drift']
     """
     conditions, info = chosen(
         corruption, preset, severity, temporal, severity_profile, clean_reference, seed, corrupt_device

@@ -70,6 +70,12 @@ def overlay(
         An ending that is no film's; masks that do not fit the frames; a run without masks.
     MissingExtraError
         An .mp4 without PyAV.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> run = rvos.run(model="static", corruption="fog-3", limit=2, save_masks=True, output="kept", progress=False)
+    >>> films = rvos.overlay("kept", condition="clean", output="films")
     """
     if not 0 <= alpha <= 1:
         raise UsageError(f"alpha is {alpha:g}; it is a share of colour, 0 to 1")

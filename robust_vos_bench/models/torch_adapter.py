@@ -25,6 +25,13 @@ class TorchAdapter(SessionAdapter):
     Subclasses write `build` (the bare network) and `session` (usually a `TorchSession`). amp: run in the device's half
     precision; off by default, so that CPU and GPU agree. For a model with `reset` and `step` instead of sessions derive
     from `StreamingAdapter` first, `class Mine(StreamingAdapter, TorchAdapter)`, and step under `self.precision()`.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> model = rvos.load_adapter("aot.lite", device="cpu")
+    >>> isinstance(model, rvos.TorchAdapter), model.network.training
+    (True, False)
     """
 
     untrained: ClassVar[Untrained | None] = Untrained()
@@ -75,6 +82,13 @@ class TorchSession(ABC):
     """One video through a network: write `advance`. Objects count 1..k in `ids`, in order of appearance.
 
     precision: entered around every frame, `TorchAdapter.precision`.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> session = rvos.load_adapter("aot.lite", device="cpu").session(rvos.open_dataset("demo").video("cat"))
+    >>> isinstance(session, rvos.TorchSession)
+    True
     """
 
     def __init__(self, precision: Callable[[], contextlib.AbstractContextManager[None]] = torch.no_grad) -> None:

@@ -62,6 +62,14 @@ def plot(
     To change a figure, take the axes of `robust_vos_bench.reports.plots` instead.
 
     Raises UsageError for unknown words and where the runs lack the numbers, and MissingExtraError without matplotlib.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> run = rvos.run(model=["static", "flow"], corruption="fog-3", limit=2, progress=False)
+    >>> made = rvos.plot(run, kind="scatter", output="figures")
+    >>> [path.suffix for path in made]
+    ['.pdf']
     """
     asked = [kind] if isinstance(kind, str) else list(kind)
     formats = [format] if isinstance(format, str) else list(format)

@@ -35,6 +35,13 @@ def report(
     The page holds no path, host or person of this machine (`analysis.sharing`).
 
     Raises UsageError for an unknown video, and DataError for what is not a run.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> run = rvos.run(model=["static", "flow"], corruption="fog-3", limit=2, progress=False)
+    >>> rvos.report(run, output="page.html", strips=1).name
+    'page.html'
     """
     if not runs:
         raise UsageError("a report needs at least one run")

@@ -25,6 +25,12 @@ def leaderboard(
     have in common, which says what it leaves out. site: also write them as static HTML pages, to `output`/site.
     A model that is on a page already is replaced. Everything is checked before anything is written. Raises UsageError
     for untrained weights and for results that cannot share a page, DataError for damaged files.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> run = rvos.run(model=["static", "flow"], corruption="fog-3", limit=2, progress=False)
+    >>> [page] = rvos.leaderboard(run, output="boards")
     """
     folder = user_path(output)
     given = [load_runs(*runs)] if joint and runs else [r if isinstance(r, Run) else user_path(r) for r in runs]
