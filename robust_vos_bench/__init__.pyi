@@ -55,6 +55,7 @@ from .models.torch_adapter import TorchAdapter as TorchAdapter
 from .models.torch_session import Seen as Seen
 from .models.torch_session import TorchSession as TorchSession
 from .models.untrained import Untrained as Untrained
+from .reports.figures import plot as plot
 from .reports.html import report as report
 from .reports.leaderboard_files import leaderboard as leaderboard
 from .reports.pack import pack as pack

@@ -26,6 +26,7 @@ VERBS = {
     "compare": "Paired difference of two models or runs, with interval.",
     "leaderboard": "Build leaderboard pages from run directories.",
     "report": "One self-contained HTML page from run directories.",
+    "plot": "Figures and a LaTeX table for a paper.",
     "pack": "Make a checked archive of a complete run.",
     "check": "Test a model, a corruption or a data set in seconds.",
     "list": "List models, corruptions, presets, datasets or runs.",

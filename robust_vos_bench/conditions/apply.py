@@ -35,6 +35,14 @@ def corrupt_video(video: Video, condition: Condition) -> Video:
     move pixels move the prompts too. With `clean_reference`, frames that carry a prompt stay clean. Clean returns the
     video itself. Scope "stored" reads the frames of a split and checks each.
     Raises ContractError where the corruption returns a wrong frame, RvosError where it fails.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> video = rvos.open_dataset("demo").video("cat")
+    >>> foggy = rvos.corrupt_video(video, rvos.Condition("fog", 3))
+    >>> foggy.frames[5].shape
+    (180, 320, 3)
     """
     if condition.is_clean:
         return video

@@ -26,6 +26,15 @@ class Condition:
     and `origin` has the text of the file. Pickled, a condition brings its corruption with it, also one that the
     running script or notebook has defined with `@corruption`. Raises UsageError or ContractError for a file that does
     not define it.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> fog = rvos.Condition("fog", 3)
+    >>> fog.label, fog.temporal
+    ('fog-3-drift', 'drift')
+    >>> rvos.Condition.from_label("fog-3-frame-seed1").seed
+    1
     """
 
     corruption: str = ""

@@ -52,7 +52,7 @@ TEXT_WITH_PATHS = {
 PLAIN_TEXT = {
     "severities", "temporal", "severity_profile", "corrupt_device", "device", "ray_address", "protocol", "range_end",
     "backend", "threats", "model", "video", "videos", "condition", "palette", "title", "family", "names",
-    "scopes", "sigma", "radius",
+    "kind", "formats", "scopes", "sigma", "radius",
 }  # fmt: skip
 """Words that are never a path."""
 NAMES = {("data get", "name"), ("pack", "masks"), ("reproduce", "name"), ("reproduce", "dataset")}
@@ -139,6 +139,8 @@ def test_a_home_folder_in_every_word_of_the_command_line(home: Path, capsys: pyt
     official = json.loads((home / "j/f.json").read_text())
     assert official and len(list((home / "csv").iterdir())) == 2
     assert run("report", "~/one", "--output=~/page.html", "--data-root=~/clips", "--strips=0") == 0
+    assert run("plot", "~/one", "--kind=severity", "--format=svg", "--output=~/figures") == 0
+    assert (home / "figures/severity.svg").is_file()
     assert run("compare", "~/one", "~/two:" + rvos.load_run("~/two").models[0]) == 0
     assert run("pack", "~/one", "--output=~/packed.json.gz") == 0 and (home / "packed.json.gz").is_file()
     assert run("leaderboard", "~/packed.json.gz", "--output=~/boards") == 0 and (home / "boards/README.md").is_file()
@@ -268,6 +270,11 @@ def _report(home: Path) -> Path:
     return rvos.report("~/api", output="~/r.html", data_root="~/clips", strips=0)
 
 
+def _plot(home: Path) -> Path:
+    _run(home)
+    return rvos.plot("~/api", kind="severity", format="svg", output="~/figures")[0]
+
+
 def _compare(home: Path) -> Path:
     both = ["~/own.py:Still", "static"]
     words = {
@@ -361,6 +368,7 @@ CALLS: dict[str, Callable[[Path], Path | None]] = {
     "pack": _pack,
     "leaderboard": _leaderboard,
     "report": _report,
+    "plot": _plot,
     "compare": _compare,
     "load_adapter": _load_adapter,
     "corrupt": _corrupt,
