@@ -59,9 +59,12 @@ class Run:
     def _repr_html_(self) -> str:
         from html import escape
 
+        from robust_vos_bench.analysis.finding import finding
+
         m = self.manifest
         about = f"run {m.run_id}, {m.status}: {m.dataset.name}, {len(m.videos)} videos, {len(m.conditions)} conditions"
-        return f"<p>{escape(about)}</p>{self.robustness._repr_html_()}"
+        found = " ".join(finding(self.robustness))
+        return f"<p>{escape(about)}</p><p>{escape(found)}</p>{self.robustness._repr_html_()}"
 
     @property
     def models(self) -> list[str]:

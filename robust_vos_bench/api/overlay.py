@@ -8,6 +8,7 @@ from robust_vos_bench.analysis.run import load_run
 from robust_vos_bench.api.settings import Names, names
 from robust_vos_bench.datasets.films import FILMS, check_film_name
 from robust_vos_bench.datasets.overlay import object_colours
+from robust_vos_bench.datasets.shown import ShownFiles
 from robust_vos_bench.errors import DataError, UsageError
 from robust_vos_bench.reports.overlays import Style, draw_film, open_clip, pairs, run_films
 from robust_vos_bench.system.bars import Bar
@@ -30,7 +31,7 @@ def overlay(
     fps: float | None = None,
     data_root: str | Path | None = None,
     progress: bool = True,
-) -> list[Path]:
+) -> ShownFiles:
     """Draw masks on frames and write films: `rvos-bench overlay`, with the same words.
 
     Parameters
@@ -61,7 +62,7 @@ def overlay(
     Returns
     -------
     list of Path
-        The films.
+        The films; a notebook shows them.
 
     Raises
     ------
@@ -99,7 +100,7 @@ def _of_folders(
     videos: tuple[str, ...],
     fps: float | None,
     progress: bool,
-) -> list[Path]:
+) -> ShownFiles:
     if target is None:
         raise UsageError(f"where to? Give --output FILE ({', '.join(FILMS)}), or a folder for several videos")
     if not masks.is_dir():
@@ -110,11 +111,11 @@ def _of_folders(
             raise UsageError(f"--videos chooses among folders of masks, and {masks} holds masks of one video")
         check_film_name(target)
         with Bar(f"film {target.name}", None, quiet=not progress):
-            return [draw_film(open_clip(source), masks, target, style, fps)]
+            return ShownFiles([draw_film(open_clip(source), masks, target, style, fps)])
     found = pairs(source, masks, videos)
     if target.suffix and len(found) > 1:
         raise UsageError(f"{target}: there are {len(found)} videos; give a folder, or choose one with --videos")
-    made = []
+    made = ShownFiles()
     with Bar("films", len(found), quiet=not progress) as bar:
         for name, (frames, own) in found.items():
             path = target if target.suffix else target / f"{name}.mp4"
@@ -134,7 +135,7 @@ def _of_run(
     fps: float | None,
     data_root: str | Path | None,
     progress: bool,
-) -> list[Path]:
+) -> ShownFiles:
     if target is not None and target.suffix.lower() in FILMS:
         raise UsageError(f"{target}: a run has a film for each condition and model; give a folder")
     root = None if data_root is None else user_path(data_root)
@@ -143,7 +144,7 @@ def _of_run(
         words = f"{label} · {model}" if title is None else title
         return Style(style.alpha, style.contours, style.labels, style.colours, words)
 
-    made = []
+    made = ShownFiles()
     with Bar("films", None, quiet=not progress) as bar:
         for path in run_films(load_run(folder), target, drawn, videos, conditions, models, root, fps=fps):
             made.append(path)
