@@ -57,15 +57,19 @@ def main() -> None:
     given = parser.parse_args()
     clips = given.output / "clips"
     write_clips(given.data_root, clips)
-    report = rvos.attack(
-        given.models.split(","),
-        output=given.output / "attacked",
-        preset="adversarial-quick",
-        threat=list(THREATS),
-        dataset="folder",
-        data_root=clips,
-        workers=given.workers,
-    )
+    try:
+        report = rvos.attack(
+            given.models.split(","),
+            output=given.output / "attacked",
+            preset="adversarial-quick",
+            threat=list(THREATS),
+            dataset="folder",
+            data_root=clips,
+            workers=given.workers,
+        )
+    except rvos.IncompleteError as error:  # numbers that are no evaluation are shown with their flags
+        print(error)
+        report = error.partial
     if report.board is not None:
         print("\n".join(lines(report.board)))
 
