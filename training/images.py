@@ -64,7 +64,7 @@ def load_stills(
 ) -> Stills:
     """The training images, or those held out for validation; `limit` keeps the first ones only (for tests).
 
-    subset: this many of them, chosen by their names alone (0: all). spoil: how their masks are spoilt (`training/noisy.py`).
+    subset: this many of them, chosen by their names alone (0: all). spoil: how masks are spoilt (`training/noisy.py`).
     """
     files = sorted((folder / "images").glob("*.jpg"))
     files = [f for i, f in enumerate(files) if (i % HELD_OUT_EVERY == HELD_OUT_EVERY - 1) == held_out][:limit]

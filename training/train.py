@@ -35,6 +35,8 @@ from training.videos import Videos, find_videos, load_videos
 
 COLUMNS = ("step", "loss", "validation_j", "damaged_j", "static_j", "seconds")
 """Of the curve; the video stage adds `video_j`."""
+CURVE_EVERY = 50
+"""Steps between rows of the curve."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -100,8 +102,8 @@ def train(given: argparse.Namespace) -> None:
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda which, frame: stopping.append(which))
-    torch.set_num_threads(given.threads)
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if given.device == "auto" else given.device
+    set_threads(given.threads)
+    device = device_of(given)
     trainer, held_out, watch = prepared(given, device)
     if given.plan:
         if given.steps is None:
@@ -117,7 +119,7 @@ def train(given: argparse.Namespace) -> None:
     say(f"{trainer.settings.name} on {device}: step {trainer.step}, {trainer.seconds / 60:.1f} min so far")
     saved = time.monotonic()
     while True:
-        if trainer.step and trainer.step % 50 == 0 and not noted(trainer):
+        if trainer.step and trainer.step % CURVE_EVERY == 0 and not noted(trainer):
             if trainer.step % given.validate_every == 0:
                 keep(trainer, given.out)  # validation takes a while, and a kill shall not cost the steps before it
             note(trainer, given.validate_every, held_out, watch)
@@ -134,6 +136,16 @@ def train(given: argparse.Namespace) -> None:
             saved = time.monotonic()
     keep(trainer, given.out)
     say(f"stopped at step {trainer.step}; the same command goes on")
+
+
+def set_threads(threads: int) -> None:
+    """Threads of the CPU that steps may take; results depend on their number."""
+    torch.set_num_threads(threads)
+
+
+def device_of(given: argparse.Namespace) -> str:
+    """The device that is meant by --device."""
+    return ("cuda" if torch.cuda.is_available() else "cpu") if given.device == "auto" else str(given.device)
 
 
 def prepared(given: argparse.Namespace, device: str) -> tuple[Trainer, Stills, Videos | None]:

@@ -23,6 +23,8 @@ HIDDEN = 0.5
 """Share of clips with a crossing in which the film's own object lies behind everything else."""
 REVERSED = 0.5
 """Share of clips that run backwards."""
+COVERING, LARGEST = 1.1, 3.0
+"""How much longer than the film's object one that hides it is at least, and its largest enlargement for that."""
 SCALES = 0.5, 1.6
 """Least and largest enlargement of a video."""
 CAMERA = 0.4
@@ -117,21 +119,22 @@ def draw_video(
         values[:, 1] = values[:, 0]
     half[:, 1] = half[:, 0]
     velocity[:, 0] *= CAMERA
-    reach = torch.stack([scale[:, n] * half[:, n] for n in range(2, layers + 1)], 1)
     crossing = uniform(0, 1, batch, layers - 1) < CROSSING
     direction, beyond = uniform(0, 2 * math.pi, batch, layers - 1), uniform(0.8, 1.3, batch, layers - 1)
-    hidden = uniform(0, 1, batch) < HIDDEN
+    # The film's own object lies behind all others where it is to be hidden, by objects not much smaller than it.
+    hidden = (uniform(0, 1, batch) < HIDDEN) & crossing.any(1)
     own = scale[:, 0] * torch.stack([videos.boxes[int(v)][int(a), 2:].max() for v, a in zip(film, at[:, 0, 0])])
     for layer in range(layers - 1):
-        distance = (beyond[:, layer] * (reach[:, layer] + own)).clamp(max=0.9 * side)
+        chosen, index = crossing[:, layer], layer + 2
+        covering = torch.maximum(scale[:, index], COVERING * own / half[:, index]).clamp(max=LARGEST)
+        scale[:, index] = torch.where(chosen & hidden, covering, scale[:, index])
+        reach = scale[:, index] * half[:, index]
+        distance = (beyond[:, layer] * (reach + own)).clamp(max=side)
         heading = torch.stack([direction[:, layer].sin(), direction[:, layer].cos()], -1) * distance[:, None]
-        chosen = crossing[:, layer, None]
-        centre[:, layer + 2] = torch.where(chosen, centre[:, 0] - heading, centre[:, layer + 2])
-        pace = 2 * heading / base.times[:, -1:]
-        velocity[:, layer + 2] = torch.where(chosen, pace, velocity[:, layer + 2])
-    behind = hidden & crossing.any(1)
+        centre[:, index] = torch.where(chosen[:, None], centre[:, 0] - heading, centre[:, index])
+        velocity[:, index] = torch.where(chosen[:, None], 2 * heading / base.times[:, -1:], velocity[:, index])
     order = torch.where(depth == 0, -1.0, torch.arange(layers).float().expand(batch, -1))
-    depth = torch.where(behind[:, None], depth.gather(1, order.argsort(1)), depth)
+    depth = torch.where(hidden[:, None], depth.gather(1, order.argsort(1)), depth)
     angle, flip, colour, light = base.angle.clone(), base.flip.clone(), base.colour.clone(), base.light.clone()
     angle[:, 0] *= 0.5
     for values in (angle, flip, colour):
