@@ -36,7 +36,12 @@ PLAN = "plan.json"
 
 def main(arguments: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made = argparse.ArgumentParser(
+        description=__doc__,
+        epilog="Any other flag (--data, --videos, --threads, --minutes ...) is one of train.py, for every row.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     made.add_argument("verb", choices=("list", "plan", "run", "table"))
     made.add_argument("--out", required=True, type=Path, help="folder of the study, a folder in it per row")
     made.add_argument("--groups", default=",".join(GROUPS), help="by comma: " + ", ".join(GROUPS))
@@ -68,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
 def measure(chosen: list[Row], folder: Path, more: list[str]) -> None:
     """Measure every kind of row that is not in `plan.json` yet, and write it there at once."""
     known = planned(folder)
-    for row in {row.kind: row for row in chosen}.values():
+    for row in [*{row.kind: row for row in reversed(chosen)}.values()][::-1]:  # the first of each kind
         if row.kind in known:
             continue
         given = train.parser().parse_args(row.arguments(folder, more))

@@ -1,7 +1,8 @@
-"""The video stage: equal clips for the three families, the same bits in pieces, and states that go on only as they were."""
+"""The video stage: equal clips for the three families, the same bits in pieces, states that go on only as they were."""
 
 from __future__ import annotations
 
+import functools
 import signal
 from pathlib import Path
 
@@ -32,11 +33,11 @@ def one_thread_and_signals_kept() -> object:
         signal.signal(which, handler)
 
 
+@functools.lru_cache
 def _weights(model: str) -> dict[str, Tensor]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         network = build(model)
-    network.trunk.load_imagenet()
     return network.state_dict()
 
 
