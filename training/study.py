@@ -148,14 +148,12 @@ def _progress(row: Row, folder: Path) -> str:
 
 
 def _commands(row: Row, folder: Path, data_root: str, more: list[str]) -> str:
-    return "\n".join(
-        (
-            f"# {row.name}",
-            shlex.join(["python", "training/train.py", *row.arguments(folder, more)]),
-            shlex.join(["python", "training/export.py", str(folder / row.name), "--to", str(folder / row.name)]),
-            shlex.join(["rvos-bench", *row.scoring(folder, data_root)]),
-        )
-    )
+    exporting = ["python", "training/export.py", str(folder / row.name), "--to"]
+    found = [["python", "training/train.py", *row.arguments(folder, more)], [*exporting, str(folder / row.name)]]
+    if row.shipped and row.seed == 0:
+        found.append([*exporting, "adapters/weights", "--curves", "training/curves"])
+    found.append(["rvos-bench", *row.scoring(folder, data_root)])
+    return "\n".join([f"# {row.name}", *map(shlex.join, found)])
 
 
 def _named(text: str, known: tuple[str, ...]) -> list[str]:

@@ -43,6 +43,11 @@ class Row:
         kept = {n: v for n, v in self.options.items() if n not in ("stills", "masks", "damaged")}
         return name_of({"model": self.model, "recipe": self.recipe, "seed": 0, **kept})
 
+    @property
+    def shipped(self) -> bool:
+        """Whether its recipe is a line of weights that goes into the package when it is trained."""
+        return self.recipe in ("strong", "video") and not self.options
+
     def arguments(self, folder: Path | str, more: Sequence[str] = ()) -> list[str]:
         """The flags of `training/train.py`; folder: of the whole study."""
         given = ["--model", self.model, "--recipe", self.recipe, "--out", str(Path(folder) / self.name)]
@@ -53,9 +58,14 @@ class Row:
         return [*given, *more]
 
     def scoring(self, folder: Path | str, data_root: str) -> list[str]:
-        """The flags of `rvos-bench` that score its weights on DAVIS."""
+        """The flags of `rvos-bench` that score its weights on DAVIS.
+
+        Lines with names of their own go by them, so that records say what they saw; they exist once the weights
+        of seed 0 are exported into the package.
+        """
         here = Path(folder) / self.name
-        given = ["run", "--model", self.model, "--checkpoint", str(here / f"{self.name}.safetensors")]
+        model = f"{self.model}-{self.recipe}" if self.shipped else self.model
+        given = ["run", "--model", model, "--checkpoint", str(here / f"{self.name}.safetensors")]
         given += ["--option", "levelled=true"] if self.options.get("levelled") else []
         given += ["--preset", "youtube-vos-p", "--dataset", "davis2016:val", "--data-root", data_root]
         return [*given, "--output", str(here / "scores")]
