@@ -60,9 +60,9 @@ def test_the_list_adds_up_what_was_measured(tmp_path: Path, capsys: pytest.Captu
     assert "| cfbi.lite.plain | baseline | 2500 | not started | 2.55 |" in out  # 2500 x 3.6 s + 5 x 36 s
     assert "| cfbi.lite.plain.stills100 | stills | 2500 | not started | 2.55 |" in out
     assert "6 rows, 12.8 core hours in all, and 1 rows that were not measured." in out
-    assert (
-        "python training/train.py --model cfbi.lite --recipe video" in out and "rvos-bench run --model cfbi.lite" in out
-    )
+    assert "python training/train.py --model cfbi.lite --recipe video" in out
+    assert "rvos-bench run --model cfbi.lite --checkpoint" in out
+    assert "rvos-bench run --model cfbi.lite-video --checkpoint" in out, "records say that it saw DAVIS"
     assert study.main([*arguments[:3], "--groups", "stils"]) == 2
     assert study.main([*arguments[:3], "--seeds", "a"]) == 2
     (tmp_path / "plan.json").write_text("{")
