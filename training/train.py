@@ -120,9 +120,13 @@ def train(given: argparse.Namespace) -> None:
     saved = time.monotonic()
     while True:
         if trainer.step and trainer.step % CURVE_EVERY == 0 and not noted(trainer):
-            if trainer.step % given.validate_every == 0:
-                keep(trainer, given.out)  # validation takes a while, and a kill shall not cost the steps before it
+            due = trainer.step % given.validate_every == 0
+            if due:  # validation takes a while: a kill shall cost neither the steps before it nor its own time twice
+                keep(trainer, given.out)
             note(trainer, given.validate_every, held_out, watch)
+            if due:
+                keep(trainer, given.out)
+                saved = time.monotonic()
         if stopping or (given.steps is not None and trainer.step >= given.steps):
             break
         if given.minutes is not None and time.monotonic() - began > 60 * given.minutes:
