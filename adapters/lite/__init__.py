@@ -87,6 +87,7 @@ def _entry(family: str, title: str, paper: str, recipe: str, bare: bool) -> Mode
         ),
         trained_on=facts.trained_on,
         late_objects="native",
+        differentiable=True,
         input_policy="short side at most 304, never enlarged; extended at the right and bottom to sides of 16 n + 1",
         autocast="optional",
         version="3",  # sharper attention to larger memories, other weights
