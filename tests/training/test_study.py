@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import signal
@@ -71,14 +72,22 @@ def test_the_list_adds_up_what_was_measured(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_a_plan_measures_each_kind_once(
-    ecssd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """How a training is measured is tested with the command that does it."""
     measured: list[str] = []
-    monkeypatch.setattr(study, "cost", lambda trainer, *_: (measured.append(trainer.settings.name), Cost(1.0, 2.0))[1])
+
+    def noted(given: argparse.Namespace, device: str) -> tuple[None, None, None]:
+        assert given.crop == 65 and device == "cpu"
+        measured.append(f"{given.recipe} {given.masks} {given.levelled}")
+        return None, None, None
+
+    monkeypatch.setattr(train, "prepared", noted)
+    monkeypatch.setattr(study, "cost", lambda *given: Cost(1.0, 2.0))
     arguments = ["plan", "--out", str(tmp_path), "--models", "cfbi.lite", "--groups", "baseline,masks,levelled"]
-    arguments += ["--data", str(ecssd), "--batch", "1", "--crop", "65"]
+    arguments += ["--device", "cpu", "--crop", "65"]
     assert study.main(arguments) == 0 and study.main(arguments) == 0
-    assert sorted(measured) == ["cfbi.lite.corrupted.levelled", "cfbi.lite.plain", "cfbi.lite.plain.levelled"]
+    assert sorted(measured) == ["corrupted sound True", "plain sound False", "plain sound True"]
     assert "not measured" not in capsys.readouterr().out.split("core hours in all")[-1]
 
 
