@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import shutil
 import signal
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from robust_vos_bench.analysis.intervals import standard_error
+import robust_vos_bench as rvos
+from robust_vos_bench.analysis.intervals import Jackknife, standard_error
+from robust_vos_bench.errors import UsageError
 from training import study, study_rows, study_table, train
 from training.cost import Cost
 from training.state import State, load, save
@@ -149,3 +152,24 @@ def test_seed_deviation_pools_and_is_unknown_without_two_seeds() -> None:
     deviation, freedom = seed_deviation([[1.0, 3.0], [10.0, 10.0, 13.0], [7.0]])
     assert freedom == 3 and deviation == pytest.approx(math.sqrt((2 + 6) / 3))
     assert seed_deviation([[1.0], [2.0]])[1] == 0
+
+
+def test_scores_of_finished_rows_are_in_the_table_with_intervals_over_videos(tmp_path: Path) -> None:
+    """The scores of a model that needs no weights stand for those of the rows."""
+    base, other, _ = chosen = rows(["baseline", "stills"], ["aoc.lite"], [0])
+    for row in (base, other):
+        _finished(tmp_path, row, 0.8, 0.7)
+    folder = tmp_path / base.name / "scores"
+    made = rvos.run("static", corruption="mean_blur", severity=1, limit=2, workers=1, output=folder)
+    shutil.copytree(folder, tmp_path / other.name / "scores")
+    jackknife = Jackknife(made.matrix)
+    value = jackknife.value(0, jackknife.statistics["mPC"])
+    text = study_table.table(tmp_path, chosen)
+    part = text.split("**J&F mPC**")[1].split("**J&F drop**")[0]
+    assert f"| aoc.lite | plain | 1 | 2500 | {value:.1f} |" in part
+    assert f"| aoc.lite | plain.stills100 | 1 | 2500 | {value:.1f} |  | +0.0 (+0.0 to +0.0)* |" in part
+    assert "* Of the videos alone" in part
+    shutil.rmtree(tmp_path / other.name / "scores")
+    rvos.run("static", corruption="mean_blur", severity=2, limit=2, workers=1, output=tmp_path / other.name / "scores")
+    with pytest.raises(UsageError, match="cannot be put in one table"):
+        study_table.table(tmp_path, chosen)
