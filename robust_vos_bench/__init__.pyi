@@ -44,7 +44,8 @@ from .models import VOSAdapter as VOSAdapter
 from .models import Weights as Weights
 from .models import load_adapter as load_adapter
 from .models.torch_adapter import TorchAdapter as TorchAdapter
-from .models.torch_adapter import TorchSession as TorchSession
+from .models.torch_session import Seen as Seen
+from .models.torch_session import TorchSession as TorchSession
 from .models.untrained import Untrained as Untrained
 from .reports.html import report as report
 from .reports.leaderboard_files import leaderboard as leaderboard
