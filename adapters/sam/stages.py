@@ -198,7 +198,8 @@ class Stages:
         present = seen.to(pointers.dtype)
         pointers = present * pointers + (1 - present) * network.no_object_pointer
         masks = torch.where(seen, masks[0, 0], ABSENT).float()
-        return Candidates(masks, quality[0, 0].float(), pointers, score.float())
+        # quality and score decide which mask is taken and what is remembered: they pass no gradient
+        return Candidates(masks, quality[0, 0].float().detach(), pointers, score.float().detach())
 
     def remember(self, features: Features, logits: Tensor, score: Tensor, given: bool = False) -> Tensor:
         """Memory n x 1 x c of a frame with an object's logits 1 x 4g x 4g. given: as a given mask (`sharp`)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -111,6 +111,15 @@ class TorchSession(ABC):  # noqa: B024 - `image` and `observe`, or `advance`
     def given(self, prompt: Mask, device: str | torch.device) -> Tensor:
         """The prompt as slots, H x W uint8 on the device."""
         return torch.from_numpy(np.ascontiguousarray(self.ids.to_dense(prompt))).to(device)
+
+    @contextlib.contextmanager
+    def gradients(self) -> Iterator[None]:
+        """Gradients inside the block, for what a session fits on line, whatever mode its caller is in.
+
+        The weights of `TorchAdapter.network` never get any: fit tensors of the session's own.
+        """
+        with torch.inference_mode(False), torch.enable_grad():
+            yield
 
     def warn(self, text: str) -> None:
         """Add a diagnostic of this video, once."""

@@ -25,8 +25,9 @@ FAMILIES: dict[str, dict[str, Any]] = {
         ("stm", "stcn", "mivos", "xmem", "rde", "qdmn", "gsfm", "tbd", "hmmn", "swem", "afb_urr", "graphmem"), SMALL
     ),
     "labelprop": {},
+    "joint": {"region": (96, 160)},
     "covos": {"base": "static"},
-    "feelvos": {},
+    **{name: {} for name in ("feelvos", "frtm", "frtm.resnet18")},
 }
 QUICK = (
     "aoc.lite",
@@ -39,6 +40,7 @@ QUICK = (
     "static",
     "labelprop",
     "covos",
+    "frtm.resnet18",  # fitted on line
 )
 ORDERS = ((3, 5, 2, 1), (7, 4, 9, 6), (200, 3, 100, 254))
 """Ids of two objects of the first frame, of one that joins on frame 2 and of one that joins on frame 3."""

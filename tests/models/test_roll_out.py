@@ -41,7 +41,7 @@ MODELS: dict[str, tuple[dict[str, Any], set[int]]] = {
     "graphmem": (LINE, {1, 2, 4}),
     "xmem": (LINE, {1, 2, 4}),
     "stcn": ({**LINE, "mem_every": 1}, {1, 2, 4}),
-    "rde": ({**LINE, "mem_every": 1}, {1, 2, 4}),
+    "rde": ({**LINE, "mem_every": 2}, {2}),
     "gsfm": ({**LINE, "mem_every": 1}, {1, 2, 4}),
     "sam2.tiny": (LINE, {1, 2, 4}),
     "cutie.small": ({"mem_every": 1}, {1, 2, 4}),

@@ -69,8 +69,8 @@ class Plain:
         return Entry(
             self.stages.remember(features, logits, found.score),
             found.pointers[index : index + 1],
-            float(found.score.detach()),
-            float(found.quality[index].detach()),
+            float(found.score),
+            float(found.quality[index]),
             motion,
             int((logits > 0).sum()),
         )
