@@ -4,6 +4,8 @@ from .analysis.measure import Measure as Measure
 from .analysis.measures import register_measure as register_measure
 from .analysis.run import Run as Run
 from .analysis.run import load_run as load_run
+from .api.certify import Certified as Certified
+from .api.certify import certify as certify
 from .api.check import check as check
 from .api.convert import convert_weights as convert_weights
 from .api.corrupt import corrupt as corrupt

@@ -140,7 +140,8 @@ class _Corrupted:
 
     def severity(self, frame: int) -> float:
         """Severity at a frame; 0 is clean."""
-        return 0.0 if frame in self._clean else float(self.severities[frame])
+        spared = frame in self._clean or (self.spec.frames == "prompt" and frame not in self.video.prompts)
+        return 0.0 if spared else float(self.severities[frame])
 
     def check(self, result: Any, frame: int) -> Frame:
         return check_frame(result, self.video.size, self.condition, self.video.name, frame)

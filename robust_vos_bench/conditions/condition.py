@@ -94,6 +94,8 @@ class Condition:
         check_profile(self.profile)
         if self.profile != "constant" and not spec.offers_profile:
             raise UsageError(f"the severity of {spec.name} cannot vary over time (profile {self.profile!r})")
+        if self.clean_reference and spec.frames == "prompt":
+            raise UsageError(f"{spec.name} changes frames that carry a prompt and no others; they cannot stay clean")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
             raise UsageError(f"seed {self.seed!r} is not a whole number")
         if self.device and spec.batch is None:

@@ -84,6 +84,8 @@ class ModelCard:
     """The extra that must be installed ("hf"), if any."""
     gpu_gib: float | None = None
     """Measured peak GPU memory at 480p, where known; lets several models share a device."""
+    precomputed: bool = False
+    """Its masks were made beforehand: it does not look at the frames, so that nothing can be said of other frames."""
     notes: str = ""
     readings: tuple[str, ...] = ()
     """Options ("memory=samurai") that are our reading of a paper, not yet compared with masks of its authors."""

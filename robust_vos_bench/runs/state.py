@@ -17,7 +17,7 @@ class RunState:
     """The records of a plan's cells, and which units are still to do.
 
     overwrite: "missing" runs what is not done, failed units included; "always" runs everything; "never" runs nothing.
-    A unit whose masks are to be saved and are not there is not done.
+    A unit whose masks are to be saved and are neither there nor counted is not done.
     """
 
     def __init__(self, plan: Plan, store: RunStore, overwrite: str = "missing") -> None:
@@ -47,7 +47,9 @@ class RunState:
         record = self.newest(unit)
         if record is None or not record.ok or record.key != self.key(unit):
             return False
-        return not (self.plan.save_masks and overwrite == "missing") or store.has_masks(record)
+        if not self.plan.save_masks or overwrite != "missing":
+            return True
+        return store.has_masks(record) or store.are_counted(record)
 
     def _place(self, unit: Unit) -> tuple[str, str, str]:
         return self.plan.models[unit.model].record.name, unit.condition.label, unit.video

@@ -42,12 +42,15 @@ TEXT_WITH_PATHS = {
     ("run", "preset"), ("corrupt", "dataset"), ("corrupt", "corruptions"), ("corrupt", "preset"), ("score", "dataset"),
     ("data verify", "dataset"), ("run", "masks"), ("corrupt", "masks"), ("score", "masks"), ("data verify", "masks"),
     ("compare", "sources"), ("check", "name"), ("check", "checkpoint"),
-    ("check", "options"), ("list", "names"), ("weights convert", "name"),
+    ("check", "options"), ("list", "names"), ("weights convert", "name"), ("certify", "models"),
+    ("certify", "checkpoints"), ("certify", "options"), ("certify", "dataset"), ("certify", "masks"),
+    ("certify", "preset"),
 }  # fmt: skip
 """Words that are a path in one of their forms; each is tried below."""
 PLAIN_TEXT = {
     "severities", "temporal", "severity_profile", "corrupt_device", "device", "ray_address", "protocol", "range_end",
     "backend", "model", "video", "videos", "condition", "palette", "title", "family", "names",
+    "scopes", "sigma", "radius",
 }  # fmt: skip
 """Words that are never a path."""
 NAMES = {("data get", "name"), ("pack", "masks"), ("reproduce", "name"), ("reproduce", "dataset")}
@@ -321,9 +324,18 @@ def _reproduce(home: Path) -> Path:
     return scores
 
 
+def _certify(home: Path) -> Path:
+    done = rvos.certify(
+        "~/own.py:Still", dataset="folder", data_root="~/clips", output="~/certified", draws=15, radius=0.25, workers=1,
+        videos="a", pixels=False, progress=False,
+    )  # fmt: skip
+    return done.run.folder
+
+
 CALLS: dict[str, Callable[[Path], Path | None]] = {
     "run": _run,
     "score": _score,
+    "certify": _certify,
     "pack": _pack,
     "leaderboard": _leaderboard,
     "report": _report,
