@@ -6,6 +6,7 @@ Each step compares with what should be: `asked` has the sentences that did not h
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -15,8 +16,12 @@ from gpu_day.product import Watch, finish, read_units, run, scores, start, words
 from gpu_day.setting import Rows, Setting, Step
 
 SPOILERS = Path(__file__).with_name("spoilers.py")
-BESIDE = "aot.t"
-"""A network that runs beside the model that goes wrong."""
+SLEEPING = Path(__file__).resolve().parents[1] / "sleeping.py"
+
+
+def beside(setting: Setting) -> str:
+    """A model that runs beside the one that goes wrong; in a dry run one that is quickly loaded."""
+    return "flow" if setting.small else "aot.t"
 
 
 def steps(setting: Setting) -> list[Step]:
@@ -33,8 +38,7 @@ def steps(setting: Setting) -> list[Step]:
 def out_of_memory(setting: Setting) -> Rows:
     """A model takes all memory on one video; another model shares its process."""
     out = setting.folder / "runs" / "oom"
-    arguments = [*words(setting, f"{SPOILERS}:Hungry,{BESIDE}", out), "--corruption", "clean"]
-    arguments = beside_random(arguments)
+    arguments = spoiled(setting, "Hungry", out)
     with Watch(setting) as watch:
         done = run(arguments, out)
     failed = [u for u in done.units if u["status"] == "failed"]
@@ -57,10 +61,13 @@ def out_of_memory(setting: Setting) -> Rows:
 def killed(setting: Setting) -> Rows:
     """The model process is killed (SIGKILL) after its first unit."""
     out, whole = setting.folder / "runs" / "killed", setting.folder / "runs" / "whole"
-    more = ["--corruption", "gaussian_noise", "--severity", "3", "--producers", "1"]
-    run([*words(setting, BESIDE, whole), *more], whole)
+    name = f"{SLEEPING}:Sleeping" if setting.small else beside(setting)
+    more = ["--corruption", "gaussian_noise", "--severity", "3"]
+    more += ["--option", "fps=8"] if setting.small else []
+    run([*words(setting, name, whole), *more], whole)
+    shutil.rmtree(out, ignore_errors=True)
     begun = time.perf_counter()
-    process = start([*words(setting, BESIDE, out), *more, "--overwrite", "always"])
+    process = start([*words(setting, name, out), *more, "--producers", "1"])
     victim = 0
     while process.poll() is None and time.perf_counter() - begun < 120:
         if read_units(out) and (victim := worker_of(process.pid)):
@@ -95,8 +102,7 @@ def worker_of(parent: int) -> int:
 def ruined(setting: Setting) -> Rows:
     """A kernel fails on one video, after which its process can use the GPU no more."""
     out = setting.folder / "runs" / "ruined"
-    arguments = beside_random([*words(setting, f"{SPOILERS}:Ruins,{BESIDE}", out), "--corruption", "clean"])
-    done = run([*arguments, "--producers", "1"], out)
+    done = run([*spoiled(setting, "Ruins", out), "--producers", "1"], out)
     failed = [u for u in done.units if u["status"] == "failed"]
     asked = wrong(
         ("the run ends with exit code 3", done.code == 3),
@@ -118,7 +124,9 @@ def bad_devices(setting: Setting) -> Rows:
     ]
     said, checks = [], []
     for device, environment in cases[:2] if setting.small else cases:
-        done = run([*words(setting, BESIDE, out, device), "--corruption", "clean"], out, environment=environment)
+        done = run(
+            [*words(setting, beside(setting), out, device), "--corruption", "clean"], out, environment=environment
+        )
         hidden = " with no GPU visible" if environment else ""
         checks.append((f"--device {device}{hidden} ends with exit code 2", done.code == 2))
         checks.append((f"--device {device}{hidden} computes nothing", not read_units(out)))
@@ -138,21 +146,23 @@ def sharing(setting: Setting) -> Rows:
         together = run([*words(setting, ",".join(models), folder / "together"), *more], folder / "together")
     begun = time.perf_counter()
     outs = [folder / f"beside-{i}" for i in range(2)]
-    processes = [start([*words(setting, m, out), *more, "--overwrite", "always"]) for m, out in zip(models, outs)]
-    beside = [finish(p, begun, out) for p, out in zip(processes, outs)]
+    for out in outs:
+        shutil.rmtree(out, ignore_errors=True)
+    processes = [start([*words(setting, m, out), *more]) for m, out in zip(models, outs)]
+    at_once = [finish(p, begun, out) for p, out in zip(processes, outs)]
     rows: dict[str, Any] = {
         "alone": {m: rate(d.units, m) for m, d in alone.items()},
         "one run": {m: rate(together.units, m) for m in models},
-        "two runs": {m: rate(d.units, m) for m, d in zip(models, beside)},
+        "two runs": {m: rate(d.units, m) for m, d in zip(models, at_once)},
     }
     checks = [
-        ("every run ends with exit code 0", all(d.code == 0 for d in [*alone.values(), together, *beside])),
+        ("every run ends with exit code 0", all(d.code == 0 for d in [*alone.values(), together, *at_once])),
         (
             "scores of one run of two models are those of each alone",
             all(scores(together.units, m) == scores(d.units) for m, d in alone.items()),
         ),
         ("scores of two runs at once are those of each alone",
-         all(scores(b.units) == scores(d.units) for b, d in zip(beside, alone.values()))),
+         all(scores(b.units) == scores(d.units) for b, d in zip(at_once, alone.values()))),
     ]  # fmt: skip
     if not setting.small:
         doubled = run([*words(setting, models[0], folder / "doubled", two), *more], folder / "doubled")
@@ -170,11 +180,12 @@ def rate(units: list[dict[str, Any]], model: str) -> float:
     return float(sum(u["frames"] for u in own) / max(sum(u["seconds_model"] for u in own), 1e-9))
 
 
-def beside_random(arguments: list[str]) -> list[str]:
-    """Untrained weights for the network alone: the model from a file has none."""
-    at = arguments.index("--checkpoint") if "--checkpoint" in arguments else 0
-    kept = arguments[:at] + arguments[at + 2 :] if at else arguments
-    return [*kept, "--checkpoint", f"{BESIDE}=random"]
+def spoiled(setting: Setting, spoiler: str, out: Path) -> list[str]:
+    """A run of a model that goes wrong and of one beside it, in one process; only the latter has weights."""
+    arguments = words(setting, f"{SPOILERS}:{spoiler},{beside(setting)}", out)
+    if "--checkpoint" in arguments:
+        arguments[arguments.index("--checkpoint") + 1] = f"{beside(setting)}=random"
+    return [*arguments, "--corruption", "clean"]
 
 
 def wrong(*checks: tuple[str, bool]) -> list[str]:

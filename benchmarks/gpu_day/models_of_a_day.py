@@ -6,8 +6,8 @@ from robust_vos_bench.models.registry import builtin_entries
 
 FIRST = ("aot.r50_l", "xmem", "sam2.tiny", "deaot.r50_l", "stcn", "cfbi", "aoc", "cutie.base", "rpcm", "edgetam")
 """Looked at before all others."""
-SMALL_MODELS = ("aot.t", "aoc.lite", "frtm.resnet18")
-"""Of a dry run: one that gives scores, one with weights of its own, one that fits on line and gives labels alone."""
+SMALL_MODELS = ("aot.t", "aoc.lite", "covos")
+"""Of a dry run: one that gives scores, one with weights of its own, one without scores or the option amp."""
 
 PUBLISHED_FPS: dict[str, tuple[float, str]] = {
     "aot.t": (51.4, "AOT model zoo, V100, DAVIS"),

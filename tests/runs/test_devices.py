@@ -60,7 +60,7 @@ class AlsoThere(StreamingAdapter):
 
 @pytest.mark.parametrize("words", ["cuda:0,cpu", "cpu,cuda", "auto,cuda:1"])
 def test_gpus_and_the_cpu_do_not_mix(words: str) -> None:
-    with pytest.raises(UsageError, match="stands alone.*not on both"):
+    with pytest.raises(UsageError, match=r"stands alone.*not on both"):
         worker_devices(words, None, 4)
 
 

@@ -114,7 +114,7 @@ def test_results_of_another_card_are_not_mixed(steps: ModuleType, tmp_path: Path
     store = Store(tmp_path / "day")
     store.claim({"card": "A", "torch": "2.13"})
     store.claim({"card": "A", "torch": "2.13"})
-    with pytest.raises(UsageError, match="card was 'A', is 'B'.*another --output"):
+    with pytest.raises(UsageError, match=r"card was 'A', is 'B'.*another --output"):
         store.claim({"card": "B", "torch": "2.13"})
     store.write(Result("parity:x", "ok", 1.0, {"a": 1}))
     (tmp_path / "day" / "steps" / "torn.json").write_text('{"key": "par')
