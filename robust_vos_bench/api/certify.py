@@ -52,7 +52,15 @@ class CertifySettings:
 
 @dataclass(frozen=True)
 class Certified:
-    """Certificates and the run that they come from."""
+    """Certificates and the run that they come from.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> found = rvos.certify(model="static", limit=1, draws=12, alpha=0.05, pixels=False, progress=False)
+    >>> isinstance(found, rvos.Certified)
+    True
+    """
 
     rows: tuple[Certificate, ...]
     """One per model and noise."""
@@ -171,6 +179,13 @@ def certify(
         A video without truth, or with a single frame.
     IncompleteError
         Draws failed or are missing: nothing is claimed of those rows.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> found = rvos.certify(model="static", limit=1, draws=12, alpha=0.05, pixels=False, progress=False)
+    >>> len(found.rows)
+    1
     """
     run = settings_of(
         model,

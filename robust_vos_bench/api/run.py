@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ def run(
     clean_reference: bool | None = None,
     seed: int = 0,
     corrupt_device: str = "cpu",
+    attacked: str | Path | Sequence[str | Path] | None = None,
     workers: int | None = None,
     device: str = "auto",
     output: str | Path | None = None,
@@ -83,6 +84,9 @@ def run(
         Options of the model, `{"size": 480}`; with several models `{"aot.t": {"size": 480}}`.
     corrupt_device
         Torch device that makes the frames of corruptions which can be made in batches; "cpu" is our own code.
+    attacked
+        A folder that `attack` wrote, or several: every stored split in it is a condition, whichever model it was made
+        against. Without `corruption` and `preset` these and clean are all.
     workers, device, producers
         Worker processes on the CPU; "auto", "cpu", "cuda", "cuda:0,cuda:1"; processes per GPU that make frames ahead.
     output
@@ -126,8 +130,9 @@ def run(
     Examples
     --------
     >>> import robust_vos_bench as rvos
-    >>> done = rvos.run(model=["static", "flow"], corruption="blur", severity=3)  # doctest: +SKIP
-    >>> done.table()  # doctest: +SKIP
+    >>> done = rvos.run(model=["static", "flow"], corruption="fog-3", limit=2, progress=False)
+    >>> list(done.table()["model"])
+    ['static', 'flow']
     """
     settings = settings_of(
         model,
@@ -146,6 +151,7 @@ def run(
         clean_reference=clean_reference,
         seed=seed,
         corrupt_device=corrupt_device,
+        attacked=attacked,
         workers=workers,
         device=device,
         output=output,
@@ -208,6 +214,13 @@ def plan(model: Models = DEFAULT_MODEL, corruption: Corruptions = None, *, probe
 
     Takes the arguments of `run`. probe: measure this machine for up to 20 seconds where no earlier run tells; a line on
     stderr says so. Print the result, or take `to_dict()`.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> plan = rvos.plan(model="static", corruption="fog-3", limit=1, probe=False)
+    >>> plan.to_dict()["cells"]
+    2
     """
     return plan_of(settings_of(model, corruption, **words), probe, ProgressListener().notice)
 

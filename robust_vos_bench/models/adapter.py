@@ -49,6 +49,20 @@ class VOSAdapter(ABC):
 
     Options are keyword arguments of `__init__`. One annotated `Annotated[int, msgspec.Meta(ge=1)]` is checked before
     `__init__` runs, wherever it comes from: a value out of bounds raises UsageError.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import robust_vos_bench as rvos
+    >>> class Still(rvos.VOSAdapter):
+    ...     card = rvos.ModelCard("still")
+    ...     def segment(self, video):
+    ...         mask = np.zeros(video.size, np.uint8)
+    ...         for t, frame in enumerate(video.frames):
+    ...             mask = np.where(video.prompts[t] > 0, video.prompts[t], mask) if t in video.prompts else mask
+    ...             yield mask
+    >>> sum(1 for mask in Still().segment(rvos.open_dataset("demo").video("cat")))
+    12
     """
 
     card: ClassVar[ModelCard]
@@ -114,6 +128,23 @@ class SessionAdapter(VOSAdapter):
     videos in turns are two sessions. Frames before the first prompt are background and are not sent to the model.
     Masks given as prompts are not echoed here: a model that must return the given mask on a prompt frame does so in
     `step`.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> class First:
+    ...     def __init__(self, video):
+    ...         self.mask, self.diagnostics = None, []
+    ...     def step(self, frame, prompt, last):
+    ...         self.mask = prompt if self.mask is None else self.mask
+    ...         return self.mask
+    >>> class Firsts(rvos.SessionAdapter):
+    ...     card = rvos.ModelCard("firsts")
+    ...     def session(self, video):
+    ...         return First(video)
+    >>> masks = list(Firsts().segment(rvos.open_dataset("demo").video("cat")))
+    >>> int(masks[0].max())
+    1
     """
 
     @abstractmethod
@@ -146,6 +177,20 @@ class StreamingAdapter(SessionAdapter):
     such an object in place disturbs its other videos. For a state of several parts `SessionAdapter` is the better base.
 
     You may also call `reset` and `step` directly; then the adapter itself holds the state of that one video.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> class Firsts(rvos.StreamingAdapter):
+    ...     card = rvos.ModelCard("firsts")
+    ...     def reset(self, video):
+    ...         self.mask = None
+    ...     def step(self, frame, prompt, last):
+    ...         self.mask = prompt if self.mask is None else self.mask
+    ...         return self.mask
+    >>> masks = list(Firsts().segment(rvos.open_dataset("demo").video("cat")))
+    >>> len(masks), int(masks[-1].max())
+    (12, 1)
     """
 
     @abstractmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -42,15 +43,16 @@ TEXT_WITH_PATHS = {
     ("run", "preset"), ("corrupt", "dataset"), ("corrupt", "corruptions"), ("corrupt", "preset"), ("score", "dataset"),
     ("data verify", "dataset"), ("run", "masks"), ("corrupt", "masks"), ("score", "masks"), ("data verify", "masks"),
     ("compare", "sources"), ("check", "name"), ("check", "checkpoint"),
-    ("check", "options"), ("list", "names"), ("weights convert", "name"), ("certify", "models"),
-    ("certify", "checkpoints"), ("certify", "options"), ("certify", "dataset"), ("certify", "masks"),
-    ("certify", "preset"),
+    ("check", "options"), ("list", "names"), ("weights convert", "name"), ("attack", "models"),
+    ("attack", "checkpoints"), ("attack", "options"), ("attack", "dataset"), ("attack", "masks"), ("attack", "preset"),
+    ("certify", "models"), ("certify", "checkpoints"), ("certify", "options"), ("certify", "dataset"),
+    ("certify", "masks"), ("certify", "preset"),
 }  # fmt: skip
 """Words that are a path in one of their forms; each is tried below."""
 PLAIN_TEXT = {
     "severities", "temporal", "severity_profile", "corrupt_device", "device", "ray_address", "protocol", "range_end",
-    "backend", "model", "video", "videos", "condition", "palette", "title", "family", "names",
-    "scopes", "sigma", "radius",
+    "backend", "threats", "model", "video", "videos", "condition", "palette", "title", "family", "names",
+    "kind", "formats", "scopes", "sigma", "radius",
 }  # fmt: skip
 """Words that are never a path."""
 NAMES = {("data get", "name"), ("pack", "masks"), ("reproduce", "name"), ("reproduce", "dataset")}
@@ -137,12 +139,24 @@ def test_a_home_folder_in_every_word_of_the_command_line(home: Path, capsys: pyt
     official = json.loads((home / "j/f.json").read_text())
     assert official and len(list((home / "csv").iterdir())) == 2
     assert run("report", "~/one", "--output=~/page.html", "--data-root=~/clips", "--strips=0") == 0
+    assert run("plot", "~/one", "--kind=severity", "--format=svg", "--output=~/figures") == 0
+    assert (home / "figures/severity.svg").is_file()
     assert run("compare", "~/one", "~/two:" + rvos.load_run("~/two").models[0]) == 0
     assert run("pack", "~/one", "--output=~/packed.json.gz") == 0 and (home / "packed.json.gz").is_file()
     assert run("leaderboard", "~/packed.json.gz", "--output=~/boards") == 0 and (home / "boards/README.md").is_file()
     capsys.readouterr()
     assert run("list", "runs", "--folder=~", "--json") == 0
     assert {row["folder"] for row in json.loads(capsys.readouterr().out)} == {str(home / "one"), str(home / "two")}
+    (home / "own.toml").write_text(
+        '[preset]\nname = "own"\nversion = 1\ndescription = "One."\nqueries = 1\n'
+        '[[threat]]\nkind = "square"\nframes = "all"\nbudgets = [1]\n'
+    )
+    attack = ("attack", f"--model={model}", "--preset=~/own.toml", "--output=~/hit", "--workers=1", "--device=cpu")
+    assert run(*attack, *DATA, "--quiet") == 0 and (home / "hit/scores/run.json").is_file()
+    assert run("attack", "--verify=~/hit", *DATA) == 0
+    assert run("run", f"--model={model}", "--attacked=~/hit", *DATA, "--workers=1", "--output=~/three") == 0
+    shutil.rmtree(home / "hit")
+    shutil.rmtree(home / "three")
     assert run("data", "verify", *DATA) == 0 and run("data", "where", "--data-root=~/clips", "--json") == 0
     assert run("check", "~/own.py:Still") == 0
     corrupt = ("corrupt", *DATA, "--corruption=contrast", "--severity=1", "--workers=1", "--quiet")
@@ -256,6 +270,11 @@ def _report(home: Path) -> Path:
     return rvos.report("~/api", output="~/r.html", data_root="~/clips", strips=0)
 
 
+def _plot(home: Path) -> Path:
+    _run(home)
+    return rvos.plot("~/api", kind="severity", format="svg", output="~/figures")[0]
+
+
 def _compare(home: Path) -> Path:
     both = ["~/own.py:Still", "static"]
     words = {
@@ -282,6 +301,16 @@ def _load_adapter(home: Path) -> Path:
 def _corrupt(home: Path) -> Path:
     words = {"severity": 1, "dataset": "folder", "data_root": "~/clips", "workers": 1, "progress": False}
     return Path(next(iter(rvos.corrupt("contrast", output="~/dark", **words).folders.values())))  # type: ignore[arg-type]
+
+
+def _attack(home: Path) -> Path:
+    (home / "square.toml").write_text(
+        '[preset]\nname = "own"\nversion = 1\ndescription = "One."\nqueries = 1\nnoise = false\n'
+        '[[threat]]\nkind = "square"\nframes = "all"\nbudgets = [1]\n'
+    )
+    words = {"dataset": "folder", "data_root": "~/clips", "workers": 1, "device": "cpu", "progress": False}
+    report = rvos.attack("~/own.py:Still", output="~/hit", preset="~/square.toml", score=False, **words)  # type: ignore[arg-type]
+    return Path(report.folders["square-all-e1@still"])
 
 
 def _overlay(home: Path) -> Path:
@@ -339,10 +368,12 @@ CALLS: dict[str, Callable[[Path], Path | None]] = {
     "pack": _pack,
     "leaderboard": _leaderboard,
     "report": _report,
+    "plot": _plot,
     "compare": _compare,
     "load_adapter": _load_adapter,
     "corrupt": _corrupt,
     "overlay": _overlay,
+    "attack": _attack,
     "check": _check,
     "list_runs": _list_runs,
     "convert_weights": _convert_weights,
