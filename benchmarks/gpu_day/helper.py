@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import os
+import signal
 import time
 import traceback
 from multiprocessing.connection import Connection
@@ -28,7 +31,7 @@ class Helper:
         assert self._pipe is not None
         try:
             self._pipe.send(step)
-            if not self._pipe.poll(limit):
+            if not self._pipe.poll(max(limit, 0.0)):
                 self.close()
                 return Result(step.key, "failed", time.perf_counter() - begun, error=f"no answer after {limit:.0f} s")
             found, error, ruined = self._pipe.recv()
@@ -53,8 +56,10 @@ class Helper:
         self._pipe = ours
 
     def close(self) -> None:
-        """End the process."""
+        """End the process, and the runs that it started: they would keep the GPU busy."""
         if self._process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.kill()
             self._process.join()
         if self._pipe is not None:
@@ -65,6 +70,7 @@ class Helper:
 def _serve(pipe: Connection, setting: Setting) -> None:
     from robust_vos_bench.runs.work.process import leave_with_parent
 
+    os.setpgid(0, 0)  # a group of its own, that can be ended as a whole
     leave_with_parent()
     if setting.small:
         import torch

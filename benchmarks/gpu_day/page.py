@@ -70,7 +70,7 @@ def page(
     facts = ", ".join(f"{k} {v}" for k, v in place.items() if k not in ("card", "small") and v)
     commits = sorted({r.commit for r in results.values() if r.commit})
     done = sum(s.key in results for s in steps)
-    frames = f"frames of {setting.data_root}" if setting.data_root else "frames that were made"
+    frames = f"frames of {setting.data_root.name}" if setting.data_root else "frames that were made"
     lines = [
         title,
         "",

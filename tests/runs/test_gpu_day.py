@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -14,7 +15,8 @@ import pytest
 
 DAY = Path(__file__).resolve().parents[2] / "benchmarks" / "gpu_day"
 STEPS = """
-import os, time
+import os, subprocess, time
+from pathlib import Path
 
 def fine(setting):
     return {"pid": os.getpid()}
@@ -23,6 +25,8 @@ def dies(setting):
     os._exit(9)
 
 def hangs(setting):
+    child = subprocess.Popen(["sleep", "60"])
+    (setting.folder / "child").write_text(str(child.pid))
     time.sleep(60)
 
 def ruins(setting):
@@ -37,6 +41,19 @@ def day(*words: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(DAY), *map(str, words)]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, capture_output=True, text=True, env=env, timeout=550, check=False)
+
+
+def stopped(pid: int) -> bool:
+    """Whether a process ends within a few seconds."""
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.05)
+    return False
 
 
 @pytest.fixture
@@ -99,6 +116,8 @@ def test_a_step_that_dies_hangs_or_ruins_its_gpu_costs_only_itself(steps: Module
         ):
             lost = helper.do(Step("x", "bad", work), limit)
             assert lost.status == "failed" and said in lost.error
+            if work is steps.hangs:
+                assert stopped(int((tmp_path / "child").read_text())), "the run that it had started goes with it"
             after = helper.do(Step("x", "fine", steps.fine), 60)
             assert after.status == "ok" and after.found["pid"] != first.found["pid"], "a new process"
             first = after
