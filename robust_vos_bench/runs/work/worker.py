@@ -33,6 +33,7 @@ from robust_vos_bench.runs.work.process import limit_threads
 from robust_vos_bench.runs.writer import Scored
 from robust_vos_bench.scoring import ObjectScore, PackedTruth, prepare
 from robust_vos_bench.system import memory, tracebacks
+from robust_vos_bench.system.gpu import ruined_by
 from robust_vos_bench.system.process_settings import ProcessSettings
 from robust_vos_bench.system.waits import heard_by, waiting
 
@@ -109,6 +110,8 @@ class Worker:
         """What each model has made of the process; it holds during the model's turns only."""
         self._load_errors: dict[int, RvosError] = {}
         self._scoring_ready = False
+        self.ruined = False
+        """The GPU can be used no more in this process: it has to be replaced."""
         self._truths: OrderedDict[str, PackedTruth | None] = OrderedDict()
 
     def announce(self, group: Group) -> None:
@@ -193,6 +196,8 @@ class Worker:
                 raise BrokenProcessPool(str(error)) from error
             if memory.ran_out(error):
                 return memory.explain(error, self.device)
+            if isinstance(first := ruined_by(error), Exception):
+                self.ruined, error = True, first
             return self._failed(model, group, error)
         finally:
             if film is not None:
