@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import gzip
 import importlib.resources
-import itertools
 import math
 import shlex
 from collections.abc import Sequence
@@ -50,6 +49,8 @@ from robust_vos_bench.system.paths import user_path
 
 TRACKS = 6
 """Lines in the plot over time."""
+MOST_SCORES = 400_000
+"""Scores (objects x conditions x models) that are part of a page, some 13 bytes each: a larger page opens slowly."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Section:
     about: str
     """Which preset, or what was made of it."""
     scores: str
-    """CSV of the scores, gzipped, base64."""
+    """CSV of the scores, gzipped, base64; "" where they are too many for a page."""
     repeats: list[Repeat]
     made_by: list[Made]
 
@@ -182,7 +183,7 @@ def _section(run: Run, video: str | None, strips: int, rerun: bool, data_root: P
         about=preset_words(run.manifest),
         repeats=repeats(run),
         made_by=made_by(run),
-        scores=base64.b64encode(gzip.compress(scores_csv(run).encode(), mtime=0)).decode(),
+        scores=_scores(run),
     )
 
 
@@ -243,32 +244,27 @@ def _burst(run: Run, condition: str, video: str) -> range:
     return burst_frames(burst, run.manifest, video, frames) if burst is not None and frames else range(0)
 
 
+def _scores(run: Run) -> str:
+    if run.matrix.j.size > MOST_SCORES:
+        return ""
+    return base64.b64encode(gzip.compress(scores_csv(run).encode(), mtime=0)).decode()
+
+
 def _failures(run: Run) -> list[dict[str, Any]]:
-    rows = []
-    for model, label in itertools.product(run.models, run.conditions):
-        records = run.records(model, label)
-        for name in run.manifest.videos:  # also those without truth to score
-            if name not in records or not records[name].ok:
-                error = records[name].error if name in records else "not run"
-                rows.append({"model": model, "condition": label, "video": name, "error": error})
-    return rows
+    return [dict(zip(("model", "condition", "video", "error"), failure)) for failure in run.tally.failures]
 
 
 def _costs(run: Run) -> list[dict[str, Any]]:
-    rows = []
-    for model in run.models:
-        records = [r for c in run.conditions for r in run.records(model, c).values() if r.ok]
-        frames, seconds = sum(r.frames for r in records), sum(r.seconds_model for r in records)
-        rows.append(
-            {
-                "model": model,
-                "fps": frames / seconds if seconds else math.nan,
-                "frames": frames,
-                "seconds": seconds,
-                "made": sum(r.seconds_frames for r in records),
-                "rss": max((r.peak_rss_mib for r in records), default=math.nan),
-                "gpu": max((r.peak_gpu_mib for r in records), default=math.nan),
-                "warnings": sorted({w for r in records for w in r.warnings}),
-            }
-        )
-    return rows
+    return [
+        {
+            "model": model,
+            "fps": cost.fps,
+            "frames": cost.frames,
+            "seconds": cost.seconds,
+            "made": cost.made,
+            "rss": cost.rss,
+            "gpu": cost.gpu,
+            "warnings": sorted(cost.warnings),
+        }
+        for model, cost in run.tally.costs.items()
+    ]

@@ -140,7 +140,7 @@ def _shown(plan: Plan, before: Earlier | None, state: RunState, listener: Listen
     """The manifest of what is there, as the plan sees it; only in memory."""
     _tell_unreadable(store, listener)
     for stale in _outdated(state):
-        state.add(stale)
+        state.suppose(stale)
     manifest = describe(plan, before.manifest if before else None)
     if before is not None:
         manifest.updated = before.manifest.updated
