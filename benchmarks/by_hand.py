@@ -5,9 +5,9 @@
     python benchmarks/by_hand.py davis2017 DAVIS RESULTS stcn clean,fog,contrast --peer davis2017-evaluation
     python benchmarks/by_hand.py vos-benchmark DAVIS RESULTS stcn clean,fog,contrast
 
-Corrupted frames are PNG files, by `imagecorruptions` (imagecorruptions-imaug); masks are palette PNG files. A step is one
-process for all conditions and videos, so that libraries, weights and annotations are loaded as seldom as such scripts
-can. The network is ours, with the weights that rvos-bench uses, so that the model itself costs the same in both.
+Corrupted frames are PNG files, by `imagecorruptions` (imagecorruptions-imaug); masks are palette PNG files. A step is
+one process for all conditions and videos, so that libraries, weights and annotations are loaded as seldom as such
+scripts can. The network is ours, with the weights that rvos-bench uses: the model itself costs the same in both.
 """
 
 from __future__ import annotations

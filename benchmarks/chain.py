@@ -4,9 +4,9 @@
     git clone https://github.com/davisvideochallenge/davis2017-evaluation
     python benchmarks/chain.py --data-root DAVIS-2016 --peer davis2017-evaluation [--write]
 
-Both do the same study on the same videos: clean and N corruptions at severity 3, M models, J & F of every condition. The
-scripts are `benchmarks/by_hand.py`; the networks are the same in both, and so are their masks on clean frames: that both
-give the same J&F there is checked. One process works at a time, with one thread; the two take turns, round by round.
+Both do the same study on the same videos: clean and N corruptions at severity 3, M models, J & F of every condition.
+The scripts are `benchmarks/by_hand.py`; the networks are the same in both, and so are their masks on clean frames: that
+both give the same J&F there is checked. One process works at a time, with one thread; the two take turns.
 
 "Beside the model" is the CPU time of the whole process tree (user and system, imports and start included) without what
 the models' own frames took, which both measure in the same way (`benchmarks/timed_model.py`).
@@ -90,9 +90,10 @@ def write_davis(data_root: Path, root: Path, videos: Sequence[str], frames: int)
 
 
 def environment(log: Path) -> dict[str, str]:
-    """One thread per library; the models' log; no results of other runs."""
+    """One thread per library; byte code is kept, as in any installation; the models' log; no results of other runs."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
-    return {**os.environ, **threads, "CHAIN_LOG": str(log), "RVOS_BENCH_REUSE": "0"}
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, **threads, "CHAIN_LOG": str(log), "RVOS_BENCH_REUSE": "0"}
 
 
 def spent_on_models(log: Path) -> float:
@@ -174,7 +175,7 @@ def compare(study: Study, data_root: Path, peer: Path, rounds: int) -> tuple[lis
 
 def median(spent: Sequence[Spent], what: str) -> float:
     """Median over the rounds of `beside`, `model`, or a field of the cost."""
-    values = [getattr(s, what) if hasattr(s, what) else getattr(s.cost, what) for s in spent]
+    values: list[float] = [getattr(s, what) if hasattr(s, what) else getattr(s.cost, what) for s in spent]
     return statistics.median(values)
 
 
@@ -219,8 +220,8 @@ def main() -> None:
             f"{given.conditions} --models '{given.models}' --videos {given.videos} --frames {given.frames} --rounds "
             f"{given.rounds}`",
             "",
-            "| corruptions | models | videos x frames | way | wall s | CPU s | of it model | beside the model | CPU in all / model "
-            "| beside: scripts / rvos-bench | peak MiB | MiB written |",
+            "| corruptions | models | videos x frames | way | wall s | CPU s | of it model | beside the model "
+            "| CPU in all / model | beside: scripts / rvos-bench | peak MiB | MiB written |",
             "|--:|:--|:--|:--|--:|--:|--:|--:|--:|--:|--:|--:|",
             *lines,
             "",
@@ -230,8 +231,8 @@ def main() -> None:
             "|--:|:--|--:|--:|--:|--:|",
             *steps,
             "",
-            f"Python {platform.python_version()}, numpy {np.__version__}, {platform.machine()}, {os.cpu_count()} cores, "
-            f"load average {os.getloadavg()[0]:.1f} at the end.",
+            f"Python {platform.python_version()}, numpy {np.__version__}, {platform.machine()}, {os.cpu_count()} "
+            f"cores, load average {os.getloadavg()[0]:.1f} at the end.",
         ]
     )
     print(text)

@@ -2,9 +2,9 @@
 
     python benchmarks/large_run.py [--models 27] [--videos 500] [--scored 20] [--folder DIR] [--write]
 
-The records are made up, but lie as a run would have written them: every unit of a grid of models x 76 conditions (preset
-common) x videos has its record under its real key, with one to three objects, and the J and F of its frames. The data
-set is real and tiny, so that `rvos-bench run` can resume. Every command is a fresh process.
+The records are made up, but lie as a run would have written them: every unit of a grid of models x 76 conditions
+(preset common) x videos has its record under its real key, with one to three objects, and the J and F of its frames.
+The data set is real and tiny, so that `rvos-bench run` can resume. Every command is a fresh process.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Another model, and a file with the CPU seconds that it takes: the same in `rvos-bench run` and in a script of one's own.
+"""Another model, and a file with the CPU seconds that it takes: the same in `rvos-bench run` and in one's own scripts.
 
 The environment variable CHAIN_LOG names the file; a line is added for every video. Waiting for frames is not counted.
 """

@@ -22,10 +22,11 @@ class StoredCells(Mapping[Place, Mapping[str, UnitRecord]]):
     To go through a large run once, go cell by cell: whoever wants the same cells again reads them again.
     """
 
-    def __init__(self, store: RunStore, places: Iterable[Place], kept: int = KEPT) -> None:
+    def __init__(self, store: RunStore, places: Iterable[Place], kept: int | None = None) -> None:
+        """kept: records to keep, by default `KEPT`."""
         self.store = store
         self._places = dict.fromkeys(places)
-        self._most = kept
+        self._most = KEPT if kept is None else kept
         self._kept: OrderedDict[Place, dict[str, UnitRecord]] = OrderedDict()
         self._count = 0
         self._unwritten: dict[Place, dict[str, UnitRecord]] = {}
