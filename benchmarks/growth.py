@@ -5,8 +5,8 @@
 An axis makes one thing larger and keeps the others: conditions, videos, frames of one video, objects, models, pixels.
 The model is `static`, which costs next to nothing, so that what grows is the engine's. Every point is two fresh
 processes, `rvos-bench run` with one worker and `rvos-bench report`, each measured as a whole: CPU seconds of the
-process tree and peak MiB. `exponent` is the slope of log cost over log work between the two largest points, after what the
-smallest point costs (start, imports) is taken away: 1 is linear, below 1 is better. Linux only.
+process tree and peak MiB. `exponent` is the slope of log cost over log work between the two largest points, after what
+the smallest point costs (start, imports) is taken away: 1 is linear, below 1 is better. Linux only.
 """
 
 from __future__ import annotations

@@ -192,10 +192,9 @@ class RunStore:
         with contextlib.suppress(OSError), (self.folder / "log.jsonl").open("a") as file:
             file.write(line + "\n")
 
-    def write_scores(self, rows: Iterable[dict[str, Any]]) -> None:
+    def write_scores(self, rows: Iterable[Sequence[Any]]) -> None:
         """Replace `scores.csv` (tidy, one row per object); floats are written so that they read back to the bit."""
-        lines = ([repr(v) if isinstance(v, float) else v for v in map(row.__getitem__, SCORE_COLUMNS)] for row in rows)
-        write_parts(self.scores_path, _csv(itertools.chain([SCORE_COLUMNS], lines)))
+        write_parts(self.scores_path, _csv(itertools.chain([SCORE_COLUMNS], rows)))
 
 
 def _whole_lines(path: Path) -> bytes:
@@ -212,7 +211,7 @@ def _csv(rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
     rows = iter(rows)
     while batch := list(itertools.islice(rows, 4096)):
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(batch)
+        csv.writer(text, lineterminator="\n").writerows(batch)  # it writes the repr of a float
         yield text.getvalue().encode()
 
 

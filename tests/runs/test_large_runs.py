@@ -157,17 +157,16 @@ def test_scores_csv_has_the_bytes_of_a_plain_csv_writer(tmp_path: Path) -> None:
     for row in rows:
         writer.writerow({k: repr(v) if isinstance(v, float) else v for k, v in row.items()})
     store = RunStore(tmp_path)
-    store.write_scores(iter(rows))
+    store.write_scores([row[name] for name in SCORE_COLUMNS] for row in rows)
     assert store.scores_path.read_bytes() == text.getvalue().encode()
 
 
 def test_scores_that_cannot_be_made_leave_the_old_file(tmp_path: Path) -> None:
     store = RunStore(tmp_path)
     store.scores_path.write_text("old")
-    row = dict.fromkeys(SCORE_COLUMNS, "")
 
     def rows() -> object:
-        yield row
+        yield [""] * len(SCORE_COLUMNS)
         raise ValueError("damaged")
 
     with pytest.raises(ValueError, match="damaged"):
