@@ -23,6 +23,7 @@ from robust_vos_bench.runs.plan import Plan
 from robust_vos_bench.runs.records import ObjectRecord, UnitRecord, digest
 from robust_vos_bench.runs.state import RunState
 from robust_vos_bench.runs.store import SCORE_COLUMNS, RunStore
+from robust_vos_bench.runs.work import worker
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
@@ -193,6 +194,17 @@ def test_tables_pages_and_files_are_the_same_for_a_run_larger_than_memory(
     whole = made("whole")
     monkeypatch.setattr(cells, "KEPT", 1)
     assert made("piecemeal") == whole
+
+
+@pytest.mark.parametrize(("most", "kept"), [(0, 1), (1 << 30, 3)])
+def test_packed_truths_of_all_videos_share_a_budget(
+    plan: Plan, tmp_path: Path, most: int, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "TRUTH_BYTES", most)
+    working = worker.Worker(plan, "cpu", tmp_path / "out")
+    scored = [unit for group in plan.groups(list(plan.units())) for unit in working.run(group)]
+    assert [unit.record.status for unit in scored] == ["ok"] * 18
+    assert len(working._truths) == kept
 
 
 @pytest.mark.slow
