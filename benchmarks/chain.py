@@ -2,7 +2,7 @@
 
     pip install imagecorruptions-imaug && pip install --no-deps vos-benchmark tqdm
     git clone https://github.com/davisvideochallenge/davis2017-evaluation
-    python benchmarks/chain.py --data-root DAVIS-2016 --peer davis2017-evaluation [--write]
+    python benchmarks/chain.py --data-root DAVIS-2016 --peer davis2017-evaluation [--study 5:stcn:2x8] [--write]
 
 Both do the same study on the same videos: clean and N corruptions at severity 3, M models, J & F of every condition.
 The scripts are `benchmarks/by_hand.py`; the networks are the same in both, and so are their masks on clean frames: that
@@ -41,6 +41,14 @@ CORRUPTIONS = (
 )  # fmt: skip
 """The fifteen of `common`; fewer are its beginning: one of middling cost, then one of each family."""
 STEPS = ("corrupt", "segment", "davis2017", "vos-benchmark")
+WAYS = ("scripts", "rvos-bench")
+ROUNDS, PAGE = HERE / "chain.csv", HERE / "chain.md"
+STUDIES = (
+    "1:labelprop:2x40", "5:labelprop:2x16", "15:labelprop:2x8",
+    "1:static,flow,labelprop:2x40", "5:static,flow,labelprop:2x16", "15:static,flow,labelprop:2x8",
+    "1:stcn:2x20", "5:stcn:2x8",
+)  # fmt: skip
+"""The fewer conditions, the longer the clips: each study is a minute or some."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,16 @@ class Study:
     models: tuple[str, ...]
     videos: int
     frames: int
+
+    def __str__(self) -> str:
+        return f"{self.conditions}:{','.join(self.models)}:{self.videos}x{self.frames}"
+
+    @classmethod
+    def read(cls, text: str) -> Study:
+        """The study of the words that `str` gives."""
+        conditions, models, clips = text.split(":")
+        videos, frames = clips.split("x")
+        return cls(int(conditions), tuple(models.split(",")), int(videos), int(frames))
 
     @property
     def corruptions(self) -> tuple[str, ...]:
@@ -146,101 +164,117 @@ def by_rvos_bench(study: Study, davis: Path, folder: Path) -> tuple[Spent, dict[
     return Spent(cost, spent_on_models(log), {}), {m: float(np.mean(values)) for m, values in clean.items()}
 
 
-def compare(study: Study, data_root: Path, peer: Path, rounds: int) -> tuple[list[Spent], list[Spent]]:
-    """Both ways through a study, in turns."""
-    hand: list[Spent] = []
-    ours: list[Spent] = []
-    agreed: dict[str, float] = {}
+def compare(study: Study, data_root: Path, peer: Path, turned: bool = False) -> dict[str, Spent]:
+    """Both ways through a study, one after the other; turned: rvos-bench first."""
+    found: dict[str, Spent] = {}
+    scores: dict[str, dict[str, float]] = {}
     names = sorted(path.name for path in (data_root / "JPEGImages" / "480p").iterdir())[: study.videos]
     with tempfile.TemporaryDirectory() as scratch:
         davis = Path(scratch) / "davis"
         write_davis(data_root, davis, names, study.frames)
-        for number in range(rounds):
-            for way in ("hand", "ours") if number % 2 == 0 else ("ours", "hand"):
-                folder = Path(scratch) / way
-                folder.mkdir()
-                if way == "hand":
-                    found, clean = by_hand(study, davis, folder, peer)
-                    hand.append(found)
-                else:
-                    found, clean = by_rvos_bench(study, davis, folder)
-                    ours.append(found)
-                agreed = agreed or clean
-                if any(abs(clean[m] - agreed[m]) > 1e-9 for m in study.models):
-                    raise SystemExit(f"J&F on clean frames differs: {clean} and {agreed}")
-                print(way, study, found, file=sys.stderr, flush=True)
-                shutil.rmtree(folder)
-    return hand, ours
+        for way in reversed(WAYS) if turned else WAYS:
+            folder = Path(scratch) / way
+            folder.mkdir()
+            if way == "scripts":
+                found[way], scores[way] = by_hand(study, davis, folder, peer)
+            else:
+                found[way], scores[way] = by_rvos_bench(study, davis, folder)
+            print(way, study, found[way], file=sys.stderr, flush=True)
+            shutil.rmtree(folder)
+    one, other = (scores[way] for way in WAYS)
+    if any(abs(one[model] - other[model]) > 1e-9 for model in study.models):
+        raise SystemExit(f"J&F on clean frames differs: {scores}")
+    return found
+
+
+def read_rounds() -> list[tuple[Study, str, Spent]]:
+    """Every round that was measured before: (study, way, what it took)."""
+    if not ROUNDS.exists():
+        return []
+    found = []
+    with ROUNDS.open() as file:
+        for line in csv.DictReader(file):
+            cost = Cost(*(float(line[name]) for name in ("wall", "cpu", "peak_mib", "written_mib")))
+            steps = {step: float(line[step]) for step in STEPS if line[step]}
+            found.append((Study.read(line["study"]), line["way"], Spent(cost, float(line["model"]), steps)))
+    return found
+
+
+def write_rounds(rounds: Sequence[tuple[Study, str, Spent]]) -> None:
+    """One line of CSV per round and way."""
+    with ROUNDS.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["study", "way", "wall", "cpu", "peak_mib", "written_mib", "model", *STEPS])
+        for study, way, spent in rounds:
+            cost = spent.cost
+            values = (cost.wall, cost.cpu, cost.peak_mib, cost.written_mib, spent.model)
+            steps = [f"{spent.steps[step]:.3f}" if step in spent.steps else "" for step in STEPS]
+            writer.writerow([study, way, *(f"{value:.3f}" for value in values), *steps])
 
 
 def median(spent: Sequence[Spent], what: str) -> float:
-    """Median over the rounds of `beside`, `model`, or a field of the cost."""
+    """Median over the rounds of `beside`, `model`, a field of the cost, or a step."""
+    if what in STEPS:
+        return statistics.median(s.steps[what] for s in spent)
     values: list[float] = [getattr(s, what) if hasattr(s, what) else getattr(s.cost, what) for s in spent]
     return statistics.median(values)
 
 
-def row(study: Study, way: str, spent: Sequence[Spent], against: Sequence[Spent]) -> str:
-    """A line of the table; figures are per condition but for the peak."""
-    n = study.conditions + 1
-    beside, model = median(spent, "beside"), median(spent, "model")
-    cells = [f"{median(spent, what) / n:.2f}" for what in ("wall", "cpu", "model", "beside")]
-    ratio = f"{median(against, 'beside') / beside:.1f}x" if against is not spent else ""
-    in_all = f"{(beside + model) / model:.3f}"
-    memory, written = f"{median(spent, 'peak_mib'):.0f}", f"{median(spent, 'written_mib') / n:.1f}"
-    what = f"{study.conditions} | {' '.join(study.models)} | {study.videos} x {study.frames}"
-    return f"| {what} | {way} | {' | '.join(cells)} | {in_all} | {ratio} | {memory} | {written} |"
+def table(rounds: Sequence[tuple[Study, str, Spent]]) -> str:
+    """Both ways of every study, and the steps of the scripts, as Markdown."""
+    lines = [
+        "| corruptions | models | videos x frames | way | wall s | CPU s | of it model | beside the model "
+        "| all / model | beside: scripts / rvos-bench | peak MiB | MiB written |",
+        "|--:|:--|:--|:--|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    steps = [f"| corruptions | models | rounds | {' | '.join(STEPS)} |", "|--:|:--|--:|--:|--:|--:|--:|"]
+    for study in dict.fromkeys(study for study, _, _ in rounds):
+        of = {way: [s for other, w, s in rounds if (other, w) == (study, way)] for way in WAYS}
+        n, models = study.conditions + 1, " ".join(study.models)
+        for way, spent in of.items():
+            beside, model = median(spent, "beside"), median(spent, "model")
+            cells = " | ".join(f"{median(spent, what) / n:.2f}" for what in ("wall", "cpu", "model", "beside"))
+            ratio = "" if way == "scripts" else f"{median(of['scripts'], 'beside') / beside:.1f}"
+            more = f"{(beside + model) / model:.3f} | {ratio} | {median(spent, 'peak_mib'):.0f}"
+            written = f"{median(spent, 'written_mib') / n:.1f}"
+            what = f"{study.conditions} | {models} | {study.videos} x {study.frames} | {way}"
+            lines.append(f"| {what} | {cells} | {more} | {written} |")
+        parts = " | ".join(f"{median(of['scripts'], step):.1f}" for step in STEPS)
+        steps.append(f"| {study.conditions} | {models} | {len(of['scripts'])} | {parts} |")
+    return "\n".join([*lines, "", "CPU seconds of the scripts by step (whole study):", "", *steps])
 
 
 def main() -> None:
-    """Measure and print; with --write into chain.md."""
+    """Measure and print; with --write also into chain.csv and chain.md."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-root", type=Path, required=True, help="DAVIS-2016 root (annotations of 0 / 255)")
     parser.add_argument("--peer", type=Path, required=True, help="clone of davis2017-evaluation")
-    parser.add_argument("--conditions", default="1,5,15", help="numbers of corruptions, by comma")
-    parser.add_argument("--models", default="labelprop;static,flow,labelprop;stcn", help="studies by ; models by comma")
-    parser.add_argument("--videos", type=int, default=2)
-    parser.add_argument("--frames", type=int, default=8, help="the first so many of every video")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--write", action="store_true")
-    given = parser.parse_args()
-    lines, steps = [], []
-    for models in given.models.split(";"):
-        for number in map(int, given.conditions.split(",")):
-            study = Study(number, tuple(models.split(",")), given.videos, given.frames)
-            hand, ours = compare(study, given.data_root.resolve(), given.peer.resolve(), given.rounds)
-            lines += [row(study, "scripts", hand, hand), row(study, "rvos-bench", ours, hand)]
-            parts = [f"{statistics.median(s.steps[step] for s in hand):.1f}" for step in STEPS]
-            steps.append(f"| {number} | {models.replace(',', ' ')} | {' | '.join(parts)} |")
-            print("\n".join(lines), flush=True)
-    text = "\n".join(
-        [
-            "# A whole study, against scripts of one's own",
-            "",
-            f"`python benchmarks/chain.py --data-root DAVIS-2016 --peer davis2017-evaluation --conditions "
-            f"{given.conditions} --models '{given.models}' --videos {given.videos} --frames {given.frames} --rounds "
-            f"{given.rounds}`",
-            "",
-            "| corruptions | models | videos x frames | way | wall s | CPU s | of it model | beside the model "
-            "| CPU in all / model | beside: scripts / rvos-bench | peak MiB | MiB written |",
-            "|--:|:--|:--|:--|--:|--:|--:|--:|--:|--:|--:|--:|",
-            *lines,
-            "",
-            "CPU seconds of the scripts by step (whole study):",
-            "",
-            f"| corruptions | models | {' | '.join(STEPS)} |",
-            "|--:|:--|--:|--:|--:|--:|",
-            *steps,
-            "",
-            f"Python {platform.python_version()}, numpy {np.__version__}, {platform.machine()}, {os.cpu_count()} "
-            f"cores, load average {os.getloadavg()[0]:.1f} at the end.",
-        ]
+    parser.add_argument(
+        "--study",
+        action="append",
+        metavar="CORRUPTIONS:MODELS:VIDEOSxFRAMES",
+        help=f"as often as you like; default: {' '.join(STUDIES)}",
     )
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--write", action="store_true", help="add the rounds to those of chain.csv")
+    given = parser.parse_args()
+    rounds = read_rounds() if given.write else []
+    for number in range(given.rounds):
+        for study in map(Study.read, given.study or STUDIES):
+            found = compare(study, given.data_root.resolve(), given.peer.resolve(), turned=number % 2 == 1)
+            rounds += [(study, way, found[way]) for way in WAYS]
+            if given.write:
+                write_rounds(rounds)
+    facts = (
+        f"Python {platform.python_version()}, numpy {np.__version__}, {platform.machine()}, {os.cpu_count()} cores, "
+        f"load average {os.getloadavg()[0]:.1f} at the end."
+    )
+    text = f"{table(rounds)}\n\n{facts}"
     print(text)
     if given.write:
-        path = HERE / "chain.md"
         begin, end = "<!-- measured: begin -->", "<!-- measured: end -->"
-        before, _, rest = (path.read_text() if path.exists() else f"{begin}\n{end}\n").partition(begin)
-        path.write_text(f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}")
+        before, _, rest = PAGE.read_text().partition(begin)
+        PAGE.write_text(f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-INTERVAL = 0.05
+INTERVAL = 0.25
 """Seconds between two looks at the memory of the process tree."""
 
 
