@@ -24,6 +24,7 @@ CARD = ModelCard(
     title="Precomputed masks of any model",
     license="that of the masks",
     streaming=False,
+    precomputed=True,
     notes="--option folder=DIR; refuses conditions that the folder does not declare. Timing says nothing here.",
 )
 

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator
 
 from robust_vos_bench.conditions.corruption import at_severity, corruption
 from robust_vos_bench.conditions.draw import Draw
+from robust_vos_bench.datasets.clips.coding import Encoding
 from robust_vos_bench.datasets.video import Frame
 
-from ._codec import Encoding, transcode, transmit
+from ._codec import transcode, transmit
 from ._codec_damage import BitErrors, PacketLoss
 
 H264_CRF = (28.0, 33.0, 38.0, 43.0, 48.0)

@@ -14,9 +14,10 @@ import numpy as np
 
 from robust_vos_bench.conditions.corruption import at_severity, corruption
 from robust_vos_bench.conditions.draw import Draw
+from robust_vos_bench.datasets.clips.coding import Encoding
 from robust_vos_bench.datasets.video import Frame
 
-from ._codec import Encoding, transcode
+from ._codec import transcode
 
 _SOURCE = "DAVIS-C (Bertrand et al., NeurIPS 2023)"
 LAST_FRAMES = (2, 3, 4)

@@ -4,6 +4,8 @@ from .analysis.measure import Measure as Measure
 from .analysis.measures import register_measure as register_measure
 from .analysis.run import Run as Run
 from .analysis.run import load_run as load_run
+from .api.certify import Certified as Certified
+from .api.certify import certify as certify
 from .api.check import check as check
 from .api.convert import convert_weights as convert_weights
 from .api.corrupt import corrupt as corrupt
@@ -46,6 +48,7 @@ from .models import load_adapter as load_adapter
 from .models.torch_adapter import TorchAdapter as TorchAdapter
 from .models.torch_adapter import TorchSession as TorchSession
 from .models.untrained import Untrained as Untrained
+from .reports.figures import plot as plot
 from .reports.html import report as report
 from .reports.leaderboard_files import leaderboard as leaderboard
 from .reports.pack import pack as pack

@@ -8,7 +8,17 @@ from typing import Any
 
 
 class RvosError(Exception):
-    """Base of every error that rvos-bench raises on purpose; shown without a traceback unless `--debug`."""
+    """Base of every error that rvos-bench raises on purpose; shown without a traceback unless `--debug`.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> try:
+    ...     rvos.Condition("fogg", 3)
+    ... except rvos.RvosError as error:
+    ...     print(type(error).__name__)
+    UsageError
+    """
 
     exit_code = 1
     partial: Any = None
@@ -18,25 +28,66 @@ class RvosError(Exception):
 
 
 class UsageError(RvosError):
-    """A wrong name, value or combination on the command line or in the API."""
+    """A wrong name, value or combination on the command line or in the API.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> rvos.Condition("fog", 9)
+    Traceback (most recent call last):
+    ...
+    robust_vos_bench.errors.UsageError: ...
+    """
 
     exit_code = 2
 
 
 class IncompleteError(RvosError):
-    """A run finished, but cells failed or are missing."""
+    """A run finished, but cells failed or are missing.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> def finished_part(**words):
+    ...     try:
+    ...         return rvos.run(**words, progress=False)
+    ...     except rvos.IncompleteError as error:
+    ...         return error.partial
+    >>> finished_part(model="static", corruption="fog-3", limit=2).manifest.status
+    'complete'
+    """
 
     exit_code = 3
 
 
 class DataError(RvosError):
-    """A data set, frame, mask or result file is missing, damaged or does not fit."""
+    """A data set, frame, mask or result file is missing, damaged or does not fit.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> try:
+    ...     rvos.load_run("no-such-run")
+    ... except rvos.DataError as error:
+    ...     print(error.exit_code)
+    4
+    """
 
     exit_code = 4
 
 
 class WeightsError(RvosError):
-    """A checkpoint is missing or does not fit the network."""
+    """A checkpoint is missing or does not fit the network.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> try:
+    ...     rvos.load_adapter("aoc.lite", checkpoint="no-such-file.pth")
+    ... except rvos.WeightsError as error:
+    ...     print(error.exit_code)
+    4
+    """
 
     exit_code = 4
 
@@ -48,13 +99,30 @@ class MissingExtraError(RvosError):
 
 
 class UnavailableError(RvosError):
-    """A system is known by its name, but nothing of it that runs was published; the message says what there is."""
+    """A system is known by its name, but nothing of it that runs was published; the message says what there is.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> try:
+    ...     rvos.load_adapter("batman")
+    ... except rvos.UnavailableError as error:
+    ...     print(error.exit_code)
+    4
+    """
 
     exit_code = 4
 
 
 class ContractError(RvosError):
-    """An adapter broke the contract (wrong type, size, ids, number of masks ...)."""
+    """An adapter broke the contract (wrong type, size, ids, number of masks ...).
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> issubclass(rvos.ContractError, rvos.RvosError), rvos.ContractError.exit_code
+    (True, 5)
+    """
 
     exit_code = 5
 

@@ -17,6 +17,15 @@ PAIRS = {
 """Names of a convolution and the norm of its output where the two do not agree (DeepLab, DenseNet, GraphMemVOS)."""
 
 
+def prepare(network: nn.Module, device: str) -> None:
+    """Make a loaded network fast without changing what it computes: norms folded; on a CPU, channels last."""
+    fold_norms(network)
+    if device == "cpu" and getattr(network, "channels_last", True):
+        for part in network.modules():
+            if isinstance(part, nn.Conv2d):
+                part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
 def fold_frozen_norms(module: nn.Module) -> None:
     """`fold_norms` of the norms whose statistics no training would change either."""
     fold_norms(module, FrozenBatchNorm)

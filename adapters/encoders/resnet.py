@@ -56,6 +56,14 @@ class Bottleneck(nn.Module):
         return F.relu(y, inplace=True)
 
 
+class EarlyStrideBottleneck(Bottleneck):
+    """A bottleneck whose first 1 x 1 convolution carries the stride, as in Mask R-CNN's weights from Caffe."""
+
+    def __init__(self, inputs: int, width: int, stride: int, dilation: int, norm: Norm, project: bool) -> None:
+        super().__init__(inputs, width, stride, dilation, norm, project)
+        self.conv1.stride, self.conv2.stride = (stride, stride), (1, 1)
+
+
 def _projection(inputs: int, outputs: int, stride: int, norm: Norm) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), norm(outputs))
 

@@ -6,7 +6,7 @@ A system is one module (network, and an adapter with its settings) and one card 
 - `bank`, `long_term`, `guided` (with `motion`), `em`, `feature_bank`, `sampled_bank`: memories, `add` and `read`;
 - `network`: what the loop asks of a network;
 - `session`, `sizes`: the loop over a video, and the size rule;
-- `adapter`: options, weights; `siblings`: which system a checkpoint belongs to.
+- `adapter`: options, weights (`common.siblings`: which system a checkpoint belongs to).
 
 A further system of the line subclasses `MemoryNetwork` (or a network that it descends from, as RDE does STCN), takes
 encoder and decoder from the shared parts, gives `bank` its own memory where it has one, and subclasses `MemoryAdapter`

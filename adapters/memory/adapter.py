@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-import torch
 from msgspec import Meta
 from torch import nn
 
@@ -14,10 +13,10 @@ from robust_vos_bench.models.adapter import Checkpoint
 from robust_vos_bench.models.checkpoint import load_strict, read_state
 from robust_vos_bench.models.torch_adapter import TorchAdapter
 
-from ..encoders.fold import fold_norms
+from ..common.siblings import hint
+from ..encoders.fold import prepare
 from .network import MemoryNetwork
 from .session import MemorySession, Schedule
-from .siblings import hint
 from .sizes import Interpolation, Sizes
 from .untrained import UNTRAINED
 
@@ -78,12 +77,3 @@ class MemoryAdapter(LineAdapter):
         """A loop with an empty memory."""
         sizes = Sizes(video.size, self.size, self.interpolation)
         return self.loop(self.network, sizes, self.schedule, self.device, self.precision)
-
-
-def prepare(network: nn.Module, device: str) -> None:
-    """Make a loaded network fast without changing what it computes: norms folded; on a CPU, channels last."""
-    fold_norms(network)
-    if device == "cpu" and getattr(network, "channels_last", True):
-        for part in network.modules():
-            if isinstance(part, nn.Conv2d):
-                part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -16,11 +16,12 @@ from robust_vos_bench.analysis.intervals import Interval, Jackknife, holm
 from robust_vos_bench.analysis.matrix import ScoreMatrix
 from robust_vos_bench.analysis.measure import Better
 from robust_vos_bench.analysis.measures import measures
+from robust_vos_bench.analysis.notebook import drawn, table_html
 from robust_vos_bench.analysis.packing import results_of
 from robust_vos_bench.analysis.result import Result, joint_matrix
 from robust_vos_bench.analysis.run import Run
 from robust_vos_bench.analysis.same import check_same
-from robust_vos_bench.analysis.words import unscored_note
+from robust_vos_bench.analysis.words import points, unscored_note
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.system.paths import user_path
 
@@ -82,7 +83,16 @@ class Comparison:
     def _repr_html_(self) -> str:
         from html import escape
 
-        return f"<p>A = {escape(self.a)}, B = {escape(self.b)}</p>{self.frame().to_html(index=False)}"
+        shown = [*self.headline, *self.families]
+        ends = [v for d in shown for v in (d.interval.low, d.interval.high) if not math.isnan(v)]
+        reach = max(map(abs, ends), default=1.0) or 1.0
+        rows = [
+            [escape(d.name), points(d.a), points(d.b), f"<b>{points(d.interval.value)}</b>"]
+            + [drawn(d.interval, -reach, reach), "n/a" if math.isnan(d.p) else f"{d.p:.3f}"]
+            for d in shown
+        ]
+        told = f"<p>A = {escape(self.a)}, B = {escape(self.b)}; the middle of the scale is no difference</p>"
+        return told + table_html(["", "A", "B", "A - B", "95 % interval", "p"], rows)
 
 
 def find_results(source: str | Path) -> list[Result]:
@@ -135,6 +145,14 @@ def compare(*sources: Source) -> Comparison:
     `Run` of one model, a `Result`.
     A number is NaN where one of the models failed on something it needs.
     Raises UsageError where the two share nothing or were made with other data, protocol or corruption versions.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> run = rvos.run(model=["static", "flow"], corruption="fog-3", limit=2, progress=False)
+    >>> found = rvos.compare(run)
+    >>> list(found.frame()["name"][:3])
+    ['P', 'mPC', 'drop']
     """
     a, b = pick_two(sources)
     left, right = _narrow(a, b), _narrow(b, a)

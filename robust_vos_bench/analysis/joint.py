@@ -24,6 +24,14 @@ def load_runs(*paths: str | Path | Run) -> Run:
     `left_out` says what that leaves out. Models of one name get the id of their run; a model that another run has with
     the same scores is shown once. Raises UsageError where nothing is in common, or where scores may not be set side by
     side: other data, another scoring protocol, another version of a corruption.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> first = rvos.run(model="static", corruption="fog-3", limit=2, progress=False)
+    >>> second = rvos.run(model="flow", corruption="fog-3", limit=2, progress=False)
+    >>> rvos.load_runs(first, second).models
+    ['static', 'flow']
     """
     runs = [path if isinstance(path, Run) else load_run(path) for path in paths]
     if not runs:

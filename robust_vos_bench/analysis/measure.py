@@ -159,6 +159,14 @@ class Measure:
     """A robustness measure. Tables, files and pages take all that they show of it from here.
 
     To add one, declare it and pass it to `register_measure`, before the table is made.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> from robust_vos_bench.analysis.measure import Better
+    >>> half = rvos.Measure("half", lambda scores: scores["P"] / 2, better=Better.HIGHER, low=0, high=50)
+    >>> half.key
+    'half'
     """
 
     key: str

@@ -261,7 +261,16 @@ _registered: dict[str, Measure] = {}
 
 
 def register_measure(measure: Measure) -> Measure:
-    """Add a measure to every table that is made from now on. Raises UsageError where its key is taken."""
+    """Add a measure to every table that is made from now on. Raises UsageError where its key is taken.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> from robust_vos_bench.analysis.measure import Better
+    >>> half = rvos.Measure("half", lambda scores: scores["P"] / 2, better=Better.HIGHER, low=0, high=50)
+    >>> rvos.register_measure(half).key
+    'half'
+    """
     taken = {key for known in measures() for key in (known.key, known.where_key)}
     if measure.key in taken or (measure.where_key and measure.where_key in taken):
         raise UsageError(f"there is a measure {measure.key!r} already; give yours another key")

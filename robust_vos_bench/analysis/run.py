@@ -34,6 +34,15 @@ class Run:
     """A run, read lazily: a run directory, a packed result, or several of them as one (`load_runs`).
 
     Scores are in 0..1 in `scores` and `frames`, in points elsewhere.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> run = rvos.run(model=["static", "flow"], corruption="fog-3", limit=2, progress=False)
+    >>> run.models
+    ['static', 'flow']
+    >>> sorted(run.scores["condition"].unique())
+    ['clean', 'fog-3-drift']
     """
 
     def __init__(
@@ -59,9 +68,12 @@ class Run:
     def _repr_html_(self) -> str:
         from html import escape
 
+        from robust_vos_bench.analysis.finding import finding
+
         m = self.manifest
         about = f"run {m.run_id}, {m.status}: {m.dataset.name}, {len(m.videos)} videos, {len(m.conditions)} conditions"
-        return f"<p>{escape(about)}</p>{self.robustness._repr_html_()}"
+        found = " ".join(finding(self.robustness))
+        return f"<p>{escape(about)}</p><p>{escape(found)}</p>{self.robustness._repr_html_()}"
 
     @property
     def models(self) -> list[str]:
@@ -217,6 +229,13 @@ def load_run(path: str | Path) -> Run:
     """Open a run directory or a packed result (`.json.gz`). Raises DataError where there is none, or it is damaged.
 
     A packed result has scores and tables, but neither scores by frame nor masks.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> run = rvos.run(model=["static", "flow"], corruption="fog-3", limit=2, progress=False)
+    >>> rvos.load_run(run.folder).models
+    ['static', 'flow']
     """
     folder = user_path(path)
     if folder.is_file():

@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from robust_vos_bench.analysis.intervals import Interval, Jackknife
 from robust_vos_bench.analysis.matrix import ScoreMatrix
 from robust_vos_bench.analysis.measure import Group, Measure, ModelScores, Value
 from robust_vos_bench.analysis.measures import measures
+from robust_vos_bench.analysis.notebook import drawn, table_html
 from robust_vos_bench.analysis.object_stats import ObjectStats
 from robust_vos_bench.analysis.order import OrderConsistency, Rank, order_consistency, ranks
 from robust_vos_bench.analysis.summary import Summary, summarise
+from robust_vos_bench.analysis.words import points
 from robust_vos_bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -112,8 +115,15 @@ class RobustnessTable:
         return pd.DataFrame(rows)
 
     def _repr_html_(self) -> str:
-        frame = self.frame(intervals=False, group=Group.HEADLINE)
-        return frame.to_html(index=False, float_format="{:.1f}".format, na_rep="n/a")
+        """Every model, best first: rank, P, mPC with its interval drawn on a scale of 0 to 100, rPC, drop, families."""
+        headings = ["model", "rank", "P", "mPC", "95 % interval", "rPC", "drop", *self.families]
+        rows = []
+        for row in self.by_mpc():
+            interval = row.interval("mPC")
+            found = [escape(row.model), str(row.rank or "–"), points(row["P"]), f"<b>{points(row['mPC'])}</b>"]
+            found += ["n/a" if interval is None else drawn(interval), points(row["rPC"]), points(row["drop"])]
+            rows.append([*found, *(points(value) for value in row.summary.families.values())])
+        return table_html(headings, rows)
 
 
 class RobustnessRow:

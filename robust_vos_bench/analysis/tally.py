@@ -20,8 +20,9 @@ class ModelCost:
     made: float = 0.0
     """Seconds that its frames took."""
     rss: float = math.nan
-    """Largest peak in MiB, as is that of the GPU; NaN without units."""
-    gpu: float = math.nan
+    """Largest peak in MiB; NaN without units."""
+    gpu: float = 0.0
+    """Largest peak on the GPU in MiB."""
     warnings: set[str] = field(default_factory=set)
 
     @property
@@ -37,8 +38,8 @@ class Tally:
         self._videos = videos
         self.costs: dict[str, ModelCost] = {}
         """By model."""
-        self.failures: list[tuple[str, str, str, str]] = []
-        """(model, condition label, video, error) of every unit that is not done."""
+        self.failures: dict[str, list[tuple[str, str, str]]] = {}
+        """Model -> (condition label, video, error) of every unit that is not done."""
         self.invocations: dict[str, dict[str, int]] = {}
         """Model -> id of an invocation -> its finished units."""
 
@@ -49,12 +50,14 @@ class Tally:
         for video in self._videos:
             record = cell.get(video)
             if record is None or record.status != "ok":
-                self.failures.append((model, label, video, "not run" if record is None else record.error))
+                why = "not run" if record is None else record.error
+                self.failures.setdefault(model, []).append((label, video, why))
                 continue
             cost.frames += record.frames
             cost.seconds += record.seconds_model
             cost.made += record.seconds_frames
-            cost.rss, cost.gpu = max(record.peak_rss_mib, cost.rss), max(record.peak_gpu_mib, cost.gpu)  # NaN gives way
+            cost.rss = max(record.peak_rss_mib, cost.rss)  # NaN gives way
+            cost.gpu = max(record.peak_gpu_mib, cost.gpu)
             if record.warnings:
                 cost.warnings.update(record.warnings)
             made[record.invocation] = made.get(record.invocation, 0) + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 
 def points(value: float) -> str:
@@ -18,3 +19,11 @@ def plural(count: int, noun: str) -> str:
 def unscored_note(videos: int) -> str:
     """The note on videos without truth to score; "" where there are none."""
     return f"{plural(videos, 'video')} without truth after the prompt: not scored, for any model." * bool(videos)
+
+
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """ "a", "a and b", "a, b and c", "a, b and 38 more"."""
+    if len(names) <= most:
+        return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
+    shown = ", ".join(names[: most - 1])
+    return f"{shown} and {len(names) - most + 1} more"

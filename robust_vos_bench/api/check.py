@@ -53,6 +53,13 @@ def check(
     ------
     UsageError
         An unknown name, or one that stands for several things; options for something that has none.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> report = rvos.check("static", device="cpu")
+    >>> report.ok
+    True
     """
     words = option_words(option)
     if kind is not None and kind not in KINDS:

@@ -26,6 +26,14 @@ def convert_weights(name: str | Path, *, output: str | Path | None = None, uncon
 
     Raises UsageError for a model whose files need no conversion, WeightsError where there is no file, where it holds no
     tensors, or where they do not fit the network of the model; nothing is written then.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import robust_vos_bench as rvos
+    >>> torch.save({"net": {"weight": torch.zeros(2)}, "epoch": 3}, "mine.pth")
+    >>> rvos.convert_weights("mine.pth").path.name  # doctest: +SKIP
+    'mine.pth.safetensors'
     """
     given = user_path(name)
     if given.is_file() or not (is_file_spec(str(name)) or MODELS.knows(str(name))):

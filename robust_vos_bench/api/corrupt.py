@@ -18,6 +18,7 @@ from robust_vos_bench.corrupted.write import FORMATS, finished
 from robust_vos_bench.datasets import Dataset
 from robust_vos_bench.datasets.films import FILMS
 from robust_vos_bench.datasets.lengths import frames_of
+from robust_vos_bench.datasets.shown import ShownFiles
 from robust_vos_bench.errors import DataError, IncompleteError, MissingExtraError, UsageError
 from robust_vos_bench.system.bars import Bar
 from robust_vos_bench.system.causes import Causes
@@ -75,6 +76,13 @@ def corrupt(
         Unknown names; data that is missing or damaged; an output folder that holds something else or is not writable.
     IncompleteError, DataError, MissingExtraError
         Videos that could not be written; `failed` of the error's `partial`, a SplitReport, tells which and why.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> made = rvos.corrupt("fog-3", output="foggy", limit=1)
+    >>> sorted(path.name for path in __import__("pathlib").Path("foggy").iterdir())
+    ['fog-3-drift']
     """
     conditions, info = chosen(
         corruption, preset, severity, temporal, severity_profile, clean_reference, seed, corrupt_device
@@ -209,7 +217,7 @@ def plan_split(data: Dataset, conditions: Sequence[Condition], output: Path, for
 
 def draw_preview(
     data: Dataset, conditions: Sequence[Condition], output: Path | None = None, every: bool = False
-) -> list[Path]:
+) -> ShownFiles:
     """A sheet (.png, .jpg), a film (.mp4, .gif, .webp, .apng) or, in a folder (default "preview"), both, of the first
     video; every: of all that are open, in a folder.
 
@@ -223,7 +231,7 @@ def draw_preview(
     names = list(data.videos) if every else list(data.videos)[:1]
     if kind and len(names) > 1:
         raise UsageError(f"{target}: one file is of one video, and {len(names)} are chosen; give a folder or one video")
-    written = []
+    written = ShownFiles()
     for name in names:
         video = data.video(name)
         if kind not in FILMS:

@@ -36,6 +36,14 @@ def verify_dataset(
 
     mask, videos: as in `run`. workers: processes, by default one per available core. complete: a list shorter than the
     official one is a problem, not a warning. Raises UsageError for a data set without files.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> made = rvos.corrupt("fog-3", output="foggy", limit=1)
+    >>> found = rvos.verify_dataset("folder", "foggy/fog-3-drift", progress=False)
+    >>> found.problems
+    []
     """
     data = opened(dataset, data_root, limit, names(videos), mask_words(mask))
     if not isinstance(data, FolderDataset | VideoFiles):

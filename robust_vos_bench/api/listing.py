@@ -37,6 +37,12 @@ def list_models(ready: bool = False) -> list[dict[str, Any]]:
     """Every model: name, title, licence, weights, whether it is `ready` here, why not. ready: only those that are.
 
     Published systems of which nothing that runs exists are listed too, with `available` false.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> {"aoc.lite", "labelprop"} <= {row["name"] for row in rvos.list_models(ready=True)}
+    True
     """
     from robust_vos_bench.models import describe_models
 
@@ -49,7 +55,14 @@ def _origin(item: Item[Any]) -> dict[str, str]:
 
 
 def list_corruptions() -> list[dict[str, Any]]:
-    """Every corruption: name, family, severities, modes in time, parameters, summary."""
+    """Every corruption: name, family, severities, modes in time, parameters, summary.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> sorted({row["family"] for row in rvos.list_corruptions()})[:3]
+    ['blur', 'camera', 'codec']
+    """
     from robust_vos_bench.conditions import CORRUPTIONS
 
     rows = [
@@ -69,7 +82,14 @@ def list_corruptions() -> list[dict[str, Any]]:
 
 
 def list_presets() -> list[dict[str, Any]]:
-    """Every preset: name, version, number of conditions, corruptions, description."""
+    """Every preset: name, version, number of conditions, corruptions, description.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> {row["name"]: row["version"] for row in rvos.list_presets()}["common"]
+    1
+    """
     from robust_vos_bench.conditions import PRESETS, load_preset
 
     rows = []
@@ -131,7 +151,14 @@ def _names(row: dict[str, Any]) -> set[str]:
 
 
 def list_datasets() -> list[dict[str, Any]]:
-    """Every data set: name, splits, whether it needs a data root, summary."""
+    """Every data set: name, splits, whether it needs a data root, summary.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> "davis2017" in {row["name"] for row in rvos.list_datasets()}
+    True
+    """
     from robust_vos_bench.datasets import DATASETS, ENTRIES
 
     usable = DATASETS.usable()
@@ -149,7 +176,15 @@ def list_datasets() -> list[dict[str, Any]]:
 
 
 def list_runs(folder: str | Path = "rvos-results") -> list[dict[str, Any]]:
-    """Every run directory in a folder: status, models, data set, preset, units. A damaged one is listed as such."""
+    """Every run directory in a folder: status, models, data set, preset, units. A damaged one is listed as such.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> run = rvos.run(model="static", corruption="fog-3", limit=2, progress=False)
+    >>> len(rvos.list_runs()) > 0
+    True
+    """
     from robust_vos_bench.runs.store import RunStore
 
     rows: list[dict[str, Any]] = []

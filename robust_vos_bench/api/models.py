@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from robust_vos_bench.errors import UsageError
-from robust_vos_bench.models import choose, parse_options
+from robust_vos_bench.models import ModelEntry, choose, parse_options
+from robust_vos_bench.models.inside import entry_inside
+from robust_vos_bench.models.options import adapter_class
 from robust_vos_bench.models.registry import MODELS
 from robust_vos_bench.models.weights import ensure_weights
 from robust_vos_bench.origin import is_file_spec, split_spec
@@ -73,9 +76,25 @@ def resolve_models(
         if not to_plan:
             ensure_weights(choice.entry, files.get(name), notice, quiet)
         chosen = choice.entry.name if choice.instead else model
-        own = options_of(name, names, options)
-        specs.append(build_model(chosen, files.get(name), parse_options(choice.entry, own), to_plan, label))
+        parsed = parse_options(choice.entry, options_of(name, names, options))
+        if not to_plan:
+            ensure_inside(choice.entry, files.get(name), parsed, notice, quiet)
+        specs.append(build_model(chosen, files.get(name), parsed, to_plan, label))
     return specs
+
+
+def ensure_inside(
+    entry: ModelEntry,
+    checkpoint: str | None,
+    options: Mapping[str, Any],
+    notice: Callable[[str], None],
+    quiet: bool = False,
+) -> None:
+    """`ensure_weights` of the model that a model runs inside, if it runs one."""
+    made_of = adapter_class(entry)
+    inside = made_of.inside(made_of.settled({**entry.options, **options}, checkpoint), checkpoint)
+    if inside is not None:
+        ensure_weights(entry_inside(entry.name, inside)[0], inside.checkpoint, notice, quiet)
 
 
 def _addressed(given: str, mark: str, pairs: Sequence[tuple[str, str]], flag: str) -> str:

@@ -8,6 +8,7 @@ from robust_vos_bench.analysis.run import load_run
 from robust_vos_bench.api.settings import Names, names
 from robust_vos_bench.datasets.films import FILMS, check_film_name
 from robust_vos_bench.datasets.overlay import object_colours
+from robust_vos_bench.datasets.shown import ShownFiles
 from robust_vos_bench.errors import DataError, UsageError
 from robust_vos_bench.reports.overlays import Style, draw_film, open_clip, pairs, run_films
 from robust_vos_bench.system.bars import Bar
@@ -30,7 +31,7 @@ def overlay(
     fps: float | None = None,
     data_root: str | Path | None = None,
     progress: bool = True,
-) -> list[Path]:
+) -> ShownFiles:
     """Draw masks on frames and write films: `rvos-bench overlay`, with the same words.
 
     Parameters
@@ -61,7 +62,7 @@ def overlay(
     Returns
     -------
     list of Path
-        The films.
+        The films; a notebook shows them.
 
     Raises
     ------
@@ -69,6 +70,12 @@ def overlay(
         An ending that is no film's; masks that do not fit the frames; a run without masks.
     MissingExtraError
         An .mp4 without PyAV.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> run = rvos.run(model="static", corruption="fog-3", limit=2, save_masks=True, output="kept", progress=False)
+    >>> films = rvos.overlay("kept", condition="clean", output="films")
     """
     if not 0 <= alpha <= 1:
         raise UsageError(f"alpha is {alpha:g}; it is a share of colour, 0 to 1")
@@ -99,7 +106,7 @@ def _of_folders(
     videos: tuple[str, ...],
     fps: float | None,
     progress: bool,
-) -> list[Path]:
+) -> ShownFiles:
     if target is None:
         raise UsageError(f"where to? Give --output FILE ({', '.join(FILMS)}), or a folder for several videos")
     if not masks.is_dir():
@@ -110,11 +117,11 @@ def _of_folders(
             raise UsageError(f"--videos chooses among folders of masks, and {masks} holds masks of one video")
         check_film_name(target)
         with Bar(f"film {target.name}", None, quiet=not progress):
-            return [draw_film(open_clip(source), masks, target, style, fps)]
+            return ShownFiles([draw_film(open_clip(source), masks, target, style, fps)])
     found = pairs(source, masks, videos)
     if target.suffix and len(found) > 1:
         raise UsageError(f"{target}: there are {len(found)} videos; give a folder, or choose one with --videos")
-    made = []
+    made = ShownFiles()
     with Bar("films", len(found), quiet=not progress) as bar:
         for name, (frames, own) in found.items():
             path = target if target.suffix else target / f"{name}.mp4"
@@ -134,7 +141,7 @@ def _of_run(
     fps: float | None,
     data_root: str | Path | None,
     progress: bool,
-) -> list[Path]:
+) -> ShownFiles:
     if target is not None and target.suffix.lower() in FILMS:
         raise UsageError(f"{target}: a run has a film for each condition and model; give a folder")
     root = None if data_root is None else user_path(data_root)
@@ -143,7 +150,7 @@ def _of_run(
         words = f"{label} · {model}" if title is None else title
         return Style(style.alpha, style.contours, style.labels, style.colours, words)
 
-    made = []
+    made = ShownFiles()
     with Bar("films", None, quiet=not progress) as bar:
         for path in run_films(load_run(folder), target, drawn, videos, conditions, models, root, fps=fps):
             made.append(path)

@@ -120,6 +120,11 @@ def reproduce(
         No such row, or one whose truth lies on an evaluation server.
     DataError, WeightsError, IncompleteError
         As `run`.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> rvos.reproduce("xmem", data_root="DAVIS")  # doctest: +SKIP
     """
     published = read_published(None if scores is None else user_path(scores))
     row = find_row(published, name, dataset)
@@ -173,6 +178,13 @@ def list_reproductions(
     A row has `weights` ("here", "fetchable" ...), `data` ("here", "fetchable", "by hand"), `scored` ("here", or "on a
     server" where the truth is not public), `frames` (None where not known) and `hours` (None where no run on this
     machine has measured the model). cost: False leaves hours out, which is faster.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> rows = rvos.list_reproductions(cost=False)
+    >>> {"weights", "data", "scored"} <= set(rows[0])
+    True
     """
     published = read_published(None if scores is None else user_path(scores))
     data = {name: _data_state(name, data_root) for name in dict.fromkeys(r.dataset for r in published.score if r.run)}

@@ -126,8 +126,9 @@ def run(
     Examples
     --------
     >>> import robust_vos_bench as rvos
-    >>> done = rvos.run(model=["static", "flow"], corruption="blur", severity=3)  # doctest: +SKIP
-    >>> done.table()  # doctest: +SKIP
+    >>> done = rvos.run(model=["static", "flow"], corruption="fog-3", limit=2, progress=False)
+    >>> list(done.table()["model"])
+    ['static', 'flow']
     """
     settings = settings_of(
         model,
@@ -208,6 +209,13 @@ def plan(model: Models = DEFAULT_MODEL, corruption: Corruptions = None, *, probe
 
     Takes the arguments of `run`. probe: measure this machine for up to 20 seconds where no earlier run tells; a line on
     stderr says so. Print the result, or take `to_dict()`.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> plan = rvos.plan(model="static", corruption="fog-3", limit=1, probe=False)
+    >>> plan.to_dict()["cells"]
+    2
     """
     return plan_of(settings_of(model, corruption, **words), probe, ProgressListener().notice)
 

@@ -31,7 +31,16 @@ THREADS = 4
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of one folder of masks."""
+    """The scores of one folder of masks.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> run = rvos.run(model="static", corruption="fog-3", limit=2, save_masks=True, output="kept", progress=False)
+    >>> scores = rvos.score("kept/masks/static/clean", dataset="demo", limit=2)
+    >>> sorted({one.video for one in scores.objects})
+    ['cat', 'coffee']
+    """
 
     objects: list[ObjectScore]
     """In the order of the split."""
@@ -160,6 +169,14 @@ def score(
     ------
     DataError
         A mask is missing, damaged, of another size, RGB, or holds an id that its video does not have; names the file.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> run = rvos.run(model="static", corruption="fog-3", limit=2, save_masks=True, output="kept", progress=False)
+    >>> scores = rvos.score("kept/masks/static/clean", dataset="demo", limit=2)
+    >>> 0 < scores.objects[0].j_mean < 1
+    True
     """
     data = opened(dataset, data_root, limit, names(videos), mask_words(mask))
     rules = Protocol(

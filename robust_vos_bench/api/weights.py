@@ -82,6 +82,12 @@ def list_weights(name: Names | None = None, family: str | None = None) -> list[d
     """Every official file: models, state ("here", "fetchable", "by hand", "never published"), path, licence, source.
 
     name: models or file names; family: of one family only. Raises UsageError for an unknown name.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> rvos.list_weights("xmem")[0]["file"]
+    'XMem.pth'
     """
     return [file.to_dict() for file in _chosen(split_names(name), family, every=True)]
 
@@ -134,6 +140,11 @@ def get_weights(
     WeightsError
         A file cannot be fetched, or differs from what its authors say. Others are fetched all the same: the error's
         `partial` has them.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> rvos.get_weights("xmem")  # doctest: +SKIP
     """
     wanted = split_names(name)
     if not wanted and family is None:
@@ -195,6 +206,12 @@ def verify_weights(name: Names | None = None, *, family: str | None = None, keys
     """Compare every official file that is here with its digest on record and with its network, key by key.
 
     keys: False compares digests only, which needs no networks. Raises UsageError for an unknown name.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> [(one.file, one.problem) for one in rvos.verify_weights("aoc.lite", keys=False)]
+    [('aoc.lite.plain.safetensors', '')]
     """
     found = []
     for file in _chosen(split_names(name), family, every=True):
@@ -217,7 +234,14 @@ def verify_weights(name: Names | None = None, *, family: str | None = None, keys
 
 
 def weights_where() -> dict[str, Any]:
-    """The folders in which weights are looked for, in order, and the official files that are in them."""
+    """The folders in which weights are looked for, in order, and the official files that are in them.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> sorted(rvos.weights_where())
+    ['folders', 'here', 'packaged']
+    """
     here = [file for file in official_files() if file.path is not None and not file.packaged]
     return {
         "folders": [str(root / "<family>") for root in weights_roots()],

@@ -19,11 +19,13 @@ from robust_vos_bench.version import __version__
 VERBS = {
     "run": "Corrupt, segment and score: prints a robustness table. Run it again to resume.",
     "corrupt": "Write a corrupted copy of a data set, or preview corruptions.",
+    "certify": "Lower bounds that no change of the frames within a radius undoes.",
     "score": "Score a folder of masks (J & F), as the official tools do.",
     "overlay": "Draw masks on their frames: a film to look at.",
     "compare": "Paired difference of two models or runs, with interval.",
     "leaderboard": "Build leaderboard pages from run directories.",
     "report": "One self-contained HTML page from run directories.",
+    "plot": "Figures and a LaTeX table for a paper.",
     "pack": "Make a checked archive of a complete run.",
     "check": "Test a model, a corruption or a data set in seconds.",
     "list": "List models, corruptions, presets, datasets or runs.",

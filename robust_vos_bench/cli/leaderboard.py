@@ -13,7 +13,8 @@ from robust_vos_bench.cli.options import UserPath, json_option
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="\b\nExamples:\n  rvos-bench leaderboard rvos-results/labelprop-*\n"
     "  rvos-bench leaderboard mymodel.json.gz --output leaderboards\n"
-    "  rvos-bench leaderboard            write every page again from leaderboards/results",
+    "  rvos-bench leaderboard            write every page again from leaderboards/results\n"
+    "  rvos-bench leaderboard --site     and static HTML pages: open leaderboards/site/index.html",
 )
 @click.argument("runs", nargs=-1, type=UserPath(exists=True))
 @click.option(
@@ -25,19 +26,21 @@ from robust_vos_bench.cli.options import UserPath, json_option
     help="Folder of the leaderboards.",
 )
 @click.option("--joint", is_flag=True, help="One page of all RUNS, on the videos and conditions that they share.")
+@click.option("--site", is_flag=True, help="Write static HTML pages too, to OUTPUT/site.")
 @json_option()
-def command(runs: tuple[Path, ...], output: Path, joint: bool, as_json: bool) -> None:
+def command(runs: tuple[Path, ...], output: Path, joint: bool, site: bool, as_json: bool) -> None:
     """Add RUNS (run directories or packed results) to the leaderboards and write the pages.
 
     One page per data set and preset, with an index. Results of other versions are refused, not mixed; untrained recipe
     weights are refused; missing cells are shown as missing. --joint makes one page of runs that differ in videos or
-    conditions, and says what it leaves out.
+    conditions, and says what it leaves out. --site makes pages to sort and filter, which work
+    from a folder or any web server.
     """
     from robust_vos_bench.reports.data import page_data
     from robust_vos_bench.reports.leaderboard_files import leaderboard
     from robust_vos_bench.system.json import to_json
 
-    pages = leaderboard(*runs, output=output, joint=joint)
+    pages = leaderboard(*runs, output=output, joint=joint, site=site)
     if as_json:
         click.echo(to_json([page_data(page) for page in pages]))
         return
@@ -48,3 +51,5 @@ def command(runs: tuple[Path, ...], output: Path, joint: bool, as_json: bool) ->
         for text in page.left_out:
             click.echo(text, err=True)
     click.echo(f"{output / 'README.md'}: index", err=True)
+    if site:
+        click.echo(f"{output / 'site' / 'index.html'}: site", err=True)

@@ -13,7 +13,10 @@ from robust_vos_bench.errors import UsageError, unknown
 from robust_vos_bench.system.paths import user_path
 
 F = TypeVar("F", bound=Callable[..., Any])
-FAMILIES = ("blur", "camera", "codec", "digital", "noise", "prompt", "style", "video", "weather")
+FAMILIES = (
+    *("blur", "camera", "codec", "digital", "light", "noise", "pattern", "prompt", "smoothing", "style", "video"),
+    "weather",
+)
 """Families of the built-in corruptions, for `--help`, which does not load them."""
 
 

@@ -33,6 +33,14 @@ def corrupt_video(video: Video, condition: Condition) -> Video:
     move pixels move the prompts too. With `clean_reference`, frames that carry a prompt stay clean. Clean returns the
     video itself.
     Raises ContractError where the corruption returns a wrong frame, RvosError where it fails.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> video = rvos.open_dataset("demo").video("cat")
+    >>> foggy = rvos.corrupt_video(video, rvos.Condition("fog", 3))
+    >>> foggy.frames[5].shape
+    (180, 320, 3)
     """
     if condition.is_clean:
         return video
@@ -140,7 +148,8 @@ class _Corrupted:
 
     def severity(self, frame: int) -> float:
         """Severity at a frame; 0 is clean."""
-        return 0.0 if frame in self._clean else float(self.severities[frame])
+        spared = frame in self._clean or (self.spec.frames == "prompt" and frame not in self.video.prompts)
+        return 0.0 if spared else float(self.severities[frame])
 
     def check(self, result: Any, frame: int) -> Frame:
         return check_frame(result, self.video.size, self.condition, self.video.name, frame)

@@ -26,6 +26,15 @@ class Condition:
     and `origin` has the text of the file. Pickled, a condition brings its corruption with it, also one that the
     running script or notebook has defined with `@corruption`. Raises UsageError or ContractError for a file that does
     not define it.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> fog = rvos.Condition("fog", 3)
+    >>> fog.label, fog.temporal
+    ('fog-3-drift', 'drift')
+    >>> rvos.Condition.from_label("fog-3-frame-seed1").seed
+    1
     """
 
     corruption: str = ""
@@ -94,6 +103,8 @@ class Condition:
         check_profile(self.profile)
         if self.profile != "constant" and not spec.offers_profile:
             raise UsageError(f"the severity of {spec.name} cannot vary over time (profile {self.profile!r})")
+        if self.clean_reference and spec.frames == "prompt":
+            raise UsageError(f"{spec.name} changes frames that carry a prompt and no others; they cannot stay clean")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
             raise UsageError(f"seed {self.seed!r} is not a whole number")
         if self.device and spec.batch is None:

@@ -51,6 +51,8 @@ class Corruption:
     clean_reference: bool = False
     """Whether frames that carry a prompt stay clean in a condition that does not say: where they might never be shown,
     a prompt drawn on them would mean nothing."""
+    frames: str = "all"
+    """"all", or "prompt": only frames that carry a prompt are changed (scope "frame")."""
     profiles: bool = True
     """Whether severity may vary over the video (needs a function that takes fractional severities)."""
     batch: BatchFunction | None = None
@@ -70,6 +72,8 @@ class Corruption:
             raise UsageError(f"{where}: a name is letters, digits and underscores, and not 'clean'")
         if self.scope not in SCOPES:
             raise UsageError(f"{where} has scope {self.scope!r}; scopes are {', '.join(SCOPES)}")
+        if self.frames not in ("all", "prompt") or (self.frames == "prompt" and self.scope != "frame"):
+            raise UsageError(f"{where} has frames={self.frames!r}; it is 'all' or, with scope 'frame', 'prompt'")
         for mode in self.temporal:
             if mode not in TEMPORAL:
                 raise UsageError(f"{where} has the temporal mode {mode!r}; modes are {', '.join(TEMPORAL)}")

@@ -33,6 +33,15 @@ class Dataset(ABC):
 
     A data set that lies in folders also says its layout, its files and its lists; the defaults are those of one that
     is made on the spot. Pickled, an instance brings its class along where that comes from a file or a script.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> data = rvos.open_dataset("demo")
+    >>> isinstance(data, rvos.Dataset), data.videos[:2]
+    (True, ('cat', 'coffee'))
+    >>> data.truth("cat").masks[0].shape
+    (180, 320)
     """
 
     name: str

@@ -250,6 +250,16 @@ def open_dataset(
     need no masks.
     Raises UsageError for an unknown name (with the nearest ones), DataError where the data is not there, ContractError
     for a file or package that does not give a data set.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> data = rvos.open_dataset("demo")
+    >>> data.videos
+    ('cat', 'coffee', 'herd', 'visitor', 'sprint')
+    >>> video = data.video("coffee")
+    >>> len(video), video.size, video.object_ids
+    (14, (160, 286), (1, 2))
     """
     spec = spec.strip()
     shown = spec

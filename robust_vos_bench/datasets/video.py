@@ -40,7 +40,18 @@ class IndexableFrames(FrameSource, Protocol):
 
 @dataclass(frozen=True)
 class Video:
-    """A lazy clip with its prompts. Ground truth is never reachable from here."""
+    """A lazy clip with its prompts. Ground truth is never reachable from here.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import robust_vos_bench as rvos
+    >>> prompt = np.zeros((48, 64), np.uint8)
+    >>> prompt[10:30, 10:30] = 1
+    >>> video = rvos.Video.from_arrays(np.zeros((5, 48, 64, 3), np.uint8), prompt)
+    >>> len(video), video.size, video.object_ids
+    (5, (48, 64), (1,))
+    """
 
     name: str
     size: tuple[int, int]

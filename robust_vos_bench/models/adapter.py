@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -29,6 +30,17 @@ Checkpoint = Path | str | None
 """A file, the word "random" (deterministic recipe weights), or None for a model without weights."""
 
 
+@dataclass(frozen=True)
+class Inside:
+    """A model that another one runs, in the words of `--model`, `--checkpoint` and `--option`."""
+
+    model: str
+    checkpoint: str | None = None
+    options: tuple[str, ...] = ()
+    option: str = "base"
+    """The outer model's option that names it; `OPTION_checkpoint` is the one for its weights."""
+
+
 class VOSAdapter(ABC):
     """A VOS model. Subclass it, set `card`, write `segment`; the engine does everything else.
 
@@ -37,6 +49,20 @@ class VOSAdapter(ABC):
 
     Options are keyword arguments of `__init__`. One annotated `Annotated[int, msgspec.Meta(ge=1)]` is checked before
     `__init__` runs, wherever it comes from: a value out of bounds raises UsageError.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import robust_vos_bench as rvos
+    >>> class Still(rvos.VOSAdapter):
+    ...     card = rvos.ModelCard("still")
+    ...     def segment(self, video):
+    ...         mask = np.zeros(video.size, np.uint8)
+    ...         for t, frame in enumerate(video.frames):
+    ...             mask = np.where(video.prompts[t] > 0, video.prompts[t], mask) if t in video.prompts else mask
+    ...             yield mask
+    >>> sum(1 for mask in Still().segment(rvos.open_dataset("demo").video("cat")))
+    12
     """
 
     card: ClassVar[ModelCard]
@@ -53,6 +79,19 @@ class VOSAdapter(ABC):
         self.device = device
         self.diagnostics: list[str] = []
         """Warnings about the video started last (degenerate scores, memory limits ...); the engine collects them."""
+
+    @classmethod
+    def settled(cls, options: Mapping[str, Any], checkpoint: Checkpoint = None) -> dict[str, Any]:
+        """The options with those filled in that this machine decides (a library's version, which weights are here).
+
+        Called when a run is planned. What it returns is recorded, part of the keys, and what every worker loads.
+        """
+        return dict(options)
+
+    @classmethod
+    def inside(cls, options: Mapping[str, Any], checkpoint: Checkpoint = None) -> Inside | None:
+        """The model that this one runs inside, by settled options; its weights and version are part of the keys."""
+        return None
 
     def begin(self, condition: str, dataset: str) -> None:  # noqa: B027 - a hook, empty on purpose
         """Called by the engine before the videos of one condition; most models ignore it.
@@ -89,6 +128,23 @@ class SessionAdapter(VOSAdapter):
     videos in turns are two sessions. Frames before the first prompt are background and are not sent to the model.
     Masks given as prompts are not echoed here: a model that must return the given mask on a prompt frame does so in
     `step`.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> class First:
+    ...     def __init__(self, video):
+    ...         self.mask, self.diagnostics = None, []
+    ...     def step(self, frame, prompt, last):
+    ...         self.mask = prompt if self.mask is None else self.mask
+    ...         return self.mask
+    >>> class Firsts(rvos.SessionAdapter):
+    ...     card = rvos.ModelCard("firsts")
+    ...     def session(self, video):
+    ...         return First(video)
+    >>> masks = list(Firsts().segment(rvos.open_dataset("demo").video("cat")))
+    >>> int(masks[0].max())
+    1
     """
 
     @abstractmethod
@@ -121,6 +177,20 @@ class StreamingAdapter(SessionAdapter):
     such an object in place disturbs its other videos. For a state of several parts `SessionAdapter` is the better base.
 
     You may also call `reset` and `step` directly; then the adapter itself holds the state of that one video.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> class Firsts(rvos.StreamingAdapter):
+    ...     card = rvos.ModelCard("firsts")
+    ...     def reset(self, video):
+    ...         self.mask = None
+    ...     def step(self, frame, prompt, last):
+    ...         self.mask = prompt if self.mask is None else self.mask
+    ...         return self.mask
+    >>> masks = list(Firsts().segment(rvos.open_dataset("demo").video("cat")))
+    >>> len(masks), int(masks[-1].max())
+    (12, 1)
     """
 
     @abstractmethod

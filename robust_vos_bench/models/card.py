@@ -11,7 +11,15 @@ from robust_vos_bench.fetch.links import Link, Remote
 
 @dataclass(frozen=True)
 class Weights:
-    """One official checkpoint file and how it is to be had: fetched, by hand, or not at all."""
+    """One official checkpoint file and how it is to be had: fetched, by hand, or not at all.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> file = rvos.Weights("mine.pth", where="https://example.org/mine", license="MIT")
+    >>> file.published
+    True
+    """
 
     file: str
     """Official file name, looked for under `$RVOS_BENCH_WEIGHTS/<family>/`; or an absolute path."""
@@ -51,7 +59,16 @@ class Weights:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """Facts of one model (a variant of a family), readable without importing torch."""
+    """Facts of one model (a variant of a family), readable without importing torch.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> rvos.load_adapter("aoc.lite", device="cpu").card.name
+    'aoc.lite'
+    >>> rvos.ModelCard("mine", license="MIT").license
+    'MIT'
+    """
 
     name: str
     """`family` or `family.variant`, as users type it."""
@@ -82,6 +99,8 @@ class ModelCard:
     """The extra that must be installed ("hf"), if any."""
     gpu_gib: float | None = None
     """Measured peak GPU memory at 480p, where known; lets several models share a device."""
+    precomputed: bool = False
+    """Its masks were made beforehand: it does not look at the frames, so that nothing can be said of other frames."""
     notes: str = ""
     readings: tuple[str, ...] = ()
     """Options ("memory=samurai") that are our reading of a paper, not yet compared with masks of its authors."""
@@ -101,7 +120,15 @@ class ModelCard:
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """How the registry builds one model: its card, the class to import and the options that make the variant."""
+    """How the registry builds one model: its card, the class to import and the options that make the variant.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> entry = rvos.ModelEntry(rvos.ModelCard("mine.big"), "my_package.models:Mine", options={"width": 64})
+    >>> entry.card.name, entry.options["width"]
+    ('mine.big', 64)
+    """
 
     card: ModelCard
     target: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import re
+import shlex
 import struct
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
@@ -43,6 +44,14 @@ _SAVE_TENSORS = (
     "In the program that made the file, save the tensors alone, torch.save(model.state_dict(), 'weights.pth'), "
     "or ask its author for such a file."
 )
+
+
+def _take_out(path: Path) -> str:
+    given = shlex.quote(str(path))
+    return (
+        f"Take the tensors alone out, once: rvos-bench weights convert {given}; then give {given}.safetensors. "
+        f"Or: {_SAVE_TENSORS[0].lower()}{_SAVE_TENSORS[1:]}"
+    )
 
 
 def plain(text: object, limit: int = 200) -> str:
@@ -328,7 +337,7 @@ def why_unreadable(path: Path) -> str:
         return (
             f"{path}: a torch checkpoint that holds, beside tensors, {'objects' if many else 'an object'} of {shown}. "
             f"Reading {'them' if many else 'it'} would run code from the file, which is never done.{keys} "
-            f"{_SAVE_TENSORS}"
+            f"{_take_out(path)}"
         )
     if found.keys and found.protocol != 2:
         return (

@@ -211,6 +211,14 @@ def load_adapter(name: str, checkpoint: str | Path | None = None, device: str = 
     recipe weights, or None to look in the usual places. device: "auto", "cpu", "cuda", "cuda:1".
     A bare family name may stand for the family's lite model (see `choose`); a UserWarning says so.
     Raises UsageError, WeightsError, MissingExtraError.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> model = rvos.load_adapter("aoc.lite", device="cpu")
+    >>> masks = model.segment(rvos.open_dataset("demo").video("cat"))
+    >>> next(iter(masks)).shape
+    (180, 320)
     """
     choice = choose(name, checkpoint)
     if choice.instead:

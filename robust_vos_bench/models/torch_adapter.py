@@ -25,6 +25,13 @@ class TorchAdapter(SessionAdapter):
     Subclasses write `build` (the bare network) and `session` (usually a `TorchSession`). amp: run in the device's half
     precision; off by default, so that CPU and GPU agree. For a model with `reset` and `step` instead of sessions derive
     from `StreamingAdapter` first, `class Mine(StreamingAdapter, TorchAdapter)`, and step under `self.precision()`.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> model = rvos.load_adapter("aot.lite", device="cpu")
+    >>> isinstance(model, rvos.TorchAdapter), model.network.training
+    (True, False)
     """
 
     untrained: ClassVar[Untrained | None] = Untrained()
@@ -75,6 +82,13 @@ class TorchSession(ABC):
     """One video through a network: write `advance`. Objects count 1..k in `ids`, in order of appearance.
 
     precision: entered around every frame, `TorchAdapter.precision`.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> session = rvos.load_adapter("aot.lite", device="cpu").session(rvos.open_dataset("demo").video("cat"))
+    >>> isinstance(session, rvos.TorchSession)
+    True
     """
 
     def __init__(self, precision: Callable[[], contextlib.AbstractContextManager[None]] = torch.no_grad) -> None:
@@ -94,6 +108,15 @@ class TorchSession(ABC):
     @abstractmethod
     def advance(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
         """What `step` does, under the precision."""
+
+    @contextlib.contextmanager
+    def gradients(self) -> Iterator[None]:
+        """Gradients inside the block, for what a session fits on line, whatever mode its caller is in.
+
+        The weights of `TorchAdapter.network` never get any: fit tensors of the session's own.
+        """
+        with torch.inference_mode(False), torch.enable_grad():
+            yield
 
     def warn(self, text: str) -> None:
         """Add a diagnostic of this video, once."""

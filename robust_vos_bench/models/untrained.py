@@ -26,6 +26,13 @@ class Untrained:
     - `running_var`: 1 + 0.1 |n|;
     - fewer than two axes: 0.05 n for biases, 1 + 0.05 n for all else;
     - all else: gain n / sqrt(inputs), where inputs is the product of all axes but the first.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> draws = rvos.Untrained(scales={"temperature": (1.0, 0.1)})
+    >>> draws.scales["temperature"]
+    (1.0, 0.1)
     """
 
     scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)

@@ -11,13 +11,8 @@ from robust_vos_bench.analysis.compare import Comparison, Difference
 from robust_vos_bench.analysis.table import RobustnessTable
 from robust_vos_bench.analysis.words import points
 from robust_vos_bench.reports.grids import Column, Grid, column, grid, headline_columns
+from robust_vos_bench.reports.latex import tex
 from robust_vos_bench.reports.markdown import escape
-
-_LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "†": r"$\dagger$", "–": "--", "·": r"$\cdot$",
-    "<": r"$<$", ">": r"$>$",
-}  # fmt: skip
 
 
 def summary_grid(table: RobustnessTable) -> Grid:
@@ -55,7 +50,7 @@ def as_latex(shown: Grid) -> str:
     """A tabular with the rules of booktabs."""
     letters = "".join({"left": "l", "right": "r", "center": "c"}[c.align] for c in shown.columns)
     lines = [[c.heading for c in shown.columns], *([text for _, text, _ in row] for row in shown.rows)]
-    heading, *body = (" & ".join(_latex(text) for text in line) + r" \\" for line in lines)
+    heading, *body = (" & ".join(tex(text) for text in line) + r" \\" for line in lines)
     rules = [rf"\begin{{tabular}}{{{letters}}}", r"\toprule", heading, r"\midrule", *body]
     return "\n".join([*rules, r"\bottomrule", r"\end{tabular}"])
 
@@ -71,10 +66,6 @@ def as_csv(shown: Grid) -> str:
 
 EXPORTS: Mapping[str, Callable[[Grid], str]] = {"markdown": as_markdown, "latex": as_latex, "csv": as_csv}
 """Word of `--table` -> what makes it."""
-
-
-def _latex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in text)
 
 
 def _signed(value: float) -> str:

@@ -27,6 +27,8 @@ class Column:
     """Whether its cells are commands."""
     notes: tuple[str, ...] = ()
     """A second, less prominent text per row, e.g. an interval."""
+    drawn: tuple[Interval | None, ...] = ()
+    """Per row an interval in 0..100 that pages draw below the text."""
     ascending: bool = False
     """Whether the best value is the smallest one."""
 
@@ -60,7 +62,8 @@ def span(interval: Interval | None, digits: int = 1) -> str:
     """ "70.1 to 80.2", or n/a."""
     if interval is None or math.isnan(interval.low):
         return "n/a"
-    return f"{interval.low:.{digits}f} to {interval.high:.{digits}f}"
+    low, high = (round(end, digits) + 0.0 for end in (interval.low, interval.high))  # + 0.0: never "-0.0"
+    return f"{low:.{digits}f} to {high:.{digits}f}"
 
 
 def value_text(row: RobustnessRow, measure: Measure, shown_in: Format) -> str:
@@ -109,6 +112,7 @@ def family_columns(table: RobustnessTable, rows: Sequence[RobustnessRow], interv
             family,
             tuple(points(row.summary.families[family]) for row in rows),
             notes=tuple(span(row.families[family]) for row in rows) if intervals else (),
+            drawn=tuple(row.families[family] for row in rows) if intervals else (),
         )
         for family in table.families
     ]
@@ -121,7 +125,8 @@ def interval_columns(table: RobustnessTable, rows: Sequence[RobustnessRow]) -> l
         spans = [row.interval(measure.key) for row in rows]
         if any(s is not None for s in spans):
             cells = tuple(value_text(row, measure, "html") for row in rows)
-            found.append(Column(measure.title, cells, notes=tuple(map(span, spans))))
+            drawn = () if measure.low < 0 or measure.high > 100 else tuple(spans)
+            found.append(Column(measure.title, cells, notes=tuple(map(span, spans)), drawn=drawn))
     return found
 
 

@@ -15,14 +15,22 @@ from robust_vos_bench.system.json import to_json
 from robust_vos_bench.system.paths import user_path
 
 
-def leaderboard(*runs: str | Path | Run, output: str | Path = "leaderboards", joint: bool = False) -> list[Page]:
+def leaderboard(
+    *runs: str | Path | Run, output: str | Path = "leaderboards", joint: bool = False, site: bool = False
+) -> list[Page]:
     """Add runs or packed results to the leaderboards in a folder, write every page again, and return the pages.
 
     runs: run directories, packed results (`.json.gz`), or what `load_run` and `load_runs` return; without any, the
     pages are made from `output`/results alone. joint: one page of all of them, on the videos and conditions that they
-    have in common, which says what it leaves out.
+    have in common, which says what it leaves out. site: also write them as static HTML pages, to `output`/site.
     A model that is on a page already is replaced. Everything is checked before anything is written. Raises UsageError
     for untrained weights and for results that cannot share a page, DataError for damaged files.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> run = rvos.run(model=["static", "flow"], corruption="fog-3", limit=2, progress=False)
+    >>> [page] = rvos.leaderboard(run, output="boards")
     """
     folder = user_path(output)
     given = [load_runs(*runs)] if joint and runs else [r if isinstance(r, Run) else user_path(r) for r in runs]
@@ -37,4 +45,8 @@ def leaderboard(*runs: str | Path | Run, output: str | Path = "leaderboards", jo
         write_bytes(folder / f"{page.name}.csv", page_csv(page).encode())
         write_bytes(folder / f"{page.name}.json", (to_json(page_data(page), indent=1) + "\n").encode())
     write_between_markers(folder / "README.md", "# Leaderboards", index_markdown(pages))
+    if site:
+        from robust_vos_bench.reports.site.build import write_site
+
+        write_site(folder, pages)
     return pages

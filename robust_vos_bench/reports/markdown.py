@@ -16,6 +16,7 @@ from robust_vos_bench.analysis.published import read_published
 from robust_vos_bench.analysis.words import points, unscored_note
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.reports.grids import Grid, column, grid, headline_columns, legend, measure_grid
+from robust_vos_bench.reports.published import cell_words, published_table
 from robust_vos_bench.runs.records import Manifest
 from robust_vos_bench.system.atomic import make_folder, write_bytes
 
@@ -116,14 +117,11 @@ def index_markdown(pages: Sequence[Page]) -> str:
         column("best mPC", leaders),
         column("page", (f"[{page.name}]({page.name}.md)" for page in pages)),
     )
-    published = read_published()
-    names = ("model", "dataset", "metric", "value", "source")
-    found = [
-        column(
-            "data set" if n == "dataset" else n,
-            (getattr(score, n) for score in published.score),
-            "right" if n == "value" else "left",
-        )
-        for n in names
+    found = read_published()
+    table = published_table(found)
+    columns = [
+        column(f"{data} {metric}", (cell_words(cells[k], table.sources) or "–" for _, cells in table.rows), "right")
+        for k, (data, metric) in enumerate(table.columns)
     ]
-    return render("index.md.j2", pages=known, published=grid(found), sources=published.sources)
+    published = grid(column("model", (model for model, _ in table.rows)), columns)
+    return render("index.md.j2", pages=known, published=published, sources=table.sources)

@@ -45,6 +45,13 @@ def pack(
     the zip, a name in `LAYOUTS`; by default as the data set's server wants it.
 
     Raises UsageError for an unclear choice, IncompleteError for a run that is not finished, DataError for damage.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> run = rvos.run(model="static", corruption="fog-3", limit=2, progress=False)
+    >>> rvos.pack(run.folder).name.endswith(".json.gz")
+    True
     """
     folder, path = user_path(run), None if output is None else user_path(output)
     if masks is None:

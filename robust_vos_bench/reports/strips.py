@@ -1,10 +1,12 @@
-"""Film strips of the worst drops: frame, corrupted frame, mask and truth, as small embedded pictures."""
+"""Film strips of large drops: prediction on clean and corrupted frames, and truth, as small embedded pictures."""
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,15 +15,16 @@ from PIL import Image
 
 from robust_vos_bench.analysis.matrix import ScoreMatrix
 from robust_vos_bench.analysis.run import Run
-from robust_vos_bench.conditions import Condition, condition_fingerprint, corrupt_truth, corrupt_video
-from robust_vos_bench.datasets import Dataset, Frame, Mask
+from robust_vos_bench.conditions import CLEAN, Condition, condition_fingerprint, corrupt_truth, corrupt_video
+from robust_vos_bench.datasets import Dataset, Frame, Mask, Video
 from robust_vos_bench.datasets.images import read_mask
-from robust_vos_bench.datasets.overlay import paint_mask
+from robust_vos_bench.datasets.overlay import draw_overlay
 from robust_vos_bench.errors import RvosError
 from robust_vos_bench.models import load_adapter
+from robust_vos_bench.reports.charts.canvas import Canvas
 
-WIDTH = 176
-"""Width of a picture in pixels; ten strips of four frames take well under a megabyte."""
+WIDTH = 224
+"""Width of a picture in pixels; ten strips of four frames take about a megabyte."""
 FRAMES = 4
 
 
@@ -35,6 +38,7 @@ class Drop:
     object: int
     clean: float
     corrupted: float
+    family: str = ""
 
     @property
     def points(self) -> float:
@@ -43,61 +47,79 @@ class Drop:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One frame of a strip: data URLs of the frame, the corrupted frame, the prediction ("" if unknown), the truth."""
-
-    frame: int
-    clean: str
-    corrupted: str
-    mask: str
-    truth: str
-
-
-@dataclass(frozen=True)
 class Strip:
-    """A drop with its pictures, or why there are none."""
+    """Pictures of a few frames, or why there are none."""
 
-    drop: Drop
-    pictures: tuple[Picture, ...]
+    title: str
+    frames: tuple[int, ...]
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+    """(what it shows, a data URL per frame)."""
     note: str = ""
+    size: tuple[int, int] = (WIDTH, WIDTH)
+    """Width and height of a picture in pixels."""
+    drop: Drop | None = None
+    chart: Canvas | None = None
+    """J&F of the object over time, where scores by frame were kept."""
 
 
 def worst_drops(matrix: ScoreMatrix, count: int = 10) -> list[Drop]:
-    """The largest losses, at most two of one video and model so that one bad clip does not fill the page."""
+    """Large losses, spread over families of corruptions, models and videos.
+
+    The next one is always the largest after a discount: half if its family has been shown once, a third if twice, and
+    likewise for its model and its video. So one bad clip or one weak model does not fill the page.
+    """
     clean = next((i for i, c in enumerate(matrix.conditions) if c.is_clean), None)
     if clean is None:
         return []
     scores = 100 * matrix.jf
-    loss = scores[:, clean : clean + 1] - scores
-    order = np.argsort(np.where(np.isnan(loss), -np.inf, loss), axis=None)[::-1]
+    left = _worst_of_each(matrix, scores[:, clean : clean + 1] - scores)
     found: list[Drop] = []
-    used: dict[tuple[str, str], int] = {}
-    for flat in order:
-        m, c, k = np.unravel_index(flat, loss.shape)
-        if len(found) == count or not loss[m, c, k] > 0:
-            break
+    used: Counter[tuple[str, str]] = Counter()
+    while left and len(found) < count:
+        gains = [loss / math.prod(1 + used[kind] for kind in kinds) for loss, kinds, _ in left]
+        _, kinds, (m, c, k) = left.pop(int(np.argmax(gains)))
+        used.update(kinds)
         video, i = matrix.objects[k]
-        key = (matrix.models[m], video)
-        if used.get(key, 0) < 2:
-            used[key] = used.get(key, 0) + 1
-            label = matrix.conditions[c].label
-            found.append(Drop(key[0], label, video, i, float(scores[m, clean, k]), float(scores[m, c, k])))
+        label, family = matrix.conditions[c].label, matrix.conditions[c].family
+        found.append(
+            Drop(matrix.models[m], label, video, i, float(scores[m, clean, k]), float(scores[m, c, k]), family)
+        )
     return found
+
+
+def _worst_of_each(
+    matrix: ScoreMatrix, loss: NDArray[np.float64]
+) -> list[tuple[float, tuple[tuple[str, str], ...], tuple[int, int, int]]]:
+    """(loss, kinds, indices) of the largest loss of each model in each video under each family."""
+    worst: dict[tuple[int, int, str], tuple[float, tuple[int, int, int]]] = {}
+    of = matrix.video_of
+    for c, condition in enumerate(matrix.conditions):
+        for m, k in np.argwhere(loss[:, c] > 0):
+            place = int(m), int(of[k]), condition.family
+            value = float(loss[m, c, k])
+            if value > worst.get(place, (0.0,))[0]:
+                worst[place] = value, (int(m), c, int(k))
+    found = []
+    for (m, v, family), (value, where) in worst.items():
+        kinds = (("family", family), ("model", matrix.models[m]), ("video", matrix.videos[v]))
+        found.append((value, kinds, where))
+    return sorted(found, key=lambda one: (-one[0], one[2]))
 
 
 def make_strips(run: Run, drops: Sequence[Drop], open_data: Callable[[], Dataset], rerun: bool = False) -> list[Strip]:
     """Pictures of the drops. open_data: opens the data of the run. Masks are those that the run saved; rerun: where it
     saved none, run the model again."""
     try:
-        dataset = open_data()
+        dataset: Dataset | str = open_data()
     except RvosError as error:
-        return [Strip(drop, (), f"no pictures: {error}") for drop in drops]
+        dataset = f"no pictures: {error}"
     strips = []
     for drop in drops:
         try:
-            strips.append(_strip(run, dataset, drop, rerun))
+            made = Strip("", (), (), dataset) if isinstance(dataset, str) else _strip(run, dataset, drop, rerun)
         except (RvosError, OSError) as error:
-            strips.append(Strip(drop, (), f"no pictures: {error}"))
+            made = Strip("", (), (), f"no pictures: {error}")
+        strips.append(replace(made, drop=drop))
     return strips
 
 
@@ -107,22 +129,30 @@ def _strip(run: Run, dataset: Dataset, drop: Drop, rerun: bool) -> Strip:
     corrupted = corrupt_video(video, condition)
     truth = dataset.truth(drop.video)
     moved = corrupt_truth(truth, condition, video) if truth is not None else None
-    wanted = set(frames_to_show(len(video)))
-    masks, note = _masks(run, drop, dataset, condition, wanted, rerun)
-    pictures = []
+    frames = frames_to_show(len(video))
+    wanted = set(frames)
+    masks, note = _masks(run, drop, drop.condition, video, condition, wanted, rerun)
+    label = run.manifest.clean.label if run.manifest.clean else ""
+    before = _masks(run, drop, label, video, CLEAN, wanted, rerun)[0] if label else {}
     clean_frames = dict(pick(iter(video.frames), wanted))
-    for t, frame in pick(iter(corrupted.frames), wanted):
-        true = moved.masks[t] if moved is not None else None
-        pictures.append(
-            Picture(
-                frame=t,
-                clean=jpeg(clean_frames[t]),
-                corrupted=jpeg(frame),
-                mask=jpeg(_overlay(frame, masks[t], drop.object)) if t in masks else "",
-                truth=jpeg(_overlay(frame, true, drop.object)) if true is not None else "",
-            )
+    bad_frames = dict(pick(iter(corrupted.frames), wanted))
+    known = {t: moved.masks[t] for t in frames} if moved is not None else {}
+    true = {t: mask for t, mask in known.items() if mask is not None}
+    several = len(video.object_ids) > 1
+
+    def row(name: str, pictures: Mapping[int, Frame], drawn: Mapping[int, Mask]) -> tuple[str, tuple[str, ...]]:
+        shown = tuple(
+            jpeg(draw_overlay(pictures[t], drawn[t], labels=several) if t in drawn else pictures[t]) for t in frames
         )
-    return Strip(drop, tuple(pictures), note)
+        return name, shown
+
+    rows = [
+        row("clean, prediction" if before else "clean", clean_frames, before),
+        row("corrupted, prediction" if masks else "corrupted", bad_frames, masks),
+    ]
+    if true:
+        rows.append(row("corrupted, truth", bad_frames, true))
+    return Strip("", frames, tuple(rows), note, picture_size(video.size))
 
 
 def frames_to_show(length: int) -> tuple[int, ...]:
@@ -141,23 +171,28 @@ def condition_of(run: Run, label: str) -> Condition:
 
 
 def _masks(
-    run: Run, drop: Drop, dataset: Dataset, condition: Condition, wanted: set[int], rerun: bool
+    run: Run, drop: Drop, label: str, video: Video, condition: Condition, wanted: set[int], rerun: bool
 ) -> tuple[dict[int, Mask], str]:
-    video = dataset.video(drop.video)
+    """The model's masks of some frames under one condition, and why there are none."""
     source = run.sources[drop.model]
-    folder = source.masks(drop.condition, drop.video)
+    folder = source.masks(label, drop.video)
     found: dict[int, Mask] = {}
     if folder is not None:
         there = {t: folder / f"{video.frame_names[t]}.png" for t in wanted}
         found = {t: read_mask(path) for t, path in there.items() if path.exists()}
     if found or not rerun:
-        return found, "" if found else "no masks: the run was made without --save-masks (report --rerun makes them)"
+        return (
+            found,
+            "" if found else "No predictions: the run was made without --save-masks (report --rerun makes them).",
+        )
     record = source.record
     if record.checkpoint:
-        return {}, "no masks: the model needs weights, which a report does not load; repeat the run with --save-masks"
+        return (
+            {},
+            "No predictions: the model needs weights, which a report does not load; repeat the run with --save-masks.",
+        )
     adapter = load_adapter(record.registered_name, device="cpu", **record.options)
-    segmented = adapter.segment(corrupt_video(video, condition))
-    return dict(pick(segmented, wanted)), ""
+    return dict(pick(adapter.segment(corrupt_video(video, condition)), wanted)), ""
 
 
 def pick(items: Iterator[NDArray[np.uint8]], wanted: set[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
@@ -170,17 +205,16 @@ def pick(items: Iterator[NDArray[np.uint8]], wanted: set[int]) -> Iterator[tuple
             return
 
 
-def _overlay(frame: Frame, mask: Mask, chosen: int) -> Frame:
-    """The object of the drop in orange, the others in blue, everything else darker."""
-    colours = np.full((256, 3), (0, 114, 178), np.uint8)
-    colours[chosen] = (230, 159, 0)
-    return paint_mask(frame, mask, colours, share=0.55, background=0.6)
+def picture_size(size: tuple[int, int]) -> tuple[int, int]:
+    """(width, height) of the picture of a frame of size (height, width)."""
+    height, width = size
+    return WIDTH, max(1, round(WIDTH * height / width))
 
 
 def jpeg(frame: Frame) -> str:
     """A small picture as a data URL."""
     image = Image.fromarray(frame)
-    image = image.resize((WIDTH, max(1, round(WIDTH * frame.shape[0] / frame.shape[1]))), Image.Resampling.LANCZOS)
+    image = image.resize(picture_size((frame.shape[0], frame.shape[1])), Image.Resampling.LANCZOS)
     data = io.BytesIO()
-    image.save(data, "JPEG", quality=72, optimize=True)
+    image.save(data, "JPEG", quality=74, optimize=True)
     return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from robust_vos_bench.analysis.levels import in_order
 from robust_vos_bench.analysis.run import Run
 from robust_vos_bench.analysis.without_truth import MEANING, by_corruption, mean_of, severities, why_no_scores
 from robust_vos_bench.analysis.words import points
@@ -15,24 +15,10 @@ from robust_vos_bench.datasets.images import read_mask
 from robust_vos_bench.datasets.overlay import draw_overlay
 from robust_vos_bench.errors import DataError, RvosError
 from robust_vos_bench.reports.grids import Column, Grid, column, grid
-from robust_vos_bench.reports.strips import condition_of, frames_to_show, jpeg, pick
+from robust_vos_bench.reports.strips import Strip, condition_of, frames_to_show, jpeg, pick, picture_size
 
 MOST = 10
 """Rows of pictures."""
-
-
-@dataclass(frozen=True)
-class Look:
-    """One video under the condition that changes a model's masks most."""
-
-    video: str
-    model: str
-    condition: str
-    stability: float
-    frames: tuple[int, ...]
-    rows: tuple[tuple[str, tuple[str, ...]], ...]
-    """(what it shows, a data URL per frame)."""
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,23 +29,24 @@ class Untold:
     meaning: str
     stability: Grid
     """A row per model and corruption, a column per severity."""
-    looks: tuple[Look, ...]
+    strips: tuple[Strip, ...]
+    """Videos under the condition that changes a model's masks most."""
 
 
 def untold(run: Run, open_data: Callable[[], Dataset]) -> Untold | None:
     """The part of one run; None where every video has a truth. open_data: opens the data of the run."""
     if not run.matrix.unscored_videos:
         return None
-    return Untold(why_no_scores(run.matrix), MEANING, _grid(run), tuple(_looks(run, open_data)))
+    return Untold(why_no_scores(run.matrix), MEANING, _grid(run), tuple(_strips(run, open_data)))
 
 
 def _grid(run: Run) -> Grid:
-    rows = list(run.robustness)
+    rows = in_order(run.robustness)
     tables = [by_corruption(run.matrix, row) for row in rows]
     levels = severities(tables)
     lines: list[tuple[str, str, dict[int, float], float]] = [(row.model, "all", {}, row["stability"]) for row in rows]
     lines += [(row.model, name, of, mean_of(of)) for row, table in zip(rows, tables) for name, of in table.items()]
-    lines.sort(key=lambda line: run.models.index(line[0]))
+    lines.sort(key=lambda line: [row.model for row in rows].index(line[0]))
     return grid(
         column("model", (line[0] for line in lines)),
         column("corruption", (line[1] for line in lines)),
@@ -68,19 +55,20 @@ def _grid(run: Run) -> Grid:
     )
 
 
-def _looks(run: Run, open_data: Callable[[], Dataset]) -> list[Look]:
+def _strips(run: Run, open_data: Callable[[], Dataset]) -> list[Strip]:
     try:
         dataset = open_data()
     except RvosError as error:
-        return [Look(run.matrix.unscored_videos[0], "", "", math.nan, (), (), f"no pictures: {error}")]
-    found: list[Look] = []
+        return [Strip(run.matrix.unscored_videos[0], (), (), f"no pictures: {error}")]
+    found: list[Strip] = []
     for video in run.matrix.unscored_videos:
         for model in run.models:
             if len(found) < MOST and (worst := _worst(run, model, video)) is not None:
+                title = f"{video} · {model} · least stable under {worst[0]}: {points(worst[1])}"
                 try:
-                    found.append(_look(run, dataset, video, model, *worst))
+                    found.append(_strip(run, dataset, video, model, worst[0], title))
                 except (RvosError, OSError) as error:
-                    found.append(Look(video, model, worst[0], worst[1], (), (), f"no pictures: {error}"))
+                    found.append(Strip(title, (), (), f"no pictures: {error}"))
     return found
 
 
@@ -96,7 +84,7 @@ def _worst(run: Run, model: str, video: str) -> tuple[str, float] | None:
     return label, sum(means[label]) / len(means[label])
 
 
-def _look(run: Run, dataset: Dataset, video: str, model: str, label: str, value: float) -> Look:
+def _strip(run: Run, dataset: Dataset, video: str, model: str, label: str, title: str) -> Strip:
     clip = dataset.video(video)
     frames = frames_to_show(len(clip))
     wanted = set(frames)
@@ -111,5 +99,5 @@ def _look(run: Run, dataset: Dataset, video: str, model: str, label: str, value:
         masks = {t: read_mask(folder / f"{clip.frame_names[t]}.png", clip.size) for t in frames}
         return tuple(jpeg(draw_overlay(pictures[t], masks[t], labels=False)) for t in frames)
 
-    rows = (("clean", drawn(clean, clean_label)), (label, drawn(bad, label)))
-    return Look(video, model, label, value, frames, rows)
+    rows = (("clean, prediction", drawn(clean, clean_label)), (f"{label}, prediction", drawn(bad, label)))
+    return Strip(title, frames, rows, size=picture_size(clip.size))

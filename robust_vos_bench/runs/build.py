@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from robust_vos_bench.conditions import CLEAN, Condition, condition_fingerprint, corruption_of
 from robust_vos_bench.conditions.presets import PresetInfo
@@ -15,7 +16,8 @@ from robust_vos_bench.datasets import Dataset
 from robust_vos_bench.errors import DataError, UsageError, WeightsError
 from robust_vos_bench.models import find_entry
 from robust_vos_bench.models.checkpoint import RANDOM, find_also, find_checkpoint, sha256_of
-from robust_vos_bench.models.options import adapter_class
+from robust_vos_bench.models.inside import entry_inside
+from robust_vos_bench.models.options import adapter_class, parse_options
 from robust_vos_bench.models.registry import model_origin, refuse_needless
 from robust_vos_bench.models.weights import check_known
 from robust_vos_bench.origin import Origin
@@ -66,11 +68,28 @@ def build_model(
         cls = name.rpartition(":")[2]
         version = f"{version}+{origin.digest[:8]}:{cls}"
         load_name = f"{origin.place}:{cls}"
-    suffix = "[" + ",".join(f"{k}={v}" for k, v in sorted(given.items())) + "]" if given else ""
+    made_of = adapter_class(entry)
+    settled = made_of.settled({**entry.options, **given}, checkpoint)
+    wanted = made_of.inside(settled, checkpoint)
+    inner = None
+    loaded = {k: v for k, v in settled.items() if k in given or k not in entry.options}
+    shown = dict(given)
+    if wanted is not None:
+        within, within_name = entry_inside(entry.name, wanted)
+        inner = build_model(within_name, wanted.checkpoint, parse_options(within, wanted.options), to_plan)
+        settled[wanted.option] = shown[wanted.option] = inner.record.registered_name
+        loaded[wanted.option] = inner.name
+        weights = f"{wanted.option}_checkpoint"
+        settled.pop(weights, None)  # its digest counts, not where it lies
+        if shown.pop(weights, None) is not None:
+            shown[weights] = inner.record.weights_sha256[:8]
+        if inner.checkpoint is not None:
+            loaded[weights] = Path(inner.checkpoint)
+    suffix = "[" + ",".join(f"{k}={v}" for k, v in sorted(shown.items())) + "]" if shown else ""
     record = ModelRecord(
         name=label or card.name + suffix,
         adapter_version=version,
-        options={k: _plain(v) for k, v in {**entry.options, **given}.items()},
+        options={k: _plain(v) for k, v in settled.items()},
         checkpoint=kept,
         weights_sha256=sha,
         trained_on=card.trained_on if kept != RANDOM else (),
@@ -79,11 +98,34 @@ def build_model(
         license=card.license,
         input_policy=card.input_policy,
         model=card.name if label else UNSET,
-        paths=tuple(sorted(k for k, v in given.items() if isinstance(v, Path))) or UNSET,
+        paths=tuple(sorted(k for k, v in given.items() if isinstance(v, Path) and k in settled)) or UNSET,
         own_weights=kept not in {"", RANDOM, *(Path(weights.file).name for weights in card.weights)} or UNSET,
     )
     carried = None if origin.kind == "built in" else origin
-    return ModelSpec(load_name, str(found) if found is not None else None, given, record, carried, absent)
+    checkpoint = str(found) if found is not None else None
+    if inner is None:
+        return ModelSpec(load_name, checkpoint, loaded, record, carried, absent)
+    both = _of_both(record, inner.record)
+    if inner.record.paths is not UNSET and wanted is not None:  # they are among the words that are its options
+        known = () if record.paths is UNSET else record.paths
+        both = replace(both, paths=tuple(sorted({*known, f"{wanted.option}_options"})))
+    return ModelSpec(load_name, checkpoint, loaded, both, carried, absent or inner.absent, inner)
+
+
+def _of_both(outer: ModelRecord, inner: ModelRecord) -> ModelRecord:
+    """The record of a model that runs another one: what changes with either changes with both."""
+    digests = [sha for sha in (outer.weights_sha256, inner.weights_sha256) if sha]
+    files = [file for file in (outer.checkpoint, inner.checkpoint) if file]
+    both = RANDOM if RANDOM in files else digests[0] if len(digests) == 1 else ""
+    return replace(
+        outer,
+        adapter_version=f"{outer.adapter_version}+{inner.registered_name}:{inner.adapter_version}",
+        checkpoint=RANDOM if RANDOM in files else files[0] if files else "",
+        weights_sha256=both or (hashlib.sha256("\n".join(digests).encode()).hexdigest() if digests else ""),
+        trained_on=tuple(dict.fromkeys((*outer.trained_on, *inner.trained_on))),
+        license=f"{outer.license}; {inner.registered_name}: {inner.license or 'none given'}",
+        own_weights=True if True in (outer.own_weights, inner.own_weights) else UNSET,
+    )
 
 
 def _plain(value: Any) -> Any:

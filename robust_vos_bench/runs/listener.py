@@ -17,6 +17,18 @@ class Listener:
 
     A listener that raises is told nothing more; a RuntimeWarning says so and the run goes on, because what it is told
     is on disk already and what is not done yet does not depend on it. To stop a run, raise KeyboardInterrupt.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> class Count(rvos.Listener):
+    ...     done = 0
+    ...     def unit(self, *told, **more):
+    ...         self.done += 1
+    >>> count = Count()
+    >>> run = rvos.run(model="static", corruption="fog-3", limit=2, overwrite="always", progress=count)
+    >>> count.done > 0
+    True
     """
 
     def notice(self, text: str) -> None:

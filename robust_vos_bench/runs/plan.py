@@ -30,6 +30,8 @@ class ModelSpec:
     """Where a model that is not built in comes from: of `file.py:Class`, the text of the file."""
     absent: str = ""
     """Why it cannot be loaded here (no weights); such a model can be planned but not run."""
+    inside: ModelSpec | None = None
+    """The model that it runs; `record` tells of both."""
 
 
 class Unit(NamedTuple):

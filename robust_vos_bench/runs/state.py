@@ -18,8 +18,8 @@ class RunState:
     """Which units of a plan are done and which are still to do; every cell file is read once for that.
 
     overwrite: "missing" runs what is not done, failed units included; "always" runs everything; "never" runs nothing.
-    A unit whose masks are to be saved and are not there is not done. In memory are a few bytes per unit and as many
-    records as `StoredCells` keeps.
+    A unit whose masks are to be saved and are neither there nor counted is not done. In memory are a few bytes per
+    unit and as many records as `StoredCells` keeps.
     """
 
     def __init__(self, plan: Plan, store: RunStore, overwrite: str = "missing") -> None:
@@ -50,7 +50,7 @@ class RunState:
         whole = bytearray(code == _OK for code in known)
         if self.plan.save_masks and overwrite == "missing":
             for i, video in enumerate(self.plan.videos):
-                whole[i] = whole[i] and store.has_masks(cell[video])
+                whole[i] = whole[i] and (store.has_masks(cell[video]) or store.are_counted(cell[video]))
         if overwrite == "always":
             self._todo[place] = bytearray(b"\1" * len(known))
         else:

@@ -108,6 +108,14 @@ class RunStore:
         """The film of one unit, beside its folder of masks."""
         return self.masks_path(condition, model, video).with_name(f"{video}.mp4")
 
+    def counted_path(self, condition: str, model: str, video: str) -> Path:
+        """A file that stands for the masks of one unit where they were counted (`certified.votes`) and taken away."""
+        return self.masks_path(condition, model, video) / "counted"
+
+    def are_counted(self, record: UnitRecord) -> bool:
+        """Whether the masks of a unit were counted, so that they need not be here."""
+        return self.counted_path(record.condition, record.model, record.video).is_file()
+
     def has_masks(self, record: UnitRecord) -> bool:
         """Whether a mask of every frame of a unit is kept; a run that was killed may have left only some."""
         return len(list(self.masks_path(record.condition, record.model, record.video).glob("*.png"))) == record.frames

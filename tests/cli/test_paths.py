@@ -42,12 +42,15 @@ TEXT_WITH_PATHS = {
     ("run", "preset"), ("corrupt", "dataset"), ("corrupt", "corruptions"), ("corrupt", "preset"), ("score", "dataset"),
     ("data verify", "dataset"), ("run", "masks"), ("corrupt", "masks"), ("score", "masks"), ("data verify", "masks"),
     ("compare", "sources"), ("check", "name"), ("check", "checkpoint"),
-    ("check", "options"), ("list", "names"), ("weights convert", "name"),
+    ("check", "options"), ("list", "names"), ("weights convert", "name"), ("certify", "models"),
+    ("certify", "checkpoints"), ("certify", "options"), ("certify", "dataset"), ("certify", "masks"),
+    ("certify", "preset"),
 }  # fmt: skip
 """Words that are a path in one of their forms; each is tried below."""
 PLAIN_TEXT = {
     "severities", "temporal", "severity_profile", "corrupt_device", "device", "ray_address", "protocol", "range_end",
     "backend", "model", "video", "videos", "condition", "palette", "title", "family", "names",
+    "kind", "formats", "scopes", "sigma", "radius",
 }  # fmt: skip
 """Words that are never a path."""
 NAMES = {("data get", "name"), ("pack", "masks"), ("reproduce", "name"), ("reproduce", "dataset")}
@@ -134,6 +137,8 @@ def test_a_home_folder_in_every_word_of_the_command_line(home: Path, capsys: pyt
     official = json.loads((home / "j/f.json").read_text())
     assert official and len(list((home / "csv").iterdir())) == 2
     assert run("report", "~/one", "--output=~/page.html", "--data-root=~/clips", "--strips=0") == 0
+    assert run("plot", "~/one", "--kind=severity", "--format=svg", "--output=~/figures") == 0
+    assert (home / "figures/severity.svg").is_file()
     assert run("compare", "~/one", "~/two:" + rvos.load_run("~/two").models[0]) == 0
     assert run("pack", "~/one", "--output=~/packed.json.gz") == 0 and (home / "packed.json.gz").is_file()
     assert run("leaderboard", "~/packed.json.gz", "--output=~/boards") == 0 and (home / "boards/README.md").is_file()
@@ -253,6 +258,11 @@ def _report(home: Path) -> Path:
     return rvos.report("~/api", output="~/r.html", data_root="~/clips", strips=0)
 
 
+def _plot(home: Path) -> Path:
+    _run(home)
+    return rvos.plot("~/api", kind="severity", format="svg", output="~/figures")[0]
+
+
 def _compare(home: Path) -> Path:
     both = ["~/own.py:Still", "static"]
     words = {
@@ -321,12 +331,22 @@ def _reproduce(home: Path) -> Path:
     return scores
 
 
+def _certify(home: Path) -> Path:
+    done = rvos.certify(
+        "~/own.py:Still", dataset="folder", data_root="~/clips", output="~/certified", draws=15, radius=0.25, workers=1,
+        videos="a", pixels=False, progress=False,
+    )  # fmt: skip
+    return done.run.folder
+
+
 CALLS: dict[str, Callable[[Path], Path | None]] = {
     "run": _run,
     "score": _score,
+    "certify": _certify,
     "pack": _pack,
     "leaderboard": _leaderboard,
     "report": _report,
+    "plot": _plot,
     "compare": _compare,
     "load_adapter": _load_adapter,
     "corrupt": _corrupt,

@@ -12,9 +12,11 @@ import pytest
 
 from robust_vos_bench.conditions import Draw, find_corruption
 from robust_vos_bench.corruptions import _codec, codec
-from robust_vos_bench.corruptions._codec import Encoding, transcode, transmit
+from robust_vos_bench.corruptions._codec import transcode, transmit
 from robust_vos_bench.corruptions._codec_damage import BitErrors, PacketLoss, is_slice, nal_units
-from robust_vos_bench.corruptions._codec_planes import from_planes, to_planes
+from robust_vos_bench.datasets.clips import coding
+from robust_vos_bench.datasets.clips.coding import Encoding
+from robust_vos_bench.datasets.clips.planes import from_planes, to_planes
 from robust_vos_bench.errors import DataError, MissingExtraError
 
 pytest.importorskip("av", reason="needs the extra [video]")
@@ -161,7 +163,7 @@ def test_missing_av_names_the_extra(monkeypatch: pytest.MonkeyPatch, photo: np.n
 
 def test_a_codec_missing_from_the_build_names_the_extra() -> None:
     with pytest.raises(MissingExtraError, match=r"'libnothing' is missing.*rvos-bench\[video\]"):
-        _codec._context(_codec.load_av(), "libnothing", "w")
+        coding.codec_context(coding.load_codecs(), "libnothing", "w")
 
 
 def test_first_frame_arrives_whole_and_damage_grows(photo: np.ndarray, make_draw: MakeDraw) -> None:

@@ -29,7 +29,9 @@ from robust_vos_bench.registry import Item
 from robust_vos_bench.scoring import VideoScorer
 
 FRAMEWISE = tuple(
-    name for preset in ("common", "common-extra", "youtube-vos-p") for name in load_preset(preset).corruptions
+    name
+    for preset in ("common", "common-extra", "common-bar", "youtube-vos-p")
+    for name in load_preset(preset).corruptions
 )
 
 

@@ -38,7 +38,7 @@ def clip() -> Video:
 
 def conditions() -> list[Condition]:
     """Every frame-wise corruption in every mode at its lowest and highest severity."""
-    names = [n for p in ("common", "common-extra", "youtube-vos-p") for n in load_preset(p).corruptions]
+    names = [n for p in ("common", "common-extra", "common-bar", "youtube-vos-p") for n in load_preset(p).corruptions]
     return [
         Condition(name, severity, temporal)
         for name in names

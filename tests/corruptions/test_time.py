@@ -7,12 +7,21 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from robust_vos_bench.conditions import Condition, Draw, corrupt_video, corruptions
+from robust_vos_bench.conditions import Condition, Draw, corrupt_video, corruptions, load_preset
 from robust_vos_bench.conditions.profile import PROFILES, severity_over_time
 from robust_vos_bench.datasets.video import Video
 
-DRIFTING = ("elastic_transform", "fog", "frost", "motion_blur", "snow", "spatter")
-STOCHASTIC = (*DRIFTING, "glass_blur", "gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise")
+BAR = tuple(n for n in load_preset("common-bar").corruptions if n != "blue_noise_sample")
+DRIFTING = ("elastic_transform", "fog", "frost", "motion_blur", "snow", "spatter", *BAR)
+STOCHASTIC = (
+    *DRIFTING,
+    "blue_noise_sample",
+    "glass_blur",
+    "gaussian_noise",
+    "shot_noise",
+    "impulse_noise",
+    "speckle_noise",
+)
 
 
 def still(photo: np.ndarray, frames: int = 8) -> Video:

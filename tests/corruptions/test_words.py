@@ -26,7 +26,8 @@ def test_python_strings_and_flags_name_one_condition(name: str) -> None:
 
 def test_labels_read_back() -> None:
     every = [c for preset in preset_names() for c in load_preset(preset).conditions(seed=2)]
-    every += [c for name in corruptions() for c in select(name, clean_reference=True)[0]]
+    spare = [name for name, spec in corruptions().items() if spec.frames == "all"]  # the others change nothing else
+    every += [c for name in spare for c in select(name, clean_reference=True)[0]]
     every += [c for name in corruptions() for c in select(name, clean_reference=False)[0]]
     every += select(preset="common", profile="burst")[0]
     for condition in (CLEAN, *every):

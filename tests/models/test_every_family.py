@@ -25,9 +25,23 @@ FAMILIES: dict[str, dict[str, Any]] = {
         ("stm", "stcn", "mivos", "xmem", "rde", "qdmn", "gsfm", "tbd", "hmmn", "swem", "afb_urr", "graphmem"), SMALL
     ),
     "labelprop": {},
-    "feelvos": {},
+    "joint": {"region": (96, 160)},
+    "covos": {"base": "static"},
+    **{name: {} for name in ("feelvos", "frtm", "frtm.resnet18")},
 }
-QUICK = ("aoc.lite", "aot.t", "deaot.t", "aot.lite", "cfbi.mobilenetv2", "cfbi.lite", "flow", "static", "labelprop")
+QUICK = (
+    "aoc.lite",
+    "aot.t",
+    "deaot.t",
+    "aot.lite",
+    "cfbi.mobilenetv2",
+    "cfbi.lite",
+    "flow",
+    "static",
+    "labelprop",
+    "covos",
+    "frtm.resnet18",  # fitted on line
+)
 ORDERS = ((3, 5, 2, 1), (7, 4, 9, 6), (200, 3, 100, 254))
 """Ids of two objects of the first frame, of one that joins on frame 2 and of one that joins on frame 3."""
 

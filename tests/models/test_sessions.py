@@ -12,6 +12,7 @@ from torch import nn
 
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import UsageError
+from robust_vos_bench.evaluation import evaluate
 from robust_vos_bench.models import ModelCard, SessionAdapter, StreamingAdapter, VOSAdapter, load_adapter
 from robust_vos_bench.models.synthetic import delayed_clip, other_clip, standard_clip
 from robust_vos_bench.models.torch_adapter import TorchAdapter, TorchSession
@@ -77,6 +78,31 @@ class Graded(TorchSession):
         return np.zeros(frame.shape[:2], np.uint8)
 
 
+class Learning(TorchSession):
+    """Fits one number to the brightness of each frame, by an optimiser of torch."""
+
+    def advance(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
+        target = torch.tensor(frame.mean() / 255)
+        assert not torch.is_grad_enabled()
+        with self.gradients():
+            level = torch.zeros((), dtype=torch.float64, requires_grad=True)
+            optimiser = torch.optim.SGD([level], lr=0.25)
+            for _ in range(50):
+                optimiser.zero_grad()
+                (level - target.clone()).square().backward()
+                optimiser.step()
+        assert not torch.is_grad_enabled()
+        assert abs(level.item() - frame.mean() / 255) < 1e-6 and level.item() > 0.1
+        return np.zeros(frame.shape[:2], np.uint8)
+
+
+class LearningNet(Net):
+    """A model whose sessions are fitted on line."""
+
+    def session(self, video: Video) -> TorchSession:
+        return Learning(self.precision)
+
+
 class Stepping(StreamingAdapter, TorchAdapter):
     """A torch model with reset and step instead of sessions."""
 
@@ -128,6 +154,15 @@ def test_a_torch_session_steps_without_gradients_and_warns_once() -> None:
     for t, frame in enumerate(clip.frames):
         session.step(frame, clip.prompts.get(t), t == 2)
     assert session.diagnostics == ["gradients False"]
+
+
+@pytest.mark.parametrize("mode", [torch.enable_grad, torch.no_grad, torch.inference_mode])
+def test_a_session_may_fit_on_line(mode: Any) -> None:
+    """Through the path of a run, and in any mode of a caller; the network's weights are left alone."""
+    net, clip = LearningNet(), other_clip(3)
+    with mode():
+        assert evaluate(net, clip, None, "davis").frames == 3
+    assert not any(p.requires_grad or p.grad is not None for p in net.network.parameters())
 
 
 def test_a_torch_model_may_have_reset_and_step() -> None:

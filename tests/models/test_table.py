@@ -48,24 +48,16 @@ def test_there_are_24_systems_and_six_beyond() -> None:
 
 
 def way_of(row: list[str]) -> str:
-    """ "native", "extra", "masks" or "later"."""
+    """ "native", "extra" or "masks"."""
     return re.split(r"[ ,;]", row[1])[0]
-
-
-BUILT_NEXT = {"FRTM", "JOINT", "CoVOS"}
-"""The only systems that may still wait for their adapter."""
 
 
 def test_all_24_systems_are_found_by_their_names() -> None:
     """Those of the table, and what people would type: the system's own name in small letters."""
-    waiting = {row[0].split(",")[0] for row in SYSTEMS if way_of(row) == "later"}
-    assert waiting <= BUILT_NEXT
     rows = list_models()
     listed = {row["name"] for row in rows}
     by_any_name = listed | {name.partition(".")[0] for name in listed} | {a for row in rows for a in row["aliases"]}
     for system in SYSTEMS + BEYOND:
-        if way_of(system) == "later":
-            continue
         shown = [name for name in names(system[2]) if name in listed]
         assert shown == names(system[2]) != [], system
         assert {row["name"] for row in only("models", rows, shown)} >= set(shown)
@@ -89,8 +81,7 @@ def test_what_cannot_run_is_told_apart() -> None:
 def test_each_row_says_how_to_run_it() -> None:
     for row in SYSTEMS + BEYOND:
         way = way_of(row)
-        assert way in ("native", "extra", "masks", "later"), row
-        assert bool(names(row[2])) == (way != "later"), row
+        assert way in ("native", "extra", "masks") and names(row[2]), row
         for name in names(row[2]):
             assert (name in absent_systems()) == (way == "masks"), name
             if way == "masks":

@@ -120,7 +120,6 @@ def inside(page: str) -> Iterator[str]:
 @pytest.mark.parametrize("conditions", [False, True])
 def test_no_canary_leaves(place: Path, tmp_path: Path, conditions: bool) -> None:
     """conditions: the run is made of objects, and so has a Python call in place of a command."""
-    pytest.importorskip("matplotlib", reason="needs the extra: pip install 'rvos-bench[report]'")
     words: dict[str, Any] = {}
     if conditions:
         words = {"corruption": [rvos.Condition("pixelate", 3), rvos.Condition("contrast", 1)], "severity": None}

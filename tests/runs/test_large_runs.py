@@ -186,7 +186,7 @@ def test_tables_pages_and_files_are_the_same_for_a_run_larger_than_memory(
         resumed = rvos.run(**words, data_root=clips, workers=1, output=out, progress=False)  # type: ignore[arg-type]
         for one in (run, again, resumed):
             np.testing.assert_array_equal(one.matrix.j, run.matrix.j)
-            assert one.tally.failures == [] and one.tally.costs["flow"].frames == 3 * (6 + 5 + 7)
+            assert one.tally.failures == {} and one.tally.costs["flow"].frames == 3 * (6 + 5 + 7)
             assert sum(one.tally.invocations["flow"].values()) == 9
         return (out / "scores.csv").read_bytes(), str(run.table()), run.matrix.objects, run.robustness.frame().to_csv()
 

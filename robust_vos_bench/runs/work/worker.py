@@ -232,7 +232,8 @@ class Worker:
             outside = ProcessSettings.taken()
             try:
                 # Its file as the command read it, wherever this process runs.
-                with waiting(f"loading {spec.record.name}"), provided(spec.origin):
+                inner = spec.inside.origin if spec.inside is not None else None
+                with waiting(f"loading {spec.record.name}"), provided(spec.origin), provided(inner):
                     self._adapters[model] = load_adapter(spec.name, spec.checkpoint, self.device, **spec.options)
                 limit_threads(1)  # the model may just have imported torch
                 self._settings[model] = ProcessSettings.taken()

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from robust_vos_bench.adapters.memory.siblings import hint, system_of
+from robust_vos_bench.adapters.common.siblings import hint, system_of
 from robust_vos_bench.adapters.memory.stcn import STCNAdapter
 from robust_vos_bench.adapters.memory.swem import SWEMAdapter
 from robust_vos_bench.adapters.memory.swem_network import SWEM

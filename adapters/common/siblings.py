@@ -1,10 +1,12 @@
-"""Which system of the STM line a checkpoint belongs to, so that a file given to the wrong one is named."""
+"""Which system a checkpoint belongs to, so that a file given to the wrong one is named."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 SIGNS = (
+    ("joint", "JOINT", "transformer.feature_adjustor.0.weight"),
+    ("frtm", "FRTM", "refiner.TSE.layer5.reduce.0.weight"),
     ("cutie", "Cutie", "pixel_fuser.sensory_compress.weight"),
     ("graphmem", "GraphMemVOS", "Memory.conv_fusion.weight"),
     ("afb_urr", "AFB-URR", "keyval_r4.Key.weight"),
@@ -29,7 +31,7 @@ def system_of(names: Iterable[str]) -> tuple[str, str] | None:
 
 
 def hint(names: Iterable[str], model: str) -> str:
-    """What to do with a checkpoint of another system of the line that was given to `model`; "" where it is not one."""
+    """What to do with a checkpoint of another system that was given to `model`; "" where it is not one."""
     found = system_of(names)
     if found is None or found[0] == model.partition(".")[0]:
         return ""

@@ -1,0 +1,1 @@
+"""The leaderboards as static pages that work from a folder, without a server and without anything from outside."""
