@@ -258,11 +258,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--write", action="store_true", help="add the rounds to those of chain.csv")
     given = parser.parse_args()
-    rounds = read_rounds() if given.write else []
+    rounds: list[tuple[Study, str, Spent]] = []
     for number in range(given.rounds):
         for study in map(Study.read, given.study or STUDIES):
             found = compare(study, given.data_root.resolve(), given.peer.resolve(), turned=number % 2 == 1)
-            rounds += [(study, way, found[way]) for way in WAYS]
+            new = [(study, way, found[way]) for way in WAYS]
+            rounds = [*(read_rounds() if given.write else rounds), *new]
             if given.write:
                 write_rounds(rounds)
     facts = (
