@@ -130,7 +130,7 @@ def measure(folder: Path, models: int, videos: int, scored: int, only: str) -> t
         print(measured([*run, "run", *words(models, data, out), "--quiet"], folder, env), file=sys.stderr)
     found = {}
     for name, command in COMMANDS.items():
-        if only not in name:
+        if not any(part in name for part in only.split(",")):
             continue
         if "lost" in name:
             lose_last(out)
@@ -152,7 +152,7 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=500)
     parser.add_argument("--scored", type=int, default=20, help="scored frames of every video")
     parser.add_argument("--folder", type=Path, help="where the run is made, and kept; one that is there is used")
-    parser.add_argument("--only", default="", help="only commands whose name contains this")
+    parser.add_argument("--only", default="", help="only commands whose name contains one of these, by comma")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -160,6 +160,7 @@ def main() -> None:
         folder.mkdir(exist_ok=True)
         units, found = measure(folder.resolve(), given.models, given.videos, given.scored, given.only)
     call = f"python benchmarks/large_run.py --models {given.models} --videos {given.videos} --scored {given.scored}"
+    call += f" --only {given.only}" if given.only else ""
     lines = [
         f"# A results folder of {units:,} units",
         "",
