@@ -173,6 +173,11 @@ def main() -> None:
         "|:--|--:|--:|--:|",
         *(f"| {name} | {c.wall:.1f} | {c.cpu:.1f} | {c.peak_mib:.0f} |" for name, c in found.items()),
     ]
+    lines += [
+        "",
+        "With the last record lost, one unit is computed and `scores.csv` (a line per object) is written anew. The frame "
+        "in Python holds every score at once. A report of so many scores names `scores.csv` instead of holding a copy.",
+    ]
     text = "\n".join(lines) + "\n"
     if given.write:
         (HERE / "large_run.md").write_text(text)
