@@ -4,6 +4,8 @@ from .analysis.measure import Measure as Measure
 from .analysis.measures import register_measure as register_measure
 from .analysis.run import Run as Run
 from .analysis.run import load_run as load_run
+from .api.attack import attack as attack
+from .api.attack_report import AttackReport as AttackReport
 from .api.certify import Certified as Certified
 from .api.certify import certify as certify
 from .api.check import check as check
@@ -26,6 +28,10 @@ from .api.weights import get_weights as get_weights
 from .api.weights import list_weights as list_weights
 from .api.weights import verify_weights as verify_weights
 from .api.weights import weights_where as weights_where
+from .attacks.effort import Attacked as Attacked
+from .attacks.effort import Effort as Effort
+from .attacks.search import attack_video as attack_video
+from .attacks.threat import Threat as Threat
 from .conditions import Condition as Condition
 from .conditions import corrupt_video as corrupt_video
 from .datasets import Dataset as Dataset
@@ -46,7 +52,8 @@ from .models import VOSAdapter as VOSAdapter
 from .models import Weights as Weights
 from .models import load_adapter as load_adapter
 from .models.torch_adapter import TorchAdapter as TorchAdapter
-from .models.torch_adapter import TorchSession as TorchSession
+from .models.torch_session import Seen as Seen
+from .models.torch_session import TorchSession as TorchSession
 from .models.untrained import Untrained as Untrained
 from .reports.figures import plot as plot
 from .reports.html import report as report

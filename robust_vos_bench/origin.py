@@ -30,9 +30,10 @@ FILE_MODULE = "rvos_bench_file_"
 class Origin:
     """Where an item comes from. Small, picklable, and enough to find the item again in another process."""
 
-    kind: Literal["built in", "package", "file", "script"] = "built in"
+    kind: Literal["built in", "package", "file", "script", "split"] = "built in"
     """"package": an entry point of an installed distribution. "file": `path/to/file.py:name` or a preset file.
-    "script": defined in the program that is running (a script, a notebook, an imported module)."""
+    "script": defined in the program that is running (a script, a notebook, an imported module). "split": frames that
+    lie stored in folders of `place`."""
     place: str = ""
     """Distribution and version, or the absolute path of the file."""
     digest: str = ""

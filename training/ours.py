@@ -5,11 +5,11 @@ In a checkout the package `robust_vos_bench.adapters` is the folder `adapters/`:
 
 from typing import TYPE_CHECKING
 
+from robust_vos_bench.models.argmax import strongest
+
 if TYPE_CHECKING:
-    from adapters.common.tensors import strongest
     from adapters.lite.network import DISTINCT, LiteNetwork, full, trained
 else:
-    from robust_vos_bench.adapters.common.tensors import strongest
     from robust_vos_bench.adapters.lite.network import DISTINCT, LiteNetwork, full, trained
 
 __all__ = ["DISTINCT", "LiteNetwork", "full", "strongest", "trained"]

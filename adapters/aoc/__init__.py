@@ -38,6 +38,7 @@ def _aoc(name: str, title: str, notes: str, **options: object) -> ModelEntry:
         url=_AOC_URL,
         weights=_AOC_WEIGHTS,
         max_objects=124,
+        differentiable=True,
         input_policy=_SIZE,
         notes=notes,
     )
@@ -53,6 +54,7 @@ def _rpcm(name: str, title: str, notes: str, **options: object) -> ModelEntry:
         url=_RPCM_URL,
         weights=_RPCM_WEIGHTS,
         max_objects=124,
+        differentiable=True,
         input_policy=_SIZE,
         notes=notes,
     )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.cluster.vq import vq
 from scipy.sparse import csc_matrix
 
-from ..common.tensors import not_finite
+from robust_vos_bench.models.argmax import not_finite
 
 ITERATIONS = 20
 """Lloyd iterations of the official call (`kmeans2(..., iter=20)`)."""

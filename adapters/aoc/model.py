@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models.adapter import Checkpoint
+from robust_vos_bench.models.argmax import strongest, with_given, without
 from robust_vos_bench.models.checkpoint import load_strict, read_state
-from robust_vos_bench.models.torch_adapter import TorchAdapter, TorchSession
+from robust_vos_bench.models.torch_adapter import Seen, TorchAdapter, TorchSession
 
 from ..cfbi_line.preparation import network_size, prepare
-from ..common.tensors import strongest
 from ..encoders.fold import fold_frozen_norms
 from .conditioning import READINGS
 from .decoder import CrossFrame
@@ -38,6 +38,7 @@ class Session(TorchSession):
         self.adapter, self.network, self.device = adapter, adapter.network, adapter.device
         # ranks of all ids, so that ids 1..K keep their number, as in the official loop, and any others get one
         self.ids.ids = list(video.object_ids)
+        self.size = video.size
         self.input_size = network_size(video.size, adapter.max_long_edge)
         self.time = 0
         self.slots = 1
@@ -47,39 +48,61 @@ class Session(TorchSession):
         self.cross_frame: CrossFrame | None = None
         self.previous: tuple[Tensor, Tensor] | None = None
 
-    def advance(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
-        """Labels of the next frame; where a mask is given, its objects are returned as given."""
+    def image(self, frame: Frame | Tensor) -> Tensor:
+        """The network's image."""
+        return prepare(frame, self.input_size).to(self.device)
+
+    def observe(self, image: Tensor, prompt: Mask | None, last: bool) -> Seen:
+        """Logits of the next frame and the slots that no pixel may get; where a mask is given, its objects are
+        returned as given."""
         given = None if prompt is None else torch.from_numpy(self.ids.to_dense(prompt)).to(self.device).long()
-        current = self.network.embed(prepare(frame, self.input_size).to(self.device))
+        current = self.network.embed(image)
+        scores: tuple[Tensor, list[int]] | None = None
         remembered: Tensor | None
         if self.previous is None and given is not None:
             labels = remembered = given
         else:
-            labels, remembered = self.decide(self.predict(current, frame.shape[:2]), given)
+            logits = self.predict(current)
+            scores = logits, self.absent()
+            labels, remembered = self.decide(torch.softmax(logits.detach(), 0), given)
         if given is not None:
             found = torch.unique(given).tolist()
             self.seen.update(found)
             self.slots = max(self.slots, found[-1] + 1)
         self._remember(current.embedding, labels, None if last else remembered, given is not None)
-        return self.ids.to_original(labels.to(torch.uint8).cpu().numpy())
+        return Seen(scores, given, labels.to(torch.uint8))
 
-    def predict(self, current: Embedded, size: tuple[int, ...]) -> Tensor:
-        """Probabilities of every slot at the output size, slots x H x W."""
+    def logits(self, scores: Seen) -> Tensor:
+        """Of the slots, with what is given, slots x H x W."""
+        found = None if scores.scores is None else without(*scores.scores)
+        if scores.given is None:
+            assert found is not None
+            return found
+        return with_given(found, scores.given, self.slots)
+
+    def predict(self, current: Embedded) -> Tensor:
+        """Logits of every slot at the output size, slots x H x W."""
         assert self.previous is not None
         embedding, labels = self.previous
         logits, self.cross_frame = self.network(
             current, embedding, labels, self.reference, self.bank, self.slots, self.cross_frame
         )
-        enlarged = F.interpolate(logits[None].float(), tuple(size), mode="bilinear", align_corners=True)[0]
-        return torch.softmax(enlarged, 0)
+        return F.interpolate(logits[None].float(), self.size, mode="bilinear", align_corners=True)[0]
+
+    def known(self) -> set[int]:
+        """Slots that a pixel may get."""
+        # the official loop knows background only where an annotation held some; a whole video without is degenerate
+        return self.seen if self.adapter.rpa and not self.adapter.corrected else self.seen | {0}
+
+    def absent(self) -> list[int]:
+        """Slots that no pixel may get."""
+        known = self.known()
+        return [slot for slot in range(self.slots) if slot not in known]
 
     def decide(self, probabilities: Tensor, given: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Labels of the frame, and those to remember it by (None: not remembered)."""
-        # the official loop knows background only where an annotation held some; a whole video without is degenerate
-        known = self.seen if self.adapter.rpa and not self.adapter.corrected else self.seen | {0}
-        present = sorted(known)
-        absent = [slot for slot in range(self.slots) if slot not in known]
-        probabilities[absent] = 0
+        present = sorted(self.known())
+        probabilities[self.absent()] = 0
         labels = strongest(probabilities)
         if given is not None:
             labels = torch.where(given > 0, given, labels)

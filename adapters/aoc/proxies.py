@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..cfbi_line.nearest import with_gradient
 from ..cfbi_line.pool import ReferencePool
 from .clustering import Clusters, cluster_means, kmeans
 
@@ -55,7 +57,7 @@ class ProxyBank:
             self._cached.clear()
         centres, averages = [], []
         count = CLUSTERS
-        every: NDArray[np.float32] | None = None
+        every: Tensor | None = None
         for slot in range(slots):
             rows = pool.group(slot)
             count = min(CLUSTERS if self.corrected else count, len(rows))
@@ -65,18 +67,35 @@ class ProxyBank:
                     self._cached[slot] = (key, rows[:0], rows[:0])
                 else:
                     if every is None and not self.corrected:
-                        every = pool.rows()[0].float().cpu().numpy()
+                        every = pool.rows()[0]
                     self._cached[slot] = (key, *self._proxies_of(rows, count, slot, every))
             centres.append(self._cached[slot][1])
             averages.append(self._cached[slot][2])
         return Proxies(centres, averages)
 
-    def _proxies_of(
-        self, rows: Tensor, count: int, slot: int, every: NDArray[np.float32] | None
-    ) -> tuple[Tensor, Tensor]:
-        clusters = self.cluster(rows.float().cpu().numpy(), count, slot)
+    def _proxies_of(self, rows: Tensor, count: int, slot: int, every: Tensor | None) -> tuple[Tensor, Tensor]:
+        clusters = self.cluster(_array(rows), count, slot)
         filled = np.bincount(clusters.labels, minlength=count) > 0
-        averages = clusters.centres
+        averages, averaged = clusters.centres, rows
         if every is not None:
-            averages = cluster_means(every[: len(rows)], clusters.labels, averages)
-        return torch.from_numpy(clusters.centres).to(rows), torch.from_numpy(averages[filled]).to(rows)
+            averaged = every[: len(rows)]
+            averages = cluster_means(_array(averaged), clusters.labels, averages)
+        return (
+            _passing(clusters.centres, rows, clusters.labels),
+            _passing(averages, averaged, clusters.labels)[torch.from_numpy(filled).to(rows.device)],
+        )
+
+
+def _array(rows: Tensor) -> NDArray[np.float32]:
+    found: NDArray[np.float32] = rows.detach().float().cpu().numpy()
+    return found
+
+
+def _passing(means: NDArray[np.float32], rows: Tensor, labels: NDArray[np.integer]) -> Tensor:
+    """Means of clusters as a tensor. With gradients: those of the mean of the rows that each cluster holds, as they
+    are assigned; the assignment passes none."""
+    values = torch.from_numpy(means).to(rows)
+    if not (torch.is_grad_enabled() and rows.requires_grad):
+        return values
+    members = F.one_hot(torch.from_numpy(labels.astype(np.int64)).to(rows.device), len(means)).to(rows)
+    return with_gradient(values, members.T @ rows / members.sum(0)[:, None].clamp(min=1))

@@ -39,6 +39,7 @@ def _card(name: str, variant: Variant) -> ModelCard:
         weights=_weights(variant),
         trained_on=TRAINED_ON,
         late_objects="native",
+        differentiable=True,
         max_objects=254,
         input_policy=(
             f"long side at most 1040, never enlarged, sides rounded to {step}, bicubic; "

@@ -13,11 +13,13 @@ from torch import Tensor, nn
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import WeightsError, unknown
 from robust_vos_bench.models.adapter import Checkpoint
+from robust_vos_bench.models.argmax import strongest
 from robust_vos_bench.models.checkpoint import describe_diff, load_strict, read_state
-from robust_vos_bench.models.torch_adapter import TorchAdapter, TorchSession
+from robust_vos_bench.models.torch_adapter import Seen, TorchAdapter, TorchSession
 
 from ..common.scales import checked_scales
-from ..common.tensors import strongest
+from ..common.seam import frame_size
+from ..common.tensors import log_mean
 from ..encoders.fold import fold_frozen_norms
 from .engine import Tracker
 from .network import AOT
@@ -95,45 +97,65 @@ class Session(TorchSession):
     def __init__(self, adapter: AOTAdapter) -> None:
         super().__init__(adapter.precision)
         self.adapter = adapter
+        self.size = (0, 0)
+        """(H, W) of the frames."""
         self.views = [
             (scale, flip) for scale in adapter.scales for flip in ([False, True] if adapter.flip else [False])
         ]
         self.trackers = [Tracker(adapter.network, adapter.gap, adapter.skip, adapter.max_frames) for _ in self.views]
 
-    def advance(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
-        """Labels of the next frame."""
-        self._see(frame)
+    def image(self, frame: Frame | Tensor) -> list[Tensor]:
+        """The network's image of every view."""
+        adapter = self.adapter
+        height, width = self.size = frame_size(frame)
+        found = []
+        for scale, flip in self.views:
+            size = adapter.size_rule.size(height, width, scale, adapter.variant.align_corners)
+            image = network_image(frame, size, adapter.device, flip)
+            found.append(image.contiguous(memory_format=torch.channels_last))
+        return found
+
+    def observe(self, image: list[Tensor], prompt: Mask | None, last: bool) -> Seen:
+        """Logits of every view of the next frame, 1 x (1 + n) x H x W, and its labels."""
+        for tracker, view in zip(self.trackers, image):
+            tracker.see(view)
         given = None if prompt is None else self._given(prompt)
         if given is not None and not self.trackers[0].engines:
             self._refer([given] * len(self.views))
-            return self.ids.to_original(given[0, 0].cpu().numpy())
-        fused, own = self._predict(frame.shape[:2])
+            return Seen(None, given[0, 0], given[0, 0])
+        logits = self._logits()
+        fused, own = self._labels(logits)
         if given is not None:
             fused, *own = [torch.where(given == 0, label, given) for label in (fused, *own)]
             self._refer(own)
         elif not last:
             self._remember(own)
-        return self.ids.to_original(fused[0, 0].cpu().numpy())
+        return Seen(logits, None if given is None else given[0, 0], fused[0, 0])
 
-    def _see(self, frame: Frame) -> None:
-        adapter = self.adapter
-        for tracker, (scale, flip) in zip(self.trackers, self.views):
-            height, width = frame.shape[:2]
-            size = adapter.size_rule.size(height, width, scale, adapter.variant.align_corners)
-            image = network_image(frame, size, adapter.device, flip)
-            tracker.see(image.contiguous(memory_format=torch.channels_last))
+    def logits(self, scores: Seen) -> Tensor:
+        """Of all views together, (1 + k) x H x W."""
+        views = scores.scores
+        if views is not None:
+            # several engines have channels without an object
+            known = min(1 + len(self.ids), views[0].shape[1])
+            views = (views[0] if len(views) == 1 else log_mean(views, 1))[0, :known]
+        return super().logits(scores._replace(scores=views))
 
     def _given(self, prompt: Mask) -> Tensor:
         """The prompt as dense labels 1 x 1 x H x W uint8 on the device."""
         self.ids.add(prompt)
-        return torch.from_numpy(self.ids.to_dense(prompt)).to(self.adapter.device)[None, None]
+        return self.given(prompt, self.adapter.device)[None, None]
 
-    def _predict(self, size: tuple[int, ...]) -> tuple[Tensor, list[Tensor]]:
-        """Labels of all views together, and of each alone, 1 x 1 x H x W uint8, unmirrored."""
+    def _logits(self) -> list[Tensor]:
+        """Of every view, 1 x (1 + n) x H x W, unmirrored."""
         logits = []
         for tracker, (_, flip) in zip(self.trackers, self.views):
-            each = tracker.logits((size[0], size[1]))
+            each = tracker.logits(self.size)
             logits.append(each.flip(3) if flip else each)
+        return logits
+
+    def _labels(self, logits: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Labels of all views together, and of each alone, 1 x 1 x H x W uint8."""
         if len(logits) == 1:
             label = _label(logits[0])
             return label, [label]

@@ -11,6 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from robust_vos_bench.datasets.video import Frame
+
+from ..common.seam import frame_size, opencv_transposed, through
 from ..common.tensors import IMAGENET_MEAN, IMAGENET_STD
 
 STRIDE = 16
@@ -47,8 +50,21 @@ class SizeRule:
         return max(1, steps[0]) * STRIDE + extra, max(1, steps[1]) * STRIDE + extra
 
 
-def network_image(frame: NDArray[np.uint8], size: tuple[int, int], device: str, flip: bool = False) -> Tensor:
-    """RGB uint8 H x W x 3 -> normalised float32 1 x 3 x h x w on the device, mirrored where `flip`."""
+def network_image(frame: Frame | Tensor, size: tuple[int, int], device: str, flip: bool = False) -> Tensor:
+    """A frame -> normalised float32 1 x 3 x h x w on the device, mirrored where `flip`.
+
+    frame: RGB uint8 H x W x 3, or a float tensor 3 x H x W that stands for one.
+    """
+    native = frame_size(frame)
+
+    def back(gradient: Tensor) -> Tensor:
+        plain = gradient.flip(-1) if flip else gradient
+        return opencv_transposed((plain / _statistics(plain.device)[1] / 255)[0], native, cv2.INTER_CUBIC)
+
+    return through(frame, lambda pixels: _network_image(pixels, size, device, flip), back)
+
+
+def _network_image(frame: Frame, size: tuple[int, int], device: str, flip: bool) -> Tensor:
     image: NDArray[np.float32] = frame.astype(np.float32)
     if size != frame.shape[:2]:
         # on the float image: the cubic overshoot beyond 0..255 is kept

@@ -11,10 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from robust_vos_bench.datasets.video import Frame, Mask, Video
-from robust_vos_bench.models.torch_adapter import TorchSession
+from robust_vos_bench.models.argmax import strongest, with_given, without
+from robust_vos_bench.models.torch_adapter import Seen, TorchSession
 
 from ..cfbi_line.preparation import network_size, prepare
-from ..common.tensors import strongest
+from ..common.tensors import log_mean
 from .network import MatchingNetwork
 from .references import Embedding, MatchingOptions, References
 
@@ -67,7 +68,7 @@ class Session(TorchSession):
         """Background and all ids up to the largest that appeared on an *earlier* frame; 0 before the first."""
         self.seen = {0}
         """Slots whose object has appeared; the empty ones between take part in matching, but no pixel is theirs."""
-        self.labels = torch.zeros(0)
+        self.before = torch.zeros(0)
         """The previous frame's hard labels, H x W slots; no probability is fed forward."""
         self.views = [
             View(network_size(video.size, inputs.longest, scale), flip, References(network.scales, options))
@@ -75,49 +76,74 @@ class Session(TorchSession):
             for flip in ([False, True] if inputs.flip else [False])
         ]
 
-    def advance(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
-        """Labels of the next frame; a prompt's objects are copied over the prediction."""
+    def image(self, frame: Frame | Tensor) -> list[Tensor]:
+        """The network's image of every view."""
+        images = [prepare(frame, view.size).to(self.device) for view in self.views]
+        return [image.flip(-1) if view.flip else image for view, image in zip(self.views, images)]
+
+    def observe(self, image: list[Tensor], prompt: Mask | None, last: bool) -> Seen:
+        """Logits of every view of the next frame and the slots that no pixel may get; a prompt's objects are copied
+        over the prediction."""
         given = None if prompt is None or not prompt.any() else self.to_slots(prompt)
+        scores: tuple[list[Tensor], list[int]] | None = None
         if self.slots == 0 and given is not None:
-            self.observe(frame)
+            self.embed(image)
             labels = given
         else:
+            hidden = [slot for slot in range(self.slots) if slot not in self.seen]
+            whole = self.enlarged(self.predict(image))
+            scores = whole, hidden
             # argmax of a float32 mean of softmaxes, as published: ties go to the smaller slot.
-            probabilities = self.probabilities(self.predict(frame))
-            probabilities[[slot for slot in range(self.slots) if slot not in self.seen]] = 0
+            probabilities = self.probabilities([each.detach() for each in whole])
+            probabilities[hidden] = 0
             labels = strongest(probabilities).to(torch.uint8)
             if given is not None:
                 labels = torch.where(given > 0, given, labels)
         self.commit(labels, given)
-        return self.ids.to_original(labels.cpu().numpy())
+        return Seen(scores, given, labels)
+
+    def logits(self, scores: Seen) -> Tensor:
+        """Of all views together, slots x H x W."""
+        found: Tensor | None = None
+        if scores.scores is not None:
+            whole, hidden = scores.scores
+            views = [each.flip(-1) if view.flip else each for view, each in zip(self.views, whole)]
+            found = without(views[0] if len(views) == 1 else log_mean(views, 0), hidden)
+            if scores.given is None:
+                return found
+        assert scores.given is not None
+        return with_given(found, scores.given, self.slots)
 
     def to_slots(self, prompt: Mask) -> Tensor:
         """Original ids -> slots, uint8 H x W; ids the video never announced become background."""
         return torch.from_numpy(self.ids.to_dense(prompt)).to(self.device)
 
-    def observe(self, frame: Frame) -> None:
+    def embed(self, images: Sequence[Tensor]) -> None:
         """Embed a frame for every view."""
-        for view in self.views:
-            image = prepare(frame, view.size).to(self.device)
-            view.current = self.network.embed(image.flip(-1) if view.flip else image)
+        for view, image in zip(self.views, images):
+            view.current = self.network.embed(image)
 
-    def predict(self, frame: Frame) -> list[Tensor]:
+    def predict(self, images: Sequence[Tensor]) -> list[Tensor]:
         """Embed a frame and return every view's logits, 1 x slots x h/4 x w/4, still flipped where the view is."""
-        self.observe(frame)
+        self.embed(images)
         return [self._logits(view) for view in self.views]
 
     def _logits(self, view: View) -> Tensor:
         if view.current is None or view.previous is None:
             raise RuntimeError("predict before the first frame was committed")
-        labels = self.labels.flip(-1) if view.flip else self.labels
+        labels = self.before.flip(-1) if view.flip else self.before
         return self.network.segment(view.current, view.references, view.previous, labels, self.slots)
 
-    def probabilities(self, logits: Sequence[Tensor]) -> Tensor:
-        """Mean over the views of the softmax at full size, slots x H x W."""
+    def enlarged(self, logits: Sequence[Tensor]) -> list[Tensor]:
+        """Every view's logits at full size, slots x H x W, still flipped."""
+        # Labels were sampled by floor, images by cubic; logits return with aligned corners. Weights expect it.
+        return [F.interpolate(v.float(), size=self.size, mode="bilinear", align_corners=True)[0] for v in logits]
+
+    def probabilities(self, whole: Sequence[Tensor]) -> Tensor:
+        """Mean over the views of the softmax of logits at full size, slots x H x W."""
         total: Tensor | None = None
-        for view, values in zip(self.views, logits):
-            # Labels were sampled by floor, images by cubic; logits return with aligned corners. Weights expect it.
-            full = F.interpolate(values.float(), size=self.size, mode="bilinear", align_corners=True)[0].softmax(0)
+        for view, values in zip(self.views, whole):
+            full = values.softmax(0)
             full = full.flip(-1) if view.flip else full
             total = full if total is None else total + full
         if total is None:
@@ -139,4 +165,4 @@ class Session(TorchSession):
             if given is not None:
                 view.references.add(view.current, labels.flip(-1) if view.flip else labels, self.slots)
             view.previous, view.current = view.current, None
-        self.labels = labels
+        self.before = labels

@@ -22,27 +22,65 @@ def nearest_distances(query: Tensor, groups: Sequence[Tensor], half: bool = Fals
 
     query: C x h x w. groups: R x C reference embeddings of each slot (`ReferencePool.groups`, or centroids).
     half: distances in half precision. Not clamped: rounding may leave values slightly below 0, as trained networks
-    have seen. Memory beyond the result is bounded by the block size, whatever the size of the image or the pool.
+    have seen. Memory beyond the result is bounded by the block size, whatever the size of the image or the pool. With
+    gradients the nearest references are found without, and the distances to them pass the gradient of the minimum.
     """
+    if not torch.is_grad_enabled():
+        return _search(query, groups, half)[0]
+    with torch.no_grad():
+        distances, places = _search(query, groups, half, wanted=True)
+    pixels = query.flatten(1)
+    passing = [
+        squared_distances(pixels, group.T, at) if at is not None else pixels.new_zeros(pixels.shape[1])
+        for group, at in zip(groups, places)
+    ]
+    return with_gradient(distances, torch.stack(passing).unflatten(1, query.shape[-2:]))
+
+
+def squared_distances(pixels: Tensor, references: Tensor, at: Tensor) -> Tensor:
+    """Squared distance of every pixel of C x P to the reference `at` (P) of C x R, with gradients for both."""
+    return (pixels - references[:, at]).square().sum(0)
+
+
+def with_gradient(values: Tensor, passing: Tensor) -> Tensor:
+    """The values, with the gradient of `passing`, which computes them in a way that autograd can follow."""
+    return values + (passing - passing.detach())
+
+
+def _search(
+    query: Tensor, groups: Sequence[Tensor], half: bool, wanted: bool = False
+) -> tuple[Tensor, list[Tensor | None]]:
+    """The distances, slots x h x w; and where `wanted`, which of its slot's references is the nearest of each pixel
+    (None: there are none)."""
     references, queries = (REFERENCES, QUERIES) if query.device.type == "cpu" else (GPU_REFERENCES, GPU_QUERIES)
     pixels = query.flatten(1).contiguous()
     squares = _squares(pixels, half)
     distances = query.new_full((len(groups), pixels.shape[1]), FAR, dtype=torch.float32)
+    places: list[Tensor | None] = []
     for slot, group in enumerate(groups):
+        at = pixels.new_zeros(pixels.shape[1], dtype=torch.int64) if wanted and len(group) else None
+        places.append(at)
         # A pixel is compared with its own slot's references only; the published code compares it with all of them
         # once a slot, and adds 5e4 to those of other slots.
-        for reference in group.split(references) if len(group) else ():
+        for number, reference in enumerate(group.split(references) if len(group) else ()):
             offset = _squares(reference.T, half)[:, None]
             weight = reference.half() if half else -2 * reference
             for start in range(0, pixels.shape[1], queries):
                 block = slice(start, start + queries)
                 if half:
-                    nearest = _half_block(pixels[:, block], squares[block], weight, offset)
+                    between = _half_block(pixels[:, block], squares[block], weight, offset)
                 else:
-                    nearest = torch.addmm(offset, weight, pixels[:, block]).amin(0).add_(squares[block])
+                    between = torch.addmm(offset, weight, pixels[:, block])
+                if at is None:
+                    nearest = between.amin(0)
+                else:
+                    nearest, found = between.min(0)
+                nearest = nearest.float() if half else nearest.add_(squares[block])
+                if at is not None:
+                    closer = nearest < distances[slot, block]
+                    at[block] = torch.where(closer, found + number * references, at[block])
                 torch.minimum(distances[slot, block], nearest, out=distances[slot, block])
-    out: Tensor = distances.unflatten(1, query.shape[-2:])
-    return out
+    return distances.unflatten(1, query.shape[-2:]), places
 
 
 def _squares(vectors: Tensor, half: bool) -> Tensor:
@@ -59,4 +97,4 @@ def half_product(left: Tensor, right: Tensor) -> Tensor:
 
 def _half_block(pixels: Tensor, squares: Tensor, weight: Tensor, offset: Tensor) -> Tensor:
     # The order of the roundings is part of the result: the sum of squares first, then the product.
-    return (squares + offset - 2 * half_product(weight, pixels.half())).amin(0).float()
+    return squares + offset - 2 * half_product(weight, pixels.half())

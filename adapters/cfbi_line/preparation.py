@@ -12,6 +12,7 @@ from torch import Tensor
 
 from robust_vos_bench.datasets.video import Frame
 
+from ..common.seam import frame_size, opencv_transposed, through
 from ..common.tensors import IMAGENET_MEAN, IMAGENET_STD
 
 
@@ -31,8 +32,20 @@ def network_size(size: tuple[int, int], max_edge: float, scale: float = 1.0) -> 
     return side(size[0]), side(size[1])
 
 
-def prepare(frame: Frame, size: tuple[int, int]) -> Tensor:
-    """RGB uint8 H x W x 3 -> float32 1 x 3 x h x w as the released weights saw images in training."""
+def prepare(frame: Frame | Tensor, size: tuple[int, int]) -> Tensor:
+    """A frame -> float32 1 x 3 x h x w as the released weights saw images in training.
+
+    frame: RGB uint8 H x W x 3, or a float tensor 3 x H x W that stands for one.
+    """
+
+    def back(gradient: Tensor) -> Tensor:
+        plain = gradient[0].flip(0) / (255 * gradient.new_tensor(IMAGENET_STD[::-1])[:, None, None])
+        return opencv_transposed(plain, frame_size(frame), cv2.INTER_CUBIC)
+
+    return through(frame, lambda pixels: _prepare(pixels, size), back)
+
+
+def _prepare(frame: Frame, size: tuple[int, int]) -> Tensor:
     # Channels are B, G, R but get the statistics of R, G, B.
     image: NDArray[Any] = np.ascontiguousarray(frame[..., ::-1], np.float32)
     if image.shape[:2] != size:

@@ -6,6 +6,8 @@ writes a map block by block, each block small enough to stay in the second-level
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -40,11 +42,33 @@ def channel_squares(x: Tensor) -> Tensor:
 
 def _block_sums(image: Tensor) -> tuple[Tensor, Tensor]:
     """Sums and sums of squares of C x H x W, channels last, over H x W: float64 (C,); blocks stay in the cache."""
+    if not torch.is_grad_enabled():
+        return _sum_blocks(image)
+    found: tuple[Tensor, Tensor] = _BlockSums.apply(image)  # type: ignore[no-untyped-call]
+    return found
+
+
+def _sum_blocks(image: Tensor) -> tuple[Tensor, Tensor]:
     sums, squares = torch.zeros(2, len(image), dtype=torch.float64)
     for block in image.permute(1, 2, 0).flatten(0, 1).split(256):
         sums += block.sum(0)
         squares += block.square().sum(0)
     return sums, squares
+
+
+class _BlockSums(torch.autograd.Function):
+    """The same sums, of which autograd keeps one map and not a pair of nodes a block."""
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(image)
+        return _sum_blocks(image)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (image,) = ctx.saved_tensors
+        of_sums, of_squares = (gradient.to(image.dtype)[:, None, None] for gradient in gradients)
+        return torch.addcmul(of_sums, image, of_squares, value=2)
 
 
 class GroupNorm(nn.GroupNorm):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -12,44 +15,16 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-def image_tensor(frame: NDArray[np.uint8], device: str | torch.device) -> Tensor:
-    """RGB uint8 H x W x 3 -> float32 1 x 3 x H x W in 0..1."""
+def image_tensor(frame: NDArray[np.uint8] | Tensor, device: str | torch.device) -> Tensor:
+    """RGB uint8 H x W x 3, or float 3 x H x W in 0..255 -> float32 1 x 3 x H x W in 0..1."""
+    if isinstance(frame, Tensor):
+        return frame[None] / 255
     return torch.from_numpy(np.array(frame)).to(device).permute(2, 0, 1)[None].float() / 255
 
 
 def normalise(image: Tensor, mean: tuple[float, ...] = IMAGENET_MEAN, std: tuple[float, ...] = IMAGENET_STD) -> Tensor:
     """(image - mean) / std per channel; image 1 x 3 x H x W in 0..1."""
     return (image - image.new_tensor(mean)[:, None, None]) / image.new_tensor(std)[:, None, None]
-
-
-def strongest(scores: Tensor, dim: int = 0) -> Tensor:
-    """Index (int64) of the largest score along `dim`, the first of equal ones: what `argmax` finds.
-
-    On a CPU `argmax` takes 6 to 19 times as long as `max` along the first axis (11 to 2 slots at 480 x 854).
-    Raises FloatingPointError where a best score is NaN or Inf: a mask made from it would mean nothing.
-    """
-    best = scores.max(dim)
-    refuse_not_finite(best.values)
-    return best.indices
-
-
-def refuse_not_finite(best: Tensor) -> None:
-    """Raise FloatingPointError, with the number of pixels, where the best scores of pixels hold NaN or Inf.
-
-    NaN passes through `max`, so that one look at the winners finds it in any channel.
-    """
-    if not best.is_floating_point() or bool(torch.isfinite(best).all()):
-        return
-    raise not_finite(int(torch.isnan(best).sum()), int(torch.isinf(best).sum()), best.numel())
-
-
-def not_finite(nan: int, infinite: int, pixels: int) -> FloatingPointError:
-    """The error of scores that hold NaN or Inf."""
-    what = " and ".join(word for word, number in (("NaN", nan), ("Inf", infinite)) if number)
-    return FloatingPointError(
-        f"the scores of {nan + infinite} of {pixels} pixels are {what}, and no mask can be made from them; the weights "
-        "or the input are broken, or half precision (amp) does not suffice"
-    )
 
 
 def pad_to_multiple(tensor: Tensor, multiple: int, mode: str = "constant") -> tuple[Tensor, tuple[int, int, int, int]]:
@@ -76,3 +51,13 @@ def aggregate(probabilities: Tensor, eps: float = 1e-7) -> Tensor:
     background = torch.prod(1 - probabilities, dim=0, keepdim=True)
     every = torch.cat([background, probabilities], 0).clamp(eps, 1 - eps)
     return torch.softmax(torch.log(every / (1 - every)), dim=0)
+
+
+def log_of(probabilities: Tensor) -> Tensor:
+    """Logits of probabilities, float32; those below 1e-12 pass no gradient."""
+    return probabilities.float().clamp(min=1e-12).log()
+
+
+def log_mean(logits: Sequence[Tensor], dim: int) -> Tensor:
+    """Logarithm of the mean of the softmaxes of several logits: finite, with gradients, where a softmax is 0 or 1."""
+    return torch.stack([torch.log_softmax(each.float(), dim) for each in logits]).logsumexp(0) - math.log(len(logits))

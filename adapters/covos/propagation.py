@@ -9,7 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..common.tensors import aggregate, strongest
+from robust_vos_bench.models.argmax import strongest
+
+from ..common.tensors import aggregate
 from .correction import RESIDUAL, foreground, near, patch
 from .network import CoVOSNetwork, groups
 from .sizes import Decoded, Sizes

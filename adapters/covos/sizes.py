@@ -10,7 +10,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..common.tensors import image_tensor, normalise, pad_to_multiple, strongest, unpad
+from robust_vos_bench.models.argmax import strongest
+
+from ..common.tensors import image_tensor, normalise, pad_to_multiple, unpad
 from .warp import Motion
 
 MULTIPLE = 16

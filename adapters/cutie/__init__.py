@@ -42,6 +42,7 @@ def _entry(variant: str, title: str, aliases: tuple[str, ...] = ()) -> ModelEntr
                 "ovis-train",
             ),
             late_objects="native",
+            differentiable=True,
             max_objects=254,
             input_policy="short side down to 480, bilinear with antialias, smaller frames as they are; zeros to "
             "multiples of 16; probabilities bilinear",

@@ -11,18 +11,18 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from cutie.inference.inference_core import InferenceCore
 from msgspec import Meta
 from omegaconf import DictConfig
-from torch import nn
+from torch import Tensor, nn
 
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models.adapter import Checkpoint
-from robust_vos_bench.models.torch_adapter import TorchAdapter, TorchSession
+from robust_vos_bench.models.torch_adapter import Seen, TorchAdapter, TorchSession
 
-from ..common.tensors import image_tensor, strongest
+from ..common.tensors import image_tensor, log_of
 from . import build
+from .passing import Core
 from .untrained import UNTRAINED
 
 
@@ -100,7 +100,7 @@ class Session(TorchSession):
         super().__init__(adapter.precision)
         self.frame, self.device = video.size, adapter.device
         self.inner = inner_size(video.size, adapter.size)
-        self.core = InferenceCore(adapter.network, cfg=self.fitting(adapter.settings))
+        self.core = Core(adapter.network, cfg=self.fitting(adapter.settings))
         self.probabilities = torch.empty(0)
         """Of the last frame, (1 + k) x H' x W' at the network's size, without padding."""
 
@@ -117,23 +117,35 @@ class Session(TorchSession):
             fitting.long_term.num_prototypes = between
         return fitting
 
-    def advance(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
-        """Labels of the next frame."""
+    def image(self, frame: Frame | Tensor) -> Tensor:
+        """The network's image, 3 x H' x W' in 0..1, without padding."""
         image = image_tensor(frame, self.device)
         if self.inner != self.frame:
             image = F.interpolate(image, self.inner, mode="bilinear", align_corners=False, antialias=True)
-        new = [] if prompt is None else self.ids.add(prompt)
-        if prompt is not None and new:
-            given = self.given(prompt, new)
-            self.probabilities = self.core.step(image[0], given, new, end=last)
-            labels = self.labels()
-            return np.where(np.isin(prompt, new), prompt, labels)
-        self.probabilities = self.core.step(image[0], end=last)
-        return self.labels()
+        return image[0]
 
-    def given(self, prompt: Mask, new: list[int]) -> torch.Tensor:
+    def observe(self, image: Tensor, prompt: Mask | None, last: bool) -> Seen:
+        """Probabilities of the next frame, (1 + k) x H x W; channels are in order of arrival."""
+        new = [] if prompt is None else self.ids.add(prompt)
+        given: Tensor | None = None
+        if prompt is not None and new:
+            shown = np.where(np.isin(prompt, new), prompt, 0)
+            self.probabilities = self.core.step(image, self.sized(shown, new), new, end=last)
+            given = self.given(shown, self.device)
+        else:
+            self.probabilities = self.core.step(image, end=last)
+        probabilities = self.probabilities
+        if self.inner != self.frame:
+            probabilities = F.interpolate(probabilities[None], self.frame, mode="bilinear", align_corners=False)[0]
+        return Seen(probabilities, given)
+
+    def logits(self, scores: Seen) -> Tensor:
+        """Logarithms of the probabilities."""
+        return super().logits(scores._replace(scores=log_of(scores.scores)))
+
+    def sized(self, shown: Mask, new: list[int]) -> Tensor:
         """Original ids of new objects at the network's size, int64 H' x W'."""
-        mask = torch.from_numpy(np.where(np.isin(prompt, new), prompt, 0)).to(self.device).long()
+        mask = torch.from_numpy(shown).to(self.device).long()
         if self.inner != self.frame:
             # Pillow's nearest, which the official reader applies to masks, takes the pixel under the centre.
             mask = F.interpolate(mask[None, None].float(), self.inner, mode="nearest-exact")[0, 0].long()
@@ -141,13 +153,6 @@ class Session(TorchSession):
             if not bool((mask == i).any()):
                 self.warn(f"object {i} has no pixel at the network's size of {self.inner[0]} x {self.inner[1]}")
         return mask
-
-    def labels(self) -> Mask:
-        """The best channel of each of the frame's pixels as original ids; channels are in order of arrival."""
-        probabilities = self.probabilities
-        if self.inner != self.frame:
-            probabilities = F.interpolate(probabilities[None], self.frame, mode="bilinear", align_corners=False)[0]
-        return self.ids.to_original(strongest(probabilities).cpu().numpy())
 
 
 def inner_size(frame: tuple[int, int], size: int | None) -> tuple[int, int]:

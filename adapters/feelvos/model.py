@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.models.adapter import Checkpoint
+from robust_vos_bench.models.argmax import strongest
 from robust_vos_bench.models.checkpoint import load_strict, read_state
 from robust_vos_bench.models.torch_adapter import TorchAdapter, TorchSession
 
 from ..cfbi_line.labels import one_hot
 from ..cfbi_line.pool import ReferencePool
-from ..common.tensors import strongest
 from ..encoders.fold import fold_frozen_norms
 from .network import FEELVOS, WINDOW, Embedded
 from .weights import UNTRAINED, from_official, hint
@@ -62,9 +62,9 @@ class Session(TorchSession):
         """Embeddings of each slot's first frame."""
         self.previous: Tensor | None = None
         """Embedding of the frame before, 100 x h x w."""
-        self.labels = torch.zeros(0)
+        self.known = torch.zeros(0)
         """Its labels, uint8 H x W of slots."""
-        self.logits = torch.zeros(0)
+        self.found = torch.zeros(0)
         """Of the last predicted frame, slots x h x w at stride 4."""
 
     def advance(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
@@ -77,20 +77,20 @@ class Session(TorchSession):
             labels = self.predicted(seen)
         if given is not None:
             labels = self.with_prompt(labels, given, seen.embedding)
-        self.previous, self.labels = seen.embedding, labels
+        self.previous, self.known = seen.embedding, labels
         return self.ids.to_original(labels.cpu().numpy())
 
     def predicted(self, seen: Embedded) -> Tensor:
         """Labels uint8 H x W of a frame after the first."""
         assert self.previous is not None
         slots = 1 + len(self.ids)
-        masks = one_hot(self.small(self.labels, seen), slots)
+        masks = one_hot(self.small(self.known, seen), slots)
         everywhere, nearby = self.network.matching(
             seen.embedding, self.references.groups(slots), self.previous, masks, self.window
         )
         maps = torch.stack([everywhere, masks.to(everywhere.dtype), nearby], 1)
-        self.logits = self.network.head(seen.decoded, maps).float()
-        full = F.interpolate(self.logits[None], self.size, mode="bilinear", align_corners=True)[0]
+        self.found = self.network.head(seen.decoded, maps).float()
+        full = F.interpolate(self.found[None], self.size, mode="bilinear", align_corners=True)[0]
         return strongest(full).to(torch.uint8)
 
     def with_prompt(self, labels: Tensor, prompt: Mask, embedding: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..common.tensors import strongest
+from robust_vos_bench.models.argmax import strongest
 
 _EPS = 1e-7
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from robust_vos_bench.datasets.video import Frame, Mask
+from robust_vos_bench.models.argmax import strongest
 from robust_vos_bench.models.torch_adapter import TorchSession
 
-from ..common.tensors import strongest
 from . import merging
 from .augmentation import ROUNDS, augmented
 from .network import FRTM, tensor_of
@@ -56,7 +56,7 @@ class FRTMSession(TorchSession):
         self.device = device
         self.targets: list[Target] = []
         """In order of appearance, as in `ids`."""
-        self.logits = torch.empty(0)
+        self.found = torch.empty(0)
         """Of the last frame, k x H x W, of objects that appeared before it."""
         self.masks = torch.empty(0)
         """Of the last frame, k x H x W: the share of each object where it is the largest."""
@@ -95,8 +95,8 @@ class FRTMSession(TorchSession):
             target.seen += 1
             projected.append(x)
             logits.append(self.network.refiner.logits(scores, reduced, size, self.rules.direct).float())
-        self.logits = torch.stack(logits) if logits else torch.empty((0, *size), device=self.device)
-        return projected, torch.sigmoid(self.logits)
+        self.found = torch.stack(logits) if logits else torch.empty((0, *size), device=self.device)
+        return projected, torch.sigmoid(self.found)
 
     def begun(self, i: int, frame: Frame, mask: NDArray[np.uint8], given: Tensor) -> Target:
         """The model of a new object. given: features of the frame itself, 1 x C x h x w."""

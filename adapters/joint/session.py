@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from robust_vos_bench.datasets.video import Frame, Mask
+from robust_vos_bench.models.argmax import strongest
 from robust_vos_bench.models.torch_adapter import TorchSession
 
-from ..common.tensors import strongest
 from .network import JOINT, Seen
 from .regions import Window, cut
 from .tracker import Settings, Tracker

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.models.adapter import Checkpoint
+from robust_vos_bench.models.argmax import not_finite
 from robust_vos_bench.models.torch_adapter import TorchAdapter, TorchSession
 
 from ..common.opencv import one_opencv_thread
-from ..common.tensors import not_finite
 from ..encoders.efficientnet_lite import MEAN, STD, EfficientNetLite0, folded, pretrained
 from . import CARD
 from .components import without_strays

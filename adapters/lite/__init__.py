@@ -40,6 +40,7 @@ def _entry(family: str, title: str, paper: str, recipe: str) -> ModelEntry:
         ),
         trained_on=("imagenet", "ecssd"),
         late_objects="native",
+        differentiable=True,
         input_policy="short side at most 304, never enlarged; extended at the right and bottom to sides of 16 n + 1",
         autocast="optional",
         version="3",  # sharper attention to larger memories, other weights

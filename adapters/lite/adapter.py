@@ -16,10 +16,12 @@ from torch import Tensor, nn
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import unknown
 from robust_vos_bench.models.adapter import Checkpoint
-from robust_vos_bench.models.torch_adapter import TorchAdapter, TorchSession
+from robust_vos_bench.models.argmax import strongest
+from robust_vos_bench.models.torch_adapter import Seen, TorchAdapter, TorchSession
 
 from ..common.opencv import one_opencv_thread
-from ..common.tensors import image_tensor, strongest
+from ..common.seam import opencv_transposed, through
+from ..common.tensors import image_tensor
 from . import NETWORKS
 from .levels import Level, level, set_levels
 from .network import LiteNetwork, full
@@ -42,20 +44,23 @@ class LiteSession(TorchSession):
         self._levels: list[Level] = []
         self._time = 0
 
-    def advance(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
-        """Labels of the next frame; what a prompt shows is returned as given."""
+    def observe(self, image: Tensor, prompt: Mask | None, last: bool) -> Seen:
+        """Logits of the next frame; what a prompt shows is returned as given."""
         network, known = self.network, len(self.ids) + 1
-        maps = network.trunk(self._image(frame))
+        maps = network.trunk(image)
         if self.adapter.levelled:
             if prompt is not None and not self._levels:
                 self._levels = [level(m) for m in maps]
             maps = set_levels(maps, self._levels)
         features = network.describe(maps)
+        scores: Tensor | None = None
+        uncertain: Tensor | None = None
+        labels = np.zeros(self._native, np.uint8)
         if known > 1:
-            labels, uncertain = self._labels(network.segment(features, self._memory, known))
-        else:
-            labels, uncertain = np.zeros(self._native, np.uint8), None
+            scores, uncertain = self._scores(network.segment(features, self._memory, known))
+            labels = strongest(scores).to(torch.uint8).cpu().numpy()
         given = prompt is not None and bool(prompt.any())
+        shown: NDArray[np.uint8] | None = None
         if prompt is not None and given:
             self.ids.add(prompt)
             shown = self.ids.to_dense(prompt)
@@ -66,22 +71,29 @@ class LiteSession(TorchSession):
             slots = len(self.ids) + 1
             network.remember(features, self._memory, self._small(labels), slots, reference, given, uncertain)
         self._time = 1 if given else self._time + 1
-        return self.ids.to_original(labels)
+        hard = torch.from_numpy(labels)
+        return Seen(scores, None if shown is None else torch.from_numpy(shown).to(self.device), hard)
 
-    def _image(self, frame: Frame) -> Tensor:
+    def image(self, frame: Frame | Tensor) -> Tensor:
         """1 x 3 x H x W in 0..1, scaled, extended to sides of the form 16 n + 1."""
+        return F.pad(through(frame, self._resized, self._enlarged), self._pads(), mode="replicate")
+
+    def _resized(self, frame: Frame) -> Tensor:
         height, width = self._scaled
         if frame.shape[:2] != self._scaled:
             with one_opencv_thread():
                 frame = np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-        return F.pad(image_tensor(frame, self.device), self._pads(), mode="replicate")
+        return image_tensor(frame, self.device)
+
+    def _enlarged(self, gradient: Tensor) -> Tensor:
+        return opencv_transposed(gradient[0] / 255, self._native, cv2.INTER_AREA)
 
     def _pads(self) -> tuple[int, int, int, int]:
         rows, columns = (max(-(-(n - 1) // 16), 2) * 16 + 1 - n for n in self._scaled)
         return (0, columns, 0, rows)
 
-    def _labels(self, logits: Tensor) -> tuple[NDArray[np.uint8], Tensor | None]:
-        """Dense labels at the frame's size, and the uncertain pixels at the network's (None: there are none)."""
+    def _scores(self, logits: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Logits at the frame's size, and the uncertain pixels at the network's (None: there are none)."""
         uncertain = None
         if logits.shape[1] > 2 and self.network.keeps_predictions:
             height, width = (4 * (n - 1) + 1 for n in logits.shape[-2:])
@@ -93,7 +105,7 @@ class LiteSession(TorchSession):
             scores = full(logits, self._scaled)
         if self._scaled != self._native:
             scores = F.interpolate(scores, self._native, mode="bilinear", align_corners=False)
-        return strongest(scores[0]).to(torch.uint8).cpu().numpy(), uncertain
+        return scores[0], uncertain
 
     def _small(self, labels: NDArray[np.uint8]) -> Tensor:
         """Dense labels at the network's size, 1 x H x W.

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models.adapter import Checkpoint
+from robust_vos_bench.models.argmax import strongest
 from robust_vos_bench.models.torch_adapter import TorchSession
 
-from ..common.tensors import strongest
 from .adapter import LineAdapter
 from .blocks import KeyValue
 from .encoders import AddedMaskEncoder, NormalisingEncoder

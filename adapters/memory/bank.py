@@ -30,14 +30,27 @@ class Bank(Protocol):
 
 
 class Rows:
-    """A growing table g x n x width, of which the last frame may be replaced without a copy of the rest."""
+    """A growing table g x n x width, of which the last frame may be replaced without a copy of the rest.
 
-    def __init__(self) -> None:
+    Without gradients it is one store that is written in place. From the first rows with gradients on it is a list of
+    pieces, so that what an earlier frame read stays as it was; they are joined when they are read. in_place: always the
+    store, for a table whose rows are changed in place and pass no gradient.
+    """
+
+    def __init__(self, in_place: bool = False) -> None:
+        self._in_place = in_place
         self._store: Tensor | None = None
+        self._pieces: list[Tensor] = []
+        self._filled = 0
+        """Rows written, of the store or of all pieces."""
 
     def write(self, rows: Tensor, start: int) -> None:
         """Put rows g x m x width at `start`; the store doubles when it is full."""
         end = start + rows.shape[1]
+        if self._pieces or (torch.is_grad_enabled() and not self._in_place):
+            self._pieces = [*self._cut(0, start), rows, *self._cut(end, self._filled)]
+            self._store, self._filled = None, max(end, self._filled)
+            return
         if self._store is None:
             self._store = rows.clone()
         elif end > self._store.shape[1]:
@@ -45,17 +58,36 @@ class Rows:
             grown[:, :start] = self._store[:, :start]
             self._store = grown
         self._store[:, start:end] = rows
+        self._filled = max(end, self._filled)
 
     def remove(self, start: int, count: int, end: int) -> None:
         """Take `count` rows out at `start`; those up to `end` move up."""
-        if self._store is not None:
+        if self._pieces:
+            self._pieces = [*self._cut(0, start), *self._cut(start + count, end)]
+            self._filled = end - count
+        elif self._store is not None:
             self._store[:, start : end - count] = self._store[:, start + count : end].clone()
+            self._filled = end - count
 
     def upto(self, end: int) -> Tensor:
         """The first `end` rows."""
-        if self._store is None:
+        if self._store is not None:
+            return self._store[:, :end]
+        found = self._cut(0, end)
+        if not found:
             raise RuntimeError("an empty memory was read")
-        return self._store[:, :end]
+        return found[0] if len(found) == 1 else torch.cat(found, 1)
+
+    def _cut(self, start: int, end: int) -> list[Tensor]:
+        """Rows `start` to `end` in pieces."""
+        found, at = [], 0
+        for piece in self._pieces if self._store is None else [self._store[:, : self._filled]]:
+            first, beyond = max(start - at, 0), min(end - at, piece.shape[1])
+            if first < beyond:
+                whole = first == 0 and beyond == piece.shape[1]
+                found.append(piece if whole else piece[:, first:beyond])
+            at += piece.shape[1]
+        return found
 
 
 class FrameBank:

@@ -13,6 +13,7 @@ _SHARED = ModelCard(
     trained_on=("static-images", "bl30k", "youtubevos2019-train", "davis2017-train"),
     late_objects="native",
     max_objects=254,
+    differentiable=True,
     input_policy="short side to 480, bicubic without antialias; zeros to multiples of 16; probabilities bilinear",
     autocast="optional",
 )
@@ -249,6 +250,7 @@ MODELS = [
         replace(
             _SHARED,
             name="swem",
+            differentiable=False,
             title="SWEM",
             paper="Lin, Yang, Li, Wang, Yuan, Jiang, Liu: SWEM: Towards Real-Time Video Object Segmentation with "
             "Sequential Weighted Expectation-Maximization, CVPR 2022, arXiv:2208.10128",
@@ -275,6 +277,7 @@ MODELS = [
         replace(
             _SHARED,
             name="afb_urr",
+            differentiable=False,
             title="AFB-URR",
             paper="Liang, Li, Jafari, Chen: Video Object Segmentation with Adaptive Feature Bank and Uncertain-Region "
             "Refinement, NeurIPS 2020, arXiv:2010.07958",
@@ -328,6 +331,7 @@ MODELS = [
         replace(
             _SHARED,
             name="tbd",
+            differentiable=False,
             title="TBD",
             paper="Cho, Lee, Lee, Park, Jang, Kim, Lee: Tackling Background Distraction in Video Object Segmentation, "
             "ECCV 2022, arXiv:2207.06953",

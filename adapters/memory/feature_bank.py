@@ -42,7 +42,7 @@ class FeatureBank:
 
     def __init__(self, key: Tensor, value: Tensor, frame: int) -> None:
         """Begin with all cells of a frame. key: 128 x hw. value: 512 x hw."""
-        self._keys, self._values, self._info = Rows(), Rows(), Rows()
+        self._keys, self._values, self._info = (Rows(in_place=True) for _ in range(3))
         self._count = 0
         self._append(key.t(), value.t(), frame)
 

@@ -6,16 +6,15 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Annotated, Any
 
-import numpy as np
 import torch
 from msgspec import Meta
 from torch import Tensor, nn
 
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.models.adapter import Checkpoint
-from robust_vos_bench.models.torch_adapter import TorchSession
+from robust_vos_bench.models.torch_adapter import Seen, TorchSession
 
-from ..common.tensors import aggregate, strongest
+from ..common.tensors import aggregate, log_of
 from .adapter import LineAdapter
 from .graph_network import GraphMemVOS
 from .network import Query
@@ -34,11 +33,11 @@ class GraphMemSession(MemorySession):
         self.left = frames
         """Frames that are still to come."""
 
-    def advance(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
-        """Labels of the next frame."""
-        mask = super().advance(frame, prompt, last)
+    def observe(self, image: Tensor, prompt: Mask | None, last: bool) -> Seen:
+        """Probabilities of the next frame, (1 + k) x H' x W' at the network's size, without padding."""
+        seen = super().observe(image, prompt, last)
         self.left -= 1
-        return mask
+        return seen
 
     def new_bank(self) -> SampledBank:
         """An empty memory for a group, whose frames count from the current one."""
@@ -67,16 +66,25 @@ class FlippedSession(TorchSession):
         self.probabilities = torch.empty(0)
         """Of the last frame, (1 + k) x H x W at the size of the frames."""
 
-    def advance(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
-        """Labels of the next frame."""
+        self.ids = runs[0].ids
+
+    def image(self, frame: Frame | Tensor) -> tuple[Tensor, Tensor]:
+        """The network's images, plain and mirrored."""
+        mirrored = frame.flip(-1) if isinstance(frame, Tensor) else frame[:, ::-1]
+        return self.runs[0].image(frame), self.runs[1].image(mirrored)
+
+    def observe(self, image: tuple[Tensor, Tensor], prompt: Mask | None, last: bool) -> Seen:
+        """Probabilities of the next frame, (1 + k) x H x W."""
         plain, mirrored = self.runs
-        ahead = len(plain.ids)
-        plain.advance(frame, prompt, last)
-        mirrored.advance(frame[:, ::-1], None if prompt is None else prompt[:, ::-1], last)
+        given = plain.observe(image[0], prompt, last).given
+        mirrored.observe(image[1], None if prompt is None else prompt[:, ::-1], last)
         found = [run.sizes.enlarged(run.probabilities) for run in self.runs]
         self.probabilities = (found[0] + found[1].flip(-1)) / 2
-        mask = plain.ids.to_original(strongest(self.probabilities).cpu().numpy())
-        return np.where(prompt > 0, prompt, mask) if prompt is not None and len(plain.ids) > ahead else mask
+        return Seen(self.probabilities, given)
+
+    def logits(self, scores: Seen) -> Tensor:
+        """Logarithms of the probabilities."""
+        return super().logits(scores._replace(scores=log_of(scores.scores)))
 
 
 class GraphMemAdapter(LineAdapter):

@@ -40,6 +40,14 @@ class FineMemory:
         """Remember a frame, key k x C x sh x sw and value k x D x sh x sw, in the place of the previous one."""
         keys, values = (to_cells(x.float(), size) for x in (key, value))
         cells = keys.shape[1]
+        if torch.is_grad_enabled():  # a new table: earlier frames read the old one
+            if self._keys is None or self._values is None:
+                self._keys, self._values = keys, values
+            else:
+                self._keys = torch.cat([self._keys[:, :cells], keys], 1)
+                self._values = torch.cat([self._values[:, :cells], values], 1)
+            self.frames = min(2, self.frames + 1)
+            return
         if self._keys is None or self._values is None:
             self._keys = keys.new_empty(len(keys), 2 * cells, *keys.shape[2:])
             self._values = values.new_empty(len(values), 2 * cells, *values.shape[2:])
@@ -59,14 +67,14 @@ class FineMemory:
         pixels = chosen.shape[2] * queries.shape[1]
         found = []
         for keys, values, cells in zip(self._keys, self._values, chosen):
-            out = values.new_empty(*queries.shape[:2], values.shape[2])
+            out = []
             for part in blocks_of(len(queries), pixels * (keys.shape[2] + values.shape[2])):
                 near = cells[part].flatten()
                 count = part.stop - part.start
                 own = keys.index_select(0, near).view(count, pixels, -1)
                 weights = torch.softmax((queries[part] @ own.transpose(1, 2)).mul_(scale), 2)
-                torch.bmm(weights, values.index_select(0, near).view(count, pixels, -1), out=out[part])
-            found.append(out)
+                out.append(weights @ values.index_select(0, near).view(count, pixels, -1))
+            found.append(torch.cat(out))
         return from_cells(torch.stack(found), size)
 
 
@@ -137,16 +145,16 @@ class GuidedBank:
         """Of one object: query hw x C, keys n x C, values n x D, centres n -> readout hw x D, chosen cells hw x k."""
         width, cells = self._size[1], len(query)
         take = min(self.take[0], min(self.frames, 2) * cells)
-        readout = values.new_empty(cells, values.shape[1])
+        readout = []
         chosen = centres.new_empty(cells, take)
         along = exponents(centres, self._size)
         for rows in blocks_of(self._size[0], width * len(keys)):
             part = slice(rows.start * width, rows.stop * width)
             weights = kernelled(query[part] @ keys.t() / math.sqrt(query.shape[1]), along[0][rows], along[1])
-            torch.mm(weights, values, out=readout[part])
+            readout.append(weights @ values)
             ends = weights if self.frames == 1 else torch.cat([weights[:, :cells], weights[:, -cells:]], 1)
             chosen[part] = ends.topk(take, 1).indices
-        return readout, chosen
+        return torch.cat(readout), chosen
 
     def read_fine(self, level: int, key: Tensor) -> Tensor:
         """level: 0 for stride 8, 1 for stride 4. Query keys 1 x C x sh x sw -> readout k x D x sh x sw."""
@@ -163,11 +171,15 @@ def kernelled(scores: Tensor, down: Tensor, across: Tensor) -> Tensor:
     """
     weights = torch.softmax(scores, 1)
     # one factor, not one per axis: where products leave the range of float32 the order of the best depends on it
-    weights.view(len(down), len(across), -1).mul_((down[:, None] + across).exp_())
+    factors = (down[:, None] + across).exp_()
+    if torch.is_grad_enabled():
+        weights = (weights.view(factors.shape) * factors).flatten(0, 1)
+    else:
+        weights.view(factors.shape).mul_(factors)
     total = weights.sum(1, keepdim=True)
-    weights /= total
     empty = (total == 0)[:, 0].nonzero()[:, 0]
+    weights = weights / total.masked_fill(total == 0, 1) if torch.is_grad_enabled() else weights.div_(total)
     if len(empty):
         y, x = empty // len(across), empty % len(across)
-        weights[empty] = torch.softmax(scores[empty] + down[y] + across[x], 1)
+        weights = weights.index_copy(0, empty, torch.softmax(scores[empty] + down[y] + across[x], 1))
     return weights

@@ -63,8 +63,8 @@ class Elements:
         return joined
 
     def count(self, use: Tensor) -> None:
-        """Note one read, with the weight each row had in it."""
-        self.use = self.use + use
+        """Note one read, with the weight each row had in it; it decides which rows stay, and passes no gradient."""
+        self.use = self.use + use.detach()
         self.life = self.life + 1
 
 

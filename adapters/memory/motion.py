@@ -35,6 +35,7 @@ def moved(keys: Tensor, query: Tensor, size: tuple[int, int]) -> Tensor:
     far_rows = (cells // width - torch.arange(height, device=keys.device)).abs() > RADIUS
     far_columns = (cells % width - torch.arange(width, device=keys.device)).abs() > RADIUS
     found = []
+    keys, query = keys.detach(), query.detach()  # a place passes no gradient
     for part in blocks_of(len(keys), len(query)):
         affinity = keys[part] @ query.t() / math.sqrt(query.shape[1])
         grid = affinity.view(-1, height, width).masked_fill_(far_rows[part, :, None], -torch.inf)

@@ -162,6 +162,7 @@ class QualitySession(MemorySession):
     def consider(self, image: Tensor, query: Query | None, masks: Tensor, given: bool) -> None:
         """Remember the frame until the next one, or for good if it is its turn and its masks are good."""
         key, value, scores = self.network.encode_scored(image, masks[:, None])
+        scores = scores.detach()  # they decide what is remembered, and pass no gradient
         if given:
             self._given_score = self._reference(scores)
         score = float(scores.mean()) / self._given_score

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from robust_vos_bench.datasets.video import Frame, Mask
-from robust_vos_bench.models.torch_adapter import TorchSession
+from robust_vos_bench.models.torch_adapter import Seen, TorchSession
 
-from ..common.tensors import aggregate, image_tensor
+from ..common.tensors import aggregate, image_tensor, log_of
 from .bank import Bank
 from .network import MemoryNetwork, Query
 from .sizes import Sizes
@@ -58,9 +58,12 @@ class MemorySession(TorchSession):
         self.probabilities = torch.empty(0)
         """Of the last frame, (1 + k) x H' x W' at the network's size, without padding."""
 
-    def advance(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
-        """Labels of the next frame."""
-        image = self.sizes.image(image_tensor(frame, self.device), not self.network.normalises)
+    def image(self, frame: Frame | Tensor) -> Tensor:
+        """The network's image, padded."""
+        return self.sizes.image(image_tensor(frame, self.device), not self.network.normalises)
+
+    def observe(self, image: Tensor, prompt: Mask | None, last: bool) -> Seen:
+        """Probabilities of the next frame, (1 + k) x H' x W' at the network's size, without padding."""
         query = self.look(image) if self.groups or self.network.one_encoder else None
         everything: Tensor | None = None
         if query is not None and self.groups:
@@ -79,8 +82,15 @@ class MemorySession(TorchSession):
             self.consider(image, query, masks, bool(new))
         self.everything = everything
         self.probabilities = self.sizes.unpad(everything)
-        labels = self.ids.to_original(self.sizes.labels(self.probabilities).cpu().numpy())
-        return np.where(prompt > 0, prompt, labels) if prompt is not None and new else labels
+        return Seen(self.probabilities, self.given(prompt, self.device) if prompt is not None and new else None)
+
+    def labels(self, scores: Seen) -> Mask:
+        """The best channel of each of the frame's pixels."""
+        return super().labels(scores._replace(scores=self.sizes.enlarged(scores.scores)))
+
+    def logits(self, scores: Seen) -> Tensor:
+        """Logarithms of the probabilities at the frame's size."""
+        return super().logits(scores._replace(scores=log_of(self.sizes.enlarged(scores.scores))))
 
     def look(self, image: Tensor) -> Query:
         """Features of the current frame."""

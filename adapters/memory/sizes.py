@@ -9,7 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..common.tensors import normalise, pad_to_multiple, strongest, unpad
+from robust_vos_bench.models.argmax import strongest
+
+from ..common.tensors import normalise, pad_to_multiple, unpad
 
 Interpolation = Literal["bicubic", "bilinear"]
 

@@ -19,10 +19,11 @@ from robust_vos_bench.conditions.draw import key_entropy
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models.adapter import Checkpoint
+from robust_vos_bench.models.argmax import strongest
 from robust_vos_bench.models.checkpoint import RANDOM, read_state
 from robust_vos_bench.models.torch_adapter import TorchSession
 
-from ..common.tensors import aggregate, image_tensor, strongest
+from ..common.tensors import aggregate, image_tensor
 from . import em
 from .adapter import LineAdapter
 from .encoders import with_other_objects

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.models.adapter import Checkpoint
+from robust_vos_bench.models.argmax import strongest
 from robust_vos_bench.models.torch_adapter import TorchSession
 
-from ..common.tensors import image_tensor, strongest
+from ..common.tensors import image_tensor
 from .adapter import LineAdapter
 from .tbd_network import TBD, State, shares
 

@@ -49,6 +49,7 @@ def _sam2(variant: str, title: str, aliases: tuple[str, ...] = ()) -> ModelEntry
                 ),
             ),
             late_objects="native",
+            differentiable=True,
             max_objects=254,
             input_policy="squashed to 1024 x 1024 by Pillow's bicubic, whatever the aspect; logits of 256 x 256 "
             "bilinear to the frame",
@@ -84,6 +85,7 @@ MODELS = [
                 ),
             ),
             late_objects="native",
+            differentiable=True,
             max_objects=254,
             input_policy="squashed to 1008 x 1008 by Pillow's bicubic, whatever the aspect; logits of 288 x 288 "
             "bilinear to the frame",
@@ -115,6 +117,7 @@ MODELS = [
                 ),
             ),
             late_objects="native",
+            differentiable=True,
             max_objects=254,
             input_policy="squashed to 1024 x 1024 by Pillow's bicubic, whatever the aspect; logits of 256 x 256 "
             "bilinear to the frame",

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models.adapter import Checkpoint
+from robust_vos_bench.models.argmax import refuse_not_finite
 from robust_vos_bench.models.checkpoint import load_strict, read_state
-from robust_vos_bench.models.torch_adapter import TorchAdapter, TorchSession
+from robust_vos_bench.models.torch_adapter import Seen, TorchAdapter, TorchSession
 
-from ..common.tensors import refuse_not_finite
 from .configs import build_network, family_of, read_config, set_size, stride_of, trained_size, variant_config
 from .following.dam4sam import Dam4Sam
 from .following.plain import Plain
@@ -142,26 +142,39 @@ class Session(TorchSession):
             adapter.network, adapter.amp, adapter.sharp(), SEEN if adapter.memory == "samurai" else 0.0
         )
         self.followers: list[Plain] = []
-        self.logits = torch.empty(0)
-        """Of the last frame, k x H x W at the frame's size, objects in order of arrival."""
+        self.found = torch.empty(0)
+        """Logits of the last frame, k x H x W at the frame's size, objects in order of arrival."""
 
-    def advance(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
-        """Labels of the next frame."""
+    def image(self, frame: Frame | Tensor) -> Tensor:
+        """The network's image."""
+        return self.stages.image(frame)
+
+    def observe(self, image: Tensor, prompt: Mask | None, last: bool) -> Seen:
+        """Logits of the objects on the next frame, k x H x W."""
         new = [] if prompt is None else self.ids.add(prompt)
-        features = self.stages.look(frame)
+        features = self.stages.features(image)
         found = [follower.step(features) for follower in self.followers]
-        if prompt is not None:
+        given: Tensor | None = None
+        if prompt is not None and new:
+            given = self.given(np.where(np.isin(prompt, new), prompt, 0), image.device)
             for i in new:
                 follower = self.adapter.follower(self.stages, self.length, self.frame)
                 found.append(follower.begin(features, prompt == i))
                 self.followers.append(follower)
         logits = torch.stack(found).float()
-        self.logits = F.interpolate(logits, self.frame, mode="bilinear", align_corners=False)[:, 0]
-        labels = self.ids.to_original(self.labels().cpu().numpy())
-        return np.where(np.isin(prompt, new), prompt, labels) if prompt is not None and new else labels
+        self.found = F.interpolate(logits, self.frame, mode="bilinear", align_corners=False)[:, 0]
+        return Seen(self.found, given)
 
-    def labels(self) -> Tensor:
-        """0 where no logit is positive, else the channel 1..k of the largest."""
-        best, channel = self.logits.max(0)
+    def labels(self, scores: Seen) -> Mask:
+        """0 where no logit is positive, else the object of the largest; what is given."""
+        best, channel = scores.scores.max(0)
         refuse_not_finite(best)
-        return torch.where(best > 0, channel + 1, 0)
+        labels = torch.where(best > 0, channel + 1, 0)
+        if scores.given is not None:
+            labels = torch.where(scores.given > 0, scores.given.to(labels.dtype), labels)
+        return super().labels(scores._replace(labels=labels))
+
+    def logits(self, scores: Seen) -> Tensor:
+        """The objects' logits under a background of 0."""
+        found = scores.scores
+        return super().logits(scores._replace(scores=torch.cat([torch.zeros_like(found[:1]), found])))

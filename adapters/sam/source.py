@@ -45,6 +45,7 @@ def entry_of(name: str, target: str, extra: str, readings: tuple[str, ...]) -> M
         weights=(weights,),
         also=(settings,),
         late_objects="native",
+        differentiable=True,
         max_objects=254,
         input_policy="squashed to the square of its config.json by Pillow's bicubic; logits bilinear to the frame",
         autocast="required-bf16",

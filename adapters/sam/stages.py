@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from robust_vos_bench.datasets.video import Frame
+
+from ..common.seam import frame_size, pillow_transposed, through
 from ..common.tensors import IMAGENET_MEAN, IMAGENET_STD, normalise
 from .configs import family_of, stride_of, trained_size
 
@@ -84,10 +87,27 @@ class Stages:
         self._positions: Tensor | None = None
         self._image_positions: Tensor | None = None
 
-    def look(self, frame: NDArray[np.uint8]) -> Features:
-        """Features of an RGB uint8 H x W x 3 frame, squashed to the network's square by Pillow's bicubic."""
+    def look(self, frame: Frame) -> Features:
+        """Features of an RGB uint8 H x W x 3 frame."""
+        return self.features(self.image(frame))
+
+    def image(self, frame: Frame | Tensor) -> Tensor:
+        """A frame, squashed to the network's square by Pillow's bicubic, 1 x 3 x side x side in 0..1.
+
+        frame: RGB uint8 H x W x 3, or a float tensor 3 x H x W that stands for one.
+        """
+
+        def back(gradient: Tensor) -> Tensor:
+            return pillow_transposed(gradient[0] / 255, frame_size(frame), Image.Resampling.BICUBIC)
+
+        return through(frame, self._squashed, back)
+
+    def _squashed(self, frame: Frame) -> Tensor:
         squashed = np.asarray(Image.fromarray(frame).resize((self.side, self.side)))
-        image = torch.from_numpy(squashed / 255.0).permute(2, 0, 1)[None].float().to(self.device)
+        return torch.from_numpy(squashed / 255.0).permute(2, 0, 1)[None].float().to(self.device)
+
+    def features(self, image: Tensor) -> Features:
+        """Features of what `image` made."""
         mean, std = ((0.5,) * 3,) * 2 if self.family == "sam3" else (IMAGENET_MEAN, IMAGENET_STD)
         found = self.network.get_image_features(normalise(image, mean, std), return_dict=True)
         *high, top = found.fpn_hidden_states
@@ -178,7 +198,8 @@ class Stages:
         present = seen.to(pointers.dtype)
         pointers = present * pointers + (1 - present) * network.no_object_pointer
         masks = torch.where(seen, masks[0, 0], ABSENT).float()
-        return Candidates(masks, quality[0, 0].float(), pointers, score.float())
+        # quality and score decide which mask is taken and what is remembered: they pass no gradient
+        return Candidates(masks, quality[0, 0].float().detach(), pointers, score.float().detach())
 
     def remember(self, features: Features, logits: Tensor, score: Tensor, given: bool = False) -> Tensor:
         """Memory n x 1 x c of a frame with an object's logits 1 x 4g x 4g. given: as a given mask (`sharp`)."""

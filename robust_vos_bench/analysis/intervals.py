@@ -74,7 +74,7 @@ def condition_weights(matrix: ScoreMatrix, chosen: Sequence[int]) -> NDArray[np.
 def statistics(matrix: ScoreMatrix) -> dict[str, NDArray[np.float64]]:
     """The linear statistics of a robustness table as weights over conditions: P, mPC, drop, and `family:<name>`."""
     clean = [i for i, c in enumerate(matrix.conditions) if c.is_clean]
-    bad = [i for i, c in enumerate(matrix.conditions) if not c.is_clean]
+    bad = [i for i, c in enumerate(matrix.conditions) if not c.is_clean and not c.is_stored]
     found: dict[str, NDArray[np.float64]] = {}
     if clean:
         found["P"] = condition_weights(matrix, clean[:1])

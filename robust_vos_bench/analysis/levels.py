@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from robust_vos_bench.analysis.intervals import Interval, condition_weights
 from robust_vos_bench.analysis.table import RobustnessRow, RobustnessTable
+from robust_vos_bench.runs.store import safe_name
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,12 @@ def in_order(table: RobustnessTable) -> list[RobustnessRow]:
 
 
 def family_curves(table: RobustnessTable) -> dict[str, list[Curve]]:
-    """Family -> one curve per model, in the order of `in_order`."""
+    """Family, or threat of stored splits -> one curve per model, in the order of `in_order`."""
     conditions, jackknife = table.matrix.conditions, table.jackknife
     clean = [i for i, c in enumerate(conditions) if c.is_clean][:1]
     found: dict[str, list[Curve]] = {}
     for family in table.families:
-        own = [i for i, c in enumerate(conditions) if c.family == family and not c.is_clean]
+        own = [i for i, c in enumerate(conditions) if c.family == family and not c.is_clean and not c.is_stored]
         levels = {0: clean} if clean else {}
         for level in sorted({conditions[i].severity for i in own}):
             levels[level] = [i for i in own if conditions[i].severity == level]
@@ -65,12 +66,41 @@ def family_curves(table: RobustnessTable) -> dict[str, list[Curve]]:
             Curve(row.model, tuple(levels), tuple(jackknife.interval(row.index, w) for w in weights))
             for row in in_order(table)
         ]
+    return found | _threat_curves(table, clean)
+
+
+def _threat_curves(table: RobustnessTable, clean: list[int]) -> dict[str, list[Curve]]:
+    """Threat ("linf-prompt") -> one curve per model over its budgets; noise, the baseline, is one of them.
+
+    A model has the split that was made against it where there is one, else the one that hurts it most.
+    """
+    conditions = table.matrix.conditions
+    stored = [i for i, c in enumerate(conditions) if c.is_stored]
+    found: dict[str, list[Curve]] = {}
+    for name in dict.fromkeys(conditions[i].corruption for i in stored):
+        here = [i for i in stored if conditions[i].corruption == name]
+        budgets = sorted({conditions[i].severity for i in here})
+        found[name] = [_threat_curve(table, row, here, budgets, clean) for row in in_order(table)]
     return found
+
+
+def _threat_curve(
+    table: RobustnessTable, row: RobustnessRow, here: list[int], budgets: list[int], clean: list[int]
+) -> Curve:
+    conditions, cells = table.matrix.conditions, row.summary.cells
+    chosen = clean[:]
+    for budget in budgets:
+        these = [i for i in here if conditions[i].severity == budget]
+        own = [i for i in these if conditions[i].source == safe_name(row.model)]
+        chosen.append(min(own or these, key=lambda i: cells[conditions[i].label]))
+    weights = [condition_weights(table.matrix, [i]) for i in chosen]
+    levels = (*[0 for _ in clean], *budgets)
+    return Curve(row.model, levels, tuple(table.jackknife.interval(row.index, w) for w in weights))
 
 
 def drop_map(table: RobustnessTable, row: RobustnessRow) -> DropMap:
     """The drops of one model."""
-    corrupted = [c for c in table.matrix.conditions if not c.is_clean]
+    corrupted = [c for c in table.matrix.conditions if not c.is_clean and not c.is_stored]
     family = {c.corruption: c.family for c in corrupted}
     names, severities = tuple(family), tuple(sorted({c.severity for c in corrupted}))
     cells: dict[tuple[str, int], list[float]] = {}

@@ -69,8 +69,8 @@ class ModelScores:
 
     @cached_property
     def corrupted(self) -> list[ConditionRecord]:
-        """The corrupted conditions."""
-        return [c for c in self.matrix.conditions if not c.is_clean]
+        """The corrupted conditions, without those of attacks: they are the worst case, and no part of a mean."""
+        return [c for c in self.matrix.conditions if not c.is_clean and not c.is_stored]
 
     @cached_property
     def clean(self) -> ConditionRecord | None:

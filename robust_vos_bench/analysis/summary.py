@@ -48,7 +48,7 @@ def summarise(matrix: ScoreMatrix, measure: str = "J&F") -> list[Summary]:
 
 def _summary(matrix: ScoreMatrix, model: str, row: NDArray[np.float64]) -> Summary:
     cells = {c.label: float(v) for c, v in zip(matrix.conditions, row)}
-    corrupted = [c for c in matrix.conditions if not c.is_clean]
+    corrupted = [c for c in matrix.conditions if not c.is_clean and not c.is_stored]
     clean = next((cells[c.label] for c in matrix.conditions if c.is_clean), math.nan)
     by_corruption = {
         name: mean(cells[label] for label in labels)

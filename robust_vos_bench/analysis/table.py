@@ -62,7 +62,7 @@ class RobustnessTable:
     @cached_property
     def families(self) -> tuple[str, ...]:
         """Families of corruptions, in the order of the run."""
-        return tuple(dict.fromkeys(c.family for c in self.matrix.conditions if not c.is_clean))
+        return tuple(dict.fromkeys(c.family for c in self.matrix.conditions if not c.is_clean and not c.is_stored))
 
     @cached_property
     def ranks(self) -> Mapping[int, Rank]:

@@ -52,6 +52,11 @@ def prepare(
     models = resolve_models(settings.models, settings.checkpoints, settings.options, to_plan, notice, quiet)
     conditions, preset = choose_conditions(settings)
     data = open_data(settings, preset)
+    if settings.attacked:
+        from robust_vos_bench.attacks.splits import stored_conditions
+
+        stored, preset = stored_conditions(settings.attacked, data, None if conditions else preset)
+        conditions = [*conditions, *stored]
     for note in filter(None, (data.part, *data.notes)):
         notice(note)
     save_masks, films = _pictures(settings, data, len(models) * len({*conditions, CLEAN}), notice)
@@ -97,6 +102,13 @@ def choose_conditions(settings: RunSettings) -> tuple[list[Condition], PresetInf
     preset = settings.preset
     if settings.conditions and not settings.corruptions and preset is None:
         return list(settings.conditions), PresetInfo("custom", 0, "Conditions made in Python")
+    if preset is not None and preset.startswith("adversarial"):
+        raise UsageError(
+            f"preset {preset!r} is one of attacks, which need frames made against a model: rvos-bench attack --preset "
+            f"{preset} --output DIR makes them, and run --attacked DIR scores them on any model"
+        )
+    if settings.attacked and not settings.corruptions and not settings.conditions and preset is None:
+        return [], PresetInfo("custom", 0, "Stored splits")
     if not settings.corruptions and preset is None:
         preset = "smoke" if is_demo(settings.dataset) else "common"
     chosen, info = select(

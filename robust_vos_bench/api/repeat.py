@@ -78,6 +78,8 @@ def _is_place(settings: RunSettings, plan: Plan) -> bool:
 
 def _absolute(name: str, value: Any) -> Any:
     """A setting with its paths made independent of the working directory."""
+    if name == "attacked":
+        return tuple(str(user_path(folder).absolute()) for folder in value)
     if name in (DATA_ROOT, "output"):
         return str(user_path(value).absolute())
     if name == "models":

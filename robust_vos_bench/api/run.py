@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ def run(
     clean_reference: bool | None = None,
     seed: int = 0,
     corrupt_device: str = "cpu",
+    attacked: str | Path | Sequence[str | Path] | None = None,
     workers: int | None = None,
     device: str = "auto",
     output: str | Path | None = None,
@@ -83,6 +84,9 @@ def run(
         Options of the model, `{"size": 480}`; with several models `{"aot.t": {"size": 480}}`.
     corrupt_device
         Torch device that makes the frames of corruptions which can be made in batches; "cpu" is our own code.
+    attacked
+        A folder that `attack` wrote, or several: every stored split in it is a condition, whichever model it was made
+        against. Without `corruption` and `preset` these and clean are all.
     workers, device, producers
         Worker processes on the CPU; "auto", "cpu", "cuda", "cuda:0,cuda:1"; processes per GPU that make frames ahead.
     output
@@ -147,6 +151,7 @@ def run(
         clean_reference=clean_reference,
         seed=seed,
         corrupt_device=corrupt_device,
+        attacked=attacked,
         workers=workers,
         device=device,
         output=output,

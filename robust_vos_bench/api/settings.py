@@ -43,6 +43,8 @@ class RunSettings:
     corruptions: tuple[str, ...] = ()
     conditions: tuple[Condition, ...] = ()
     """Conditions made in Python, beside those that `corruptions` and `preset` name."""
+    attacked: tuple[Path, ...] = ()
+    """Folders of stored splits that `attack` wrote; each split is a condition."""
     preset: str | None = None
     severities: tuple[int, ...] = ()
     temporal: str | None = None
@@ -95,6 +97,7 @@ FLAGS: Mapping[str, str] = {
     "videos": "--videos",
     "limit": "--limit",
     "corruptions": "--corruption",
+    "attacked": "--attacked",
     "preset": "--preset",
     "severities": "--severity",
     "temporal": "--temporal",
@@ -135,6 +138,7 @@ def settings_of(
     checkpoint: str | Path | Mapping[str, str | Path] | Iterable[str] | None = None,
     option: Mapping[str, Any] | Iterable[str] | None = None,
     output: str | Path | None = None,
+    attacked: str | Path | Sequence[str | Path] | None = None,
     **others: Any,
 ) -> RunSettings:
     """The settings of a call of `run`; others: the fields of `RunSettings` that are taken as they are."""
@@ -145,12 +149,20 @@ def settings_of(
         options=option_words(option),
         corruptions=words,
         conditions=conditions,
+        attacked=folders(attacked),
         severities=numbers(severity),
         masks=mask_words(mask),
         videos=names(videos),
         output=None if output is None else user_path(output),
         **others,
     )
+
+
+def folders(given: str | Path | Sequence[str | Path] | None) -> tuple[Path, ...]:
+    """A folder or several -> a tuple."""
+    if given is None:
+        return ()
+    return tuple(user_path(one) for one in ([given] if isinstance(given, (str, Path)) else given))
 
 
 def mask_words(given: MaskFiles) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from robust_vos_bench.version import __version__
 VERBS = {
     "run": "Corrupt, segment and score: prints a robustness table. Run it again to resume.",
     "corrupt": "Write a corrupted copy of a data set, or preview corruptions.",
+    "attack": "Find frames that hurt a model most within a budget; store and score them.",
     "certify": "Lower bounds that no change of the frames within a radius undoes.",
     "score": "Score a folder of masks (J & F), as the official tools do.",
     "overlay": "Draw masks on their frames: a film to look at.",

@@ -206,6 +206,17 @@ def condition_options(function: F) -> F:
     return function
 
 
+def attacked_option() -> Callable[[F], F]:
+    """--attacked"""
+    return _option(
+        "--attacked",
+        "attacked",
+        multiple=True,
+        type=UserPath(file_okay=False),
+        help="Folder that `rvos-bench attack` wrote: each of its splits is a condition. May be repeated.",
+    )
+
+
 def workers_option() -> Callable[[F], F]:
     """--workers"""
     return _option("-w", "--workers", type=click.IntRange(min=1), help="Worker processes. [default: cores]")

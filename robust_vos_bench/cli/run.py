@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from robust_vos_bench.cli.options import (
+    attacked_option,
     checkpoint_option,
     condition_options,
     config_option,
@@ -28,6 +29,8 @@ from robust_vos_bench.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from robust_vos_bench.analysis.run import Run
 
 DEFAULT_MODEL = "labelprop"
@@ -40,6 +43,7 @@ Examples:
   rvos-bench run --model aot --checkpoint R50_AOTL_PRE_YTB_DAV.pth --preset common \\
       --dataset davis2017:val --data-root ~/DAVIS --device cuda:0
   rvos-bench run --model my_model.py:MyModel --option size=480 --dry-run
+  rvos-bench run --model cfbi.lite,labelprop --attacked attacked
   rvos-bench run --dataset clip.mp4 --mask first.png --corruption fog,h264_crf
 
 The same command again resumes: finished videos are not run twice.
@@ -58,6 +62,7 @@ The same command again resumes: finished videos are not run twice.
 )
 @dataset_options
 @condition_options
+@attacked_option()
 @corrupt_device_option()
 @workers_option()
 @device_option()
@@ -145,7 +150,7 @@ def command(
         return
     if settings.profile:
         show_profile(done.folder)
-    show_result(done, "json" if as_json else table, quiet)
+    show_result(done, "json" if as_json else table, quiet, settings.attacked)
     ctx.exit(exit_code(done))
 
 
@@ -159,18 +164,20 @@ def show_profile(folder: Path) -> None:
             click.echo(line, err=True)
 
 
-def show_result(done: Run, form: str, quiet: bool = False) -> None:
+def show_result(done: Run, form: str, quiet: bool = False, attacked: Sequence[Path] = ()) -> None:
     """The table on stdout as text, JSON or one of `reports.export`; where the rest is, on stderr."""
     from rich.console import Console
 
     from robust_vos_bench.analysis.naming import preset_words
     from robust_vos_bench.api.progress import shown
+    from robust_vos_bench.attacks.shown import print_board
+    from robust_vos_bench.attacks.table import board_of
     from robust_vos_bench.reports.text import WIDTH, print_stability, print_summary, print_without_truth
     from robust_vos_bench.system.json import to_json
 
     manifest = done.manifest
     if form == "json":
-        click.echo(to_json(result_data(done)))
+        click.echo(to_json(result_data(done, attacked)))
         return
     console = Console(highlight=False, width=WIDTH, markup=False)
     preset = preset_words(manifest)
@@ -181,7 +188,11 @@ def show_result(done: Run, form: str, quiet: bool = False) -> None:
 
         click.echo(EXPORTS[form](summary_grid(done.robustness)))
     elif done.matrix.objects:
-        print_summary(console, done.robustness, manifest.dataset.name, preset)
+        stored = any(c.is_stored for c in manifest.conditions)
+        if not stored or any(not c.is_stored for c in manifest.corrupted):
+            print_summary(console, done.robustness, manifest.dataset.name, preset)
+        if stored:
+            print_board(console, board_of(done, attacked))
         if done.matrix.unscored_videos:
             print_stability(console, done.robustness)
     elif done.matrix.unscored_videos:
@@ -200,8 +211,10 @@ def show_result(done: Run, form: str, quiet: bool = False) -> None:
         click.echo(f"Masks: {shown(masks)}/<model>/<condition>/<video>/{made}", err=True)
 
 
-def result_data(done: Run) -> dict[str, Any]:
-    """The table as data; what is missing is NaN."""
+def result_data(done: Run, attacked: Sequence[Path] = ()) -> dict[str, Any]:
+    """The table as data; what is missing is NaN. attacked: folders of the stored splits in the run."""
+    from robust_vos_bench.attacks.table import board_of
+
     manifest = done.manifest
     return {
         "output": str(done.folder),
@@ -212,6 +225,7 @@ def result_data(done: Run) -> dict[str, Any]:
         "units": {k: getattr(manifest.units, k) for k in ("planned", "ok", "failed", "pending")},
         "models": [dataclasses.asdict(s) for s in done.summaries],
         "without_truth": without_truth(done),
+        **({"attacks": board_of(done, attacked).to_dict()} if any(c.is_stored for c in manifest.conditions) else {}),
     }
 
 

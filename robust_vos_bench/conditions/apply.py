@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
@@ -20,6 +21,7 @@ from robust_vos_bench.conditions.contract import called, check_frame, check_mask
 from robust_vos_bench.conditions.draw import Draw
 from robust_vos_bench.conditions.profile import profile_version, severity_over_time
 from robust_vos_bench.conditions.spec import Corruption
+from robust_vos_bench.conditions.stored import StoredFrames
 from robust_vos_bench.datasets.video import Frame, FrameSource, IndexableFrames, Mask, Truth, Video
 from robust_vos_bench.errors import ContractError
 
@@ -31,7 +33,7 @@ def corrupt_video(video: Video, condition: Condition) -> Video:
     batch) in memory; for scope "frame" it is indexable as well where the source is, and frame t is the same in
     whatever order, batch and process it is made. Scope "prompt" changes prompts instead of frames. Corruptions that
     move pixels move the prompts too. With `clean_reference`, frames that carry a prompt stay clean. Clean returns the
-    video itself.
+    video itself. Scope "stored" reads the frames of a split and checks each.
     Raises ContractError where the corruption returns a wrong frame, RvosError where it fails.
 
     Examples
@@ -47,6 +49,8 @@ def corrupt_video(video: Video, condition: Condition) -> Video:
     spec = corruption_of(condition)
     if spec.scope == "prompt":
         return video.with_prompts(_damaged_prompts(video, condition, spec))
+    if spec.scope == "stored":
+        return video.with_frames(StoredFrames(video, Path(find_item(condition).origin.place) / condition.label))
     if spec.scope == "clip":
         return video.with_frames(CorruptedClip(video, condition))
     frames = CorruptedFrames(video, condition)
@@ -83,7 +87,7 @@ def condition_fingerprint(condition: Condition) -> str:
         if (version := profile_version(condition.profile)) is not None:
             facts["profile_version"] = version
         facts |= {"version": spec.version, "levels": spec.levels, "scope": spec.scope, "values": spec.values}
-        if origin.kind != "built in":
+        if origin.kind not in ("built in", "split"):  # of a split, `store` says it
             facts["origin"] = origin.digest or origin.place.partition(" ")[0]
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=repr).encode()).hexdigest()
 

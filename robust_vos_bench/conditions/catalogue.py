@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from robust_vos_bench.conditions.spec import Corruption
+from robust_vos_bench.conditions.stored import stored_spec
 from robust_vos_bench.errors import ContractError, UsageError
 from robust_vos_bench.origin import FILE_MODULE, Origin, file_origin, load_module, split_spec
 from robust_vos_bench.registry import Item, Registry
@@ -73,6 +74,8 @@ def find_item(condition: Named) -> Item[Corruption]:
     Raises UsageError where it is unknown or its package is not installed here.
     """
     origin, name = condition.origin, condition.corruption
+    if origin is not None and origin.kind == "split":
+        return Item(stored_spec(name), origin)
     if origin is None or origin.kind == "built in":
         return CORRUPTIONS.find(name)
     if origin.kind == "file":

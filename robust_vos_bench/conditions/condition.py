@@ -52,6 +52,10 @@ class Condition:
     """Torch device that makes the frames in batches ("cuda", "cuda:1", "cpu"); "" is our own code on the CPU.
 
     No part of the label, but of keys: frames of two devices may differ in a bit."""
+    source: str = ""
+    """Of a stored split: name of the model that its frames were made against, as in the label; "" for noise."""
+    store: str = ""
+    """Of a stored split: digest of its pixels. `severity` is then its budget, and `origin` says where it lies."""
     origin: Origin | None = field(default=None, compare=False, repr=False)
     """Where a corruption that is not built in comes from; its digest is part of `condition_fingerprint`."""
 
@@ -61,6 +65,9 @@ class Condition:
             said = (self.severity, self.temporal, self.profile, self.seed, self.clean_reference, self.device)
             if said != (0, "", "constant", 0, False, ""):
                 raise UsageError(f"a condition without a corruption is clean and has nothing else to it: {self}")
+            return
+        if self.store:
+            self._check_stored()
             return
         if is_file_spec(self.corruption):
             item = CORRUPTIONS.find(self.corruption)
@@ -110,6 +117,15 @@ class Condition:
         if self.device and spec.batch is None:
             raise UsageError(f"{spec.name} cannot be made on a device ({self.device}): it has no batch implementation")
 
+    def _check_stored(self) -> None:
+        """Raise UsageError for a stored condition that says something of frames which are not made."""
+        if self.origin is None or self.origin.kind != "split":
+            raise UsageError(f"a stored condition is made from its split: --attacked FOLDER, not {self.label!r}")
+        if (self.temporal, self.profile, bool(self.clean_reference), self.device) != ("", "constant", False, ""):
+            raise UsageError(f"{self.label}: frames of a stored split have no mode, profile, reference or device")
+        check_severity(find_item(self).value, self.severity)
+        self._set("clean_reference", False)
+
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
 
@@ -122,6 +138,11 @@ class Condition:
         return not self.corruption
 
     @property
+    def is_stored(self) -> bool:
+        """Whether its frames are read from a split."""
+        return bool(self.store)
+
+    @property
     def label(self) -> str:
         """Unique, file-name-safe name: "clean", "contrast-3", "fog-3-drift"; `from_label` makes the condition of it.
 
@@ -129,6 +150,8 @@ class Condition:
         """
         if self.is_clean:
             return "clean"
+        if self.store:
+            return f"{self.corruption}-e{self.severity}" + (f"@{self.source}" if self.source else "")
         parts = [self.corruption, str(self.severity)]
         if self.temporal:
             parts.append(self.temporal)
@@ -143,7 +166,7 @@ class Condition:
         return "-".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain fields, for records and keys; the kind of device ("cuda") only where one is asked for."""
+        """Plain fields, for records and keys; the kind of device ("cuda"), source and store only where there is one."""
         fields: dict[str, Any] = {
             "corruption": self.corruption,
             "severity": self.severity,
@@ -153,7 +176,8 @@ class Condition:
             "clean_reference": self.clean_reference,
         }
         device = self.device.split(":")[0]
-        return {**fields, "device": device} if device else fields
+        more = {"device": device, "source": self.source, "store": self.store}
+        return {**fields, **{name: value for name, value in more.items() if value}}
 
 
 CLEAN = Condition()

@@ -25,8 +25,9 @@ BatchFunction = Callable[["Tensor", float, Sequence[Draw]], "Tensor"]
 """`Corruption.batch`: (RGB uint8 N x H x W x 3 on a torch device, severity, one draw per frame) -> the same shape
 there."""
 
-SCOPES = ("frame", "clip", "prompt")
-"""What a corruption works on: single frames, the whole clip, or the prompt masks."""
+SCOPES = ("frame", "clip", "prompt", "stored")
+"""What a corruption works on: single frames, the whole clip, or the prompt masks; "stored": frames that were made
+before and are read (`conditions.stored`), for which nobody writes a function."""
 TEMPORAL = ("frame", "video", "drift")
 """Modes of randomness in time."""
 
@@ -41,7 +42,7 @@ class Corruption:
     """What users select together: "noise", "blur", "weather", "digital", "codec", "video", "prompt", ..."""
     function: Callable[..., Any]
     scope: str = "frame"
-    """"frame", "clip" or "prompt": which of the signatures above `function` has."""
+    """"frame", "clip" or "prompt": which of the signatures above `function` has. ("stored": none.)"""
     levels: int = 5
     version: int = 1
     """Raised when outputs change, so that old results are run again and never mixed with new ones."""
@@ -68,7 +69,8 @@ class Corruption:
 
     def __post_init__(self) -> None:
         where = f"corruption {self.name!r} (in {self.function.__module__})"
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", self.name) or self.name == "clean":
+        form = r"[A-Za-z][A-Za-z0-9_-]*" if self.scope == "stored" else r"[A-Za-z][A-Za-z0-9_]*"
+        if not re.fullmatch(form, self.name) or self.name == "clean":
             raise UsageError(f"{where}: a name is letters, digits and underscores, and not 'clean'")
         if self.scope not in SCOPES:
             raise UsageError(f"{where} has scope {self.scope!r}; scopes are {', '.join(SCOPES)}")

@@ -99,36 +99,39 @@ def write_video(
     files: dict[str, str] = {}
     make_folder(folder / where.frames / name)
     make_folder(folder / where.masks / name)
-    _remove_strays(folder / where.frames / name, {f"{stem}{suffix}" for stem in video.frame_names})
-    _remove_strays(folder / where.masks / name, {f"{stem}.png" for stem in video.frame_names})
+    remove_strays(folder / where.frames / name, {f"{stem}{suffix}" for stem in video.frame_names})
+    remove_strays(folder / where.masks / name, {f"{stem}.png" for stem in video.frame_names})
     pixels = hashlib.sha256()
     for count, (stem, pixel_array) in enumerate(zip(video.frame_names, corrupted.frames), 1):
         pixels.update(pixel_array.tobytes())
         path = where.frames / name / f"{stem}{suffix}"
-        _put(folder, path, encode_frame(pixel_array, suffix), files)
+        put(folder, path, encode_frame(pixel_array, suffix), files)
         frame(count)
-    for stem, data in _annotations(dataset, video, corrupted, condition):
-        _put(folder, where.masks / name / f"{stem}.png", data, files)
+    for stem, data in annotation_files(dataset, video, corrupted, condition):
+        put(folder, where.masks / name / f"{stem}.png", data, files)
     record = VideoRecord(name, key, len(video), pixels.hexdigest(), files)
     make_folder(folder / RECORDS)
     write_bytes(folder / RECORDS / f"{name}.json", msgspec.json.encode(record))
     return record
 
 
-def _put(folder: Path, path: Path, data: bytes, files: dict[str, str]) -> None:
+def put(folder: Path, path: Path, data: bytes, files: dict[str, str]) -> None:
+    """Write a file of a split and note its hash in `files`."""
     # Not flushed file by file: the record is, and a file that a crash tore fails its hash at the next start.
     write_bytes(folder / path, data, durable=False)
     files[path.as_posix()] = hashlib.sha256(data).hexdigest()
 
 
-def _remove_strays(folder: Path, names: set[str]) -> None:
-    """What an interrupted attempt or another version of the input left would be read as frames or masks."""
+def remove_strays(folder: Path, names: set[str]) -> None:
+    """Remove files of other names: what an interrupted attempt or another version of the input left would be read."""
     for path in folder.iterdir():
         if path.name not in names:
             path.unlink()
 
 
-def _annotations(dataset: Dataset, video: Video, corrupted: Video, condition: Condition) -> Iterator[tuple[str, bytes]]:
+def annotation_files(
+    dataset: Dataset, video: Video, corrupted: Video, condition: Condition
+) -> Iterator[tuple[str, bytes]]:
     """(frame stem, PNG bytes) of every annotation, one at a time."""
     if dataset.layout is not None:
         sources = dataset.mask_paths(video.name)

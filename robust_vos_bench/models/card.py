@@ -91,6 +91,8 @@ class ModelCard:
     interleaves: bool = True
     """Two videos may be segmented by one instance in turns."""
     stochastic: bool = False
+    differentiable: bool = False
+    """It has `roll_out` (`models.differentiable`): attacks may use its gradients. Others are a black box."""
     input_policy: str = "native"
     """The official size rule, in words; recorded with every run."""
     autocast: str = "off"

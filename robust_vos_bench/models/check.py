@@ -97,6 +97,7 @@ def check_adapter(adapter: VOSAdapter) -> Report:
     runner.run("an object of a few pixels", synthetic.speck_clip() if objects > 1 else None)
     if first is not None:
         _memory(runner, report, clip)
+        _gradients(adapter, report, clip, first)
     if first is not None or printed:
         report.add(
             "nothing is printed to standard output",
@@ -328,6 +329,14 @@ def _interleaved(runner: _Runner, adapter: VOSAdapter, clip: Video, first: Seque
         runner.report.findings.append(Finding(check, "broken", detail))
     else:
         runner.report.findings.append(Finding(check, "ok"))
+
+
+def _gradients(adapter: VOSAdapter, report: Report, clip: Video, masks: Sequence[Mask]) -> None:
+    """Of models that say they pass gradients; of others nothing is asked."""
+    if adapter.card.differentiable:
+        from robust_vos_bench.models.check_gradients import check_gradients  # torch, which such a model has imported
+
+        check_gradients(adapter, report, clip, masks)
 
 
 def _memory(runner: _Runner, report: Report, clip: Video) -> None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from robust_vos_bench.datasets.video import Frame, Mask
+from robust_vos_bench.datasets.video import Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models.adapter import Checkpoint, SessionAdapter
 from robust_vos_bench.models.checkpoint import RANDOM, load_strict, read_state
-from robust_vos_bench.models.ids import IdMap
+from robust_vos_bench.models.differentiable import Scores
+from robust_vos_bench.models.rolling import SessionRolling
+from robust_vos_bench.models.torch_session import Seen as Seen
+from robust_vos_bench.models.torch_session import TorchSession as TorchSession
 from robust_vos_bench.models.untrained import Untrained
 
 
@@ -25,13 +28,6 @@ class TorchAdapter(SessionAdapter):
     Subclasses write `build` (the bare network) and `session` (usually a `TorchSession`). amp: run in the device's half
     precision; off by default, so that CPU and GPU agree. For a model with `reset` and `step` instead of sessions derive
     from `StreamingAdapter` first, `class Mine(StreamingAdapter, TorchAdapter)`, and step under `self.precision()`.
-
-    Examples
-    --------
-    >>> import robust_vos_bench as rvos
-    >>> model = rvos.load_adapter("aot.lite", device="cpu")
-    >>> isinstance(model, rvos.TorchAdapter), model.network.training
-    (True, False)
     """
 
     untrained: ClassVar[Untrained | None] = Untrained()
@@ -77,51 +73,22 @@ class TorchAdapter(SessionAdapter):
         with torch.no_grad(), torch.autocast(self.device.split(":")[0], enabled=self.amp):
             yield
 
+    def rolling(self, video: Video, *, checkpointed: bool = False) -> SessionRolling:
+        """A fresh session whose frames are tensors (`Differentiable.rolling`). Raises UsageError for a model whose
+        sessions do not have `image` and `observe`."""
+        session = self.session(video)
+        if not isinstance(session, TorchSession) or not session.has_steps():
+            raise UsageError(
+                f"model {self.card.name!r} passes no gradients: its session ({type(session).__name__}) has to be a "
+                "TorchSession with `image` and `observe` (docs/your-model.md)"
+            )
+        return SessionRolling(session, video, checkpointed)
 
-class TorchSession(ABC):
-    """One video through a network: write `advance`. Objects count 1..k in `ids`, in order of appearance.
-
-    precision: entered around every frame, `TorchAdapter.precision`.
-
-    Examples
-    --------
-    >>> import robust_vos_bench as rvos
-    >>> session = rvos.load_adapter("aot.lite", device="cpu").session(rvos.open_dataset("demo").video("cat"))
-    >>> isinstance(session, rvos.TorchSession)
-    True
-    """
-
-    def __init__(self, precision: Callable[[], contextlib.AbstractContextManager[None]] = torch.no_grad) -> None:
-        self.precision = precision
-        self.ids = IdMap()
-        self.diagnostics: list[str] = []
-        self._begun = False
-
-    def step(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
-        """Segment the next frame (see `Session.step`). Raises UsageError where the first one has no prompt."""
-        if not self._begun and (prompt is None or not prompt.any()):
-            raise UsageError("the first frame sent to the model has no prompt")
-        self._begun = True
-        with self.precision():
-            return self.advance(frame, prompt, last)
-
-    @abstractmethod
-    def advance(self, frame: Frame, prompt: Mask | None, last: bool) -> Mask:
-        """What `step` does, under the precision."""
-
-    @contextlib.contextmanager
-    def gradients(self) -> Iterator[None]:
-        """Gradients inside the block, for what a session fits on line, whatever mode its caller is in.
-
-        The weights of `TorchAdapter.network` never get any: fit tensors of the session's own.
-        """
-        with torch.inference_mode(False), torch.enable_grad():
-            yield
-
-    def warn(self, text: str) -> None:
-        """Add a diagnostic of this video, once."""
-        if text not in self.diagnostics:
-            self.diagnostics.append(text)
+    def roll_out(self, frames: Iterable[Tensor], video: Video) -> Iterator[Scores | None]:
+        """Scores of every frame, with the caller's gradients (`Differentiable.roll_out`)."""
+        rolling = self.rolling(video)
+        for frame in frames:
+            yield rolling.step(frame)
 
 
 def fill_untrained(network: nn.Module, untrained: Untrained) -> None:

@@ -171,6 +171,8 @@ def build_plan(
     columns = tuple(dict.fromkeys((CLEAN, *conditions)))
     origins: dict[str, Origin | None] = {}
     for c in columns:
+        if c.is_stored:  # told apart by the digests of their pixels
+            continue
         if origins.setdefault(c.corruption, c.origin) != c.origin:
             raise UsageError(f"two corruptions are named {c.corruption!r}: {origins[c.corruption]} and {c.origin}")
     chosen = tuple(videos if videos is not None else dataset.videos)

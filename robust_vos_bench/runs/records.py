@@ -17,7 +17,7 @@ from msgspec import UNSET, UnsetType
 
 from robust_vos_bench.conditions.catalogue import find_corruption
 from robust_vos_bench.conditions.condition import CLEAN, Condition
-from robust_vos_bench.errors import DataError
+from robust_vos_bench.errors import DataError, UsageError
 from robust_vos_bench.runs.invocation import EnvironmentRecord, InvocationRecord, ToolRecord
 from robust_vos_bench.scoring import statistics as scoring
 
@@ -209,8 +209,12 @@ class ConditionRecord(msgspec.Struct, frozen=True, kw_only=True):
     clean_reference: bool = False
     device: str | UnsetType = UNSET
     """Kind of torch device that made the frames ("cuda"), where one was asked for."""
+    source: str | UnsetType = UNSET
+    """Of a stored split: the model that its frames were made against."""
+    store: str | UnsetType = UNSET
+    """Of a stored split: digest of its pixels."""
     label: str
-    """Unique name: "clean", "fog-3-drift"."""
+    """Unique name: "clean", "fog-3-drift", "linf-prompt-e2@aot.lite"."""
     family: str = ""
     """Family of the corruption; "" for clean."""
     fingerprint: str = ""
@@ -237,10 +241,17 @@ class ConditionRecord(msgspec.Struct, frozen=True, kw_only=True):
         return not self.corruption
 
     @property
+    def is_stored(self) -> bool:
+        """Whether its frames were read from a split: of an attack, or of its baseline."""
+        return self.store is not UNSET
+
+    @property
     def condition(self) -> Condition:
         """The condition that this is the record of. Raises UsageError where its corruption is not installed here."""
         if self.is_clean:
             return CLEAN
+        if self.is_stored:
+            raise UsageError(f"{self.label}: its frames lie in a split, and a run does not keep where")
         temporal = self.temporal
         if not temporal and "frame" in find_corruption(self.corruption).temporal:
             temporal = "frame"  # what earlier versions left open

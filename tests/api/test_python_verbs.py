@@ -77,11 +77,15 @@ def test_verify(clips: Path) -> None:
 
 
 def test_arguments_are_the_flags() -> None:
+    from robust_vos_bench.cli.attack import command as attack
     from robust_vos_bench.cli.corrupt import command as corrupt
     from robust_vos_bench.cli.score import command as score
 
     assert flags(corrupt) - {"preview", "json", "dry_run", "config", "quiet"} == set(
         inspect.signature(rvos.corrupt).parameters
+    ) - {"progress"}
+    assert flags(attack) - {"verify", "json", "dry_run", "config", "quiet"} == set(
+        inspect.signature(rvos.attack).parameters
     ) - {"progress"}
     renamed = {"no_last_frame": "last_frame"}
     assert {renamed.get(f, f) for f in flags(score)} - {"json", "output", "official_csv", "quiet"} == set(

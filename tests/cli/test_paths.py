@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -42,14 +43,15 @@ TEXT_WITH_PATHS = {
     ("run", "preset"), ("corrupt", "dataset"), ("corrupt", "corruptions"), ("corrupt", "preset"), ("score", "dataset"),
     ("data verify", "dataset"), ("run", "masks"), ("corrupt", "masks"), ("score", "masks"), ("data verify", "masks"),
     ("compare", "sources"), ("check", "name"), ("check", "checkpoint"),
-    ("check", "options"), ("list", "names"), ("weights convert", "name"), ("certify", "models"),
-    ("certify", "checkpoints"), ("certify", "options"), ("certify", "dataset"), ("certify", "masks"),
-    ("certify", "preset"),
+    ("check", "options"), ("list", "names"), ("weights convert", "name"), ("attack", "models"),
+    ("attack", "checkpoints"), ("attack", "options"), ("attack", "dataset"), ("attack", "masks"), ("attack", "preset"),
+    ("certify", "models"), ("certify", "checkpoints"), ("certify", "options"), ("certify", "dataset"),
+    ("certify", "masks"), ("certify", "preset"),
 }  # fmt: skip
 """Words that are a path in one of their forms; each is tried below."""
 PLAIN_TEXT = {
     "severities", "temporal", "severity_profile", "corrupt_device", "device", "ray_address", "protocol", "range_end",
-    "backend", "model", "video", "videos", "condition", "palette", "title", "family", "names",
+    "backend", "threats", "model", "video", "videos", "condition", "palette", "title", "family", "names",
     "kind", "formats", "scopes", "sigma", "radius",
 }  # fmt: skip
 """Words that are never a path."""
@@ -145,6 +147,16 @@ def test_a_home_folder_in_every_word_of_the_command_line(home: Path, capsys: pyt
     capsys.readouterr()
     assert run("list", "runs", "--folder=~", "--json") == 0
     assert {row["folder"] for row in json.loads(capsys.readouterr().out)} == {str(home / "one"), str(home / "two")}
+    (home / "own.toml").write_text(
+        '[preset]\nname = "own"\nversion = 1\ndescription = "One."\nqueries = 1\n'
+        '[[threat]]\nkind = "square"\nframes = "all"\nbudgets = [1]\n'
+    )
+    attack = ("attack", f"--model={model}", "--preset=~/own.toml", "--output=~/hit", "--workers=1", "--device=cpu")
+    assert run(*attack, *DATA, "--quiet") == 0 and (home / "hit/scores/run.json").is_file()
+    assert run("attack", "--verify=~/hit", *DATA) == 0
+    assert run("run", f"--model={model}", "--attacked=~/hit", *DATA, "--workers=1", "--output=~/three") == 0
+    shutil.rmtree(home / "hit")
+    shutil.rmtree(home / "three")
     assert run("data", "verify", *DATA) == 0 and run("data", "where", "--data-root=~/clips", "--json") == 0
     assert run("check", "~/own.py:Still") == 0
     corrupt = ("corrupt", *DATA, "--corruption=contrast", "--severity=1", "--workers=1", "--quiet")
@@ -291,6 +303,16 @@ def _corrupt(home: Path) -> Path:
     return Path(next(iter(rvos.corrupt("contrast", output="~/dark", **words).folders.values())))  # type: ignore[arg-type]
 
 
+def _attack(home: Path) -> Path:
+    (home / "square.toml").write_text(
+        '[preset]\nname = "own"\nversion = 1\ndescription = "One."\nqueries = 1\nnoise = false\n'
+        '[[threat]]\nkind = "square"\nframes = "all"\nbudgets = [1]\n'
+    )
+    words = {"dataset": "folder", "data_root": "~/clips", "workers": 1, "device": "cpu", "progress": False}
+    report = rvos.attack("~/own.py:Still", output="~/hit", preset="~/square.toml", score=False, **words)  # type: ignore[arg-type]
+    return Path(report.folders["square-all-e1@still"])
+
+
 def _overlay(home: Path) -> Path:
     frames, masks = "~/clips/JPEGImages/a", "~/clips/Annotations/a"
     return rvos.overlay(frames, masks, output="~/a.gif", progress=False)[0]
@@ -351,6 +373,7 @@ CALLS: dict[str, Callable[[Path], Path | None]] = {
     "load_adapter": _load_adapter,
     "corrupt": _corrupt,
     "overlay": _overlay,
+    "attack": _attack,
     "check": _check,
     "list_runs": _list_runs,
     "convert_weights": _convert_weights,

@@ -11,8 +11,8 @@ import torch
 
 from robust_vos_bench.adapters.common.downloads import no_downloads
 from robust_vos_bench.adapters.common.opencv import one_opencv_thread
-from robust_vos_bench.adapters.common.tensors import strongest
 from robust_vos_bench.errors import WeightsError
+from robust_vos_bench.models.argmax import strongest
 
 
 def test_downloads_are_refused_and_come_back(tmp_path: Path) -> None:

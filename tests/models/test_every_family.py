@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from robust_vos_bench.adapters.common.tensors import strongest
 from robust_vos_bench.datasets.video import Video
 from robust_vos_bench.errors import RvosError
 from robust_vos_bench.models import VOSAdapter, load_adapter, segment_checked
+from robust_vos_bench.models.argmax import strongest
 from robust_vos_bench.models.check import check_adapter
 from robust_vos_bench.models.registry import builtin_entries
 from robust_vos_bench.models.synthetic import Blob, moving_blobs

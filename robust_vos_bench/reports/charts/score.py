@@ -66,7 +66,7 @@ def object_scatter(matrix: ScoreMatrix, order: Sequence[int]) -> Canvas | None:
     None where no object is scored clean and under every corruption.
     """
     clean = [i for i, c in enumerate(matrix.conditions) if c.is_clean]
-    bad = [i for i, c in enumerate(matrix.conditions) if not c.is_clean]
+    bad = [i for i, c in enumerate(matrix.conditions) if not c.is_clean and not c.is_stored]
     if not clean or not bad or not matrix.objects:
         return None
     chart = Canvas(

@@ -29,7 +29,7 @@ def clean_against_corrupted(
     """
     matrix, rows = run.matrix, in_order(run.robustness)
     clean = [i for i, c in enumerate(matrix.conditions) if c.is_clean]
-    bad = [i for i, c in enumerate(matrix.conditions) if not c.is_clean]
+    bad = [i for i, c in enumerate(matrix.conditions) if not c.is_clean and not c.is_stored]
     known = [(i, row) for i, row in enumerate(rows) if not math.isnan(row.summary.p + row.summary.mpc)]
     if not known or not clean or not bad:
         raise UsageError("there is nothing to draw: no model is scored clean and under every corruption")

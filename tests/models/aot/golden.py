@@ -82,7 +82,7 @@ class Forced(Session):
 
     def __init__(self, adapter: AOTAdapter, labels: NDArray[np.uint8]) -> None:
         super().__init__(adapter)
-        self.labels, self.t = labels, -1
+        self.official, self.t = labels, -1
 
     def step(self, frame: NDArray[np.uint8], prompt: NDArray[np.uint8] | None, last: bool) -> NDArray[np.uint8]:
         self.t += 1
@@ -91,7 +91,7 @@ class Forced(Session):
     def _official(self, labels: list[torch.Tensor]) -> list[torch.Tensor]:
         if self.t == 0:
             return labels
-        forced = torch.from_numpy(self.labels[self.t - 1]).to(labels[0].device)[None, None]
+        forced = torch.from_numpy(self.official[self.t - 1]).to(labels[0].device)[None, None]
         return [forced] * len(labels)
 
     def _refer(self, labels: list[torch.Tensor]) -> None:

@@ -140,7 +140,7 @@ def test_intermediates(name: str, layers: int, folder: Path, golden_frames: Path
                 close(f"mem0_l{i}_V_tok16", value[:, :512] if gated else value, 3e-4)
                 if gated:
                     close(f"mem0_l{i}_idV_tok16", value[:, 512:], 3e-4)
-        given = session.labels[0] if t else golden.prompts(folder)[0]  # type: ignore[attr-defined]
+        given = session.official[0] if t else golden.prompts(folder)[0]  # type: ignore[attr-defined]
         label = torch.from_numpy(given)[None, None]
         (part,) = tracker._parts(label)
         np.testing.assert_array_equal(part[0, 0], golden[f"idmask{t}"])

@@ -127,11 +127,11 @@ def forced(golden: Golden, limit: int | None = None) -> Iterator[Step]:
             prompt = golden.video.prompts.get(t)
             given = None if prompt is None else state.to_slots(prompt)
             if t == 0:
-                state.observe(frame)
+                state.embed(state.image(frame))
                 state.commit(given, given)
                 continue
-            logits = state.predict(frame)
-            probabilities = state.probabilities(logits)
+            logits = state.predict(state.image(frame))
+            probabilities = state.probabilities(state.enlarged(logits))
             labels = probabilities.argmax(0).to(torch.uint8)
             if given is not None:
                 labels = torch.where(given > 0, given, labels)

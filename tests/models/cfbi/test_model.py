@@ -110,7 +110,7 @@ def test_a_prompted_frame_becomes_a_reference_with_the_merged_mask(small: CFBIAd
     assert sum(sizes[2]) == 2 * 13 * 17
     assert sizes[0][2] == 0
     assert sizes[2][2] > 0
-    assert np.array_equal(state.ids.to_original(state.labels.numpy()), masks[3])
+    assert np.array_equal(state.ids.to_original(state.before.numpy()), masks[3])
 
 
 @torch.no_grad()
@@ -119,7 +119,7 @@ def test_ids_that_appear_later_leave_an_empty_slot_between(small: CFBIAdapter) -
     state = session(small, clip)
     frames = list(clip.frames)
     state.step(frames[0], clip.prompts[0], False)
-    logits = state.predict(frames[1])[0]
+    logits = state.predict(state.image(frames[1]))[0]
     assert logits.shape[1] == 3
     references = state.views[0].references
     assert [len(group) > 0 for group in references.pools[0].groups(3)] == [True, False, True]
@@ -133,13 +133,16 @@ def test_views_of_a_mirrored_video_swap(small: CFBIAdapter) -> None:
     for state, source in ((plain, clip), (flipped, mirrored)):
         state.step(next(iter(source.frames)), source.prompts[0], False)
     # Up to roundings: the mirrored frame is resized before it is mirrored back.
-    logits = plain.predict(list(clip.frames)[1]), flipped.predict(list(mirrored.frames)[1])
+    logits = (
+        plain.predict(plain.image(list(clip.frames)[1])),
+        flipped.predict(flipped.image(list(mirrored.frames)[1])),
+    )
     assert len(logits[0]) == 2
     torch.testing.assert_close(logits[0][1], logits[1][0], rtol=0, atol=5e-3)
     torch.testing.assert_close(logits[0][0], logits[1][1], rtol=0, atol=5e-3)
-    fused = plain.probabilities(logits[0])
+    fused = plain.probabilities(plain.enlarged(logits[0]))
     torch.testing.assert_close(fused.sum(0), torch.ones(SMALL))
-    torch.testing.assert_close(fused, flipped.probabilities(logits[1]).flip(-1), rtol=0, atol=5e-3)
+    torch.testing.assert_close(fused, flipped.probabilities(flipped.enlarged(logits[1])).flip(-1), rtol=0, atol=5e-3)
 
 
 def test_scales_make_views_of_their_own(small: CFBIAdapter) -> None:

@@ -112,11 +112,11 @@ def intermediates(name: str, shared: Path, davis: Path) -> tuple[dict[str, np.nd
     frames = list(golden.video.frames)[:2]
     with torch.no_grad():
         given = state.to_slots(golden.video.prompts[0])
-        state.observe(frames[0])
+        state.embed(state.image(frames[0]))
         assert view.current is not None
         embeddings = {0: view.current}
         state.commit(given, given)
-        full["logits"] = state.predict(frames[1])[0]
+        full["logits"] = state.predict(state.image(frames[1]))[0]
         assert view.previous is not None
         embeddings[1] = view.current
         for i, suffix in enumerate(scales):

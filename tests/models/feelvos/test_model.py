@@ -120,7 +120,7 @@ def test_a_late_object_becomes_a_further_reference(adapter: FEELVOSAdapter) -> N
     assert sizes[0] == sizes[1] and sum(sizes[0]) == 10 * 14 and sizes[0][2] == 0
     assert sizes[2][:2] == sizes[0][:2] and sizes[2][2] > 0 and sizes[3] == sizes[2]
     assert (masks[2][late > 0] == 3).all() and not (masks[1] == 3).any()
-    assert len(session.logits) == 3
+    assert len(session.found) == 3
 
 
 def test_memory_does_not_grow_with_the_video(adapter: FEELVOSAdapter) -> None:
@@ -128,7 +128,7 @@ def test_memory_does_not_grow_with_the_video(adapter: FEELVOSAdapter) -> None:
 
     def held(session: Any) -> int:
         groups = session.references.groups(2)
-        return sum(t.numel() for t in (*groups, session.references.rows()[0], session.previous, session.labels))
+        return sum(t.numel() for t in (*groups, session.references.rows()[0], session.previous, session.known))
 
     video = clip({0: box((32, 32), slice(4, 20), slice(4, 20), 1)}, 8)
     session = adapter.session(video)
@@ -161,7 +161,7 @@ def test_an_object_without_a_cell_has_no_reference_and_the_others_keep_their_ids
     session.step(frames[0], video.prompts[0], False)
     groups = session.references.groups(3)
     assert len(groups[1]) == 0 < len(groups[2])
-    small = session.small(session.labels, adapter.network.embed(torch.zeros(1, 3, *size)))
+    small = session.small(session.known, adapter.network.embed(torch.zeros(1, 3, *size)))
     assert set(small.unique().tolist()) == {0, 2}
     assert set(np.unique(masks(adapter, video)[1])) <= {0, 4, 9}
 
@@ -192,13 +192,13 @@ def test_an_object_that_goes_may_come_back(adapter: FEELVOSAdapter) -> None:
     plain = adapter.network.matching
     frames = list(video.frames)
     session.step(frames[0], video.prompts[0], False)
-    session.labels[session.labels == 2] = 0
+    session.known[session.known == 2] = 0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(adapter.network, "matching", lambda *given: seen.extend(plain(*given)) or tuple(seen[-2:]))
         session.step(frames[1], None, False)
     everywhere, nearby = seen
     assert bool((nearby[2] == 1).all()) and bool((everywhere[2] < 1).any())
-    assert bool(torch.isfinite(session.logits).all())
+    assert bool(torch.isfinite(session.found).all())
 
 
 def test_the_window_is_an_option_with_bounds() -> None:

@@ -79,7 +79,7 @@ def test_one_frame_step_by_step(adapter: FEELVOSAdapter, golden: Recording, vide
     seen = network.embed(prepared(frames[1], "cpu"))
     assert apart(seen.embedding[::10, ::2, ::2], golden["embedding_c10_s2_t1"]) < 5e-6
     groups = session.references.groups(4)
-    masks = session.small(session.labels, seen)[None] == torch.arange(4)[:, None, None]
+    masks = session.small(session.known, seen)[None] == torch.arange(4)[:, None, None]
     assert apart(nearest_distances(seen.embedding, groups), golden["global_dist_t1"]) < 1e-4
     everywhere, nearby = network.matching(seen.embedding, groups, before, masks, session.window)
     # Recorded as sums of squared differences; here, as in the official correlation, |a|^2 + |b|^2 - 2ab.
@@ -92,7 +92,7 @@ def test_one_frame_step_by_step(adapter: FEELVOSAdapter, golden: Recording, vide
     logits = torch.cat([network.classified(each) for each in features])
     assert np.abs(logits.numpy() - golden["logits_t1"]).max() < 1e-3
     mask = session.step(frames[1], None, False)
-    assert torch.equal(session.logits, logits)
+    assert torch.equal(session.found, logits)
     assert (mask != golden["labels"][1]).mean() < 2e-4
 
 
@@ -117,8 +117,8 @@ def test_whole_clip(adapter: FEELVOSAdapter, golden: Recording, video: Video, fo
             if t >= 2:
                 # The recording is in half precision: 1/256 at 16.
                 recorded = golden[f"logits_s2_f16_t{t}"].astype(np.float32)
-                assert np.abs(session.logits[:, ::2, ::2].numpy() - recorded).max() < 1e-3 + 1 / 256
+                assert np.abs(session.found[:, ::2, ::2].numpy() - recorded).max() < 1e-3 + 1 / 256
                 for name, mean in zip(("global", "local"), means):
                     assert np.abs(mean - golden[f"{name}_mean_t{t}"]).max() < 1e-5
             if forced:
-                session.labels = torch.from_numpy(golden["labels"][t])
+                session.known = torch.from_numpy(golden["labels"][t])

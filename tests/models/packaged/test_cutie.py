@@ -125,7 +125,7 @@ def test_masks_are_reduced_as_pillow_does(small: Any) -> None:
     video = Video.from_arrays(np.zeros((2, 150, 201, 3), np.uint8), mask)
     session: Any = adapter.session(video)  # type: ignore[attr-defined]
     expected = np.asarray(Image.fromarray(mask).resize((128, 96), Image.Resampling.NEAREST))
-    np.testing.assert_array_equal(session.given(mask, [7, 250]).numpy(), expected)
+    np.testing.assert_array_equal(session.sized(mask, [7, 250]).numpy(), expected)
     assert [found.shape for found in adapter.segment(video)] == [(150, 201)] * 2
 
 

@@ -257,7 +257,7 @@ def test_the_length_of_the_video_matters(toy: Any) -> None:
         session = toy.session(video)
         for t, frame in zip(range(5), video.frames):
             session.step(frame, video.prompts.get(t), False)
-        logits.append(session.logits)
+        logits.append(session.found)
     assert not torch.equal(*logits)
 
 
@@ -299,7 +299,7 @@ def test_half_precision_is_left_behind(toy: Any) -> None:
     full = toy.session(video)
     for t, frame in enumerate(video.frames):
         full.step(frame, video.prompts.get(t), False)
-    assert float((full.logits - session.logits).abs().max()) < 0.5
+    assert float((full.found - session.found).abs().max()) < 0.5
     assert not toy.amp  # in float32 on a CPU unless asked for
 
 
@@ -312,7 +312,7 @@ def test_objects_do_not_disturb_each_other(toy: Any) -> None:
         session = toy.session(each)
         for t, frame in enumerate(each.frames):
             session.step(frame, each.prompts.get(t), False)
-        logits.append(session.logits[session.ids.ids.index(7)])
+        logits.append(session.found[session.ids.ids.index(7)])
     assert torch.equal(*logits)
 
 

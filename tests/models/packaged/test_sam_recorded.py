@@ -35,7 +35,7 @@ def test_logits_are_those_of_the_authors_code(name: str) -> None:
             for channel, i in enumerate(session.ids.ids):
                 if f"{i}_{t}" not in recorded.files:
                     continue
-                ours, theirs = session.logits[channel].numpy()[::THIN, ::THIN], recorded[f"{i}_{t}"]
+                ours, theirs = session.found[channel].numpy()[::THIN, ::THIN], recorded[f"{i}_{t}"]
                 assert theirs.any()
                 compared += 1
                 if np.abs(ours - theirs).max() > 1e-4:

@@ -1,0 +1,78 @@
+"""Attacks on the lite models over three small DAVIS clips: the numbers of adversarial.md.
+
+dog, libby and blackswan, every third frame, 8 frames, 256 x 144, Auto-PGD of 20 steps with the loss `lost`, one start.
+
+    python benchmarks/adversarial.py --data-root ~/DAVIS --output attacked [--workers 2]
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+import robust_vos_bench as rvos
+from robust_vos_bench.attacks.shown import lines
+from robust_vos_bench.datasets.images import write_frame, write_mask
+
+VIDEOS = ("dog", "libby", "blackswan")
+STEP, FRAMES, SIZE = 3, 8, (256, 144)
+THREATS = (
+    "linf-prompt-e1", "linf-prompt-e2", "linf-prompt-e4", "linf-rest-e1", "linf-all-e1", "linf-one-e8",
+)  # fmt: skip
+MODELS = ("aoc.lite", "aot.lite", "cfbi.lite")
+
+
+def write_clips(data_root: Path, folder: Path) -> None:
+    """The small clips as the data set `folder`; frames by area, masks by nearest pixel."""
+    data = rvos.open_dataset("davis2016:val", data_root, videos=list(VIDEOS))
+    for name in VIDEOS:
+        video, truth = data.video(name), data.truth(name)
+        if truth is None:
+            raise SystemExit(f"{name}: no annotations")
+        for kind in ("JPEGImages", "Annotations"):
+            (folder / kind / name).mkdir(parents=True, exist_ok=True)
+        for t, frame in enumerate(video.frames):
+            if t % STEP or t // STEP >= FRAMES:
+                continue
+            mask = truth.masks[t]
+            if mask is None:
+                raise SystemExit(f"{name}, frame {t}: not annotated")
+            stem = f"{t // STEP:05d}.png"
+            small = np.asarray(cv2.resize(frame, SIZE, interpolation=cv2.INTER_AREA), np.uint8)
+            ids = np.asarray(cv2.resize(mask, SIZE, interpolation=cv2.INTER_NEAREST), np.uint8)
+            write_frame(folder / "JPEGImages" / name / stem, small)
+            write_mask(folder / "Annotations" / name / stem, ids)
+
+
+def main() -> None:
+    """Write the clips, attack the models, print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-root", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--models", default=",".join(MODELS))
+    parser.add_argument("--workers", type=int, default=None)
+    given = parser.parse_args()
+    clips = given.output / "clips"
+    write_clips(given.data_root, clips)
+    try:
+        report = rvos.attack(
+            given.models.split(","),
+            output=given.output / "attacked",
+            preset="adversarial-quick",
+            threat=list(THREATS),
+            dataset="folder",
+            data_root=clips,
+            workers=given.workers,
+        )
+    except rvos.IncompleteError as error:  # numbers that are no evaluation are shown with their flags
+        print(error)
+        report = error.partial
+    if report.board is not None:
+        print("\n".join(lines(report.board)))
+
+
+if __name__ == "__main__":
+    main()
