@@ -176,7 +176,8 @@ def main() -> None:
     lines += [
         "",
         "With the last record lost, one unit is computed and `scores.csv` (a line per object) is written anew. The "
-        "frame in Python holds every score at once. A report of so many scores names `scores.csv` instead of holding a copy.",
+        "frame in Python holds every score at once. A report of so many scores names `scores.csv` instead of holding "
+        "a copy.",
     ]
     text = "\n".join(lines) + "\n"
     if given.write:
