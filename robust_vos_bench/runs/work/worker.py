@@ -38,7 +38,9 @@ from robust_vos_bench.system.process_settings import ProcessSettings
 from robust_vos_bench.system.waits import heard_by, waiting
 
 TRUTHS_KEPT = 64
-"""Packed truths kept in memory: they are small, and every condition uses those of the same videos again."""
+"""Packed truths kept in memory: most are small, and every condition uses those of the same videos again."""
+TRUTH_BYTES = 1 << 30
+"""Bytes of them together, from which the oldest go: those of long videos, or of many objects, are not small."""
 
 
 FATAL = (WeightsError, UsageError, MissingExtraError, ContractError)
@@ -265,10 +267,13 @@ class Worker:
             if truth is not None and moved:
                 truth = corrupt_truth(truth, condition, video)
             self._truths[name] = None if truth is None else PackedTruth(truth, self.plan.protocol)
-            while len(self._truths) > TRUTHS_KEPT:
+            while len(self._truths) > 1 and (len(self._truths) > TRUTHS_KEPT or self._truth_bytes() > TRUTH_BYTES):
                 self._truths.popitem(last=False)
         self._truths.move_to_end(name)
         return self._truths[name]
+
+    def _truth_bytes(self) -> int:
+        return sum(truth.nbytes for truth in self._truths.values() if truth is not None)
 
     def _sink(self, model: int, group: Group, video: Video) -> MaskSink | None:
         name = self.plan.models[model].record.name
