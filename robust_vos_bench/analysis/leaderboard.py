@@ -130,6 +130,8 @@ def stored(folder: Path) -> dict[str, dict[str, Result]]:
     pages: dict[str, dict[str, Result]] = {}
     for path in sorted((folder / "results").glob("*/*.json.gz")):
         result = shareable(read_result(path))
+        if result.is_attacked:
+            continue  # of the boards of attacks
         pages.setdefault(path.parent.name, {})[result.model] = result
     return pages
 

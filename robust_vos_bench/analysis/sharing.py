@@ -20,6 +20,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 from msgspec import UNSET
 
+from robust_vos_bench.analysis.attacked import SplitRecord
 from robust_vos_bench.analysis.object_stats import ObjectStats
 from robust_vos_bench.analysis.result import Result, checksum
 from robust_vos_bench.datasets.clips.facts import VIDEO_SUFFIXES
@@ -117,6 +118,11 @@ class Private:
             tuple[Manifest, tuple[UnitRecord, ...], tuple[ObjectStats, ...]] if isinstance(content, tuple) else Manifest
         )
         return content if clean == plain else cast(T, msgspec.convert(clean, kind))
+
+    def splits(self, found: tuple[SplitRecord, ...]) -> tuple[SplitRecord, ...]:
+        """Stored splits, with no path in any of their texts."""
+        clean = self._walked(msgspec.to_builtins(found))
+        return msgspec.convert(clean, tuple[SplitRecord, ...])
 
     def _walked(self, plain: Any) -> Any:
         if isinstance(plain, str):
@@ -282,11 +288,14 @@ def shareable(result: Result) -> Result:
     name = manifest.models[0].name
     records = tuple(private.record(record, name) for record in result.records)
     content = private.everywhere((manifest, records, result.objects))
-    if content == (result.manifest, result.records, result.objects):
+    attacks = result.attacks if result.attacks is UNSET else private.splits(result.attacks)
+    if content == (result.manifest, result.records, result.objects) and attacks == result.attacks:
         return result
     manifest, records, objects = content
-    sum_ = checksum(manifest, records, objects)
-    return msgspec.structs.replace(result, manifest=manifest, records=records, objects=objects, checksum=sum_)
+    sum_ = checksum(manifest, records, objects, attacks)
+    return msgspec.structs.replace(
+        result, manifest=manifest, records=records, objects=objects, attacks=attacks, checksum=sum_
+    )
 
 
 _VALUES = frozenset({"--checkpoint", "--mask", "--option", "--ray-address"})
