@@ -125,7 +125,9 @@ def _row(
     flags: list[tuple[str, Flag]] = []
     for condition, threat in stored:
         if _source(condition) == name:
-            flags += [(threat.label, flag) for flag in flags_of(threat, name, model, p, cells, records, condition.label)]
+            flags += [
+                (threat.label, flag) for flag in flags_of(threat, name, model, p, cells, records, condition.label)
+            ]
     prompt = sorted((t.budget, own[t.label]) for _, t in stored if t.name == "linf-prompt" and t.label in own)
     e50 = next((budget for budget, score in prompt if score < p / 2), None)
     return Row(model, p, own, noise, transfer, _lost(run, model, own, stored, name), e50, tuple(flags), spans)
