@@ -18,7 +18,7 @@ from robust_vos_bench.reports.sheets import Sheet
 
 HEADINGS = {
     STANDARD: ("Standard effort", "Searched as a standard preset says."),
-    BY_HAND: ("Effort chosen by hand", "Other settings than a standard preset: not to be ranked with rows of another table."),
+    BY_HAND: ("Effort chosen by hand", "Other settings than the standard ones: not to be ranked with other tables."),
     REDUCED: (
         "Reduced effort",
         "Fewer losses, steps, starts or queries than the standard preset: a full search may find far lower scores. Not "
