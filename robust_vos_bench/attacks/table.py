@@ -175,8 +175,7 @@ def flags_of(
     known = records.get(label, ())
     for record in known:
         found += [flag for flag in record.flags if flag.name != "converged"]
-    gains = [curve for record in known for curve in _curves(record)]
-    found += doubts.converged(gains)
+    found += converged_of(known)
     searched = [r for r in known if r.by_loss]
     if threat.kind == "linf" and searched:
         found += doubts.monotone(sum(r.chosen in r.candidates for r in searched), len(searched))
@@ -192,6 +191,11 @@ def flags_of(
     if threat.kind in ("linf", "square") and not math.isnan(noisy):
         found += doubts.noise(clean, score, noisy)
     return list(doubts.merged(found))
+
+
+def converged_of(records: Sequence[AttackRecord]) -> list[Flag]:
+    """Whether the searches of some videos had come to an end."""
+    return doubts.converged([curve for record in records for curve in _curves(record)])
 
 
 def _curves(record: AttackRecord) -> list[list[float]]:
