@@ -119,9 +119,14 @@ class Private:
         )
         return content if clean == plain else cast(T, msgspec.convert(clean, kind))
 
-    def splits(self, found: tuple[SplitRecord, ...]) -> tuple[SplitRecord, ...]:
-        """Stored splits, with no path in any of their texts."""
-        clean = self._walked(msgspec.to_builtins(found))
+    def splits(self, found: tuple[SplitRecord, ...], before: str, name: str) -> tuple[SplitRecord, ...]:
+        """Stored splits, with no path in any of their texts. before, name: of the model, which is their source too."""
+        plain = msgspec.to_builtins(found)
+        for split in plain:
+            source = split["made"].get("source")
+            if source and source.get("name") == before:
+                source["name"] = name
+        clean = self._walked(plain)
         return msgspec.convert(clean, tuple[SplitRecord, ...])
 
     def _walked(self, plain: Any) -> Any:
@@ -288,7 +293,11 @@ def shareable(result: Result) -> Result:
     name = manifest.models[0].name
     records = tuple(private.record(record, name) for record in result.records)
     content = private.everywhere((manifest, records, result.objects))
-    attacks = result.attacks if result.attacks is UNSET else private.splits(result.attacks)
+    attacks = (
+        result.attacks
+        if result.attacks is UNSET
+        else private.splits(result.attacks, result.manifest.models[0].name, name)
+    )
     if content == (result.manifest, result.records, result.objects) and attacks == result.attacks:
         return result
     manifest, records, objects = content

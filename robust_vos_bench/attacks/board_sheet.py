@@ -50,9 +50,9 @@ def sheet_of(page: AttackPage) -> Sheet:
     told = dict.fromkeys(flag.name for row in page.rows for _, flag in row.flags)
     notes = [caution(page.videos), *(f"{name}: {MEANINGS[name]}." for name in MEANINGS if name in told)]
     if any(flag.is_error for row in page.rows for _, flag in row.flags):
-        notes.insert(0, "! no evaluation of the model: the search did not work on it.")
+        notes.insert(0, "Marked !: no evaluation of the model: the search did not work on it.")
     if any(not flag.is_error for row in page.rows for _, flag in row.flags):
-        notes.insert(0, "* flagged: a stronger attack is asked for.")
+        notes.insert(0, "Marked *: flagged, a stronger attack is asked for.")
     best = page.rows[0]
     return Sheet(
         name=page.name,
@@ -85,7 +85,7 @@ def _scores(page: AttackPage, rows: Sequence[BoardRow]) -> list[Column]:
         ]
     return [
         *columns,
-        column("worst transfer", (f"{points(r.transfer[0])} {r.transfer[1]}".strip() for r in rows)),
+        column("worst transfer", (_transfer(r) for r in rows)),
         column("e50", (_e50(row, page.budgets) for row in rows), "right"),
         column("effort", ("; ".join(row.efforts) or "transfer only" for row in rows)),
         column("flags", ("; ".join(_flags(row)) for row in rows)),
@@ -98,6 +98,10 @@ def _robust(cell: Cell | None) -> str:
         return "–"
     marks = "!" if any(f.is_error for f in cell.flags) else "*" if cell.flags else ""
     return points(cell.robust.value) + marks
+
+
+def _transfer(row: BoardRow) -> str:
+    return f"{points(row.transfer[0])} {row.transfer[1]}" if row.transfer[1] else "–"
 
 
 def _e50(row: BoardRow, budgets: Sequence[int]) -> str:

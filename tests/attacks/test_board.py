@@ -49,19 +49,19 @@ def page_of(pages: list[object], threat: str) -> AttackPage:
     return next(page for page in pages if isinstance(page, AttackPage) and page.threat == threat)
 
 
-def changed(result: Result, factor: float, run_id: str, maker: str = "", preset: str = "") -> Result:
+def changed(result: Result, factor: float, run_id: str, maker: str) -> Result:
     """The same splits as somebody else's, whose scores on the second video are another share of what they were."""
-    records = [
-        r if r.condition == "clean" or r.video != "two" else msgspec.structs.replace(
-            r, objects=tuple(msgspec.structs.replace(o, j_mean=(o.j_mean or 0) * factor, f_mean=(o.f_mean or 0) * factor)
-                             for o in r.objects))
-        for r in result.records
-    ]  # fmt: skip
+    records = []
+    for r in result.records:
+        objects = r.objects
+        if r.condition != "clean" and r.video == "two":
+            objects = tuple(
+                msgspec.structs.replace(o, j_mean=(o.j_mean or 0) * factor, f_mean=(o.f_mean or 0) * factor)
+                for o in objects
+            )
+        records.append(msgspec.structs.replace(r, objects=objects))
     assert isinstance(result.attacks, tuple)
     attacks = tuple(msgspec.structs.replace(s, maker=maker) for s in result.attacks)
-    if preset:
-        made = [dict(s.made, preset={"name": preset, "version": 1} if s.made["source"] else {}) for s in attacks]
-        attacks = tuple(msgspec.structs.replace(s, made=m) for s, m in zip(attacks, made))
     manifest = msgspec.structs.replace(result.manifest, run_id=run_id)
     sum_ = checksum(manifest, records, result.objects, attacks)
     return msgspec.structs.replace(result, manifest=manifest, records=tuple(records), attacks=attacks, checksum=sum_)
@@ -128,7 +128,11 @@ def test_flags_stand_in_the_row(packed: Path) -> None:
     )
     page = page_of(list(attack_pages([msgspec.structs.replace(mine, attacks=splits)])), "linf-prompt")
     text = sheet_markdown(sheet_of(page))
-    assert "ERROR gradient: e2 zero at frame 0" in text and "unbounded: e2 9.0" in text and "! no evaluation" in text
+    assert (
+        "ERROR gradient: e2 zero at frame 0" in text
+        and "unbounded: e2 9.0" in text
+        and "Marked !: no evaluation" in text
+    )
     cell = page.rows[0].cells[2]
     assert f"{cell.robust.value:.1f}!" in text
     assert "gradient" in board_csv(page) and board_data(page)["rows"][0]["budgets"]["2"]["flags"][0]["error"] is True
