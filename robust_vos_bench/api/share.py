@@ -33,6 +33,7 @@ def pack(
     attacked: Folders = (),
     maker: str = "",
     data_root: str | Path | None = None,
+    progress: bool = False,
 ) -> Path:
     """Check a run, pack it into one file for others, and return its path.
 
@@ -42,7 +43,7 @@ def pack(
 
     Scores of stored splits are packed with how each split was made and its flags, after an audit of every split.
     attacked: where the splits lie, by default beside the run. maker: who made them, as a leaderboard shall say.
-    data_root: folder of the data, where it is no longer where the run found it.
+    data_root: folder of the data, where it is no longer where the run found it. progress: a bar of the audit on stderr.
 
     Raises UsageError for an unclear choice, IncompleteError for a run that is not finished, DataError for damage and
     for splits that do not hold.
@@ -65,7 +66,9 @@ def pack(
     refuse_recipe(chosen)
     if not chosen.complete:
         raise IncompleteError(f"{folder}: {chosen.model!r} is not complete. Repeat the run's command to finish it.")
-    found = submitted(opened, _folders(attacked), maker, None if data_root is None else user_path(data_root))
+    found = submitted(
+        opened, _folders(attacked), maker, None if data_root is None else user_path(data_root), not progress
+    )
     result = next(r for r in found if r.model == chosen.model)
     verify(result, str(folder))
     where = path or folder.parent / f"{safe_name(result.model)}-{result.manifest.run_id}.json.gz"
@@ -81,6 +84,7 @@ def leaderboard(
     attacked: Folders = (),
     maker: str = "",
     data_root: str | Path | None = None,
+    progress: bool = False,
 ) -> list[Page | AttackPage]:
     """Add runs or packed results to the leaderboards in a folder, write every page again, and return the pages.
 
@@ -91,7 +95,7 @@ def leaderboard(
     for untrained weights and for results that cannot share a page, DataError for damaged files.
 
     Runs of stored splits have pages of their own, one per data set and threat: every split is audited, and one from
-    anybody can only lower a row. attacked, maker, data_root: as in `pack`, for run directories.
+    anybody can only lower a row. attacked, maker, data_root, progress: as in `pack`, for run directories.
 
     Examples
     --------
@@ -109,7 +113,7 @@ def leaderboard(
     results = _kept(folder)
     new: dict[Path, Result] = {}
     for one in of_attacks:
-        for result in submitted(one, _folders(attacked), maker, root):
+        for result in submitted(one, _folders(attacked), maker, root, not progress):
             refuse_recipe(result)
             verify(result, str(one.folder))
             new[folder / "results" / group_name(result) / file_name(result)] = result

@@ -19,6 +19,7 @@ from robust_vos_bench.attacks.splits import read_manifest, splits_in
 from robust_vos_bench.attacks.store import read_video
 from robust_vos_bench.errors import DataError, UsageError
 from robust_vos_bench.runs.records import ConditionRecord
+from robust_vos_bench.system.bars import Bar
 from robust_vos_bench.version import __version__
 
 
@@ -28,12 +29,12 @@ def is_attacked(run: Run) -> bool:
 
 
 def submitted(
-    source: Path | Run, folders: Sequence[Path] = (), maker: str = "", data_root: Path | None = None
+    source: Path | Run, folders: Sequence[Path] = (), maker: str = "", data_root: Path | None = None, quiet: bool = True
 ) -> list[Result]:
     """The results of an attacked run, one per model, each with what its splits tell.
 
     folders: where the splits lie; by default beside the run, as `rvos-bench attack` leaves them. maker: who made those
-    splits. A packed result has all that already, and is taken as it is. Every split is audited against the data set.
+    splits. quiet: without a bar. A packed result has all that already, and is taken as it is. Every split is audited against the data set.
     Raises UsageError where splits are not found or a packed result tells nothing of them, DataError where a split does
     not hold.
     """
@@ -49,7 +50,14 @@ def submitted(
     stored = [c for c in run.manifest.conditions if c.is_stored]
     known = _found(stored, [*folders] or [run.folder.absolute().parent], run.folder)
     dataset = dataset_of(run.manifest, data_root, videos=run.manifest.videos)
-    raise_for_problems([verdict for split in known.values() for verdict in audit(split, dataset)])
+    with Bar("auditing", len(known) * (1 + len(dataset.videos)), "checks", quiet) as bar:
+        verdicts = []
+        for split in known.values():
+            for verdict in audit(split, dataset):
+                verdicts.append(verdict)
+                bar.what = f"auditing {verdict.split}"
+                bar.step()
+    raise_for_problems(verdicts)
     records = tuple(_record(known[c.label], c, run.manifest.videos, maker) for c in stored)
     return [with_splits(result, records) for result in results]
 

@@ -64,7 +64,7 @@ def command(
     from robust_vos_bench.system.json import to_json
 
     pages = leaderboard(
-        *runs, output=output, joint=joint, site=site, attacked=attacked, maker=maker, data_root=data_root
+        *runs, output=output, joint=joint, site=site, attacked=attacked, maker=maker, data_root=data_root, progress=True
     )
     if as_json:
         click.echo(to_json([board_data(p) if isinstance(p, AttackPage) else page_data(p) for p in pages]))

@@ -54,4 +54,4 @@ def command(
     """
     from robust_vos_bench.api.share import pack
 
-    click.echo(str(pack(run, masks, model, output, layout, attacked, maker, data_root)))
+    click.echo(str(pack(run, masks, model, output, layout, attacked, maker, data_root, progress=True)))
