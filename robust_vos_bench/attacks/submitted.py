@@ -34,9 +34,9 @@ def submitted(
     """The results of an attacked run, one per model, each with what its splits tell.
 
     folders: where the splits lie; by default beside the run, as `rvos-bench attack` leaves them. maker: who made those
-    splits. quiet: without a bar. A packed result has all that already, and is taken as it is. Every split is audited against the data set.
-    Raises UsageError where splits are not found or a packed result tells nothing of them, DataError where a split does
-    not hold.
+    splits. quiet: without a bar. A packed result has all that already, and is taken as it is. Every split is audited
+    against the data set. Raises UsageError where splits are not found or a packed result tells nothing of them,
+    DataError where a split does not hold.
     """
     run = source if isinstance(source, Run) else load_run(source)
     results = results_of(run)
