@@ -24,6 +24,8 @@ from .api.run import plan as plan
 from .api.run import run as run
 from .api.score import Scores as Scores
 from .api.score import score as score
+from .api.share import leaderboard as leaderboard
+from .api.share import pack as pack
 from .api.weights import get_weights as get_weights
 from .api.weights import list_weights as list_weights
 from .api.weights import verify_weights as verify_weights
@@ -57,8 +59,6 @@ from .models.torch_session import TorchSession as TorchSession
 from .models.untrained import Untrained as Untrained
 from .reports.figures import plot as plot
 from .reports.html import report as report
-from .reports.leaderboard_files import leaderboard as leaderboard
-from .reports.pack import pack as pack
 from .runs.run import Listener as Listener
 
 __version__: str

@@ -23,7 +23,8 @@ from robust_vos_bench.datasets.video import Frame
 def through(frame: Frame | Tensor, ahead: Callable[[Frame], Tensor], back: Callable[[Tensor], Tensor]) -> Tensor:
     """`ahead` of a frame RGB uint8 H x W x 3, or of a float tensor 3 x H x W in 0..255 that stands for one.
 
-    back: the gradient of what `ahead` gives -> the gradient of the frame, 3 x H x W.
+    back: the gradient of what `ahead` gives -> the gradient of the frame, 3 x H x W. The graph keeps it, so it must not
+    hold the session: a session remembers tensors of that graph, and Python's collector sees no circle through a graph.
     """
     if isinstance(frame, Tensor):
         made: Tensor = _Through.apply(frame, ahead, back)  # type: ignore[no-untyped-call]

@@ -76,7 +76,12 @@ class LiteSession(TorchSession):
 
     def image(self, frame: Frame | Tensor) -> Tensor:
         """1 x 3 x H x W in 0..1, scaled, extended to sides of the form 16 n + 1."""
-        return F.pad(through(frame, self._resized, self._enlarged), self._pads(), mode="replicate")
+        native = self._native  # not the session: the graph would hold its memory, and the memory holds the graph
+
+        def back(gradient: Tensor) -> Tensor:
+            return opencv_transposed(gradient[0] / 255, native, cv2.INTER_AREA)
+
+        return F.pad(through(frame, self._resized, back), self._pads(), mode="replicate")
 
     def _resized(self, frame: Frame) -> Tensor:
         height, width = self._scaled
@@ -84,9 +89,6 @@ class LiteSession(TorchSession):
             with one_opencv_thread():
                 frame = np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
         return image_tensor(frame, self.device)
-
-    def _enlarged(self, gradient: Tensor) -> Tensor:
-        return opencv_transposed(gradient[0] / 255, self._native, cv2.INTER_AREA)
 
     def _pads(self) -> tuple[int, int, int, int]:
         rows, columns = (max(-(-(n - 1) // 16), 2) * 16 + 1 - n for n in self._scaled)

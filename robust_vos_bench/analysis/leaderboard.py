@@ -109,7 +109,10 @@ def build_page(results: Sequence[Result]) -> Page:
     objects = {result.model: result.objects for result in results}
     table = RobustnessTable(joint_matrix(results), objects.__getitem__)
     if not {"P", "mPC"} <= table.jackknife.statistics.keys():
-        raise UsageError(f"run {results[0].manifest.run_id} has no corrupted condition: there is nothing to rank")
+        raise UsageError(
+            f"run {results[0].manifest.run_id} has no corrupted condition: there is nothing to rank. Runs "
+            "of stored splits have boards of their own: `rvos-bench leaderboard`, or robust_vos_bench.leaderboard"
+        )
     rows = [Row(result, row, overlap(result)) for result, row in zip(results, table)]
     return Page(page_name(results[0]), results[0].manifest, table, tuple(sorted(rows, key=_place)))
 
@@ -130,6 +133,8 @@ def stored(folder: Path) -> dict[str, dict[str, Result]]:
     pages: dict[str, dict[str, Result]] = {}
     for path in sorted((folder / "results").glob("*/*.json.gz")):
         result = shareable(read_result(path))
+        if result.is_attacked:
+            continue  # of the boards of attacks
         pages.setdefault(path.parent.name, {})[result.model] = result
     return pages
 

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
+from robust_vos_bench.analysis.attacked import SplitRecord
 from robust_vos_bench.analysis.matrix import ScoreMatrix, footage_of, matrix_from_records
 from robust_vos_bench.analysis.object_stats import ObjectStats, verify_object_stats
 from robust_vos_bench.errors import DataError, UsageError
@@ -34,6 +36,8 @@ class Result(msgspec.Struct, frozen=True):
     schema: str = RESULT_SCHEMA
     objects: tuple[ObjectStats, ...] = msgspec.field(default=(), name="facts")
     """Statistics of objects over their frames; empty in results of older versions."""
+    attacks: tuple[SplitRecord, ...] | UnsetType = UNSET
+    """The stored splits among its conditions, where there are any."""
 
     @property
     def model(self) -> str:
@@ -45,6 +49,11 @@ class Result(msgspec.Struct, frozen=True):
         """Whether every unit is scored."""
         return len(self.records) == len(self.manifest.conditions) * len(self.manifest.videos)
 
+    @property
+    def is_attacked(self) -> bool:
+        """Whether frames of stored splits are among its conditions: it belongs on the boards of attacks."""
+        return any(c.is_stored for c in self.manifest.conditions)
+
     def cells(self) -> dict[tuple[str, str], dict[str, UnitRecord]]:
         """The records by cell (see `matrix.Cells`)."""
         found: dict[tuple[str, str], dict[str, UnitRecord]] = {}
@@ -53,9 +62,15 @@ class Result(msgspec.Struct, frozen=True):
         return found
 
 
-def checksum(manifest: Manifest, records: Sequence[UnitRecord], objects: Sequence[ObjectStats] = ()) -> str:
+def checksum(
+    manifest: Manifest,
+    records: Sequence[UnitRecord],
+    objects: Sequence[ObjectStats] = (),
+    attacks: Sequence[SplitRecord] | UnsetType = UNSET,
+) -> str:
     """Hex sha256 over the content of a result."""
-    return _digest([manifest, list(records), list(objects)] if objects else [manifest, list(records)])
+    content: list[Any] = [manifest, list(records), list(objects)] if objects else [manifest, list(records)]
+    return _digest(content if attacks is UNSET else [*content, {"attacks": list(attacks)}])
 
 
 def _digest(content: list[Any]) -> str:
@@ -79,7 +94,7 @@ def read_result(path: Path) -> Result:
         result = msgspec.json.decode(data, type=Result)
     except (OSError, EOFError, zlib.error, msgspec.MsgspecError) as error:
         raise DataError(f"{path}: not a readable packed result ({error})") from error
-    own = checksum(result.manifest, result.records, result.objects)
+    own = checksum(result.manifest, result.records, result.objects, result.attacks)
     if own != result.checksum and _checksum_of_file(data) == result.checksum:
         result = msgspec.structs.replace(result, checksum=own)
     verify(result, str(path))
@@ -90,7 +105,8 @@ def _checksum_of_file(data: bytes) -> str:
     """`checksum` of the JSON of a result, unknown keys included."""
     content = msgspec.json.decode(data)
     objects = content.get("facts")
-    return _digest([content["manifest"], content["records"], *([objects] if objects else [])])
+    attacks = [{"attacks": content["attacks"]}] if "attacks" in content else []
+    return _digest([content["manifest"], content["records"], *([objects] if objects else []), *attacks])
 
 
 def verify(result: Result, where: str) -> None:
@@ -100,7 +116,7 @@ def verify(result: Result, where: str) -> None:
     """
     if result.schema not in READ:
         raise DataError(f"{where}: schema {result.schema!r}, this version reads {' and '.join(READ)}")
-    if result.checksum != checksum(result.manifest, result.records, result.objects):
+    if result.checksum != checksum(result.manifest, result.records, result.objects, result.attacks):
         raise DataError(f"{where}: the checksum does not fit: the file was edited or damaged")
     if len(result.manifest.models) != 1:
         raise DataError(f"{where}: a packed result holds one model, this one {len(result.manifest.models)}")
@@ -113,6 +129,10 @@ def verify(result: Result, where: str) -> None:
     wrong = verify_object_stats(result.objects, units)
     if wrong:
         raise DataError(f"{where}: {wrong}")
+    if result.attacks is not UNSET:
+        stored = {(c.label, c.store) for c in result.manifest.conditions if c.is_stored}
+        if {(split.label, split.store) for split in result.attacks} != stored:
+            raise DataError(f"{where}: the stored splits that it tells of are not those of its conditions")
 
 
 def _verify_units(result: Result, where: str) -> set[tuple[str, str]]:

@@ -20,6 +20,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 from msgspec import UNSET
 
+from robust_vos_bench.analysis.attacked import SplitRecord
 from robust_vos_bench.analysis.result import Result, checksum
 from robust_vos_bench.datasets.clips.facts import VIDEO_SUFFIXES
 from robust_vos_bench.models.checkpoint import RANDOM
@@ -117,6 +118,16 @@ class Private:
         plain = msgspec.to_builtins(content)
         clean = self._walked(plain)
         return content if clean == plain else msgspec.convert(clean, type(content))
+
+    def splits(self, found: tuple[SplitRecord, ...], before: str, name: str) -> tuple[SplitRecord, ...]:
+        """Stored splits, with no path in any of their texts. before, name: of the model, which is their source too."""
+        plain = msgspec.to_builtins(found)
+        for split in plain:
+            source = split["made"].get("source")
+            if source and source.get("name") == before:
+                source["name"] = name
+        clean = self._walked(plain)
+        return msgspec.convert(clean, tuple[SplitRecord, ...])
 
     def _walked(self, plain: Any) -> Any:
         if isinstance(plain, str):
@@ -284,11 +295,18 @@ def shareable(result: Result) -> Result:
     name = manifest.models[0].name
     records = tuple(private.record(record, name) for record in result.records)
     content = private.everywhere((manifest, records, result.objects))
-    if content == (result.manifest, result.records, result.objects):
+    attacks = (
+        result.attacks
+        if result.attacks is UNSET
+        else private.splits(result.attacks, result.manifest.models[0].name, name)
+    )
+    if content == (result.manifest, result.records, result.objects) and attacks == result.attacks:
         return result
     manifest, records, objects = content
-    sum_ = checksum(manifest, records, objects)
-    return msgspec.structs.replace(result, manifest=manifest, records=records, objects=objects, checksum=sum_)
+    sum_ = checksum(manifest, records, objects, attacks)
+    return msgspec.structs.replace(
+        result, manifest=manifest, records=records, objects=objects, attacks=attacks, checksum=sum_
+    )
 
 
 _VALUES = frozenset({"--checkpoint", "--mask", "--option", "--ray-address"})

@@ -10,7 +10,7 @@ from typing import Any
 from robust_vos_bench.analysis.words import plural
 from robust_vos_bench.api.prepare import opened
 from robust_vos_bench.attacks.audit import Verdict, audit, raise_for_problems
-from robust_vos_bench.attacks.flags import merged
+from robust_vos_bench.attacks.flags import merged, told
 from robust_vos_bench.attacks.plan import Made
 from robust_vos_bench.attacks.shown import lines
 from robust_vos_bench.attacks.splits import splits_in
@@ -97,7 +97,7 @@ def raise_for_failures(report: AttackReport) -> None:
         model, label, flag = wrong[0]
         where = " · ".join(filter(None, (model, label)))
         error = IncompleteError(
-            f"{plural(len(wrong), 'number')} above is no evaluation. First: {where}: {flag}. "
+            f"{plural(len(wrong), 'number')} above is no evaluation. First: {where}: {told(flag)}. "
             "docs/adversarial.md says what to do"
         )
         error.partial = report

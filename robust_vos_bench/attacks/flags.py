@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import msgspec
+from robust_vos_bench.analysis.attacked import Flag as Flag
 
-ERRORS = ("gradient", "agreement", "budget")
-"""Flags whose numbers say nothing of the model; the others ask for a stronger attack."""
 MEANINGS = {
     "gradient": "the gradient is not finite, or zero at a frame on which a scored frame depends",
     "agreement": "the model that was attacked and the model that is scored give other masks for the same frames",
@@ -37,20 +35,9 @@ PIXELS, POINTS = 0.001, 0.5
 """How far the attacked and the scored model may differ: share of pixels, and points of J&F."""
 
 
-class Flag(msgspec.Struct, frozen=True, order=True):
-    """One reason to doubt a number."""
-
-    name: str
-    detail: str = ""
-    """What was measured."""
-
-    @property
-    def is_error(self) -> bool:
-        """Whether the number says nothing of the model."""
-        return self.name in ERRORS
-
-    def __str__(self) -> str:
-        return f"{self.name}: {MEANINGS[self.name]}" + (f" ({self.detail})" if self.detail else "")
+def told(flag: Flag) -> str:
+    """A flag with what it means."""
+    return f"{flag.name}: {MEANINGS[flag.name]}" + (f" ({flag.detail})" if flag.detail else "")
 
 
 def merged(flags: Iterable[Flag]) -> tuple[Flag, ...]:

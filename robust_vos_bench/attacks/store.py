@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from robust_vos_bench.attacks.flags import Flag
+from robust_vos_bench.analysis.attacked import AttackRecord as AttackRecord
 from robust_vos_bench.attacks.splits import read_manifest
 from robust_vos_bench.attacks.threat import VERSION, Threat
 from robust_vos_bench.conditions import CLEAN
@@ -44,22 +44,6 @@ DELTAS = "Deltas"
 MOST_DELTA = 127
 ATTACK_VERSION = 1
 """Raised when the search comes to find other frames."""
-
-
-class AttackRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is known of an attack on one video. Scores are J&F in points."""
-
-    chosen: str
-    score: float | None = None
-    """Of the official adapter on the stored frames, in the process that made them; None for noise."""
-    clean: float | None = None
-    by_loss: dict[str, float] = {}
-    candidates: dict[str, float] = {}
-    trace: dict[str, list[list[float]]] = {}
-    flags: tuple[Flag, ...] = ()
-    passes: int = 0
-    seconds: float = 0.0
-    eot: int = 1
 
 
 class AttackedVideo(msgspec.Struct, frozen=True):

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robust_vos_bench.analysis.intervals import SCORE, Interval, t_interval
+from robust_vos_bench.analysis.matrix import ScoreMatrix
 from robust_vos_bench.analysis.run import Run
 from robust_vos_bench.attacks import flags as doubts
 from robust_vos_bench.attacks.flags import Flag
 from robust_vos_bench.attacks.splits import read_manifest, splits_in
-from robust_vos_bench.attacks.store import AttackedVideo, read_video
+from robust_vos_bench.attacks.store import AttackRecord, read_video
 from robust_vos_bench.attacks.threat import Threat, in_order, read_threat
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.runs.records import ConditionRecord
@@ -107,7 +109,7 @@ def _row(
     model: str,
     stored: Sequence[tuple[ConditionRecord, Threat]],
     cells: Mapping[tuple[str, str, str], float],
-    records: Mapping[str, Sequence[AttackedVideo]],
+    records: Mapping[str, Sequence[AttackRecord]],
 ) -> Row:
     name = safe_name(model)
     clean = next((c for c in run.matrix.conditions if c.is_clean), None)
@@ -123,49 +125,60 @@ def _row(
     flags: list[tuple[str, Flag]] = []
     for condition, threat in stored:
         if _source(condition) == name:
-            flags += [(threat.label, flag) for flag in _flags(threat, name, model, p, cells, records, condition.label)]
+            flags += [
+                (threat.label, flag) for flag in flags_of(threat, name, model, p, cells, records, condition.label)
+            ]
     prompt = sorted((t.budget, own[t.label]) for _, t in stored if t.name == "linf-prompt" and t.label in own)
     e50 = next((budget for budget, score in prompt if score < p / 2), None)
     return Row(model, p, own, noise, transfer, _lost(run, model, own, stored, name), e50, tuple(flags), spans)
 
 
 def _robust(run: Run, model: str, threat: Threat, stored: Sequence[tuple[ConditionRecord, Threat]]) -> Interval:
-    """Mean over objects of their J&F under the split that leaves least of their video, of those whose frames the threat
-    allows: a split from anybody can only lower it. NaN where a video is missing."""
+    """Mean over objects of their J&F under the split that leaves least of their video, of those of the same box: a
+    split from anybody can only lower it. NaN where a video is missing."""
     matrix, m = run.matrix, run.matrix.models.index(model)
     kinds = ("linf", "square") if threat.kind == "linf" else (threat.kind,)
     labels = {c.label for c, t in stored if t.kind in kinds and (t.frames, t.budget) == (threat.frames, threat.budget)}
     rows = [100 * matrix.jf[m, i] for i, c in enumerate(matrix.conditions) if c.label in labels]
+    return worst(matrix, rows)[0]
+
+
+def worst(matrix: ScoreMatrix, rows: Sequence[NDArray[np.float64]]) -> tuple[Interval, tuple[int, ...]]:
+    """The mean over objects where each video has the row that leaves least of it, with its 95 % interval, and which
+    rows these are. rows: J&F in points per object. NaN where a video is in no row."""
     found = np.full(len(matrix.objects), np.nan)
+    chosen: list[int] = []
     for v in range(len(matrix.videos)):
         objects = matrix.video_of == v
-        found[objects] = min((row[objects] for row in rows), key=lambda values: np.nan_to_num(values.mean(), nan=999))
+        means = [float(np.nan_to_num(row[objects].mean(), nan=np.inf)) for row in rows]
+        if means and min(means) < np.inf:
+            chosen.append(means.index(min(means)))
+            found[objects] = rows[chosen[-1]][objects]
     if not len(found):
-        return Interval(math.nan, math.nan, math.nan)
+        return Interval(math.nan, math.nan, math.nan), ()
     clusters = [matrix.cluster_of == k for k in range(len(matrix.clusters))]
-    left_out = np.array([found[~chosen].mean() for chosen in clusters if not chosen.all()])
-    return t_interval(float(found.mean()), left_out, SCORE, (0.0, 100.0))
+    left_out = np.array([found[~inside].mean() for inside in clusters if not inside.all()])
+    return t_interval(float(found.mean()), left_out, SCORE, (0.0, 100.0)), tuple(dict.fromkeys(chosen))
 
 
-def _flags(
+def flags_of(
     threat: Threat,
     source: str,
     model: str,
     clean: float,
     cells: Mapping[tuple[str, str, str], float],
-    records: Mapping[str, Sequence[AttackedVideo]],
+    records: Mapping[str, Sequence[AttackRecord]],
     label: str,
 ) -> list[Flag]:
     """What is to be said of one own cell of a model: of its videos, and against the model's other cells."""
     found: list[Flag] = []
     known = records.get(label, ())
     for record in known:
-        found += [flag for flag in record.attack.flags if flag.name != "converged"]
-    gains = [curve for record in known for curve in _curves(record)]
-    found += doubts.converged(gains)
-    searched = [r for r in known if r.attack.by_loss]
+        found += [flag for flag in record.flags if flag.name != "converged"]
+    found += converged_of(known)
+    searched = [r for r in known if r.by_loss]
     if threat.kind == "linf" and searched:
-        found += doubts.monotone(sum(r.attack.chosen in r.attack.candidates for r in searched), len(searched))
+        found += doubts.monotone(sum(r.chosen in r.candidates for r in searched), len(searched))
     score = cells[threat.label, source, model]
     same = f"{threat.frames}-e{threat.budget}"
     if threat.kind == "linf":
@@ -180,10 +193,15 @@ def _flags(
     return list(doubts.merged(found))
 
 
-def _curves(record: AttackedVideo) -> list[list[float]]:
+def converged_of(records: Sequence[AttackRecord]) -> list[Flag]:
+    """Whether the searches of some videos had come to an end."""
+    return doubts.converged([curve for record in records for curve in _curves(record)])
+
+
+def _curves(record: AttackRecord) -> list[list[float]]:
     """Curves of the search whose frames are stored; of all where those of a smaller threat are."""
-    trace = record.attack.trace
-    return trace.get(record.attack.chosen) or [curve for curves in trace.values() for curve in curves]
+    trace = record.trace
+    return trace.get(record.chosen) or [curve for curves in trace.values() for curve in curves]
 
 
 def _lost(
@@ -203,9 +221,9 @@ def _lost(
     return 100 * float(np.mean(after)) if after else math.nan
 
 
-def _records(folders: Sequence[Path]) -> dict[str, list[AttackedVideo]]:
+def _records(folders: Sequence[Path]) -> dict[str, list[AttackRecord]]:
     """Label of a split -> the records of its videos."""
-    found: dict[str, list[AttackedVideo]] = {}
+    found: dict[str, list[AttackRecord]] = {}
     for folder in folders:
         try:
             splits = splits_in(folder)
@@ -213,7 +231,7 @@ def _records(folders: Sequence[Path]) -> dict[str, list[AttackedVideo]]:
             continue
         for split in splits:
             known = [read_video(split, name) for name in read_manifest(split)["videos"]]
-            found[split.absolute().name] = [record for record in known if record is not None]
+            found[split.absolute().name] = [record.attack for record in known if record is not None]
     return found
 
 

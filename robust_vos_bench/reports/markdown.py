@@ -17,6 +17,7 @@ from robust_vos_bench.analysis.words import points, unscored_note
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.reports.grids import Grid, column, grid, headline_columns, legend, measure_grid
 from robust_vos_bench.reports.published import cell_words, published_table
+from robust_vos_bench.reports.sheets import Sheet
 from robust_vos_bench.runs.records import Manifest
 from robust_vos_bench.system.atomic import make_folder, write_bytes
 
@@ -104,8 +105,13 @@ def _command(manifest: Manifest) -> str:
     return " ".join(line for line in latest.call.splitlines() if line.startswith("rvos."))
 
 
-def index_markdown(pages: Sequence[Page]) -> str:
-    """All pages with their leaders, then the scores that authors published."""
+def sheet_markdown(sheet: Sheet) -> str:
+    """A page of plain tables."""
+    return render("sheet.md.j2", sheet=sheet)
+
+
+def index_markdown(pages: Sequence[Page], sheets: Sequence[Sheet] = ()) -> str:
+    """All pages with their leaders, other boards, then the scores that authors published."""
     best = [next((row for row in page.rows if row.rank), None) for page in pages]
     leaders = [f"{points(row.scores['mPC'])} {row.model}" if row else "n/a" for row in best]
     known = grid(
@@ -124,4 +130,12 @@ def index_markdown(pages: Sequence[Page]) -> str:
         for k, (data, metric) in enumerate(table.columns)
     ]
     published = grid(column("model", (model for model, _ in table.rows)), columns)
-    return render("index.md.j2", pages=known, published=published, sources=table.sources)
+    heads = ("data set", "threat", "models", "videos", "budgets", "highest mean")
+    others = grid(
+        [column(head, (sheet.summary[k] for sheet in sheets), "right" if k in (2, 3) else "left")
+         for k, head in enumerate(heads)],
+        column("page", (f"[{sheet.name}]({sheet.name}.md)" for sheet in sheets)),
+    )  # fmt: skip
+    return render(
+        "index.md.j2", pages=known, attacks=others if sheets else None, published=published, sources=table.sources
+    )

@@ -55,7 +55,14 @@ PLAIN_TEXT = {
     "kind", "formats", "scopes", "sigma", "radius",
 }  # fmt: skip
 """Words that are never a path."""
-NAMES = {("data get", "name"), ("pack", "masks"), ("reproduce", "name"), ("reproduce", "dataset")}
+NAMES = {
+    ("data get", "name"),
+    ("pack", "masks"),
+    ("pack", "maker"),
+    ("leaderboard", "maker"),
+    ("reproduce", "name"),
+    ("reproduce", "dataset"),
+}
 """The same under one verb only."""
 
 

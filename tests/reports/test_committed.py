@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from robust_vos_bench.analysis.result import checksum, read_result, write_result
+from robust_vos_bench.api.share import leaderboard
 from robust_vos_bench.errors import DataError
-from robust_vos_bench.reports.leaderboard_files import leaderboard
 
 BOARDS = Path(__file__).resolve().parents[2] / "leaderboards"
 RESULTS = sorted(BOARDS.glob("results/*/*.json.gz"))
@@ -34,7 +34,7 @@ def test_every_result_reads_back_with_its_checksum_and_its_bytes() -> None:
     for path in RESULTS:
         data = gzip.decompress(path.read_bytes())
         result = read_result(path)
-        assert result.checksum == checksum(result.manifest, result.records, result.objects), path
+        assert result.checksum == checksum(result.manifest, result.records, result.objects, result.attacks), path
         assert result.checksum == msgspec.json.decode(data)["checksum"], path
         assert msgspec.json.encode(result) == data, path
 

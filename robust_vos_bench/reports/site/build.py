@@ -20,6 +20,7 @@ from robust_vos_bench.reports.heat import legend_stops, scale_of
 from robust_vos_bench.reports.latex import robustness_latex
 from robust_vos_bench.reports.pages import render_page, template_text
 from robust_vos_bench.reports.published import cell_words, published_table
+from robust_vos_bench.reports.sheets import Sheet
 from robust_vos_bench.reports.site.names import page_names
 from robust_vos_bench.reports.site.rows import Board, Entry, board_entries, scatter
 from robust_vos_bench.system.atomic import make_folder, write_bytes
@@ -28,8 +29,8 @@ from robust_vos_bench.system.json import to_json
 FOLDER = "site"
 
 
-def write_site(folder: Path, pages: Sequence[Page]) -> Path:
-    """Write the site of the leaderboards in a folder below it, and return its index.
+def write_site(folder: Path, pages: Sequence[Page], sheets: Sequence[Sheet] = ()) -> Path:
+    """Write the site of the leaderboards in a folder below it, and return its index. sheets: boards of attacks.
 
     The same results give the same bytes. Files of earlier pages stay, so that links to them keep working.
     """
@@ -40,21 +41,34 @@ def write_site(folder: Path, pages: Sequence[Page]) -> Path:
     make_folder(site)
     every = [entry for board in boards for entry in entries[board.name]]
     index = site / "index.html"
-    _write(index, _page(boards, every, None))
+    _write(index, _page(boards, every, None, bool(sheets)))
     for board in boards:
-        _write(site / f"{board.name}.html", _page(boards, entries[board.name], board))
+        _write(site / f"{board.name}.html", _page(boards, entries[board.name], board, bool(sheets)))
         _files(site, board)
     published = read_published()
     table = published_table(published)
     _write(
         site / "published.html",
-        render_page("published.html.j2", title="Published scores", boards=boards, table=table, words=cell_words),
+        render_page(
+            "published.html.j2",
+            title="Published scores",
+            boards=boards,
+            table=table,
+            words=cell_words,
+            attacked=bool(sheets),
+        ),
     )
-    _write(site / "submit.html", render_page("submit.html.j2", title="How to submit a result", boards=boards))
+    _write(
+        site / "submit.html",
+        render_page("submit.html.j2", title="How to submit a result", boards=boards, attacked=bool(sheets)),
+    )
+    if sheets:
+        content = {"title": "Robustness against adversarial attacks", "sheets": sheets, "attacked": True}
+        _write(site / "attacks.html", render_page("attacks.html.j2", **content))
     return index
 
 
-def _page(boards: Sequence[Board], entries: list[Entry], board: Board | None) -> str:
+def _page(boards: Sequence[Board], entries: list[Entry], board: Board | None, attacked: bool) -> str:
     """The index of all boards, or one of them."""
     families = list(dict.fromkeys(family for entry in entries for family in entry.scores))
     table = board.page.table if board else None
@@ -62,6 +76,7 @@ def _page(boards: Sequence[Board], entries: list[Entry], board: Board | None) ->
         "board.html.j2",
         title=board.title if board else "Robustness of video object segmentation: leaderboards",
         boards=boards,
+        attacked=attacked,
         board=board,
         entries=entries,
         families=families,

@@ -14,7 +14,7 @@ from robust_vos_bench.system.atomic import write_bytes
 from robust_vos_bench.system.toml import read_toml
 
 FILE = "names.toml"
-RESERVED = frozenset({"index", "published", "submit", "all", "con", "nul", "aux", "prn"})
+RESERVED = frozenset({"index", "published", "attacks", "submit", "all", "con", "nul", "aux", "prn"})
 HEAD = """\
 # Names of the pages on the site: page of this folder = file name there, without .html.
 # A name is given when a page is first made, and stays: others link to it.
