@@ -152,6 +152,8 @@ def certify(
 ) -> Certified:
     """Certify the model that draws noise once a track: `rvos-bench certify`, with the same words.
 
+    The other words are those of `run`. The same call again resumes; more draws add to those that are there.
+
     Parameters
     ----------
     sigma, frames
@@ -163,8 +165,6 @@ def certify(
         L2 norms of the change, as multiples of sigma.
     tau, pixels
         Also certify single pixels: those whose label has at least probability tau.
-
-    The other words are those of `run`. The same call again resumes; more draws add to those that are there.
 
     Returns
     -------
