@@ -20,6 +20,7 @@ PLACES = {
     "robust_vos_bench/scoring/fastpng/README.md": "fastpng.md",
 }
 """Page of the checkout -> page of the site, where it is not below docs/, benchmarks/ or leaderboards/."""
+PICTURES = {".png", ".svg", ".webp"}
 HOME = ("README.md", "index.md")
 """Links to the README lead to the site's first page; the README itself is for those who see the checkout."""
 _LINK = re.compile(r"(?<!!)\[(?P<text>(?:[^\[\]]|\[[^\]]*\])*)\]\((?P<target>[^)\s]+)\)")
@@ -53,9 +54,11 @@ def stage(root: Path, target: Path) -> None:
         text = (root / source).read_text(encoding="utf-8")
         path.write_text(rewrite(text, source, pages, root), encoding="utf-8")
     shutil.copyfile(root / "docs" / "site.css", target / "site.css")
-    for picture in (root / "docs" / "pictures").glob("*"):
-        (target / "pictures").mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(picture, target / "pictures" / picture.name)
+    for folder, place in (("docs/pictures", "pictures"), ("benchmarks", "benchmarks")):
+        (target / place).mkdir(parents=True, exist_ok=True)
+        for picture in (root / folder).iterdir():
+            if picture.suffix in PICTURES:
+                shutil.copyfile(picture, target / place / picture.name)
 
 
 def rewrite(text: str, source: str, pages: dict[str, str], root: Path) -> str:
