@@ -60,6 +60,12 @@ class IncompleteError(RvosError):
     exit_code = 3
 
 
+class DeviceLostError(RvosError):
+    """A GPU that was there when the run began is gone; what is finished is kept."""
+
+    exit_code = 3
+
+
 class DataError(RvosError):
     """A data set, frame, mask or result file is missing, damaged or does not fit.
 

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from training.draws import Draws, draw
+from training.draws import USUAL, Draws, Variation, draw
 from training.fill import filled
 from training.images import CANVAS, Stills
 from training.renewal import Renewal, draw_renewal, shown
@@ -45,31 +45,41 @@ def render(stills: Stills, draws: Draws, side: int, renewal: Renewal | None = No
     """Make the clips on the device that the stills are on; renewal: what of the objects' surfaces is replaced."""
     device = stills.images.device
     d = Draws(**{name: value.to(device) for name, value in vars(draws).items()})
-    batch, length = d.times.shape
     layers = d.sources.shape[1]
-    world = _seen_by_camera(d, side)
+    world = seen_by_camera(d, side)
     if renewal is not None:
         renewal = Renewal(**{name: value.to(device) for name, value in vars(renewal).items()})
     images = stills.images[d.background].float() / 255
     other = stills.images[d.sources[:, -1]].float() / 255
     hole = ((stills.masks[d.background] & 2) > 0) & d.own[:, None, None]
-    scene = _sampled(filled(images, hole, other), _places(d.anchor[:, 0], _local(d, world, 0)), "reflection")
-    frames = _coloured(scene, d, 0)
-    labels = torch.zeros(batch, length, side, side, dtype=torch.long, device=device)
+    scene = _sampled(filled(images, hole, other), _places(d.anchor[:, 0], local_places(d, world, 0)), "reflection")
+    frames = coloured(scene, d, 0)
     cut = []
     for layer in range(layers):
         picture = stills.images[d.sources[:, layer]].float() / 255
         mask = (stills.masks[d.sources[:, layer]] & 1).float()[:, None]
-        local = _local(d, world, layer + 1)
+        local = local_places(d, world, layer + 1)
         found = _sampled(torch.cat([picture, mask], 1), _places(d.anchor[:, layer + 1], local), "zeros")
         colours, alpha = found[:, :, :3], found[:, :, 3:] * d.present[:, layer, None, None, None, None]
         if renewal is not None:
             colours = _renewed(stills, d, renewal, layer, colours, local)
-        cut.append((_coloured(colours, d, layer + 1), alpha))
+        cut.append((coloured(colours, d, layer + 1), alpha))
+    return composed(frames, cut, d.depth)
+
+
+def composed(frames: Tensor, cut: list[tuple[Tensor, Tensor]], depth: Tensor) -> Clips:
+    """Layers, each colours (B x T x 3 x S x S) and alpha (B x T x 1 x S x S), laid over frames in order of depth.
+
+    depth: B x L, from back to front. Layer l is object l + 1; the last layer is not asked for, nor is an object with
+    fewer than `LEAST_AREA` pixels on the first frame.
+    """
+    batch, length, _, side, _ = frames.shape
+    device, layers = frames.device, len(cut)
+    labels = torch.zeros(batch, length, side, side, dtype=torch.long, device=device)
     colours, alphas = torch.stack([c for c, _ in cut], 1), torch.stack([a for _, a in cut], 1)
     rows = torch.arange(batch, device=device)
     for at in range(layers):
-        chosen = d.depth[:, at]
+        chosen = depth[:, at]
         alpha = alphas[rows, chosen]
         frames = frames * (1 - alpha) + colours[rows, chosen] * alpha
         name = torch.where(chosen == layers - 1, 0, chosen + 1)  # the last layer is not asked for
@@ -91,14 +101,16 @@ def make_clips(
     side: int,
     objects: int | None = None,
     renewed: bool = False,
+    variation: Variation = USUAL,
 ) -> Clips:
     """Draw and render one batch; the same arguments give the same clips (on a GPU up to float rounding)."""
-    draws = draw(stills, seed, key, batch, length, side, objects)
-    renewal = draw_renewal(len(stills), seed, key, *draws.sources.shape) if renewed else None
+    draws = draw(stills, seed, key, batch, length, side, objects, variation)
+    layers = draws.sources.shape[1]
+    renewal = draw_renewal(len(stills), seed, key, batch, layers, variation) if renewed else None
     return render(stills, draws, side, renewal)
 
 
-def _seen_by_camera(d: Draws, side: int) -> Tensor:
+def seen_by_camera(d: Draws, side: int) -> Tensor:
     """World coordinates (y, x) of every pixel, B x T x S x S x 2."""
     axis = torch.arange(side, dtype=torch.float32, device=d.times.device)
     pixels = torch.stack(torch.meshgrid(axis, axis, indexing="ij"), -1)
@@ -109,7 +121,7 @@ def _seen_by_camera(d: Draws, side: int) -> Tensor:
     return seen + middle - shift[:, :, None, None]
 
 
-def _local(d: Draws, world: Tensor, index: int) -> Tensor:
+def local_places(d: Draws, world: Tensor, index: int) -> Tensor:
     """Places in a layer (0: the background), B x T x S x S x 2: (y, x) in pixels of its picture from its anchor."""
     times = d.times
     centre = d.centre[:, index, None].expand(-1, times.shape[1], -1)
@@ -155,7 +167,7 @@ def _sampled(pictures: Tensor, places: Tensor, beyond: str) -> Tensor:
     return out
 
 
-def _coloured(frames: Tensor, d: Draws, index: int) -> Tensor:
+def coloured(frames: Tensor, d: Draws, index: int) -> Tensor:
     """A layer's colours changed by its draws: B x T x 3 x S x S."""
     gain, brightness = d.colour[:, index, :3], d.colour[:, index, 3:4]
     contrast, saturation = d.colour[:, index, 4:5], d.colour[:, index, 5:6]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,8 +17,46 @@ STRANGER = 0.35
 """Share of clips with an object that is not asked for."""
 COUNTS = (0.45, 0.35, 0.20)
 """Shares of batches with 1, 2 and 3 objects."""
-SCALES = (0.45, 1.9)
-"""Least and largest enlargement of a picture."""
+
+
+@dataclass(frozen=True)
+class Variation:
+    """How much clips vary: the sizes of objects, and how much they change over time."""
+
+    extent: float = 0.56
+    """Half the longer side of the largest objects, as a share of the side of the clip."""
+    scales: tuple[float, float] = (0.45, 1.9)
+    """Least and largest enlargement of a picture."""
+    bend: float = 0.05
+    """Deviation of the displacement of control points, a unit of time, in half boxes; and likewise:"""
+    spin: float = 0.10
+    zoom: float = 0.05
+    stretch: float = 0.05
+    light: float = 0.03
+    """Deviation of the logarithm of the gain of light from frame to frame."""
+    renewed: float = 0.4
+    """Share of objects whose surface is replaced (see `training/renewal.py`)."""
+    front: tuple[float, float] = (-1.0, 1.0)
+    """Height of the front of that at the last frame."""
+    renewed_from: int = 2000
+    """Steps after which surfaces are replaced."""
+
+    def with_sizes_of(self, other: Variation) -> Variation:
+        """This, with the sizes of another."""
+        return replace(self, extent=other.extent, scales=other.scales)
+
+    def with_changes_of(self, other: Variation) -> Variation:
+        """This, with all but the sizes of another."""
+        return replace(other, extent=self.extent, scales=self.scales)
+
+
+USUAL = Variation()
+LARGE = Variation(extent=1.15, scales=(0.45, 3.5))
+"""Objects up to 2.3 times as long as the clip's side: parts of them, as on large frames."""
+STRONG = Variation(
+    bend=0.08, spin=0.2, zoom=0.1, stretch=0.12, light=0.10, renewed=0.7, front=(-0.5, 2.0), renewed_from=1000
+)
+"""Objects that turn, deform and renew their surface more."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +103,14 @@ class Draws:
 
 
 def draw(
-    stills: Stills, seed: int, key: tuple[str | int, ...], batch: int, length: int, side: int, objects: int | None
+    stills: Stills,
+    seed: int,
+    key: tuple[str | int, ...],
+    batch: int,
+    length: int,
+    side: int,
+    objects: int | None,
+    variation: Variation = USUAL,
 ) -> Draws:
     """The draws of one batch; a function of its arguments alone. objects: 1..3, or None to draw it as well."""
     rng = generator(seed, *key)
@@ -89,8 +134,8 @@ def draw(
 
     boxes = stills.boxes.cpu()[sources]
     half = boxes[..., 2:].amax(-1)
-    extent = torch.exp(uniform(0, 1, batch, layers) * torch.log(torch.tensor(0.56 * side / 18))) * 18
-    scale = (extent / half).clamp(*SCALES)
+    extent = torch.exp(uniform(0, 1, batch, layers) * torch.log(torch.tensor(variation.extent * side / 18))) * 18
+    scale = (extent / half).clamp(*variation.scales)
     centre = torch.stack([uniform(0.2, 0.8, batch, 2), *[uniform(0.05, 0.95, batch, 2) for _ in range(layers - 1)]], 1)
     centre = centre * side
     angle, flip = normal(0.2, batch, layers), 1.0 - 2 * (uniform(0, 1, batch, layers) < 0.5).float()
@@ -115,7 +160,7 @@ def draw(
     velocity = normal(0.05 * side, batch, every, 2) * move
     jitter = normal(0.008 * side, batch, length, every, 2) * move[:, None]
     jitter[:, 0] = 0
-    bend = normal(0.05, batch, every, CONTROLS**2, 2) * move[..., None]
+    bend = normal(variation.bend, batch, every, CONTROLS**2, 2) * move[..., None]
     bend[:, 0] *= 0.3  # the background is stiffer
     steady = torch.tensor([0.5] + [1.0] * layers)  # and the camera calmer than what it looks at
     colour = torch.cat(
@@ -127,7 +172,7 @@ def draw(
         2,
     )
     colour[:, 1] = torch.where(own[:, None], colour[:, 0], colour[:, 1])  # part of the picture
-    light = torch.exp(normal(0.03, batch, length, every))
+    light = torch.exp(normal(variation.light, batch, length, every))
     light[:, :, 1] = torch.where(own[:, None], light[:, :, 0], light[:, :, 1])
     return Draws(
         background,
@@ -143,9 +188,9 @@ def draw(
         torch.cat([torch.full((batch, 1), side / 2) / scale_b[:, None], half], 1),
         times,
         velocity * steady[:, None],
-        normal(0.10, batch, every) * vigour * steady,
-        normal(0.05, batch, every) * vigour * steady,
-        normal(0.05, batch, every) * vigour * steady,
+        normal(variation.spin, batch, every) * vigour * steady,
+        normal(variation.zoom, batch, every) * vigour * steady,
+        normal(variation.stretch, batch, every) * vigour * steady,
         jitter * steady[:, None],
         bend,
         colour,

@@ -11,6 +11,7 @@ import hashlib
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save
@@ -18,10 +19,12 @@ from safetensors.torch import save
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # run as a script, not installed
 
 from robust_vos_bench.errors import RvosError
+from training.settings import name_of
 from training.state import State, load
 from training.train import write_curve
+from training.videos import SHARED_PLACES
 
-LIMIT_MB = 12
+LIMIT_MB = 4
 """Largest file that is shipped, in units of a million bytes."""
 
 
@@ -50,7 +53,7 @@ def export(state: State, folder: Path, curves: Path) -> Path:
     data = in_order(save(weights, metadata=facts(state)))
     if len(data) > LIMIT_MB * 1e6:
         raise RvosError(f"{len(data) / 1e6:.1f} MB of weights; at most {LIMIT_MB} are shipped")
-    stem = f"{state.settings['model']}.{state.settings['recipe']}"
+    stem = name_of(state.settings)
     folder.mkdir(parents=True, exist_ok=True)
     curves.mkdir(parents=True, exist_ok=True)
     file = folder / f"{stem}.safetensors"
@@ -70,15 +73,27 @@ def in_order(data: bytes) -> bytes:
     return len(text).to_bytes(8, "little") + text + data[8 + length :]
 
 
+def data(state: State) -> str:
+    """What the weights were made from."""
+    stills, _, videos = str(state.settings["data"]).partition(" ")
+    subset, masks = state.settings.get("stills"), state.settings.get("masks")
+    told = f"ECSSD, {f'{subset} pictures of the ' if subset else ''}training part, sha256 {stills}"
+    told += f", masks spoilt ({masks})" if masks else ""
+    if not videos:
+        return told
+    return f"{told}; DAVIS 2016 train, every second frame, without the videos that are watched, sha256 {videos}"
+
+
 def facts(state: State) -> dict[str, str]:
     """What the file says of itself."""
     settings = dict(state.settings)
+    settings.pop("data")
     return {
         "model": str(settings.pop("model")),
         "recipe": str(settings.pop("recipe")),
         "steps": str(state.step),
         "seed": str(settings.pop("seed")),
-        "data": f"ECSSD, training part, sha256 {settings.pop('data')}",
+        "data": data(state),
         "settings": json.dumps(settings, sort_keys=True),
         "devices": json.dumps(state.devices, sort_keys=True),
         "minutes": f"{state.seconds / 60:.0f}",
@@ -93,8 +108,16 @@ def command(state: State) -> str:
     s = state.settings
     return (
         f"python training/train.py --model {s['model']} --recipe {s['recipe']} --out DIR --seed {s['seed']} "
-        f"--batch {s['batch']} --crop {s['crop']} --length {s['length']} --steps {state.step}"
+        f"--batch {s['batch']} --crop {s['crop']} --length {s['length']} --steps {state.step}{options(s)}"
     )
+
+
+def options(settings: dict[str, Any]) -> str:
+    """The flags of the settings that are unusual."""
+    flags = [f" --{n} {settings[n]}" for n in ("stills", "masks", "damaged", "objects", "appearance") if n in settings]
+    flags += [" --levelled"] if settings.get("levelled") else []
+    flags += [f" --start FILE (weights {settings['start'][:12]})"] if settings.get("start") else []
+    return "".join(flags)
 
 
 def card(state: State, digest: str, size: int) -> str:
@@ -110,19 +133,40 @@ def card(state: State, digest: str, size: int) -> str:
     rows = {
         "model": f"{said['model']}: a reduced reference model of this project, not the paper's network",
         "recipe": said["recipe"],
-        "data": said["data"] + " (Shi et al., TPAMI 2016; research use). No video, no DAVIS frame",
+        "data": said["data"] + " (Shi et al., TPAMI 2016; research use)." + seen(state),
         "encoder": said["encoder"],
-        "licence": "code MIT; the weights carry what their data and encoder ask for",
+        "licence": "code MIT; the weights carry what their data and encoder ask for" + licence(state),
         "seed, steps": f"{said['seed']}, {said['steps']} ({said['minutes']} minutes, {said['devices']})",
         "command": f"`{said['command']}`",
         "J in closed loop on held-out synthetic clips": held_out,
         "values": f"{said['values']}, {size} bytes",
         "sha256": digest,
     }
+    if state.settings.get("levelled"):
+        rows["to be run with"] = "`--option levelled=true`, as it was trained"
+    if last is not None and "video_j" in last:
+        rows["J in closed loop on clips of the watched videos"] = f"{last['video_j']:.4f}"
     lines = [f"# {said['model']}, recipe {said['recipe']}", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in rows.items()]
     lines += ["", "What these models are good and bad at: docs/reference-weights.md in the project's repository.", ""]
     return "\n".join(lines)
+
+
+def seen(state: State) -> str:
+    """Whether a video was seen, and which videos share a place with those that scores are made on."""
+    if state.settings["recipe"] != "video":
+        return " No video, no DAVIS frame"
+    pairs = ", ".join(f"{train} / {other}" for train, other in SHARED_PLACES.items())
+    return (
+        " Videos: Perazzi et al., CVPR 2016. They are DAVIS's own training split, and no validation video was read; "
+        f"but these training and validation videos share a place, an object or a session: {pairs} (in the usual lists "
+        "kite-walk is watched and not trained on). Report these weights apart from those that saw no DAVIS"
+    )
+
+
+def licence(state: State) -> str:
+    """What the videos add to it."""
+    return "; DAVIS is CC BY-NC 4.0: no commercial use" if state.settings["recipe"] == "video" else ""
 
 
 def sha256(data: bytes) -> str:

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from robust_vos_bench.errors import DataError
+from training.noisy import SEVERITY, spoilt
 
 CANVAS = 400
 """Side of the canvas in pixels; no ECSSD image is larger."""
@@ -58,27 +59,41 @@ def find_data(given: Path | None) -> Path:
     return folder
 
 
-def load_stills(folder: Path, held_out: bool, limit: int | None = None) -> Stills:
-    """The training images, or those held out for validation; `limit` keeps the first ones only (for tests)."""
+def load_stills(
+    folder: Path, held_out: bool, limit: int | None = None, subset: int = 0, spoil: str = "sound"
+) -> Stills:
+    """The training images, or those held out for validation; `limit` keeps the first ones only (for tests).
+
+    subset: this many of them, chosen by their names alone (0: all). spoil: how masks are spoilt (`training/noisy.py`).
+    """
     files = sorted((folder / "images").glob("*.jpg"))
     files = [f for i, f in enumerate(files) if (i % HELD_OUT_EVERY == HELD_OUT_EVERY - 1) == held_out][:limit]
     if not files:
         raise DataError(f"{folder / 'images'}: no .jpg file")
+    if subset > len(files):
+        raise DataError(f"{folder / 'images'}: {len(files)} pictures to train on, {subset} asked for")
+    if subset:
+        files = sorted(sorted(files, key=_order)[:subset])
     images = np.zeros((len(files), 3, CANVAS, CANVAS), np.uint8)
     masks = np.zeros((len(files), CANVAS, CANVAS), np.uint8)
     sizes, boxes = np.zeros((len(files), 2), np.int64), np.zeros((len(files), 4), np.float32)
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(b"" if spoil == "sound" else f"masks {spoil}, severity {SEVERITY}\0".encode())
     for i, file in enumerate(files):
         label = folder / "masks" / f"{file.stem}.png"
         if not label.is_file():
             raise DataError(f"{label}: the mask of {file.name} is missing")
         for part in (file, label):
             digest.update(part.name.encode() + b"\0" + part.read_bytes())
-        image = np.asarray(Image.open(file).convert("RGB"))
-        mask = (np.asarray(Image.open(label).convert("L")) > 127).astype(np.uint8)
+        try:
+            image = np.asarray(Image.open(file).convert("RGB"))
+            mask = (np.asarray(Image.open(label).convert("L")) > 127).astype(np.uint8)
+        except OSError as error:
+            raise DataError(f"{file} or its mask cannot be read: {error}") from error
         height, width = mask.shape
         if image.shape[:2] != mask.shape or max(height, width) > CANVAS or not mask.any():
             raise DataError(f"{file}: the image is {image.shape[:2]}, its mask {mask.shape}, at most {CANVAS} a side")
+        if spoil != "sound":
+            mask = spoilt(mask, spoil, file.stem)
         pads = ((0, CANVAS - height), (0, CANVAS - width))
         images[i] = np.pad(image, (*pads, (0, 0)), mode="symmetric").transpose(2, 0, 1)
         masks[i] = np.pad(mask, pads) + 2 * np.pad(mask, pads, mode="symmetric")
@@ -93,3 +108,8 @@ def load_stills(folder: Path, held_out: bool, limit: int | None = None) -> Still
         torch.from_numpy(boxes),
         digest.hexdigest(),
     )
+
+
+def _order(file: Path) -> str:
+    """What subsets are chosen by: a draw that depends on nothing but the name, so that subsets are nested."""
+    return hashlib.sha256(f"subset/{file.name}".encode()).hexdigest()

@@ -14,13 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from training.draws import USUAL, Variation
 from training.keys import generator
 from training.warps import CONTROLS, REACH, spline
 
-SHARE = 0.4
-"""Of the objects are renewed."""
-START, END = -2.5, (-1.0, 1.0)
-"""Height of the front at the first frame and (least, largest) at the last, on a field of about unit variance."""
+START = -2.5
+"""Height of the front at the first frame, on a field of about unit variance."""
 SHARPNESS = 6.0
 
 
@@ -36,11 +35,14 @@ class Renewal:
     """B x L, height of the front at the last frame; minus infinity where nothing is renewed."""
 
 
-def draw_renewal(pictures: int, seed: int, key: tuple[str | int, ...], batch: int, layers: int) -> Renewal:
+def draw_renewal(
+    pictures: int, seed: int, key: tuple[str | int, ...], batch: int, layers: int, variation: Variation = USUAL
+) -> Renewal:
     """The draws of one batch; a function of its arguments alone."""
     rng = generator(seed, *key, "renewal")
-    renewed = torch.rand(batch, layers, generator=rng) < SHARE
-    fronts = END[0] + (END[1] - END[0]) * torch.rand(batch, layers, generator=rng)
+    renewed = torch.rand(batch, layers, generator=rng) < variation.renewed
+    least, largest = variation.front
+    fronts = least + (largest - least) * torch.rand(batch, layers, generator=rng)
     return Renewal(
         torch.randint(pictures, (batch, layers), generator=rng),
         torch.randn(batch, layers, CONTROLS**2, 2, generator=rng),

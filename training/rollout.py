@@ -9,7 +9,7 @@ from torch import Tensor
 
 from training.clips import Clips
 from training.losses import only_valid
-from training.ours import LiteNetwork, full, strongest
+from training.ours import Level, LiteNetwork, full, level, set_levels, strongest
 
 Step = Callable[[Tensor, int], None]
 """Called with the logits at full size (B x slots x S x S) and the number of every predicted frame."""
@@ -26,17 +26,22 @@ def roll_out(
     identities: Tensor | None = None,
     altered: Altered | None = None,
     limit: int | None = None,
+    levelled: bool = False,
 ) -> None:
     """Segment frames 1.. of the clips from the labels of frame 0.
 
     truth_fed: remember the true labels of every frame instead of the predicted ones (the first steps of training).
     references: predicted frames that are also kept as references, by networks that do so. identities: B x slots,
     under which networks that tell objects apart by identities shall know them. altered: what becomes of predicted
-    labels before they are remembered. limit: references kept at most.
+    labels before they are remembered. limit: references kept at most. levelled: every frame gets the levels of frame 0.
     """
     batch, length, _, side, _ = clips.frames.shape
     together = clips.frames.transpose(0, 1).flatten(0, 1)
-    features = network.encode(together)
+    maps = network.trunk(together)
+    if levelled:
+        first = [level(m[:batch]) for m in maps]
+        maps = set_levels(maps, [Level(*(x.repeat(length, 1, 1, 1) for x in wanted)) for wanted in first])
+    features = network.describe(maps)
     memory = network.memory(limit)
     if identities is not None:
         network.disguise(memory, identities)
@@ -55,14 +60,14 @@ def roll_out(
 
 
 @torch.no_grad()
-def closed_loop_jaccard(network: LiteNetwork, clips: Clips) -> list[float]:
+def closed_loop_jaccard(network: LiteNetwork, clips: Clips, levelled: bool = False) -> list[float]:
     """J of every object that is asked for, its mean over the frames after the first on which it is to be seen."""
     sums, counts = torch.zeros(2, *clips.valid.shape)
 
     def seen(logits: Tensor, t: int) -> None:
         _add_jaccard(strongest(logits, 1), clips.labels[:, t], sums, counts)
 
-    roll_out(network, clips, seen)
+    roll_out(network, clips, seen, levelled=levelled)
     return _means(sums, counts, clips.valid)
 
 

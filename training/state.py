@@ -32,6 +32,8 @@ class State:
     """Time spent on steps so far, over all runs and devices."""
     devices: dict[str, int] = field(default_factory=dict)
     """Steps made on each kind of device."""
+    losses: list[float] = field(default_factory=list)
+    """Of the steps since the last row of the curve, so that a training in pieces has the same curve."""
 
 
 def save(state: State, path: Path) -> None:

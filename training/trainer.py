@@ -6,30 +6,26 @@ import contextlib
 import importlib
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from robust_vos_bench.errors import DataError, RvosError, unknown
+from robust_vos_bench.errors import DataError, RvosError
 from training.clips import Clips, make_clips
+from training.draws import USUAL
 from training.images import Stills
 from training.keys import generator
 from training.losses import HARDEST, frame_loss
 from training.mistakes import SHARES, mistaken
 from training.ours import DISTINCT, LiteNetwork, trained
-from training.recipes import RECIPES, damaged, damages
+from training.recipes import damaged, damages
 from training.rollout import closed_loop_jaccard, roll_out, static_jaccard
+from training.settings import NETWORKS, Settings
 from training.state import State
+from training.video_clips import make_video_clips, watched
+from training.videos import Videos
 
-NETWORKS = {
-    "aoc.lite": "robust_vos_bench.adapters.aoc.lite:AOCLite",
-    "aot.lite": "robust_vos_bench.adapters.aot.lite:AOTLite",
-    "cfbi.lite": "robust_vos_bench.adapters.cfbi.lite:CFBILite",
-}
-VERSION = 1
-"""Raised when a change of code or constants makes a step compute something else: a state goes on only under its own."""
 WARM_UP = 100
 """Steps over which the learning rate rises."""
 STEADY = 1500
@@ -40,8 +36,8 @@ TRUTH_FED = 1000
 """Steps over which the share of batches that are fed true masks falls from one to zero."""
 MISTAKES_FROM = 1000
 """Steps after which some of what a network remembers of its own answers is made false."""
-RENEWED_FROM = 2000
-"""Steps after which surfaces of objects are replaced, and fewer answers are made false."""
+RENEWED_FROM = USUAL.renewed_from
+"""Steps after which fewer answers are made false; the usual surfaces of objects are replaced from there on."""
 HARDEST_FROM = 2000
 """Steps over which the share of pixels that count falls from one to `HARDEST`."""
 AVERAGE = 0.999
@@ -50,32 +46,6 @@ CLIP = 1.0
 """Largest norm of a gradient."""
 VALIDATION = 6
 """Validation batches of four clips of five frames."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the weights depend on, besides the data and the number of steps."""
-
-    model: str
-    recipe: str = "plain"
-    seed: int = 0
-    batch: int = 4
-    length: int = 3
-    crop: int = 209
-    """Side of the clips in pixels, 16 n + 1."""
-    rate: float = 6e-4
-    """Learning rate of the new layers."""
-    trunk_rate: float = 1e-4
-    """Learning rate of the pretrained trunk."""
-    weight_decay: float = 0.01
-    version: int = VERSION
-
-    def check(self) -> None:
-        """Raise a UsageError for what cannot be."""
-        if self.model not in NETWORKS:
-            raise unknown("lite model", self.model, NETWORKS)
-        if self.recipe not in RECIPES:
-            raise unknown("recipe", self.recipe, RECIPES)
 
 
 def build(model: str) -> LiteNetwork:
@@ -95,18 +65,39 @@ def initial(settings: Settings) -> LiteNetwork:
     return network
 
 
+def fit(network: LiteNetwork, weights: dict[str, Tensor], model: str) -> None:
+    """Load weights. Raises DataError where they are those of another network."""
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise DataError(f"the training state does not fit {model}: {error}") from error
+
+
 class Trainer:
     """One training, at some step; `state` and `restore` carry it from process to process."""
 
-    def __init__(self, settings: Settings, stills: Stills, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        stills: Stills,
+        device: str = "cpu",
+        videos: Videos | None = None,
+        start: dict[str, Tensor] | None = None,
+    ) -> None:
+        """videos, start: what the video stage trains on, and the weights that it starts from."""
         settings.check()
+        if settings.video and (videos is None or start is None):
+            raise DataError("the recipe `video` needs videos and the weights of a training on stills")
         self.settings, self.device = settings, device
-        self.stills = stills.to(device)
+        self.stills, self.videos = stills.to(device), videos
         self.network = initial(settings)
+        if start is not None:
+            fit(self.network, start, settings.model)
         self.network.train().to(device)
         self.average = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
         self.step, self.seconds = 0, 0.0
         self.curve: list[dict[str, float]] = []
+        self.losses: list[float] = []
         self.devices: dict[str, int] = {}
         trunk = {id(p) for p in self.network.trunk.parameters()}
         self.network.trunk.freeze_early()
@@ -126,21 +117,17 @@ class Trainer:
         """Make one step; returns its loss. Raises RvosError where the loss is no number."""
         began = time.perf_counter()
         settings, step = self.settings, self.step
-        key = ("train", step)
-        late = step >= RENEWED_FROM
-        clips = make_clips(
-            self.stills, settings.seed, key, settings.batch, settings.length, settings.crop, renewed=late
-        )
-        if damages(settings.recipe, step):
-            clips = damaged(clips, settings.seed, key)
+        age = settings.age(step)
+        late = age >= RENEWED_FROM
+        clips = self.clips()
         rng, mistakes = generator(settings.seed, "loop", step), generator(settings.seed, "mistakes", step)
-        truth_fed = float(torch.rand((), generator=rng)) < 1 - step / TRUTH_FED
+        truth_fed = float(torch.rand((), generator=rng)) < 1 - age / TRUTH_FED
         references = (1,) if float(torch.rand((), generator=rng)) < 0.5 else ()
-        hardest = 1 - (1 - HARDEST) * min(1.0, step / HARDEST_FROM)
+        hardest = 1 - (1 - HARDEST) * min(1.0, age / HARDEST_FROM)
         for parameter in self.tuned:
-            parameter.requires_grad_(step >= TRUNK_FROM)
+            parameter.requires_grad_(age >= TRUNK_FROM)
         losses: list[Tensor] = []
-        factor = min(1.0, (step + 1) / WARM_UP) / max(1.0, step / STEADY) ** 0.5
+        factor = min(1.0, (step + 1) / WARM_UP) / max(1.0, age / STEADY) ** 0.5
         for group, rate in zip(self.optimiser.param_groups, self.rates):
             group["lr"] = rate * factor
 
@@ -152,8 +139,8 @@ class Trainer:
 
         with self._precision():
             identities = self._identities(rng, clips)
-            change = altered if step >= MISTAKES_FROM else None
-            roll_out(self.network, clips, seen, truth_fed, references, identities, change)
+            change = altered if age >= MISTAKES_FROM else None
+            roll_out(self.network, clips, seen, truth_fed, references, identities, change, levelled=settings.levelled)
         loss = torch.stack(losses).mean()
         value = float(loss.detach())
         if value != value:
@@ -165,10 +152,23 @@ class Trainer:
         decay = min(AVERAGE, (1 + step) / (10 + step))
         torch._foreach_lerp_(list(self.average.values()), list(self.network.state_dict().values()), 1 - decay)
         self.step += 1
+        self.losses.append(value)
         kind = self.device.split(":")[0]
         self.devices[kind] = self.devices.get(kind, 0) + 1
         self.seconds += time.perf_counter() - began
         return value
+
+    def clips(self) -> Clips:
+        """The clips of the coming step: a function of seed, step and settings, whatever the model."""
+        s, step = self.settings, self.step
+        if s.video and self.videos is not None:
+            return make_video_clips(
+                self.videos, self.stills, s.seed, step, s.batch, s.length, s.crop, s.variation, self.device
+            )
+        key = ("train", step)
+        renewed = s.age(step) >= s.variation.renewed_from
+        clips = make_clips(self.stills, s.seed, key, s.batch, s.length, s.crop, renewed=renewed, variation=s.variation)
+        return damaged(clips, s.seed, key, s.damaged) if damages(s.recipe, step) else clips
 
     def _identities(self, rng: torch.Generator, clips: Clips) -> Tensor:
         """Background and as many distinct identities in random order for each clip, B x slots."""
@@ -181,21 +181,27 @@ class Trainer:
         with torch.autocast("cuda" if gpu else "cpu", torch.bfloat16, enabled=gpu and torch.cuda.is_bf16_supported()):
             yield
 
-    def validate(self, held_out: Stills, batches: int = VALIDATION, side: int = 257) -> dict[str, float]:
+    def validate(
+        self, held_out: Stills, batches: int = VALIDATION, side: int = 257, watch: Videos | None = None
+    ) -> dict[str, float]:
         """Mean closed-loop J of the averaged weights on held-out clips, on the same clips damaged, and of static masks.
 
-        Both recipes are validated on both.
+        All recipes are validated on both. watch: videos that are not trained on, for J on clips of them alone.
         """
-        network = self._averaged()
+        network, levelled = self._averaged(), self.settings.levelled
         found: dict[str, list[float]] = {"validation_j": [], "damaged_j": [], "static_j": []}
         stills = held_out.to(self.device)
         for i in range(batches):
             key = ("validation", i)
             clips: Clips = make_clips(stills, 0, key, 4, 5, side, 1 + i % 3)
             found["static_j"] += static_jaccard(clips)
-            found["validation_j"] += closed_loop_jaccard(network, clips)
-            found["damaged_j"] += closed_loop_jaccard(network, damaged(clips, 0, key))
-        return {name: sum(values) / len(values) for name, values in found.items()}
+            found["validation_j"] += closed_loop_jaccard(network, clips, levelled)
+            found["damaged_j"] += closed_loop_jaccard(network, damaged(clips, 0, key), levelled)
+        for number in range(len(watch or ())):
+            assert watch is not None
+            clips = watched(watch, number, side, self.device)
+            found.setdefault("video_j", []).extend(closed_loop_jaccard(network, clips, levelled))
+        return {name: sum(values) / len(values) for name, values in found.items() if values}
 
     def _averaged(self) -> LiteNetwork:
         with torch.random.fork_rng(devices=[]):
@@ -206,7 +212,7 @@ class Trainer:
     def state(self) -> State:
         """A copy of everything, on the CPU."""
         return State(
-            asdict(self.settings) | {"data": self.stills.digest},
+            self.settings.record() | {"data": self.digest()},
             self.step,
             trained(self.network),
             {name: tensor.detach().cpu().clone() for name, tensor in self.average.items()},
@@ -214,18 +220,20 @@ class Trainer:
             list(self.curve),
             self.seconds,
             dict(self.devices),
+            list(self.losses),
         )
+
+    def digest(self) -> str:
+        """What identifies the data: pictures and, in the video stage, videos."""
+        return self.stills.digest if self.videos is None else f"{self.stills.digest} {self.videos.digest}"
 
     def restore(self, state: State) -> None:
         """Go on from a state (whose settings have been compared). Raises DataError where it is of another network."""
-        try:
-            self.network.load_state_dict(state.network)
-        except RuntimeError as error:
-            raise DataError(f"the training state does not fit {self.settings.model}: {error}") from error
+        fit(self.network, state.network, self.settings.model)
         self.average = {name: tensor.to(self.device) for name, tensor in state.average.items()}
         self.optimiser.load_state_dict(state.optimiser)
         self.step, self.seconds = state.step, state.seconds
-        self.curve, self.devices = list(state.curve), dict(state.devices)
+        self.curve, self.devices, self.losses = list(state.curve), dict(state.devices), list(state.losses)
 
 
 def _on_cpu(value: Any) -> Any:

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .rows import is_rows
+
 
 @lru_cache(maxsize=64)
 def _weights(small: int, large: int, mode: str) -> Tensor:
@@ -31,7 +33,7 @@ def enlarged_conv(x: Tensor, weight: Tensor, size: tuple[int, int], mode: str, p
     Enlarging is linear: on a CPU the nine products of the kernel are taken on the small grid, and enlarging, moving
     and adding them is two products with narrow matrices. At four times the side that is a sixth of the operations.
     """
-    if x.device.type != "cpu" or torch.is_grad_enabled() or not plus.permute(0, 2, 3, 1).is_contiguous():
+    if not is_rows(plus) or torch.is_grad_enabled() or not plus.permute(0, 2, 3, 1).is_contiguous():
         return plus + F.conv2d(F.interpolate(x, size=size, mode=mode, align_corners=True), weight, padding=1)
     outputs, (height, width) = len(weight), x.shape[-2:]
     rows = _taps(height, size[0], mode).flatten(1)

@@ -17,8 +17,18 @@ BLOCK = 1 << 16
 
 
 def is_rows(x: Tensor) -> bool:
-    """Whether x (N x C x H x W) is channels last on a CPU: PyTorch reduces it over H x W slowly or inexactly."""
-    return x.stride(1) == 1 and x.device.type == "cpu"
+    """Whether x (N x C x H x W) is channels last on a CPU: PyTorch reduces it over H x W slowly or inexactly.
+
+    Not under autocast, which mixes precisions: what works in place on blocks wants one.
+    """
+    return x.stride(1) == 1 and x.device.type == "cpu" and not _autocast()
+
+
+def _autocast() -> bool:
+    try:
+        return torch.is_autocast_enabled("cpu")
+    except TypeError:  # before torch 2.4
+        return torch.is_autocast_cpu_enabled()
 
 
 def pixel_rows(x: Tensor) -> Tensor:
@@ -144,15 +154,20 @@ def scaled_product(x: Tensor, weight: Tensor, plus: Tensor | None = None) -> Ten
     if x.stride(1) == 1:  # channels last: pixels are rows
         pixels = x.permute(0, 2, 3, 1).reshape(len(x), height * width, -1)
         transposed = weight.transpose(1, 2)
-        if plus is None:
-            rows = torch.bmm(pixels, transposed)
-        else:
-            rows = plus.permute(0, 2, 3, 1).flatten(1, 2).baddbmm_(pixels, transposed)
-        return from_rows(rows, (height, width))
-    columns = x.flatten(2)
-    rows = torch.bmm(weight, columns) if plus is None else plus.flatten(2).baddbmm_(weight, columns)
+        summand = None if plus is None else plus.permute(0, 2, 3, 1).flatten(1, 2)
+        return from_rows(_summed(summand, pixels, transposed), (height, width))
+    rows = _summed(None if plus is None else plus.flatten(2), weight, x.flatten(2))
     out: Tensor = rows.unflatten(2, (height, width))
     return out
+
+
+def _summed(plus: Tensor | None, left: Tensor, right: Tensor) -> Tensor:
+    """plus + left @ right of batches, in the memory of plus where all are of one precision; autocast mixes them."""
+    if plus is None:
+        return torch.bmm(left, right)
+    if plus.dtype == left.dtype == right.dtype:
+        return plus.baddbmm_(left, right)
+    return torch.baddbmm(plus, left, right)
 
 
 def pointwise(x: Tensor, conv: nn.Conv2d) -> Tensor:

@@ -78,12 +78,10 @@ def joint(runs: Sequence[Run]) -> Run:
         left_out=left_out or UNSET,
     )
     made = Run(runs[0].folder, merged, sources=sources, left_out=left_out)
-    cells = [made.records(name, c.label) for name in sources for c in conditions]
-    merged.units = CellCounts(
-        planned=len(cells) * len(videos),
-        ok=sum(record.ok for cell in cells for record in cell.values()),
-        failed=sum(record.failed for cell in cells for record in cell.values()),
-    )
+    merged.units = CellCounts(planned=len(sources) * len(conditions) * len(videos))
+    for cell in made.cells().values():
+        merged.units.ok += sum(record.ok for record in cell.values())
+        merged.units.failed += sum(record.failed for record in cell.values())
     merged.units.pending = merged.units.planned - merged.units.ok - merged.units.failed
     merged.status = "complete" if merged.units.ok == merged.units.planned else "partial"
     return made
@@ -152,7 +150,7 @@ def _sources(
         for name in run.models:
             count[name] = count.get(name, 0) + 1
     sources: dict[str, ModelSource] = {}
-    scores: dict[str, list[object]] = {}
+    scores: dict[str, list[str]] = {}
     said = []
     for run in runs:
         for name in run.models:
@@ -173,13 +171,15 @@ def _sources(
     return sources, said
 
 
-def _scores(run: Run, model: str, labels: Sequence[str], videos: Iterable[str]) -> object:
-    """What two sources of one model have in common where they are the same: keys and scores of every unit."""
+def _scores(run: Run, model: str, labels: Sequence[str], videos: Iterable[str]) -> str:
+    """A digest of what two sources of one model have in common where they are the same: keys and scores of every
+    unit."""
     found = []
     for label in labels:
         cell = run.records(model, label)
-        found += [(label, v, cell[v].key, cell[v].status, cell[v].objects) if v in cell else (label, v) for v in videos]
-    return found
+        units = [(v, cell[v].key, cell[v].status, cell[v].objects) if v in cell else (v,) for v in videos]
+        found.append(digest([label, units]))
+    return digest(found)
 
 
 def _left_out(noun: str, have: Sequence[Sequence[str]], kept: Sequence[str]) -> list[str]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from msgspec import UNSET
 from numpy.typing import NDArray
 
+from robust_vos_bench.runs.cells import Cells, Place, StoredCells
 from robust_vos_bench.runs.records import ConditionRecord, Manifest, UnitRecord
-from robust_vos_bench.runs.state import Cells
 from robust_vos_bench.runs.store import RunStore
 
 
@@ -79,7 +79,7 @@ class ScoreMatrix:
 def read_matrix(store: RunStore, manifest: Manifest) -> ScoreMatrix:
     """The matrix of one run directory."""
     models = tuple(m.name for m in manifest.models)
-    records = {(m, c.label): store.records(c.label, m) for m in models for c in manifest.conditions}
+    records = StoredCells(store, ((m, c.label) for m in models for c in manifest.conditions))
     return matrix_from_records(models, manifest.conditions, manifest.videos, records, footage_of(manifest))
 
 
@@ -101,80 +101,98 @@ def matrix_from_records(
     the ground truth and is the same for every model. A video that no model could process stays, because its objects
     are not known.
     """
-    known = _known_objects(records, set(videos))
-    scored = {video: {i for i, frames in known.get(video, {}).items() if frames} for video in videos}
-    unscored_videos = tuple(video for video in videos if video in known and not scored[video])
-    kept = tuple(video for video in videos if video not in unscored_videos)
-    objects = tuple((video, i) for video in kept for i in sorted(scored[video]))
-    position = {name: k for k, name in enumerate(objects)}
-    shape = (len(models), len(conditions), len(objects))
-    j, f = np.full(shape, np.nan), np.full(shape, np.nan)
-    missing: dict[tuple[str, str], tuple[str, ...]] = {}
-    for a, model in enumerate(models):
-        for b, condition in enumerate(conditions):
-            cell = records.get((model, condition.label), {})
-            absent = tuple(v for v in kept if v not in cell or not cell[v].ok)
-            if absent:
-                missing[model, condition.label] = absent
-            _fill(j[a, b], f[a, b], cell, position)
-    return ScoreMatrix(
-        models=tuple(models),
-        conditions=tuple(conditions),
-        objects=objects,
-        j=j,
-        f=f,
-        videos=kept,
-        missing_videos=missing,
-        unscored=tuple((v, i) for v in videos for i in sorted(known.get(v, {}).keys() - scored[v])),
-        unscored_videos=unscored_videos,
-        footage=footage or {},
-        extra=_extra(records, models, conditions, position),
-    )
+    found = Scores(models, conditions, videos)
+    for place, cell in records.items():  # once: reading the cells of a large run takes seconds
+        found.take(place, cell)
+    return found.matrix(footage or {})
 
 
-def _known_objects(records: Cells, videos: Container[str]) -> dict[str, dict[int, bool]]:
-    """Video -> object -> whether any record scores a frame of it. Videos without a finished record are absent."""
-    known: dict[str, dict[int, bool]] = {}
-    for cell in records.values():
+class Scores:
+    """The scores of cells that are seen one after the other; which objects there are is known at the end only."""
+
+    def __init__(self, models: Sequence[str], conditions: Sequence[ConditionRecord], videos: Sequence[str]) -> None:
+        self.models, self.conditions, self.videos = tuple(models), tuple(conditions), tuple(videos)
+        self._chosen = frozenset(videos)
+        self._rows = {(m, c.label): (a, b) for a, m in enumerate(models) for b, c in enumerate(conditions)}
+        self._absent = dict.fromkeys(self._rows, self.videos)
+        """Cell -> videos without scores."""
+        self._numbers: dict[tuple[str, int], int] = {}
+        """(video, object) -> number in the order of appearance."""
+        self._scored: list[bool] = []
+        """By number: whether any record scores a frame of the object."""
+        self._known: set[str] = set()
+        """Videos with a finished record."""
+        self._j: list[tuple[tuple[int, int], NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]] = []
+        """Row, numbers, J, F of every cell."""
+        self._extra: dict[str, list[tuple[tuple[int, int], int, float]]] = {}
+
+    def take(self, place: Place, cell: Mapping[str, UnitRecord]) -> None:
+        """The records of one cell: video -> record."""
+        row = self._rows.get(place)
+        numbers: list[int] = []
+        j: list[float | None] = []
+        f: list[float | None] = []
         for video, record in cell.items():
-            if record.ok and video in videos:
-                seen = known.setdefault(video, {})
-                for score in record.objects:
-                    seen[score.object] = seen.get(score.object, False) or bool(score.frames)
-    return known
-
-
-def _extra(
-    records: Cells,
-    models: Sequence[str],
-    conditions: Sequence[ConditionRecord],
-    position: Mapping[tuple[str, int], int],
-) -> dict[str, NDArray[np.float64]]:
-    """The numbers beside J and F, by name."""
-    found: dict[str, NDArray[np.float64]] = {}
-    for a, model in enumerate(models):
-        for b, condition in enumerate(conditions):
-            for video, record in records.get((model, condition.label), {}).items():
-                for score in record.objects if record.ok else ():
-                    k = position.get((video, score.object))
-                    if k is None or score.extra is UNSET:
-                        continue
+            if video not in self._chosen or not record.ok:
+                continue
+            self._known.add(video)
+            for score in record.objects:
+                number = self._numbers.setdefault((video, score.object), len(self._scored))
+                if number == len(self._scored):
+                    self._scored.append(False)
+                if score.frames:
+                    self._scored[number] = True
+                numbers.append(number)
+                j.append(score.j_mean)
+                f.append(score.f_mean)
+                if score.extra is not UNSET and row is not None:
                     for name, value in score.extra.items():
-                        if name not in found:
-                            found[name] = np.full((len(models), len(conditions), len(position)), np.nan)
-                        found[name][a, b, k] = np.nan if value is None else value
-    return found
+                        self._extra.setdefault(name, []).append((row, number, np.nan if value is None else value))
+        if row is not None:
+            # None becomes NaN
+            self._j.append((row, np.array(numbers, np.intp), np.array(j, np.float64), np.array(f, np.float64)))
+            self._absent[place] = tuple(v for v in self.videos if v not in cell or not cell[v].ok)
 
+    def matrix(self, footage: Mapping[str, str]) -> ScoreMatrix:
+        """All of it, objects in the order of the videos and their ids."""
+        scored: dict[str, list[int]] = {video: [] for video in self.videos}
+        unscored: dict[str, list[int]] = {video: [] for video in self.videos}
+        for (video, i), number in self._numbers.items():
+            (scored if self._scored[number] else unscored)[video].append(i)
+        unscored_videos = tuple(v for v in self.videos if v in self._known and not scored[v])
+        gone = set(unscored_videos)
+        kept = tuple(v for v in self.videos if v not in gone)
+        objects = tuple((v, i) for v in kept for i in sorted(scored[v]))
+        column = np.full(len(self._numbers), -1, np.intp)
+        """By number: index into `objects`, -1 for an object that is left out."""
+        for k, name in enumerate(objects):
+            column[self._numbers[name]] = k
+        shape = (len(self.models), len(self.conditions), len(objects))
+        j, f = np.full(shape, np.nan), np.full(shape, np.nan)
+        for row, numbers, own_j, own_f in self._j:
+            columns = column[numbers]
+            shown = columns >= 0
+            j[row][columns[shown]], f[row][columns[shown]] = own_j[shown], own_f[shown]
+        absent = {place: tuple(v for v in names if v not in gone) for place, names in self._absent.items() if names}
+        return ScoreMatrix(
+            models=self.models,
+            conditions=self.conditions,
+            objects=objects,
+            j=j,
+            f=f,
+            videos=kept,
+            missing_videos={place: names for place, names in absent.items() if names},
+            unscored=tuple((v, i) for v in self.videos for i in sorted(unscored[v])),
+            unscored_videos=unscored_videos,
+            footage=footage,
+            extra=self._extras(column, shape),
+        )
 
-def _fill(
-    j: NDArray[np.float64],
-    f: NDArray[np.float64],
-    cell: Mapping[str, UnitRecord],
-    position: Mapping[tuple[str, int], int],
-) -> None:
-    """Write one cell's scores to its rows of J and F (one entry per object)."""
-    for video, record in cell.items():
-        for score in record.objects if record.ok else ():
-            k = position.get((video, score.object))
-            if k is not None:
-                j[k], f[k] = score.value("j_mean"), score.value("f_mean")
+    def _extras(self, column: NDArray[np.intp], shape: tuple[int, int, int]) -> dict[str, NDArray[np.float64]]:
+        """The numbers beside J and F, by name."""
+        found: dict[str, NDArray[np.float64]] = {}
+        for name, values in self._extra.items():
+            for row, number, value in values:
+                if column[number] >= 0:
+                    found.setdefault(name, np.full(shape, np.nan))[row][column[number]] = value
+        return found

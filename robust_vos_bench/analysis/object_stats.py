@@ -20,7 +20,7 @@ from robust_vos_bench.runs.records import ConditionRecord, FrameScores, Manifest
 from robust_vos_bench.runs.store import RunStore
 
 
-class ObjectStats(msgspec.Struct, frozen=True, omit_defaults=True):
+class ObjectStats(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One object of one video under one condition."""
 
     condition: str

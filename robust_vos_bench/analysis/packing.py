@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,7 +13,7 @@ from robust_vos_bench.analysis.result import Result, checksum
 from robust_vos_bench.analysis.run import Run, load_run
 from robust_vos_bench.analysis.sharing import shareable
 from robust_vos_bench.analysis.source import PackedSource
-from robust_vos_bench.runs.records import SCHEMA, CellCounts, Manifest, ModelRecord
+from robust_vos_bench.runs.records import SCHEMA, CellCounts, Manifest, ModelRecord, UnitRecord
 
 
 def results_of(run: str | Path | Run, objects: bool = True, shared: bool = True) -> list[Result]:
@@ -32,17 +34,18 @@ def result_of(run: Run, model: ModelRecord, objects: bool = True, shared: bool =
         return shareable(source.result) if shared else source.result
     cells = [run.records(model.name, label) for label in run.conditions]
     records = tuple(cell[v] for cell in cells for v in run.manifest.videos if v in cell and cell[v].ok)
-    manifest = _narrowed(run, model, len(records))
+    manifest = _narrowed(run, model, records)
     known = run.object_stats(model.name) if objects else ()
     result = Result(manifest, records, checksum(manifest, records, known), objects=known)
     return shareable(result) if shared else result
 
 
-def _narrowed(run: Run, model: ModelRecord, done: int) -> Manifest:
+def _narrowed(run: Run, model: ModelRecord, records: Sequence[UnitRecord]) -> Manifest:
     """The manifest of a run for one of its models: with the invocations that made its numbers, and, where these are
     several, the one that repeats them all."""
     source, manifest = run.sources[model.name], run.manifest
-    made = [i for i, _ in source.invocations(run.conditions, manifest.videos)]
+    made = [i for i, _ in source.invocations(Counter(record.invocation for record in records))]
+    done = len(records)
     latest = source.manifest.latest
     if len(made) != 1 and latest is not None and latest not in made:
         made.append(latest)

@@ -41,7 +41,7 @@ def made_by(run: Run) -> list[Made]:
     """The invocations that made the numbers of a run, oldest first."""
     found: dict[tuple[str, str], Made] = {}
     for name, source in run.sources.items():
-        for invocation, units in source.invocations(run.conditions, run.manifest.videos):
+        for invocation, units in source.invocations(run.tally.invocations.get(name, {})):
             part = invocation.run or source.manifest.run_id
             before = found.get((part, invocation.id))
             models = (*(before.models if before else ()), name)

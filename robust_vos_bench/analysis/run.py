@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from robust_vos_bench.analysis.matrix import ScoreMatrix, footage_of, matrix_from_records
+from robust_vos_bench.analysis.matrix import ScoreMatrix, Scores, footage_of
 from robust_vos_bench.analysis.measure import Group
 from robust_vos_bench.analysis.object_stats import ObjectStats
 from robust_vos_bench.analysis.result import read_result
 from robust_vos_bench.analysis.source import FolderSource, ModelSource, PackedSource
 from robust_vos_bench.analysis.summary import Summary
 from robust_vos_bench.analysis.table import RobustnessTable
+from robust_vos_bench.analysis.tally import Tally
 from robust_vos_bench.errors import DataError
+from robust_vos_bench.runs.cells import Cells, Place, StoredCells
 from robust_vos_bench.runs.records import FrameScores, Manifest, UnitRecord
 from robust_vos_bench.runs.run import score_rows
-from robust_vos_bench.runs.state import Cells
 from robust_vos_bench.runs.store import SCORE_COLUMNS, RunStore
 from robust_vos_bench.system.paths import user_path
 
@@ -53,13 +54,12 @@ class Run:
         left_out: Sequence[str] = (),
     ) -> None:
         """folder: the run directory, or the file of a packed result. cells: the records of a run directory, where they
-        are known already; else each cell file is read when it is first asked for. sources: model -> where its numbers
+        are known already; else each cell file is read when it is asked for. sources: model -> where its numbers
         come from, by default the run directory. left_out: sentences on what is not shown."""
         self.folder = folder
         self.manifest = manifest
         self.left_out = tuple(left_out)
-        self.sources: Mapping[str, ModelSource] = sources or _of_folder(folder, manifest, cells or {})
-        self._records: dict[tuple[str, str], Mapping[str, UnitRecord]] = {}
+        self.sources: Mapping[str, ModelSource] = sources or _of_folder(folder, manifest, cells)
 
     def __repr__(self) -> str:
         m = self.manifest
@@ -85,11 +85,25 @@ class Run:
         """Condition labels, clean first."""
         return [c.label for c in self.manifest.conditions]
 
-    @cached_property
+    @property
     def matrix(self) -> ScoreMatrix:
         """Models x conditions x objects."""
+        return self._seen[0]
+
+    @property
+    def tally(self) -> Tally:
+        """What it cost, what failed and which invocations made it."""
+        return self._seen[1]
+
+    @cached_property
+    def _seen(self) -> tuple[ScoreMatrix, Tally]:
+        """What one look at every cell tells: that of a large run takes seconds."""
         m = self.manifest
-        return matrix_from_records(self.models, m.conditions, m.videos, self.cells(), footage_of(m))
+        scores, tally = Scores(self.models, m.conditions, m.videos), Tally(m.videos)
+        for place, cell in self.cells().items():
+            scores.take(place, cell)
+            tally.take(place, cell)
+        return scores.matrix(footage_of(m)), tally
 
     @cached_property
     def robustness(self) -> RobustnessTable:
@@ -118,18 +132,22 @@ class Run:
         return self.sources[model].objects(self.conditions, self.manifest.videos)
 
     def cells(self) -> Cells:
-        """(model, condition label) -> video -> record."""
-        return {(model, label): self.records(model, label) for model in self.models for label in self.conditions}
+        """(model, condition label) -> video -> record; each cell is read when it is asked for."""
+        return _CellsOf(self)
 
     def records(self, model: str, condition: str) -> Mapping[str, UnitRecord]:
         """Video -> record of one cell: scores, time, memory, warnings, errors."""
-        if (model, condition) not in self._records:
-            source, videos = self.sources[model], set(self.manifest.videos)
-            found = {v: r for v, r in source.records(condition).items() if v in videos}
-            if source.model != model:
-                found = {v: msgspec.structs.replace(r, model=model) for v, r in found.items()}
-            self._records[model, condition] = found
-        return self._records[model, condition]
+        source = self.sources[model]
+        found = source.records(condition)
+        if not found.keys() <= self._videos:
+            found = {v: r for v, r in found.items() if v in self._videos}
+        if source.model != model:
+            found = {v: msgspec.structs.replace(r, model=model) for v, r in found.items()}
+        return found
+
+    @cached_property
+    def _videos(self) -> frozenset[str]:
+        return frozenset(self.manifest.videos)
 
     @cached_property
     def scores(self) -> pd.DataFrame:
@@ -230,12 +248,26 @@ def load_run(path: str | Path) -> Run:
     return Run(folder, manifest)
 
 
-def _of_folder(folder: Path, manifest: Manifest, cells: Cells) -> dict[str, ModelSource]:
+def _of_folder(folder: Path, manifest: Manifest, cells: Cells | None) -> dict[str, ModelSource]:
     store = RunStore(folder)
-    found: dict[str, ModelSource] = {}
-    for model in manifest.models:
-        source = found[model.name] = FolderSource(store, manifest, model.name)
-        for (name, label), records in cells.items():
-            if name == model.name:
-                source.know(label, records)
-    return found
+    if cells is None:
+        cells = StoredCells(store, ((m.name, c.label) for m in manifest.models for c in manifest.conditions))
+    return {model.name: FolderSource(store, manifest, model.name, cells) for model in manifest.models}
+
+
+class _CellsOf(Mapping[Place, Mapping[str, UnitRecord]]):
+    """The cells of a run, read one by one."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def __len__(self) -> int:
+        return len(self._run.models) * len(self._run.conditions)
+
+    def __iter__(self) -> Iterator[Place]:
+        return ((model, label) for model in self._run.models for label in self._run.conditions)
+
+    def __getitem__(self, place: Place) -> Mapping[str, UnitRecord]:
+        if place[0] not in self._run.models or place[1] not in self._run.conditions:
+            raise KeyError(place)
+        return self._run.records(*place)

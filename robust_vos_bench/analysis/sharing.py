@@ -21,7 +21,6 @@ import msgspec
 from msgspec import UNSET
 
 from robust_vos_bench.analysis.attacked import SplitRecord
-from robust_vos_bench.analysis.object_stats import ObjectStats
 from robust_vos_bench.analysis.result import Result, checksum
 from robust_vos_bench.datasets.clips.facts import VIDEO_SUFFIXES
 from robust_vos_bench.models.checkpoint import RANDOM
@@ -30,7 +29,6 @@ from robust_vos_bench.runs.invocation import InvocationRecord
 from robust_vos_bench.runs.records import Manifest, ModelRecord, UnitRecord
 
 T = TypeVar("T")
-_CONTENT = tuple[Manifest, tuple[UnitRecord, ...], tuple[ObjectStats, ...]]
 DIR, FILE, HOST, USER, ADDRESS = "DIR", "FILE", "HOST", "USER", "ADDRESS"
 _FOLDER_FLAGS = frozenset({"--data-root", "--output", "-o", "--config", "--scratch"})
 _SPEC_FLAGS = frozenset({"--model", "-m", "--dataset", "-d", "--corruption", "-c", "--preset", "-p"})
@@ -112,12 +110,14 @@ class Private:
 
     def everywhere(self, content: T) -> T:
         """Any records, with no path in any of their texts: what no rule above has thought of."""
+        if isinstance(content, tuple):
+            return cast(T, tuple(map(self.everywhere, content)))
+        written = msgspec.json.encode(content)
+        if b"/" not in written and b"\\" not in written:  # most records: every path has one of them
+            return content
         plain = msgspec.to_builtins(content)
         clean = self._walked(plain)
-        kind = (
-            tuple[Manifest, tuple[UnitRecord, ...], tuple[ObjectStats, ...]] if isinstance(content, tuple) else Manifest
-        )
-        return content if clean == plain else cast(T, msgspec.convert(clean, kind))
+        return content if clean == plain else msgspec.convert(clean, type(content))
 
     def splits(self, found: tuple[SplitRecord, ...], before: str, name: str) -> tuple[SplitRecord, ...]:
         """Stored splits, with no path in any of their texts. before, name: of the model, which is their source too."""
@@ -275,6 +275,8 @@ class Private:
 
     def record(self, found: UnitRecord, model: str) -> UnitRecord:
         """One record, under the name of the model that is shown."""
+        if found.model == model and not found.error and not found.warnings:
+            return found
         return msgspec.structs.replace(
             found,
             model=model,

@@ -62,6 +62,6 @@ class ShownSource(ModelSource):
         """See the base class."""
         return self._inner.masks(label, video)
 
-    def invocations(self, labels: Sequence[str], videos: Sequence[str]) -> list[tuple[InvocationRecord, int]]:
+    def invocations(self, made: Mapping[str, int]) -> list[tuple[InvocationRecord, int]]:
         """See the base class."""
-        return [(self._private.invocation(i), n) for i, n in self._inner.invocations(labels, videos)]
+        return [(self._private.invocation(i), n) for i, n in self._inner.invocations(made)]

@@ -10,6 +10,7 @@ import msgspec
 
 from robust_vos_bench.analysis.object_stats import ObjectStats, object_stats, scored_tracks
 from robust_vos_bench.analysis.result import Result
+from robust_vos_bench.runs.cells import Cells
 from robust_vos_bench.runs.invocation import InvocationRecord
 from robust_vos_bench.runs.records import FrameScores, Manifest, ModelRecord, UnitRecord
 from robust_vos_bench.runs.store import RunStore
@@ -50,40 +51,27 @@ class ModelSource(ABC):
         """Folder of the saved masks of a unit, whether or not any were saved; None where there can be none."""
         return None
 
-    def invocations(self, labels: Sequence[str], videos: Sequence[str]) -> list[tuple[InvocationRecord, int]]:
-        """The invocations that made the scores of these units, oldest first, each with the number of its units."""
-        wanted = set(videos)
-        made: dict[str, int] = {}
-        for label in labels:
-            for video, record in self.records(label).items():
-                if record.ok and video in wanted:
-                    made[record.invocation] = made.get(record.invocation, 0) + 1
+    def invocations(self, made: Mapping[str, int]) -> list[tuple[InvocationRecord, int]]:
+        """The invocations of these ids, oldest first, each with the number that is given with it: its units."""
         found = [(i, made[i.id]) for i in self.manifest.invocations if i.id in made]
         return sorted(found, key=lambda pair: pair[0].started)
 
 
 class FolderSource(ModelSource):
-    """A model of a run directory; every cell file is read once."""
+    """A model of a run directory. cells: where its records are read from."""
 
-    def __init__(self, store: RunStore, manifest: Manifest, model: str) -> None:
+    def __init__(self, store: RunStore, manifest: Manifest, model: str, cells: Cells) -> None:
         super().__init__(manifest, model)
-        self.store = store
-        self._records: dict[str, Mapping[str, UnitRecord]] = {}
+        self.store, self._cells = store, cells
 
     @property
     def part(self) -> str:
         """The run directory."""
         return str(self.store.folder)
 
-    def know(self, label: str, records: Mapping[str, UnitRecord]) -> None:
-        """The records of a condition that have been read already."""
-        self._records[label] = records
-
     def records(self, label: str) -> Mapping[str, UnitRecord]:
         """See the base class."""
-        if label not in self._records:
-            self._records[label] = self.store.records(label, self.model)
-        return self._records[label]
+        return self._cells.get((self.model, label), {})
 
     def tracks(self, label: str) -> Tracks:
         """See the base class."""

@@ -140,6 +140,9 @@ class ModelEntry:
     """Other names of the same model; a family's default variant lists the bare family name here."""
     found_by: str = ""
     """What to find it by in another process, where that is not its name (a folder)."""
+    stand_in: bool = False
+    """Runs for the bare name of its family where the weights of the family's default variant are not found; one model
+    of a family at most."""
 
     @property
     def name(self) -> str:

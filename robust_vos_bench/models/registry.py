@@ -192,7 +192,7 @@ def choose(name: str, checkpoint: str | Path | None = None) -> Choice:
     entry = find_entry(name)
     if checkpoint is not None or name != entry.card.family or have_weights(entry.card):
         return Choice(entry)
-    lite = builtin_entries().get(f"{name}.lite")
+    lite = next((e for e in builtin_entries().values() if e.stand_in and e.card.family == name), None)
     if lite is None or not have_weights(lite.card):
         return Choice(entry)
     line = (

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import math
 from typing import Any
 
@@ -159,14 +161,21 @@ def page_csv(page: Page) -> str:
 def scores_csv(run: Run) -> str:
     """Scores of all objects to four decimals, one row per object: small enough to be part of the report."""
     m = run.matrix
-    rows = [
-        (model, condition.label, video, i, m.j[a, b, k], m.f[a, b, k])
-        for a, model in enumerate(m.models)
-        for b, condition in enumerate(m.conditions)
-        for k, (video, i) in enumerate(m.objects)
-        if not math.isnan(m.j[a, b, k])
-    ]
-    return _csv(pd.DataFrame(rows, columns=["model", "condition", "video", "object", "J", "F"]))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["model", "condition", "video", "object", "J", "F"])
+    for a, model in enumerate(m.models):
+        for b, condition in enumerate(m.conditions):
+            writer.writerows(
+                (model, condition.label, video, i, _decimals(j), _decimals(f))
+                for (video, i), j, f in zip(m.objects, m.j[a, b].tolist(), m.f[a, b].tolist())
+                if not math.isnan(j)
+            )
+    return text.getvalue()
+
+
+def _decimals(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.{DIGITS}f}"
 
 
 def _csv(frame: pd.DataFrame) -> str:

@@ -51,6 +51,9 @@ from robust_vos_bench.reports.untold import Untold, untold
 MAPS = 6
 """Heat maps of single models that are open; those of the other models can be opened."""
 
+MOST_SCORES = 400_000
+"""Scores (objects x conditions x models) that are part of a page, some 13 bytes each: a larger page opens slowly."""
+
 
 @dataclass(frozen=True)
 class Section:
@@ -91,7 +94,7 @@ class Section:
     about: str
     """Which preset, or what was made of it."""
     csv: str
-    """The scores as CSV, gzipped, base64."""
+    """The scores as CSV, gzipped, base64; "" where they are too many for a page."""
     repeats: list[Repeat]
     made_by: list[Made]
 
@@ -164,8 +167,14 @@ def make_section(
         about=preset_words(run.manifest),
         repeats=repeats(run),
         made_by=made_by(run),
-        csv=base64.b64encode(gzip.compress(scores_csv(run).encode(), mtime=0)).decode(),
+        csv=_packed_scores(run),
     )
+
+
+def _packed_scores(run: Run) -> str:
+    if run.matrix.j.size > MOST_SCORES:
+        return ""
+    return base64.b64encode(gzip.compress(scores_csv(run).encode(), mtime=0)).decode()
 
 
 def title_of(run: Run, models: Sequence[str]) -> str:

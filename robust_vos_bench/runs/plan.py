@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,7 +11,10 @@ from typing import Any, NamedTuple
 from robust_vos_bench.conditions import Condition
 from robust_vos_bench.datasets import Dataset
 from robust_vos_bench.origin import Origin
-from robust_vos_bench.runs.records import ModelRecord, digest
+from robust_vos_bench.runs.records import ModelRecord, canonical, digest
+
+_GAP = "\0the data of the video"
+"""Stands for it in facts; no name holds a NUL."""
 
 
 @dataclass(frozen=True)
@@ -88,33 +92,48 @@ class Plan:
             }
         )
 
-    @cached_property
-    def _facts(self) -> dict[str, dict[str, Any]]:
-        """Condition label -> its fields, made once: a run has a key per unit."""
-        return {condition.label: condition.to_dict() for condition in self.conditions}
-
-    @cached_property
-    def _keys(self) -> dict[tuple[int, str, str], str]:
-        return {}
-
     def key(self, model: int, condition: Condition, video: str) -> str:
         """Digest of everything that the scores of one unit depend on."""
-        place = (model, condition.label, video)
-        if place not in self._keys:
+        return self._finished(*self._begun(model, condition), video)
+
+    def keys(self, model: int, condition: Condition) -> list[str]:
+        """The key of every video of a cell."""
+        begun = self._begun(model, condition)
+        return [self._finished(*begun, video) for video in self.videos]
+
+    @cached_property
+    def _beginnings(self) -> dict[tuple[int, str], tuple[Any, bytes]]:
+        return {}
+
+    def _begun(self, model: int, condition: Condition) -> tuple[Any, bytes]:
+        """The hash of a cell's facts up to those of the video, and the bytes after these: they are the same for all
+        videos, and a run may have a million units."""
+        place = (model, condition.label)
+        if place not in self._beginnings:
             record = self.models[model].record
             facts = {
                 "model": record.identity,
                 "adapter": record.adapter_version,
                 "options": dict(record.options),
                 "weights": record.weights_sha256,
-                "data": self.fingerprints[video],
+                "data": _GAP,
                 "dataset": self.dataset.name,
-                "condition": self._facts[condition.label],
+                "condition": condition.to_dict(),
                 "corruption": self.condition_fingerprints[condition.label],
                 "protocol": [self.protocol, self.protocol_version],
             }
-            self._keys[place] = digest(facts)[:24]
-        return self._keys[place]
+            before, _, after = canonical(facts).partition(canonical(_GAP))
+            self._beginnings[place] = (hashlib.sha256(before), after)
+        return self._beginnings[place]
+
+    def _finished(self, begun: Any, after: bytes, video: str) -> str:
+        whole = begun.copy()
+        whole.update(canonical(self.fingerprints[video]) + after)
+        return str(whole.hexdigest()[:24])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For worker processes: without hashes that have begun, which cannot be sent and are made again."""
+        return {name: value for name, value in self.__dict__.items() if name != "_beginnings"}
 
     def groups(self, pending: Iterable[Unit]) -> Iterator[Group]:
         """Pending units in the order they run: condition by condition, video by video, all models together."""

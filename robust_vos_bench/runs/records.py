@@ -1,5 +1,6 @@
 """What a run writes down: `run.json` and one record per unit (model x condition x video), versioned.
 
+Records refer to nothing that refers back, so that the garbage collector need not look at millions of them (`gc=False`).
 JSON keys stand in the order of the fields. Optional keys that a file lacks are `UNSET`, so that a record that is read
 and written again has the same bytes.
 """
@@ -28,7 +29,7 @@ STATISTICS = {field: _NAMES[field] for field in sorted(_NAMES, key=lambda field:
 """Statistics of an object: field of `ObjectRecord` -> name in tables. Decay is in -1..1, the others are in 0..1."""
 
 
-class ObjectRecord(msgspec.Struct, frozen=True):
+class ObjectRecord(msgspec.Struct, frozen=True, gc=False):
     """Statistics of one object in one video, all in 0..1 (decay may be negative)."""
 
     object: int
@@ -56,7 +57,7 @@ class ObjectRecord(msgspec.Struct, frozen=True):
         return (self.value("j_mean") + self.value("f_mean")) / 2
 
 
-class UnitRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+class UnitRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One video of one cell: scores, or why there are none."""
 
     key: str
@@ -94,7 +95,7 @@ class UnitRecord(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.status == "failed"
 
 
-class FrameScores(msgspec.Struct, frozen=True, omit_defaults=True):
+class FrameScores(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """J and F of one object over its scored frames, rounded to four decimals; kept apart because it is long."""
 
     video: str
@@ -336,9 +337,14 @@ class Manifest(msgspec.Struct, kw_only=True):
         return self.latest.command if self.latest is not None else []
 
 
+def canonical(payload: object) -> bytes:
+    """The canonical JSON of plain data: sorted keys."""
+    return msgspec.json.encode(payload, order="sorted")
+
+
 def digest(payload: object) -> str:
-    """Hex sha256 of the canonical JSON of plain data (sorted keys)."""
-    return hashlib.sha256(msgspec.json.encode(payload, order="sorted")).hexdigest()
+    """Hex sha256 of the canonical JSON of plain data."""
+    return hashlib.sha256(canonical(payload)).hexdigest()
 
 
 def read_manifest(data: bytes, where: str) -> Manifest:

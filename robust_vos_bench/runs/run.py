@@ -27,6 +27,9 @@ from robust_vos_bench.runs.store import RunStore
 from robust_vos_bench.runs.writer import RecordWriter
 from robust_vos_bench.system.tracebacks import whole
 
+_MORE = tuple(field for field, name in STATISTICS.items() if name not in ("J", "F"))
+"""Statistics that follow J, F and J&F in `SCORE_COLUMNS`."""
+
 
 def run_plan(
     plan: Plan,
@@ -140,7 +143,7 @@ def _shown(plan: Plan, before: Earlier | None, state: RunState, listener: Listen
     """The manifest of what is there, as the plan sees it; only in memory."""
     _tell_unreadable(store, listener)
     for stale in _outdated(state):
-        state.add(stale)
+        state.suppose(stale)
     manifest = describe(plan, before.manifest if before else None)
     if before is not None:
         manifest.updated = before.manifest.updated
@@ -223,19 +226,11 @@ def _close(
 
 def score_rows(
     dataset: str, scored: Iterable[tuple[Condition | ConditionRecord, UnitRecord]]
-) -> Iterator[dict[str, Any]]:
-    """Rows of `scores.csv`, one per object, of the finished units with their conditions."""
+) -> Iterator[tuple[Any, ...]]:
+    """Rows of `scores.csv` (`SCORE_COLUMNS`), one per object, of the finished units with their conditions."""
     for condition, record in scored:
+        corruption = condition.corruption or "clean"
+        unit = (record.model, dataset, corruption, condition.severity, record.condition, record.video)
         for score in record.objects:
-            yield {
-                "model": record.model,
-                "dataset": dataset,
-                "corruption": condition.corruption or "clean",
-                "severity": condition.severity,
-                "condition": condition.label,
-                "video": record.video,
-                "object": score.object,
-                "frames": score.frames,
-                "J&F": score.jf,
-                **{name: score.value(field) for field, name in STATISTICS.items()},
-            }
+            j, f = score.value("j_mean"), score.value("f_mean")
+            yield (*unit, score.object, score.frames, j, f, (j + f) / 2, *map(score.value, _MORE))

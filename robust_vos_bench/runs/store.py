@@ -6,11 +6,12 @@ import contextlib
 import csv
 import hashlib
 import io
+import itertools
 import json
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,15 @@ import msgspec
 
 from robust_vos_bench.errors import DataError, UsageError
 from robust_vos_bench.runs.records import STATISTICS, FrameScores, Manifest, UnitRecord, read_manifest
-from robust_vos_bench.system.atomic import make_folder, remove_parts, sync_folder, write_bytes, write_error
+from robust_vos_bench.system.atomic import make_folder, remove_parts, sync_folder, write_bytes, write_error, write_parts
 from robust_vos_bench.system.locks import exclusive
 
 SCORE_COLUMNS = (
     "model", "dataset", "corruption", "severity", "condition", "video", "object", "frames",
     "J", "F", "J&F", *[name for name in STATISTICS.values() if name not in ("J", "F")],
 )  # fmt: skip
+_RECORDS = msgspec.json.Decoder(UnitRecord)
+_TRACKS = msgspec.json.Decoder(FrameScores)
 _BINARY = getattr(os, "O_BINARY", 0)
 """Windows would otherwise turn the end of a line into two characters."""
 LONGEST = 150
@@ -159,12 +162,17 @@ class RunStore:
         found: dict[str, UnitRecord] = {}
         unreadable = 0
         path = self.cell_path(condition, model)
-        for line in _whole_lines(path):
-            try:
-                record = msgspec.json.decode(line, type=UnitRecord)
-            except msgspec.MsgspecError:
-                unreadable += 1
-                continue
+        data = _whole_lines(path)
+        try:
+            records = _RECORDS.decode_lines(data)
+        except msgspec.MsgspecError:  # line by line, without the bad ones
+            records = []
+            for line in data.splitlines():
+                try:
+                    records.append(_RECORDS.decode(line))
+                except msgspec.MsgspecError:
+                    unreadable += 1
+        for record in records:
             if record.model == model:
                 found[record.video] = record
         if unreadable:
@@ -174,10 +182,16 @@ class RunStore:
     def frame_scores(self, condition: str, model: str) -> dict[tuple[str, int], FrameScores]:
         """(video, object) -> J and F by frame of one cell."""
         found: dict[tuple[str, int], FrameScores] = {}
-        for line in _whole_lines(self.frames_path(condition, model)):
-            with contextlib.suppress(msgspec.MsgspecError):
-                scores = msgspec.json.decode(line, type=FrameScores)
-                found[scores.video, scores.object] = scores
+        data = _whole_lines(self.frames_path(condition, model))
+        try:
+            tracks = _TRACKS.decode_lines(data)
+        except msgspec.MsgspecError:
+            tracks = []
+            for line in data.splitlines():
+                with contextlib.suppress(msgspec.MsgspecError):
+                    tracks.append(_TRACKS.decode(line))
+        for scores in tracks:
+            found[scores.video, scores.object] = scores
         return found
 
     def log(self, event: str, **fields: Any) -> None:
@@ -186,22 +200,27 @@ class RunStore:
         with contextlib.suppress(OSError), (self.folder / "log.jsonl").open("a") as file:
             file.write(line + "\n")
 
-    def write_scores(self, rows: Iterable[dict[str, Any]]) -> None:
+    def write_scores(self, rows: Iterable[Sequence[Any]]) -> None:
         """Replace `scores.csv` (tidy, one row per object); floats are written so that they read back to the bit."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, SCORE_COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({k: repr(v) if isinstance(v, float) else v for k, v in row.items()})
-        write_bytes(self.scores_path, text.getvalue().encode())
+        write_parts(self.scores_path, _csv(itertools.chain([SCORE_COLUMNS], rows)))
 
 
-def _whole_lines(path: Path) -> Iterator[bytes]:
+def _whole_lines(path: Path) -> bytes:
+    """A file up to its last newline."""
     try:
         data = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        return
-    yield from data[: data.rfind(b"\n") + 1].splitlines()
+        return b""
+    return data[: data.rfind(b"\n") + 1]
+
+
+def _csv(rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
+    """The bytes of a CSV file, some thousand rows at a time: a million units are more than fits into memory."""
+    rows = iter(rows)
+    while batch := list(itertools.islice(rows, 4096)):
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(batch)  # it writes the repr of a float
+        yield text.getvalue().encode()
 
 
 def _cut_torn_tail(path: Path) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from robust_vos_bench.errors import DataError
@@ -44,8 +44,14 @@ def write_bytes(path: Path, data: bytes, durable: bool = True) -> None:
     Raises WriteError, naming the file, where it cannot be written (full disk, read-only folder, no such folder);
     the old file, if any, is then untouched and nothing is left beside it.
     """
+    write_parts(path, (data,), durable)
+
+
+def write_parts(path: Path, parts: Iterable[bytes], durable: bool = True) -> None:
+    """`write_bytes` of what need not fit into memory: its parts, one after the other."""
     with replacing(path) as part, open(part, "xb") as file:
-        file.write(data)
+        for data in parts:
+            file.write(data)
         file.flush()
         if durable:
             os.fsync(file.fileno())

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 _STATUS = Path("/proc/self/status")
+_CPU_ALLOCATOR = "DefaultCPUAllocator: "
 
 
 def reset_peaks(device: str = "cpu") -> None:
@@ -45,14 +46,15 @@ def _cuda(device: str) -> Any:
 
 
 def ran_out(error: BaseException) -> bool:
-    """Whether an error, or what caused it, says that memory ran out: torch's OutOfMemoryError or MemoryError."""
+    """Whether an error, or what caused it, says that memory ran out: MemoryError, or what torch raises (on a CPU a
+    RuntimeError of its allocator)."""
     torch = sys.modules.get("torch")
     kinds: tuple[type[BaseException], ...] = (MemoryError,)
     if torch is not None:
         kinds += (torch.cuda.OutOfMemoryError,)
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, kinds):
+        if isinstance(seen, kinds) or (isinstance(seen, RuntimeError) and _CPU_ALLOCATOR in str(seen)):
             return True
         seen = seen.__cause__
     return False

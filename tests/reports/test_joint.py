@@ -152,6 +152,6 @@ def test_scores_are_those_of_the_file(run_folder: Make) -> None:
 
     folder = run_folder()
     run = rvos.load_run(folder)
-    rows = run.scores.to_dict("records")
+    rows = run.scores.itertuples(index=False, name=None)
     RunStore(folder).write_scores(rows)
     assert pd.read_csv(folder / "scores.csv").equals(rvos.load_run(folder).scores)

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.training.films import COLOURS, write_film
+
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # `training` is not installed with the package
 
 from robust_vos_bench.models.synthetic import texture
 from training.images import Stills, load_stills
+from training.videos import Videos, load_videos
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +41,25 @@ def ecssd(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stills(ecssd: Path) -> Stills:
     """The training part of it."""
     return load_stills(ecssd, held_out=False)
+
+
+@pytest.fixture
+def films(tmp_path: Path) -> Path:
+    """A folder of three films to train on, one to watch, and one of the validation split that is no picture at all."""
+    folder = tmp_path / "films"
+    for name, colour in COLOURS.items():
+        write_film(folder, name, colour)
+    write_film(folder, "watch", (200, 200, 30))
+    never = folder / "JPEGImages" / "blackswan"
+    never.mkdir()
+    (never / "00000.jpg").write_bytes(b"not to be opened")
+    (folder / "ImageSets").mkdir()
+    (folder / "ImageSets" / "train.txt").write_text("\n".join(COLOURS) + "\n")
+    (folder / "ImageSets" / "valid.txt").write_text("watch\n")
+    return folder
+
+
+@pytest.fixture
+def videos(films: Path) -> Videos:
+    """The three to train on."""
+    return load_videos(films, held_out=False)

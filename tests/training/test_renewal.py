@@ -9,9 +9,9 @@ import torch
 
 from training import trainer
 from training.clips import Clips, make_clips, render
-from training.draws import draw
+from training.draws import USUAL, draw
 from training.images import Stills
-from training.renewal import SHARE, Renewal, draw_renewal, shown
+from training.renewal import Renewal, draw_renewal, shown
 from training.trainer import Settings, Trainer
 
 
@@ -28,7 +28,7 @@ def test_draws_are_a_function_of_their_key() -> None:
 
 def test_a_share_of_the_objects_is_renewed() -> None:
     fronts = draw_renewal(40, 0, ("x",), 500, 3).fronts
-    assert abs(float(torch.isfinite(fronts).float().mean()) - SHARE) < 0.05
+    assert abs(float(torch.isfinite(fronts).float().mean()) - USUAL.renewed) < 0.05
 
 
 def test_the_front_starts_outside_and_moves_on() -> None:
@@ -58,9 +58,9 @@ def test_colours_change_inside_objects_and_labels_stay(stills: Stills) -> None:
 def test_training_renews_late(stills: Stills, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
 
-    def noted(*arguments: object, renewed: bool) -> Clips:
+    def noted(*arguments: object, renewed: bool, **more: object) -> Clips:
         asked.append(renewed)
-        return make_clips(*arguments, renewed=renewed)  # type: ignore[arg-type]
+        return make_clips(*arguments, renewed=renewed, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(trainer, "make_clips", noted)
     training = Trainer(Settings("cfbi.lite", batch=1, crop=65), stills)

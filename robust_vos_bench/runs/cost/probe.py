@@ -168,14 +168,14 @@ def _clip(video: Video) -> tuple[Video, float]:
             frames.append(frame)
     prompts = {t - first: mask for t, mask in video.prompts.items() if first <= t < first + len(frames)}
     names = video.frame_names[first : first + len(frames)]
-    return replace(video, frames=frames, prompts=prompts, frame_names=names), _mean(times[1:] or times)
+    return replace(video.with_prompts(prompts), frames=frames, frame_names=names), _mean(times[1:] or times)
 
 
 def _corrupt(clip: Video, condition: Condition) -> float:
     """Seconds per frame; one frame is made first, for tables and compiled kernels that are made once."""
     names = clip.frame_names[:1]
     prompts = {t: mask for t, mask in clip.prompts.items() if t == 0}
-    one = replace(clip, frames=list(clip.frames)[:1], frame_names=names, prompts=prompts)
+    one = replace(clip.with_prompts(prompts), frames=list(clip.frames)[:1], frame_names=names)
     for _ in corrupt_video(one, condition).frames:
         pass
     start = time.perf_counter()

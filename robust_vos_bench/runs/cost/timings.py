@@ -8,7 +8,7 @@ import json
 import os
 import platform
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,11 +74,32 @@ class Timings:
         return None
 
 
+@dataclass
+class _Sums:
+    """Over the units of one model."""
+
+    frames: int = 0
+    model: float = 0.0
+    """Seconds of the model, as are those of scoring."""
+    score: float = 0.0
+    rss: float = 0.0
+    """Largest peak, MiB."""
+    gpu: float = 0.0
+
+    def add(self, records: Iterable[UnitRecord]) -> None:
+        """Count in some units."""
+        for record in records:
+            self.frames += record.frames
+            self.model += record.seconds_model
+            self.score += record.seconds_score
+            self.rss, self.gpu = max(self.rss, record.peak_rss_mib), max(self.gpu, record.peak_gpu_mib)
+
+
 def earlier_timings(plan: Plan, folder: Path, device: str) -> Timings:
     """Timings of the plan's models, of its conditions and of scoring, from this run directory and those beside it,
     where they ran on this kind of machine and device over the same data set."""
     versions = {m.record.name: m.record.adapter_version for m in plan.models}
-    units: dict[str, list[UnitRecord]] = defaultdict(list)
+    units: dict[str, _Sums] = defaultdict(_Sums)
     made: dict[tuple[str, str], tuple[float, int]] = {}
     """(condition, video) -> seconds that its frames took, frames: of the model that had them made."""
     for path in sorted({*folder.parent.glob("*/run.json"), *folder.glob("run.json")}):
@@ -98,21 +119,12 @@ def earlier_timings(plan: Plan, folder: Path, device: str) -> Timings:
                         for r in found:
                             place = (condition.label, r.video)
                             made[place] = max(made.get(place, (0.0, 1)), (r.seconds_frames, r.frames))
-                    units[model.name] += found
-    models = {
-        name: Timing(
-            sum(r.seconds_model for r in records) / sum(r.frames for r in records),
-            EARLIER,
-            max(r.peak_rss_mib for r in records),
-            max(r.peak_gpu_mib for r in records),
-        )
-        for name, records in units.items()
-        if records
-    }
-    every = [record for records in units.values() for record in records]
-    if not every or device != "cpu":  # on a GPU, records hold only the time that the model waited
+                    units[model.name].add(found)
+    models = {name: Timing(of.model / of.frames, EARLIER, of.rss, of.gpu) for name, of in units.items() if of.frames}
+    frames = sum(of.frames for of in units.values())
+    if not frames or device != "cpu":  # on a GPU, records hold only the time that the model waited
         return Timings(models=models)
-    score = Timing(sum(r.seconds_score for r in every) / sum(r.frames for r in every), EARLIER)
+    score = Timing(sum(of.score for of in units.values()) / frames, EARLIER)
     decode, corrupt = _making(plan, made)
     return Timings(decode, score, corrupt, models)
 

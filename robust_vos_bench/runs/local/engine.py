@@ -9,10 +9,10 @@ from multiprocessing.connection import wait
 
 import msgspec
 
-from robust_vos_bench.errors import RvosError
+from robust_vos_bench.errors import DeviceLostError, RvosError
 from robust_vos_bench.runs.activity import MemoryPulse
 from robust_vos_bench.runs.local.devices import check_devices
-from robust_vos_bench.runs.local.workers import PRODUCER_DIED, WorkerProcess, start_worker
+from robust_vos_bench.runs.local.workers import GPU_RUINED, PRODUCER_DIED, WorkerProcess, start_worker
 from robust_vos_bench.runs.plan import Group, Plan
 from robust_vos_bench.runs.stop import Stop
 from robust_vos_bench.runs.work.process import limit_threads
@@ -79,9 +79,9 @@ class _WorkerPool:
                     while self.queue and not stop.asked and worker.has_room:
                         worker.give(self.queue.popleft())
                 ready = wait([worker.pipe for worker in workers], timeout=0.5)
-                for i, worker in enumerate(workers):
+                for worker in list(workers):
                     if worker.pipe in ready or not worker.process.is_alive():
-                        workers[i] = self._listen(worker)
+                        self._listen(worker, workers)
         except BaseException:
             for worker in workers:
                 worker.process.kill()
@@ -96,11 +96,14 @@ class _WorkerPool:
         self.activity.pulses.append(worker.pulse)
         return worker
 
-    def _listen(self, worker: WorkerProcess) -> WorkerProcess:
-        """Take the results of a worker; returns the worker, or its replacement."""
+    def _listen(self, worker: WorkerProcess, workers: list[WorkerProcess]) -> None:
+        """Take the results of a worker; where it died, a new one takes its place in `workers`."""
         try:
             while worker.pipe.poll():
                 said = worker.pipe.recv()
+                if isinstance(said, DeviceLostError) and len(workers) > 1:
+                    self._retire(worker, workers)
+                    return
                 if isinstance(said, RvosError):
                     raise said
                 record = said.record
@@ -111,15 +114,23 @@ class _WorkerPool:
                 self.activity.doing = ""
                 self.finish(said._replace(record=msgspec.structs.replace(record, attempts=tried)))
             if worker.process.is_alive():
-                return worker
+                return
         except (EOFError, OSError):
             pass
-        return self._replace(worker)
+        workers[workers.index(worker)] = self._replace(worker)
+
+    def _retire(self, worker: WorkerProcess, workers: list[WorkerProcess]) -> None:
+        """The GPU of a worker is gone: the others do its units."""
+        worker.stop(now=True)
+        workers.remove(worker)
+        self.activity.pulses.remove(worker.pulse)
+        self.activity.workers = len(workers)
+        self.queue.extendleft(reversed(worker.groups))
 
     def _replace(self, worker: WorkerProcess) -> WorkerProcess:
         worker.stop(now=True)
         self.activity.pulses.remove(worker.pulse)
-        if worker.groups:
+        if worker.groups and worker.process.exitcode != GPU_RUINED:
             group = worker.groups[0]
             model = group.models[0]
             key = (model, group.condition.label, group.video)

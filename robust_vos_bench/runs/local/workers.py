@@ -16,8 +16,9 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from robust_vos_bench.errors import RvosError
+from robust_vos_bench.errors import DeviceLostError, RvosError, UsageError
 from robust_vos_bench.runs.activity import MemoryPulse, Pulse
+from robust_vos_bench.runs.local.devices import check_devices
 from robust_vos_bench.runs.plan import Group, Plan
 from robust_vos_bench.runs.work.process import (
     ONE_THREAD,
@@ -31,6 +32,8 @@ from robust_vos_bench.system.streams import make_forgiving
 
 PRODUCER_DIED = 75
 """Exit status of a worker whose producer died."""
+GPU_RUINED = 76
+"""Exit status of a worker that has reported a unit after which it can use its GPU no more."""
 
 
 @dataclass
@@ -104,6 +107,9 @@ def _work(pipe: Connection, plan: Plan, device: str, folder: Path, producers: in
     limit_threads(1)
     from robust_vos_bench.runs.work.worker import Worker
 
+    if lost := device_lost(device):
+        pipe.send(lost)
+        return
     worker = Worker(plan, device, folder, producers, scratch, pulse)
     queue: deque[Group | None] = deque()
     with contextlib.suppress(EOFError, BrokenPipeError), _exit_without_producers():
@@ -118,10 +124,26 @@ def _work(pipe: Connection, plan: Plan, device: str, folder: Path, producers: in
             try:
                 for result in worker.run(group):
                     pipe.send(result)
+                    if worker.ruined:
+                        os._exit(GPU_RUINED)  # nothing can be tidied up through such a context
             except RvosError as error:  # ends the run: the parent raises it
                 pipe.send(error)
                 break
     worker.close()
+
+
+def device_lost(device: str) -> DeviceLostError | None:
+    """The error where a new process does not find its GPU: the run would not have begun without it."""
+    if device == "cpu":
+        return None
+    try:
+        check_devices([device])
+    except UsageError as error:
+        return DeviceLostError(
+            f"{device} was there when the run began and is gone ({error}). Finished units are kept; the same command "
+            "goes on when it is back, with another --device at once"
+        )
+    return None
 
 
 @contextlib.contextmanager

@@ -33,11 +33,14 @@ from robust_vos_bench.runs.work.process import limit_threads
 from robust_vos_bench.runs.writer import Scored
 from robust_vos_bench.scoring import ObjectScore, PackedTruth, prepare
 from robust_vos_bench.system import memory, tracebacks
+from robust_vos_bench.system.gpu import ruined_by
 from robust_vos_bench.system.process_settings import ProcessSettings
 from robust_vos_bench.system.waits import heard_by, waiting
 
 TRUTHS_KEPT = 64
-"""Packed truths kept in memory: they are small, and every condition uses those of the same videos again."""
+"""Packed truths kept in memory: most are small, and every condition uses those of the same videos again."""
+TRUTH_BYTES = 1 << 30
+"""Bytes of them together, from which the oldest go: those of long videos, or of many objects, are not small."""
 
 
 FATAL = (WeightsError, UsageError, MissingExtraError, ContractError)
@@ -109,6 +112,8 @@ class Worker:
         """What each model has made of the process; it holds during the model's turns only."""
         self._load_errors: dict[int, RvosError] = {}
         self._scoring_ready = False
+        self.ruined = False
+        """The GPU can be used no more in this process: it has to be replaced."""
         self._truths: OrderedDict[str, PackedTruth | None] = OrderedDict()
 
     def announce(self, group: Group) -> None:
@@ -193,6 +198,8 @@ class Worker:
                 raise BrokenProcessPool(str(error)) from error
             if memory.ran_out(error):
                 return memory.explain(error, self.device)
+            if isinstance(first := ruined_by(error), Exception):
+                self.ruined, error = True, first
             return self._failed(model, group, error)
         finally:
             if film is not None:
@@ -260,10 +267,13 @@ class Worker:
             if truth is not None and moved:
                 truth = corrupt_truth(truth, condition, video)
             self._truths[name] = None if truth is None else PackedTruth(truth, self.plan.protocol)
-            while len(self._truths) > TRUTHS_KEPT:
+            while len(self._truths) > 1 and (len(self._truths) > TRUTHS_KEPT or self._truth_bytes() > TRUTH_BYTES):
                 self._truths.popitem(last=False)
         self._truths.move_to_end(name)
         return self._truths[name]
+
+    def _truth_bytes(self) -> int:
+        return sum(truth.nbytes for truth in self._truths.values() if truth is not None)
 
     def _sink(self, model: int, group: Group, video: Video) -> MaskSink | None:
         name = self.plan.models[model].record.name

@@ -1,0 +1,55 @@
+"""What a training will cost, measured on this machine before it starts; nothing that is measured is kept."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from training.draws import STRONG, USUAL
+from training.images import Stills
+from training.recipes import DAMAGED_FROM
+from training.trainer import VALIDATION, Trainer
+from training.videos import Videos
+
+STEPS = 4
+"""Measured, after one that warms up; in the video stage they hold each kind of step once."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """CPU seconds of all threads, which other work on the machine does not add to."""
+
+    step: float
+    validation: float
+
+
+def cost(trainer: Trainer, held_out: Stills, watch: Videos | None, steps: int = STEPS, side: int = 257) -> Cost:
+    """Measure steps of the late, dearer kind and one batch of a validation; the trainer is used up by it."""
+    late = max(USUAL.renewed_from, STRONG.renewed_from, DAMAGED_FROM)
+    trainer.step = late
+    trainer.advance()
+    began = time.process_time()
+    for _ in range(steps):
+        trainer.advance()
+    a_step = (time.process_time() - began) / steps
+    began = time.process_time()
+    trainer.validate(held_out, 1, side)
+    a_batch = time.process_time() - began
+    began = time.process_time()
+    if watch is not None:
+        trainer.validate(held_out, 0, side, watch)
+    return Cost(a_step, a_batch * VALIDATION + time.process_time() - began)
+
+
+def core_hours(measured: Cost, steps: int, validate_every: int) -> float:
+    """Core hours of a training of so many steps, validations included."""
+    return (measured.step * steps + measured.validation * (steps // validate_every)) / 3600
+
+
+def cost_in_words(measured: Cost, steps: int, validate_every: int) -> str:
+    """One line."""
+    hours = core_hours(measured, steps, validate_every)
+    return (
+        f"{steps} steps cost {hours:.2f} core hours ({measured.step:.2f} CPU seconds per step over {STEPS} steps, "
+        f"{measured.validation:.0f} per validation, one every {validate_every} steps)"
+    )
