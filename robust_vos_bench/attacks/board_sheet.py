@@ -105,6 +105,8 @@ def _transfer(row: BoardRow) -> str:
 
 
 def _e50(row: BoardRow, budgets: Sequence[int]) -> str:
+    if row.standing == TRANSFER:
+        return "–"
     return str(row.e50) if row.e50 is not None else f"> {max(row.cells, default=max(budgets))}"
 
 

@@ -54,7 +54,8 @@ class BoardRow:
     transfer: tuple[float, str]
     """The lowest J&F on frames made against another model, and the label of that condition; NaN and ""."""
     e50: int | None
-    """Smallest budget that takes more than half of clean J&F; None where none of those measured does."""
+    """Smallest budget that takes more than half of clean J&F; None where none of those measured does, and for
+    a model that was not attacked."""
     standing: str
     """One of `STANDINGS`: of the weakest budget."""
     efforts: tuple[str, ...]
@@ -232,7 +233,7 @@ def _row(kind: str, budgets: Sequence[int], known: Sequence[_Scores]) -> BoardRo
     cells = {budget: cell for budget in budgets if (cell := _cell(kind, budget, known)) is not None}
     own = [(t, split) for s, t, split in page if s.is_own(split)]
     others = [(float(s.points(split.label).mean()), split.label) for s, _, split in page if not s.is_own(split)]
-    e50 = next((budget for budget, cell in sorted(cells.items()) if cell.robust.value < clean / 2), None)
+    e50 = next((budget for budget, cell in sorted(cells.items()) if own and cell.robust.value < clean / 2), None)
     return BoardRow(
         record=first.result.manifest.models[0],
         clean=clean,

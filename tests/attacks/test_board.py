@@ -181,7 +181,12 @@ def test_a_model_that_was_only_shown_others_frames_is_not_attacked(packed: Path)
     manifest = msgspec.structs.replace(mine.manifest, models=[other])
     page = page_of(list(attack_pages([msgspec.structs.replace(mine, manifest=manifest)])), "linf-prompt")
     (row,) = page.rows
-    assert row.standing == TRANSFER and not row.cells[2].attacked and row.transfer[1].startswith("linf-prompt")
+    assert (
+        row.standing == TRANSFER
+        and not row.cells[2].attacked
+        and row.transfer[1].startswith("linf-prompt")
+        and row.e50 is None
+    )
     assert "## Not attacked" in sheet_markdown(sheet_of(page))
 
 
