@@ -135,6 +135,15 @@ def attack(
         output folder that holds something else or is full.
     IncompleteError
         Videos that could not be attacked; `partial` of the error is the AttackReport.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> report = rvos.attack(
+    ...     model="cfbi.lite", threat="linf-prompt-e4", steps=1, limit=1, output="attacked", workers=1, progress=False
+    ... )
+    >>> isinstance(report, rvos.AttackReport)
+    True
     """
     words = (threat,) if isinstance(threat, Threat) else threat
     if words is not None and not isinstance(words, str):

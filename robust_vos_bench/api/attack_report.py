@@ -23,7 +23,17 @@ from robust_vos_bench.system.paths import user_path
 
 @dataclass
 class AttackReport:
-    """What a call of `attack` did."""
+    """What a call of `attack` did.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> report = rvos.attack(
+    ...     model="cfbi.lite", threat="linf-prompt-e4", steps=1, limit=1, output="attacked", workers=1, progress=False
+    ... )
+    >>> isinstance(report.to_dict(), dict)
+    True
+    """
 
     folders: dict[str, str] = field(default_factory=dict)
     """Label of a split -> its folder."""

@@ -14,7 +14,14 @@ from robust_vos_bench.errors import UsageError, unknown
 
 @dataclass(frozen=True)
 class Effort:
-    """How hard an attack tries."""
+    """How hard an attack tries.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> rvos.Effort(steps=20).steps
+    20
+    """
 
     steps: int = 100
     losses: tuple[str, ...] = tuple(LOSSES)
@@ -57,7 +64,19 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Attacked:
-    """What an attack on one video found. Scores are J&F in points, from `segment` on the uint8 frames."""
+    """What an attack on one video found. Scores are J&F in points, from `segment` on the uint8 frames.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> data = rvos.open_dataset("demo")
+    >>> threat = rvos.Threat("linf", budget=4, frames="prompt")
+    >>> found = rvos.attack_video(
+    ...     rvos.load_adapter("aot.lite", device="cpu"), data.video("cat"), data.truth("cat"), threat, steps=1
+    ... )
+    >>> len(found.frames)
+    12
+    """
 
     frames: list[Frame]
     """All frames of the video, RGB uint8: what was not attacked is the clean frame."""

@@ -73,6 +73,17 @@ def attack_video(
         A model without gradients and a threat that needs them.
     DataError
         A video of which nothing is scored.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> data = rvos.open_dataset("demo")
+    >>> threat = rvos.Threat("linf", budget=4, frames="prompt")
+    >>> found = rvos.attack_video(
+    ...     rvos.load_adapter("aot.lite", device="cpu"), data.video("cat"), data.truth("cat"), threat, steps=1
+    ... )
+    >>> found.score <= found.clean
+    True
     """
     chosen = effort or Effort()
     chosen = chosen if steps is None else replace(chosen, steps=steps)

@@ -25,6 +25,12 @@ class Threat:
 
     The attacker knows the whole video and the true masks and changes decoded uint8 pixels before the model sees them:
     neither the given masks nor the number of frames. Raises UsageError for what there is not.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> rvos.Threat("linf", budget=2, frames="prompt").label
+    'linf-prompt-e2'
     """
 
     kind: str

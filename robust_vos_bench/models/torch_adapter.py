@@ -28,6 +28,13 @@ class TorchAdapter(SessionAdapter):
     Subclasses write `build` (the bare network) and `session` (usually a `TorchSession`). amp: run in the device's half
     precision; off by default, so that CPU and GPU agree. For a model with `reset` and `step` instead of sessions derive
     from `StreamingAdapter` first, `class Mine(StreamingAdapter, TorchAdapter)`, and step under `self.precision()`.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> model = rvos.load_adapter("aot.lite", device="cpu")
+    >>> isinstance(model, rvos.TorchAdapter), model.network.training
+    (True, False)
     """
 
     untrained: ClassVar[Untrained | None] = Untrained()

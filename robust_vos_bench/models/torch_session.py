@@ -19,7 +19,15 @@ from robust_vos_bench.models.ids import IdMap
 
 class Seen(NamedTuple):
     """What `TorchSession.observe` may return instead of scores alone, for objects that were given on this frame or
-    labels that the network's memory needed."""
+    labels that the network's memory needed.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> seen = rvos.Seen(scores=None)
+    >>> seen.given is None
+    True
+    """
 
     scores: Any
     """(1 + n) x H x W, or what the session's own `labels` and `logits` make of it; None on a first frame."""
@@ -35,6 +43,13 @@ class TorchSession(ABC):  # noqa: B024 - `image` and `observe`, or `advance`
     `TorchAdapter.segment` and `roll_out` are two loops over them, one without gradients and one with. A session that
     writes `advance` instead, from frame to mask in one, works too; such a model passes no gradients.
     precision: entered around every frame, `TorchAdapter.precision`.
+
+    Examples
+    --------
+    >>> import robust_vos_bench as rvos
+    >>> session = rvos.load_adapter("aot.lite", device="cpu").session(rvos.open_dataset("demo").video("cat"))
+    >>> isinstance(session, rvos.TorchSession)
+    True
     """
 
     def __init__(self, precision: Callable[[], contextlib.AbstractContextManager[None]] = torch.no_grad) -> None:
