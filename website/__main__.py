@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 HERE = ROOT / "website"
 WORK = HERE / "build"
 """Staged pages and the built site; ignored by git."""
+BUILT = ".rvos-bench-site"
+"""An empty file that says that a folder was made by this command, and may be replaced by it."""
 
 
 def main() -> int:
@@ -36,6 +38,10 @@ def main() -> int:
     if find_spec("zensical") is None:
         print("the site is built by zensical: pip install -c constraints.txt -e '.[docs]'", file=sys.stderr)
         return 4
+    output = arguments.output.resolve()
+    if output != WORK / "site" and output.exists() and not is_site(output):
+        print(f"{output} is there and is no site that was built here; choose another --output", file=sys.stderr)
+        return 2
     pages = WORK / "pages"
     shutil.rmtree(pages, ignore_errors=True)
     stage(ROOT, pages)
@@ -47,11 +53,17 @@ def main() -> int:
         print(fault, file=sys.stderr)
     if found:
         return 1
-    if arguments.output.resolve() != built.resolve():
-        shutil.rmtree(arguments.output, ignore_errors=True)
-        shutil.copytree(built, arguments.output)
-    print(arguments.output / "index.html")
+    if output != built:
+        if output.exists():
+            shutil.rmtree(output)
+        shutil.copytree(built, output)
+    print(output / "index.html")
     return 0
+
+
+def is_site(folder: Path) -> bool:
+    """Whether a folder may be replaced: it is empty, or holds what an earlier build left."""
+    return folder.is_dir() and (not any(folder.iterdir()) or (folder / BUILT).is_file())
 
 
 def _build(pages: Path) -> Path:
@@ -63,6 +75,7 @@ def _build(pages: Path) -> Path:
     command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean", "--config-file", str(config)]
     subprocess.run(command, check=True, cwd=WORK, env=environment)
     without_other_hosts(WORK / "site")
+    (WORK / "site" / BUILT).touch()
     return WORK / "site"
 
 

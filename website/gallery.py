@@ -16,6 +16,8 @@ from PIL import Image
 
 from robust_vos_bench import Condition, Video, corrupt_video
 from robust_vos_bench.conditions import Corruption, corruptions
+from robust_vos_bench.conditions.apply import source_frame
+from robust_vos_bench.corrupted.preview import most_changed
 from robust_vos_bench.datasets.films import write_film
 from robust_vos_bench.datasets.overlay import paint_mask
 from website import photograph
@@ -149,23 +151,19 @@ def _pictures(spec: Corruption, video: Video, kept: Path, folder: Path) -> None:
 
 
 def _make(spec: Corruption, video: Video, store: Path) -> None:
-    shown = _most_changed(spec, video) if spec.scope == "clip" else SHOWN
+    strongest = Condition(spec.name, spec.levels)
+    shown = most_changed(video, [strongest]) if spec.scope == "clip" else SHOWN
     for severity in range(1, spec.levels + 1):
         corrupted = corrupt_video(video, Condition(spec.name, severity))
         if spec.scope == "prompt":
             t = min(corrupted.prompts)
-            frame = paint_mask(list(corrupted.frames)[t], corrupted.prompts[t])
+            frame = paint_mask(source_frame(corrupted.frames, t), corrupted.prompts[t])
         else:
-            frame = list(corrupted.frames)[shown]
+            frame = source_frame(corrupted.frames, shown)
         _small(frame, WIDTH).save(store / f"{spec.name}-{severity}.webp", quality=72, method=6)
     if _moves(spec) and spec.scope != "prompt":
         frames = corrupt_video(video, Condition(spec.name, _middle(spec))).frames
         write_film(store / f"{spec.name}.mp4", (np.asarray(_small(f, WIDTH * 3 // 2)) for f in frames), video.fps)
-
-
-def _most_changed(spec: Corruption, video: Video) -> int:
-    worst = corrupt_video(video, Condition(spec.name, spec.levels)).frames
-    return int(np.argmax([np.abs(bad.astype(np.int16) - good).mean() for good, bad in zip(video.frames, worst)]))
 
 
 def _small(frame: np.ndarray, width: int) -> Image.Image:

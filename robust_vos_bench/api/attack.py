@@ -16,11 +16,8 @@ from robust_vos_bench.api.settings import (
     Models,
     Names,
     RunSettings,
-    checkpoint_words,
-    mask_words,
-    model_names,
     names,
-    option_words,
+    settings_of,
 )
 from robust_vos_bench.attacks.engine import check_models, run_attacks
 from robust_vos_bench.attacks.plan import AttackPlan
@@ -49,26 +46,16 @@ SCORES = "scores"
 class AttackSettings:
     """Everything that decides a command of attacks, as given; None is "not given"."""
 
-    models: tuple[str, ...]
-    checkpoints: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
-    dataset: str | Dataset = "demo"
-    data_root: str | Path | None = None
-    masks: tuple[str, ...] = ()
-    videos: tuple[str, ...] = ()
-    limit: int | None = None
+    run: RunSettings
+    """Models, data and machine; its conditions are the splits."""
+    output: Path
     preset: str | None = None
     threats: tuple[str, ...] = ()
     steps: int | None = None
     queries: int | None = None
     window: int | None = None
-    seed: int = 0
-    workers: int | None = None
-    device: str = "auto"
-    output: Path = Path("attacked")
     format: str = "png"
     target: str = "truth"
-    offline: bool = False
 
 
 def attack(
@@ -148,28 +135,21 @@ def attack(
     words = (threat,) if isinstance(threat, Threat) else threat
     if words is not None and not isinstance(words, str):
         words = [one.label if isinstance(one, Threat) else one for one in words]
-    settings = AttackSettings(
-        models=model_names(model),
-        checkpoints=checkpoint_words(checkpoint),
-        options=option_words(option),
+    run = settings_of(
+        model,
         dataset=dataset,
         data_root=data_root,
-        masks=mask_words(mask),
-        videos=names(videos),
+        mask=mask,
+        videos=videos,
         limit=limit,
-        preset=preset,
-        threats=names(words),
-        steps=steps,
-        queries=queries,
-        window=window,
+        checkpoint=checkpoint,
+        option=option,
         seed=seed,
         workers=workers,
         device=device,
-        output=user_path(output),
-        format=format,
-        target=target,
         offline=offline,
     )
+    settings = AttackSettings(run, user_path(output), preset, names(words), steps, queries, window, format, target)
     report = carry_out(settings, planned(settings, quiet=not progress), score, quiet=not progress)
     raise_for_failures(report)
     return report
@@ -183,14 +163,14 @@ def planned(settings: AttackSettings, quiet: bool = False) -> AttackPlan:
     if settings.target == "clean" and any(t.kind == "patch" for t in preset.threats):
         raise UsageError("a patch is placed by the true masks: it has no --target clean")
     check_format(settings.format, preset.threats)
-    with without_network(settings.offline):
-        models = resolve_models(settings.models, settings.checkpoints, settings.options, quiet=quiet)
-    data = opened(settings.dataset, settings.data_root, settings.limit, settings.videos, settings.masks)
-    kind = resolve_device(settings.device.split(",")[0]).split(":")[0]
+    run = settings.run
+    with without_network(run.offline):
+        models = resolve_models(run.models, run.checkpoints, run.options, quiet=quiet)
+    data = opened(run.dataset, run.data_root, run.limit, run.videos, run.masks)
+    kind = resolve_device(run.device.split(",")[0]).split(":")[0]
     plan = AttackPlan(
-        tuple(models), data, preset, user_path(settings.output).absolute(), settings.seed, settings.format, kind,
-        settings.target,
-    )  # fmt: skip
+        tuple(models), data, preset, settings.output.absolute(), run.seed, settings.format, kind, settings.target
+    )
     check_models(plan)
     return plan
 
@@ -220,8 +200,8 @@ def carry_out(
     jobs = plan.jobs
     units = sum(len(plan.threats(job.spec)) for job in jobs)
     counts, causes = FrameCounts(len(jobs)), Causes()
-    devices = worker_devices(settings.device, settings.workers, len(jobs))
-    with without_network(settings.offline), Bar("starting", units, "attacks", quiet, count=counts.total) as bar:
+    devices = worker_devices(settings.run.device, settings.run.workers, len(jobs))
+    with without_network(settings.run.offline), Bar("starting", units, "attacks", quiet, count=counts.total) as bar:
         for note in () if quiet else filter(None, (plan.dataset.part, *plan.dataset.notes)):
             bar.say(note)
         for made in run_attacks(plan, devices, counts):
@@ -244,11 +224,11 @@ def carry_out(
         for text in causes.repeated():
             bar.say(f"! {text}")
     if score:
-        report.board = _scored(settings, plan, report, quiet, debug)
+        report.board = _scored(settings.run, plan, report, quiet, debug)
     return report
 
 
-def _scored(settings: AttackSettings, plan: AttackPlan, report: AttackReport, quiet: bool, debug: bool) -> Board | None:
+def _scored(scored: RunSettings, plan: AttackPlan, report: AttackReport, quiet: bool, debug: bool) -> Board | None:
     """Run all models on all splits of the output folder, of the videos that no attack failed on."""
     from robust_vos_bench.api.progress import ProgressListener
 
@@ -258,27 +238,13 @@ def _scored(settings: AttackSettings, plan: AttackPlan, report: AttackReport, qu
     videos = [name for name in plan.dataset.videos if name not in failed]
     if not videos:
         return None
-    data = plan.dataset if not failed else plan.dataset.with_videos(videos)
-    run = execute(
-        RunSettings(
-            models=settings.models,
-            checkpoints=settings.checkpoints,
-            options=settings.options,
-            dataset=settings.dataset if not failed and isinstance(settings.dataset, str) else data,
-            data_root=settings.data_root if not failed else None,
-            masks=settings.masks if not failed else (),
-            videos=settings.videos if not failed else (),
-            limit=settings.limit if not failed else None,
-            attacked=(plan.output,),
-            workers=settings.workers,
-            device=settings.device,
-            output=plan.output / SCORES,
-            save_masks=False,
-            overlay=False,
-            offline=settings.offline,
-        ),
-        ProgressListener(quiet, debug) if not quiet else Listener(),
+    settings = replace(
+        scored, attacked=(plan.output,), output=plan.output / SCORES, save_masks=False, overlay=False, seed=0
     )
+    if failed:
+        whole = plan.dataset.with_videos(videos)
+        settings = replace(settings, dataset=whole, data_root=None, masks=(), videos=(), limit=None)
+    run = execute(settings, ProgressListener(quiet, debug) if not quiet else Listener())
     return board_of(run, [plan.output])
 
 

@@ -81,9 +81,3 @@ def masks_of(adapter: VOSAdapter, video: Video, frames: Frames) -> list[Mask]:
 def difference(one: Sequence[Mask], other: Sequence[Mask]) -> float:
     """Share of the pixels of all frames that differ."""
     return float(np.mean([np.mean(a != b) for a, b in zip(one, other)]))
-
-
-def objects_lost(objects: Sequence[ObjectScore]) -> dict[int, bool]:
-    """Object id -> whether it is lost: the J of its last scored frame, and of all before it back to some frame, is
-    below 0.1."""
-    return {o.object: bool(len(o.j) and o.j[-1] < 0.1) for o in objects if len(o.j)}

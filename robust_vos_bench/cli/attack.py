@@ -124,6 +124,7 @@ def command(
     """
     from robust_vos_bench.api import attack as api
     from robust_vos_bench.api import attack_report as reported
+    from robust_vos_bench.api.settings import RunSettings
     from robust_vos_bench.cli.stdout import prints_on_stderr
 
     if verify is not None:
@@ -141,10 +142,21 @@ def command(
     if output is None:
         raise UsageError("where to? Give --output DIR; each threat and model becomes a folder in it")
     with prints_on_stderr():
-        settings = api.AttackSettings(
-            models, checkpoints, options, dataset, data_root, masks, videos, limit, preset, threats, steps, queries,
-            window, seed, workers, device, output, format, target, offline,
-        )  # fmt: skip
+        run = RunSettings(
+            models=models,
+            checkpoints=checkpoints,
+            options=options,
+            dataset=dataset,
+            data_root=data_root,
+            masks=masks,
+            videos=videos,
+            limit=limit,
+            seed=seed,
+            workers=workers,
+            device=device,
+            offline=offline,
+        )
+        settings = api.AttackSettings(run, output, preset, threats, steps, queries, window, format, target)
         planned = api.planned(settings, quiet)
         if not dry_run:
             report = api.carry_out(settings, planned, score, quiet, debugging())

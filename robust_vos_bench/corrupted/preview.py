@@ -148,7 +148,7 @@ def _frame_to_show(video: Video, wanted: Sequence[Condition], frame: int | None)
         return None
     clips = [c for c in _strongest(pictures) if corruption_of(c).scope == "clip"]
     if clips:
-        return _most_changed(video, clips)
+        return most_changed(video, clips)
     varying = [c for c in pictures if c.profile != "constant"]
     middle = len(video) // 2
     if not varying:
@@ -172,7 +172,7 @@ def _strongest(conditions: Sequence[Condition]) -> list[Condition]:
     return list(best.values())
 
 
-def _most_changed(video: Video, conditions: Sequence[Condition]) -> int:
+def most_changed(video: Video, conditions: Sequence[Condition]) -> int:
     """The frame that the conditions together change most, each by its own measure."""
     total = np.zeros(min(len(video), LOOKED_AT))
     for condition in conditions:
