@@ -129,8 +129,8 @@ def attack(
     >>> report = rvos.attack(
     ...     model="cfbi.lite", threat="linf-prompt-e4", steps=1, limit=1, output="attacked", workers=1, progress=False
     ... )
-    >>> isinstance(report, rvos.AttackReport)
-    True
+    >>> report.made + report.kept, report.failed
+    (2, [])
     """
     words = (threat,) if isinstance(threat, Threat) else threat
     if words is not None and not isinstance(words, str):

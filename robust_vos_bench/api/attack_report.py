@@ -31,8 +31,8 @@ class AttackReport:
     >>> report = rvos.attack(
     ...     model="cfbi.lite", threat="linf-prompt-e4", steps=1, limit=1, output="attacked", workers=1, progress=False
     ... )
-    >>> isinstance(report.to_dict(), dict)
-    True
+    >>> sorted(report.folders)
+    ['linf-prompt-e4@cfbi.lite', 'noise-prompt-e4']
     """
 
     folders: dict[str, str] = field(default_factory=dict)

@@ -58,8 +58,8 @@ class Certified:
     --------
     >>> import robust_vos_bench as rvos
     >>> found = rvos.certify(model="static", limit=1, draws=12, alpha=0.05, pixels=False, progress=False)
-    >>> isinstance(found, rvos.Certified)
-    True
+    >>> found.claims.draws, found.to_dict()["status"]
+    (12, 'complete')
     """
 
     rows: tuple[Certificate, ...]

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from website import generated, links, stage  # noqa: E402
+from website.__main__ import BUILT, is_site  # noqa: E402
 
 
 def test_links_are_made_right_for_the_site() -> None:
@@ -67,3 +68,12 @@ def test_the_site_builds_with_every_link_right(tmp_path: Path) -> None:
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "site" / "api" / "running.html").is_file()
+
+
+def test_only_an_empty_folder_or_an_earlier_site_is_replaced(tmp_path: Path) -> None:
+    """`--output` of a folder with something in it must not lose that."""
+    assert is_site(tmp_path)
+    (tmp_path / "thesis.tex").write_text("years of work")
+    assert not is_site(tmp_path)
+    (tmp_path / BUILT).touch()
+    assert is_site(tmp_path)
