@@ -14,6 +14,11 @@ from training.videos import Videos
 STEPS = 4
 """Measured, after one that warms up; in the video stage they hold each kind of step once."""
 
+OBJECTS = 3
+"""Batches of a validation hold 1, 2, 3, 1, ... objects."""
+SIDE = 257
+"""Of the clips of a validation, pixels."""
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -23,22 +28,22 @@ class Cost:
     validation: float
 
 
-def cost(trainer: Trainer, held_out: Stills, watch: Videos | None, steps: int = STEPS, side: int = 257) -> Cost:
-    """Measure steps of the late, dearer kind and one batch of a validation; the trainer is used up by it."""
+def cost(trainer: Trainer, held_out: Stills, watch: Videos | None) -> Cost:
+    """Measure steps of the late, dearer kind and the three kinds of batches of a validation; the trainer is used up by it."""
     late = max(USUAL.renewed_from, STRONG.renewed_from, DAMAGED_FROM)
     trainer.step = late
     trainer.advance()
     began = time.process_time()
-    for _ in range(steps):
+    for _ in range(STEPS):
         trainer.advance()
-    a_step = (time.process_time() - began) / steps
+    a_step = (time.process_time() - began) / STEPS
     began = time.process_time()
-    trainer.validate(held_out, 1, side)
-    a_batch = time.process_time() - began
+    trainer.validate(held_out, OBJECTS, SIDE)  # one batch with each number of objects
+    stills = (time.process_time() - began) * VALIDATION / OBJECTS
     began = time.process_time()
     if watch is not None:
-        trainer.validate(held_out, 0, side, watch)
-    return Cost(a_step, a_batch * VALIDATION + time.process_time() - began)
+        trainer.validate(held_out, 0, SIDE, watch)
+    return Cost(a_step, stills + time.process_time() - began)
 
 
 def core_hours(measured: Cost, steps: int, validate_every: int) -> float:

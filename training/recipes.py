@@ -11,6 +11,8 @@ RECIPES = ("plain", "corrupted", "strong", "video")
 """`strong`: `plain` with larger objects and stronger changes. `video`: a stage of its own after one of the others."""
 DAMAGED_FROM = 1000
 """Steps that `plain` and `corrupted` share: a network learns to match at all before it does on bad frames."""
+SHARING = ("plain", "corrupted")
+"""The recipes that are equal up to `DAMAGED_FROM`, so that one may go on from the other's state."""
 DAMAGED_FRAMES = ("all", "memory", "query")
 """Which frames `corrupted` may damage: all, the one with the given mask, or those after it."""
 

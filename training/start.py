@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -11,13 +10,13 @@ from safetensors.torch import load as load_tensors
 from torch import Tensor
 
 from robust_vos_bench.errors import DataError
+from robust_vos_bench.models.checkpoint import packaged_folder
 from training.state import load
 
 
 def find_start(model: str) -> Path:
     """The shipped weights of the recipe `plain`. Raises DataError where there are none."""
-    package = importlib.import_module("robust_vos_bench.adapters")
-    file = Path(package.__path__[0]) / "weights" / f"{model}.plain.safetensors"
+    file = packaged_folder() / f"{model}.plain.safetensors"
     if not file.is_file():
         raise DataError(f"{file}: no weights of {model} to start from; give a state or a .safetensors file as --start")
     return file

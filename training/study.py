@@ -24,11 +24,9 @@ from robust_vos_bench.errors import RvosError, UsageError
 from training import train
 from training.cost import Cost, core_hours, cost
 from training.export import export
-from training.flat import is_flat
 from training.settings import NETWORKS
-from training.state import State, load
 from training.study_rows import GROUPS, Row, rows
-from training.study_table import table
+from training.study_table import finished, state_of, table
 
 PLAN = "plan.json"
 """What `plan` measured, in the folder of the study."""
@@ -127,17 +125,6 @@ def run(chosen: list[Row], folder: Path, more: list[str]) -> int:
         if not (folder / row.name / f"{row.name}.safetensors").is_file():
             export(state, folder / row.name, folder / row.name)
     return 0
-
-
-def state_of(row: Row, folder: Path) -> State | None:
-    """The state of a row, if it has begun."""
-    file = folder / row.name / "state.pt"
-    return load(file) if file.is_file() else None
-
-
-def finished(row: Row, state: State) -> bool:
-    """Whether all of its steps are made, or its curve is flat."""
-    return state.step >= row.steps or (row.until_flat is not None and is_flat(state.curve, row.until_flat))
 
 
 def _progress(row: Row, folder: Path) -> str:

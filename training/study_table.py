@@ -23,7 +23,7 @@ from robust_vos_bench.analysis.result import Result, joint_matrix
 from robust_vos_bench.analysis.same import check_same
 from robust_vos_bench.errors import DataError
 from training.flat import is_flat
-from training.state import load
+from training.state import State, load
 from training.study_rows import BASELINE, Row
 
 ALONE = "*"
@@ -72,14 +72,21 @@ def table(folder: Path, chosen: Sequence[Row]) -> str:
     return "\n\n".join(parts) if parts else "Nothing is finished."
 
 
+def state_of(row: Row, folder: Path) -> State | None:
+    """The state of a row, if it has begun."""
+    file = folder / row.name / "state.pt"
+    return load(file) if file.is_file() else None
+
+
+def finished(row: Row, state: State) -> bool:
+    """Whether all of its steps are made, or its curve is flat."""
+    return state.step >= row.steps or (row.until_flat is not None and is_flat(state.curve, row.until_flat))
+
+
 def read(row: Row, folder: Path) -> Finished | None:
     """A finished row: J of the last validation on held-out clips, and scores on videos where it was run; else None."""
-    file = folder / row.name / "state.pt"
-    if not file.is_file():
-        return None
-    state = load(file)
-    flat = row.until_flat is not None and is_flat(state.curve, row.until_flat)
-    if state.step < row.steps and not flat:
+    state = state_of(row, folder)
+    if state is None or not finished(row, state):
         return None
     samples: dict[str, Sample] = {}
     result = None

@@ -26,7 +26,7 @@ from training.cost import cost, cost_in_words
 from training.flat import is_flat
 from training.images import Stills, find_data, load_stills
 from training.noisy import NOISES
-from training.recipes import DAMAGED_FRAMES, DAMAGED_FROM, RECIPES
+from training.recipes import DAMAGED_FRAMES, DAMAGED_FROM, RECIPES, SHARING
 from training.settings import APPEARANCES, LENGTH, NETWORKS, OBJECTS, VIDEO_LENGTH, VIDEO_VERSION, Settings
 from training.start import find_start, read_start
 from training.state import State, load, save
@@ -60,7 +60,8 @@ def parser() -> argparse.ArgumentParser:
         "--branch",
         type=Path,
         metavar="STATE",
-        help=f"begin where this state of the other recipe ends, at most {DAMAGED_FROM} steps in: so far they are equal",
+        help=f"begin where this state of the other of {' and '.join(SHARING)} ends, at most {DAMAGED_FROM} steps in: so "
+        "far they are equal",
     )
     made.add_argument("--data", type=Path, help="ECSSD folder [default: $RVOS_BENCH_SHARED/data/ECSSD]")
     made.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
@@ -183,8 +184,13 @@ def prepared(given: argparse.Namespace, device: str) -> tuple[Trainer, Stills, V
 
 
 def branched(file: Path, settings: dict[str, object]) -> State:
-    """A state of either recipe from the steps that both share."""
+    """A state of one of the recipes that begin alike, from the steps that they share."""
     recipe = load(file).settings.get("recipe")
+    for name in (recipe, settings["recipe"]):
+        if name not in SHARING:
+            raise DataError(
+                f"{file}: --branch goes between {' and '.join(SHARING)}, which begin alike; {name} does not"
+            )
     state = load(file, settings | {"recipe": recipe})
     if state.step > DAMAGED_FROM:
         raise DataError(f"{file}: after {state.step} steps; the recipes differ from step {DAMAGED_FROM} on")

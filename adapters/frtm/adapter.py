@@ -19,6 +19,7 @@ from robust_vos_bench.models.adapter import Checkpoint
 from robust_vos_bench.models.checkpoint import find_also, load_strict, read_state
 from robust_vos_bench.models.torch_adapter import TorchAdapter
 
+from ..common.siblings import hint
 from ..encoders.fold import prepare
 from .cards import BACKBONES, MODELS
 from .network import FRTM, Depth
@@ -91,7 +92,12 @@ class FRTMAdapter(TorchAdapter):
                 f"{path} is a checkpoint of FRTM with {_said(depth)}, and this model has {_said(self.variant)}: run it "
                 f"with --model {name} --checkpoint FILE"
             )
-        load_strict(network.refiner, {n.removeprefix("refiner."): t for n, t in state.items()}, str(path))
+        load_strict(
+            network.refiner,
+            {n.removeprefix("refiner."): t for n, t in state.items()},
+            str(path),
+            hint=hint(state, "frtm"),
+        )
         card = next(e.card for e in MODELS if e.options["variant"] == self.variant)
         backbone = find_also(card, BACKBONES[self.variant].file)
         load_strict(network.feature_extractor, _without_classifier(read_state(backbone)), str(backbone))

@@ -60,20 +60,15 @@ class Target:
     """Of the last fit."""
 
     @classmethod
-    def begun(
-        cls, features: Tensor, masks: Tensor, generator: torch.Generator, fitting: Fitting, device: str | None = None
-    ) -> Target:
-        """Fitted to first samples. features: n x C x h x w (layer4). masks: n x H x W, 0 or 1.
-
-        device: where it is fitted, by default that of the features.
-        """
+    def begun(cls, features: Tensor, masks: Tensor, generator: torch.Generator, fitting: Fitting) -> Target:
+        """Fitted to first samples. features: n x C x h x w (layer4). masks: n x H x W, 0 or 1."""
         grid = (features.shape[2], features.shape[3])
-        place = features.device if device is None else torch.device(device)
+        place = features.device
         errors = Errors.joined([Errors.of(mask, pixel_weights(mask), grid) for mask in masks.to(place)])
         project, weights = (p.double().to(place) for p in initial(features.shape[1], generator))
         count = torch.ones(len(masks))
         count[0] = 2
-        whole = WholeModel(Cells(features.to(place)), errors, count / count.sum())
+        whole = WholeModel(Cells(features), errors, count / count.sum())
         (project, weights), log = fitted(whole, (project, weights), fitting.first, fitting.fletcher_reeves)
         projected = torch.einsum("pc,nhwc->nphw", project, whole.cells.rows)
         made = cls(project, weights, Remembered(fitting.slots, projected, errors), fitting)

@@ -9,8 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from robust_vos_bench.models.argmax import strongest
-
 from ..common.tensors import normalise, pad_to_multiple, unpad
 
 Interpolation = Literal["bicubic", "bilinear"]
@@ -60,10 +58,6 @@ class Sizes:
     def unpad(self, tensor: Tensor) -> Tensor:
         """Undo `pad`."""
         return unpad(tensor, self._pads)
-
-    def labels(self, probabilities: Tensor) -> Tensor:
-        """(1 + k) x H' x W' without padding -> the best channel of each of the frame's pixels, int64 H x W."""
-        return strongest(self.enlarged(probabilities))
 
     def enlarged(self, probabilities: Tensor) -> Tensor:
         """n x H' x W' without padding -> n x H x W, bilinear."""

@@ -127,6 +127,9 @@ def test_a_branch_from_too_late_or_other_settings_is_refused(
     branch = ("--recipe", "corrupted", "--branch", str(tmp_path / "plain" / "state.pt"))
     assert train.main(_flags(ecssd, tmp_path / "other", "--seed", "5", *branch)) == 4
     assert "seed: 0 there, 5 now" in capsys.readouterr().err
+    strong = ("--recipe", "strong", *branch[2:])
+    assert train.main(_flags(ecssd, tmp_path / "strong", *strong)) == 4
+    assert "strong does not" in capsys.readouterr().err
     monkeypatch.setattr("training.train.DAMAGED_FROM", 0)
     assert train.main(_flags(ecssd, tmp_path / "late", *branch)) == 4
     assert "after 1 steps" in capsys.readouterr().err

@@ -174,7 +174,8 @@ def test_a_plan_says_core_hours_and_leaves_nothing(
     small = Trainer.validate
     monkeypatch.setattr(Trainer, "validate", lambda self, held, n, side, watch=None: small(self, held, n, 33, watch))
     assert train.main(_flags(ecssd, films, start, out, "--steps", "1000", "--plan")) == 0
-    assert "cfbi.lite.video: 1000 steps cost" in capsys.readouterr().out and not out.exists()
+    said = capsys.readouterr().out
+    assert "cfbi.lite.video: 1000 steps cost" in said and "over 1 steps" in said and not out.exists()
     assert train.main(_flags(ecssd, films, start, out, "--plan")) == 2
 
 

@@ -154,4 +154,4 @@ def test_sizes_as_the_official_resize() -> None:
     assert image.shape == (1, 3, 480, 864)
     masks = sizes.masks(torch.ones(720, 1283, dtype=torch.uint8), [1, 2])
     assert masks.shape == (2, 480, 864) and sizes.unpad(masks).shape == (2, 480, 855)
-    assert sizes.labels(sizes.unpad(masks)).shape == (720, 1283)
+    assert sizes.enlarged(sizes.unpad(masks)).shape == (2, 720, 1283)
