@@ -29,7 +29,7 @@ class Cost:
 
 
 def cost(trainer: Trainer, held_out: Stills, watch: Videos | None) -> Cost:
-    """Measure steps of the late, dearer kind and the three kinds of batches of a validation; the trainer is used up by it."""
+    """Measure steps of the late, dearer kind and each kind of batch of a validation; the trainer is used up by it."""
     late = max(USUAL.renewed_from, STRONG.renewed_from, DAMAGED_FROM)
     trainer.step = late
     trainer.advance()

@@ -60,8 +60,8 @@ def parser() -> argparse.ArgumentParser:
         "--branch",
         type=Path,
         metavar="STATE",
-        help=f"begin where this state of the other of {' and '.join(SHARING)} ends, at most {DAMAGED_FROM} steps in: so "
-        "far they are equal",
+        help=f"begin where this state of the other of {' and '.join(SHARING)} ends, at most {DAMAGED_FROM} steps in: "
+        "so far they are equal",
     )
     made.add_argument("--data", type=Path, help="ECSSD folder [default: $RVOS_BENCH_SHARED/data/ECSSD]")
     made.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")

@@ -75,9 +75,10 @@ def verify(
     data_root: str | Path | None = None,
     videos: Sequence[str] = (),
     limit: int | None = None,
+    masks: Sequence[str] = (),
 ) -> list[Verdict]:
     """Audit the stored splits in a folder: one verdict per split and video. Raises DataError where there is none."""
-    data = opened(dataset, data_root, limit, videos)
+    data = opened(dataset, data_root, limit, videos, masks)
     return [verdict for split in splits_in(user_path(folder)) for verdict in audit(split, data)]
 
 

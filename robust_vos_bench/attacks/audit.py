@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from robust_vos_bench.attacks.limits import outside
 from robust_vos_bench.attacks.splits import read_manifest, stored_condition, threat_of
-from robust_vos_bench.attacks.store import read_video
+from robust_vos_bench.attacks.store import pixel_digest, read_video, store_digest
 from robust_vos_bench.attacks.threat import Threat
 from robust_vos_bench.conditions import CLEAN
-from robust_vos_bench.conditions.stored import StoredFrames, pixel_hash
+from robust_vos_bench.conditions.stored import StoredFrames
 from robust_vos_bench.corrupted.write import annotation_files, places
 from robust_vos_bench.datasets import Dataset
 from robust_vos_bench.datasets.images import read_mask
@@ -52,13 +53,22 @@ def audit(split: Path, dataset: Dataset) -> Iterator[Verdict]:
     except RvosError as error:
         yield Verdict(label, "", str(error))
         return
-    yield Verdict(label, "")
+    yield Verdict(label, "", _identity(manifest))
     for name in dataset.videos:
         try:
             problem = _video(split, dataset, name, threat, manifest["videos"][name])
         except (RvosError, OSError) as error:
             problem = str(error)
         yield Verdict(label, name, problem)
+
+
+def _identity(manifest: Mapping[str, Any]) -> str:
+    """Whether the digest that stands for the split in keys is that of the videos which it lists."""
+    try:
+        fits = store_digest(manifest["videos"]) == manifest["store"]
+    except (KeyError, TypeError):
+        fits = False
+    return "" if fits else "its digest is not that of the videos it lists: scores of it would count for another split"
 
 
 def _video(split: Path, dataset: Dataset, name: str, threat: Threat, listed: object) -> str:
@@ -70,13 +80,12 @@ def _video(split: Path, dataset: Dataset, name: str, threat: Threat, listed: obj
     video, truth = dataset.video(name), dataset.truth(name)
     clean: list[Frame] = [np.asarray(frame) for frame in video.frames]
     held = video.with_frames(clean)
-    for t, frame in enumerate(clean[: len(record.stored.clean)]):
-        if pixel_hash(frame) != record.stored.clean[t]:
-            return f"frame {video.frame_names[t]} of the data set decodes to other pixels (another encoding or decoder)"
     frames = list(StoredFrames(held, split))
     problem = outside(threat, held, clean, frames, truth)
     if problem:
         return problem
+    if pixel_digest(frames) != record.pixels:
+        return "its frames are not those that its record and the manifest name: scores of it would count for others"
     return "" if record.stored.format == "delta" else _masks(split, dataset, name, video.size)
 
 

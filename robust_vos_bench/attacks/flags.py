@@ -30,6 +30,7 @@ BEATEN = 1.0
 """Points by which a weaker attack may hurt more."""
 NOISE = 0.5
 """An attack that takes no more than this share of points beyond what noise takes is no better than noise."""
+OTHER_VERSION = "a flag that this version does not know; see the version that made the split"
 BEATEN_SHARE = 0.1
 PIXELS, POINTS = 0.001, 0.5
 """How far the attacked and the scored model may differ: share of pixels, and points of J&F."""
@@ -37,7 +38,7 @@ PIXELS, POINTS = 0.001, 0.5
 
 def told(flag: Flag) -> str:
     """A flag with what it means."""
-    return f"{flag.name}: {MEANINGS[flag.name]}" + (f" ({flag.detail})" if flag.detail else "")
+    return f"{flag.name}: {MEANINGS.get(flag.name, OTHER_VERSION)}" + (f" ({flag.detail})" if flag.detail else "")
 
 
 def merged(flags: Iterable[Flag]) -> tuple[Flag, ...]:
@@ -45,7 +46,8 @@ def merged(flags: Iterable[Flag]) -> tuple[Flag, ...]:
     found: dict[str, Flag] = {}
     for flag in flags:
         found.setdefault(flag.name, flag)
-    return tuple(sorted(found.values(), key=lambda flag: (not flag.is_error, list(MEANINGS).index(flag.name))))
+    order = [*MEANINGS, *sorted(set(found) - set(MEANINGS))]
+    return tuple(sorted(found.values(), key=lambda flag: (not flag.is_error, order.index(flag.name))))
 
 
 def converged(best_by_step: Sequence[Sequence[float]]) -> list[Flag]:

@@ -270,7 +270,7 @@ def _cell(kind: str, budget: int, known: Sequence[_Scores]) -> Cell | None:
     own = [(s, t, split) for s, t, split in here if s.is_own(split)]
     doubted = [one for one in own if any(one[2] is split for _, _, split in held)] or own
     noise = [s.points(split.label).mean() for s in known for t, split in s.stored
-             if (t.kind, t.frames, t.budget) == ("noise", threat.frames, budget)]  # fmt: skip
+             if t == threat.noise]  # fmt: skip
     return Cell(
         robust=span,
         noise=float(min(noise, default=math.nan)),

@@ -136,4 +136,4 @@ def read_attack_preset(text: str, where: str) -> AttackPreset:
 
 def noise_of(threats: list[Threat]) -> list[Threat]:
     """The baseline of threats: random corners of the same boxes."""
-    return [Threat("noise", t.budget, t.frames) for t in threats if t.kind in ("linf", "square")]
+    return [t.noise for t in threats if t.needs_model and t.noise is not None]

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from robust_vos_bench.attacks.flags import MEANINGS
 from robust_vos_bench.attacks.table import Board, Row
+from robust_vos_bench.attacks.threat import read_threat
 
 COLUMNS = 5
 """Threats side by side."""
@@ -55,7 +56,8 @@ def _own(board: Board, threats: tuple[str, ...]) -> Table:
         spans = [_span(row, label) for label in threats]
         if any(spans):
             table.add_row("  95 % CI", "", *spans)
-        noise = [_shown(row.noise.get(f"noise-{label.partition('-')[2]}", math.nan)) for label in threats]
+        baselines = [read_threat(label).noise for label in threats]
+        noise = ["" if n is None else _shown(row.noise.get(n.label, math.nan)) for n in baselines]
         if any(noise):
             table.add_row("  noise", "", *noise)
     return table

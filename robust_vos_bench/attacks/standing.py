@@ -22,6 +22,8 @@ def standing(threat: Threat, made: Mapping[str, Any]) -> str:
     known = [p for p in standard if any(t.name == threat.name for t in p.threats)]
     if (made.get("threat_version"), made.get("attack_version")) != (VERSION, ATTACK_VERSION):
         return BY_HAND
+    if made.get("target", "truth") != "truth":  # searched against the model's own masks, which is easier or harder
+        return BY_HAND
     if any((preset.get("name"), preset.get("version")) == (p.name, p.version) for p in known) and any(
         dict(effort) == p.facts(threat) for p in known
     ):
@@ -47,6 +49,8 @@ def effort_words(made: Mapping[str, Any]) -> str:
             effort.get("starts", 1), "start",
         )  # fmt: skip
         words = " x ".join(f"{n} {what}" + ("" if n == 1 else "es" if what == "loss" else "s") for n, what in counts)
+    if made.get("target", "truth") != "truth":
+        words += ", against its own clean masks"
     if effort.get("eot"):
         words += f", mean of {effort['eot']} draws"
     return f"{words} ({preset.get('name', 'custom')} v{preset.get('version', 0)})"

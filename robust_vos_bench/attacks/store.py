@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,9 +147,8 @@ def write_video(
     files: dict[str, str] = {}
     stems = {f"{stem}.png" for stem in video.frame_names}
     remove_strays(split / folder / name, stems)
-    pixels, hashes = hashlib.sha256(), []
+    hashes = []
     for stem, one, other in zip(video.frame_names, clean, frames):
-        pixels.update(np.ascontiguousarray(other).data)
         hashes.append(pixel_hash(other))
         if facts.format == "delta":
             if hashes[-1] == pixel_hash(one):
@@ -163,7 +162,7 @@ def write_video(
         for stem, data in annotation_files(dataset, video, video, CLEAN):
             put(split, where.masks / name / f"{stem}.png", data, files)
     stored = StoredVideo(folder.as_posix(), tuple(pixel_hash(one) for one in clean), tuple(hashes), facts.format)
-    record = AttackedVideo(name, facts.key(dataset, name), len(video), pixels.hexdigest(), files, stored, attack)
+    record = AttackedVideo(name, facts.key(dataset, name), len(video), pixel_digest(frames), files, stored, attack)
     make_folder(split / RECORDS)
     write_bytes(record_path(split, name), msgspec.json.encode(record))
     return record
@@ -211,10 +210,26 @@ def begin(dataset: Dataset, facts: SplitFacts, split: Path) -> None:
     finish(dataset, facts, split)
 
 
+def pixel_digest(frames: Iterable[Frame]) -> str:
+    """sha256 of the pixels of a video, frame after frame."""
+    found = hashlib.sha256()
+    for frame in frames:
+        found.update(np.ascontiguousarray(frame).data)
+    return found.hexdigest()
+
+
+def store_digest(videos: Mapping[str, Mapping[str, Any]]) -> str:
+    """What stands for a split in keys: the pixels of all its videos, as its manifest lists them, in their order."""
+    found = hashlib.sha256()
+    for name, listed in videos.items():
+        found.update(f"{name}\0{listed['pixels_sha256']}\n".encode())
+    return found.hexdigest()
+
+
 def finish(dataset: Dataset, facts: SplitFacts, split: Path) -> None:
     """Write the manifest of what is there: every video of the whole split whose record has the right key."""
     whole = dataset.with_videos(None)
-    videos, seen = {}, hashlib.sha256()
+    videos: dict[str, Any] = {}
     make_folder(split / RECORDS)
     for name in whole.videos:
         if not record_path(split, name).is_file():
@@ -223,7 +238,6 @@ def finish(dataset: Dataset, facts: SplitFacts, split: Path) -> None:
         if record is None or record.key != facts.key(whole, name):
             continue
         videos[name] = {"frames": record.frames, "pixels_sha256": record.pixels, "files": record.files}
-        seen.update(f"{name}\0{record.pixels}\n".encode())
     manifest = {
         "schema": SCHEMA,
         "tool": tool(),
@@ -231,7 +245,7 @@ def finish(dataset: Dataset, facts: SplitFacts, split: Path) -> None:
         "attack": facts.describe(),
         "settings": digest(facts.describe()),
         "format": facts.format,
-        "store": seen.hexdigest(),
+        "store": store_digest(videos),
         "status": "complete" if len(videos) == len(whole.videos) else "incomplete",
         "videos": videos,
     }

@@ -70,6 +70,11 @@ class Threat:
         """Whether its frames depend on a model at all."""
         return self.kind != "noise"
 
+    @property
+    def noise(self) -> Threat | None:
+        """The random corner of the same box, which an attack must beat; None for a patch, which is no box."""
+        return None if self.kind == "patch" else Threat("noise", self.budget, self.frames)
+
     def allowed(self, video: Video) -> frozenset[int]:
         """Indices of the frames of a video that may change."""
         everything, prompted = frozenset(range(len(video))), frozenset(video.prompts)

@@ -89,9 +89,7 @@ goes on where it stopped. Every number stands with its flags: docs/adversarial.m
 @dry_run_option()
 @config_option()
 @click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but what has failed.")
-@click.pass_context
 def command(
-    ctx: click.Context,
     models: tuple[str, ...],
     checkpoints: tuple[str, ...],
     options: tuple[str, ...],
@@ -128,7 +126,7 @@ def command(
     from robust_vos_bench.cli.stdout import prints_on_stderr
 
     if verify is not None:
-        verdicts = reported.verify(verify, dataset, data_root, videos, limit)
+        verdicts = reported.verify(verify, dataset, data_root, videos, limit, masks)
         if as_json:
             click.echo(json.dumps([vars(v) | {"ok": v.ok} for v in verdicts], indent=2))
         else:

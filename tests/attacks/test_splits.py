@@ -265,13 +265,35 @@ def test_a_moved_prompt_is_found(copied: Path, root: Path) -> None:
     assert "prompts and truth may not be moved" in found.problem
 
 
+def test_a_frame_that_was_changed_within_the_budget_is_found(copied: Path, root: Path) -> None:
+    """With its own hash made to fit, the frame passes as one of the split; the digests say that it is another split."""
+    split = copied / "linf-prompt-e4@toy"
+    clean = read_frame(root / "JPEGImages" / "one" / "00000.png")
+    path = split / "JPEGImages" / "one" / "00000.png"
+    picture = read_frame(path)
+    picture[2, 3, 0] = clean[2, 3, 0] if picture[2, 3, 0] != clean[2, 3, 0] else clean[2, 3, 0] ^ 1
+    write_frame(path, picture)
+    forge(split, "one")
+    (found,) = problems(split, root)
+    assert found.video == "one" and "not those that its record" in found.problem
+
+
+def test_a_manifest_with_another_digest_is_found(copied: Path, root: Path) -> None:
+    path = copied / "linf-prompt-e4@toy" / "rvos-bench.json"
+    manifest = json.loads(path.read_text())
+    manifest["store"] = "0" * 64
+    path.write_text(json.dumps(manifest))
+    (found,) = problems(copied / "linf-prompt-e4@toy", root)
+    assert not found.video and "digest" in found.problem
+
+
 def test_another_encoding_of_the_data_is_found(copied: Path, root: Path, tmp_path: Path) -> None:
     shutil.copytree(root, tmp_path / "data")
     for path in (tmp_path / "data" / "JPEGImages" / "one").glob("*.png"):
         write_frame(path.with_suffix(".jpg"), read_frame(path))
         path.unlink()
     (found,) = problems(copied / "linf-prompt-e4@toy", tmp_path / "data")
-    assert found.video == "one" and "another encoding or decoder" in found.problem
+    assert found.video == "one" and "another encoding, size or decoder" in found.problem
     condition = stored_condition(copied / "linf-prompt-e4@toy", open_dataset("folder", tmp_path / "data"))
     with pytest.raises(DataError, match="another encoding, size or decoder"):
         list(corrupt_video(open_dataset("folder", tmp_path / "data").video("one"), condition).frames)

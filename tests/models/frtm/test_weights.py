@@ -82,6 +82,13 @@ def test_a_wrong_backbone_is_named(network: FRTM, checkpoint: Path) -> None:
         load_adapter("frtm.resnet18", checkpoint, "cpu")
 
 
+def test_a_checkpoint_of_another_system_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "other.pth"
+    torch.save({"key_proj.d_proj.weight": torch.zeros(1)}, file)
+    with pytest.raises(WeightsError, match=r"of XMem: run it with --model xmem --checkpoint FILE"):
+        load_adapter("frtm", file, "cpu")
+
+
 def test_the_checkpoint_of_the_other_backbone_is_named(checkpoint: Path) -> None:
     message = "FRTM with ResNet-18, and this model has ResNet-101: run it with --model frtm.resnet18 --checkpoint FILE"
     with pytest.raises(WeightsError, match=message):
