@@ -9,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from robust_vos_bench.attacks.flags import MEANINGS
+from robust_vos_bench.attacks.flags import Flag, told
 from robust_vos_bench.attacks.table import Board, Row
 from robust_vos_bench.attacks.threat import read_threat
 
@@ -27,7 +27,7 @@ def print_board(console: Console, board: Board) -> None:
     if len(board.sources) > 1 or any(row.model not in board.sources for row in board.rows):
         for threat in board.threats:
             console.print(_matrix(board, threat))
-    told = dict.fromkeys(flag.name for row in board.rows for _, flag in row.flags)
+    raised = dict.fromkeys(flag.name for row in board.rows for _, flag in row.flags)
     for row in board.rows:
         for label, flag in row.flags:
             mark = "ERROR, no evaluation" if flag.is_error else "flag"
@@ -36,9 +36,15 @@ def print_board(console: Console, board: Board) -> None:
                 style="bold red" if flag.is_error else None,
                 soft_wrap=True,
             )
-    for name in told:
-        console.print(f"{name}: {MEANINGS[name]}.", soft_wrap=True)
-    if not told and any(row.own for row in board.rows):
+    for name in raised:
+        console.print(f"{told(Flag(name))}.", soft_wrap=True)
+    for label in board.unread:
+        console.print(
+            f"The flags of {label} are not known: its split is gone, damaged, or not the one that was scored. Make it "
+            "again with the `rvos-bench attack` that made it",
+            soft_wrap=True,
+        )
+    if not raised and not board.unread and any(row.own for row in board.rows):
         console.print("No flag was raised.")
 
 

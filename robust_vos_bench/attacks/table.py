@@ -70,12 +70,15 @@ class Board:
     sources: tuple[str, ...]
     matrix: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
     """(threat, source, model) -> J&F."""
+    unread: tuple[str, ...] = ()
+    """Splits whose flags are not known: they are gone, damaged, or not those that were scored."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
         return {
             "threats": list(self.threats),
             "rows": [row.to_dict() for row in self.rows],
+            "flags_unread": list(self.unread),
             "transfer": [
                 {"threat": t, "source": s, "model": m, "J&F": _number(v)} for (t, s, m), v in self.matrix.items()
             ],
@@ -88,9 +91,10 @@ class Board:
 
 
 def board_of(run: Run, folders: Sequence[Path]) -> Board:
-    """The tables of a run, with the flags in the stored splits; those that are gone have none."""
-    records = _records(folders)
+    """The tables of a run, with the flags in the stored splits."""
     stored = [(c, read_threat(f"{c.corruption}-e{c.severity}")) for c in run.manifest.conditions if c.is_stored]
+    records = _records(folders, {c.label: c.store for c, _ in stored})
+    unread = tuple(c.label for c, _ in stored if _source(c) and c.label not in records)
     threats = in_order([threat for _, threat in stored])
     means = 100 * run.matrix.cell_means()
     place = {c.label: i for i, c in enumerate(run.matrix.conditions)}
@@ -101,7 +105,7 @@ def board_of(run: Run, folders: Sequence[Path]) -> Board:
     rows = [_row(run, model, stored, cells, records) for model in run.matrix.models]
     sources = list(dict.fromkeys(_source(c) for c, _ in stored if _source(c)))
     matrix = {key: value for key, value in cells.items() if key[1]}
-    return Board(tuple(t.label for t in threats if t.needs_model), tuple(rows), tuple(sources), matrix)
+    return Board(tuple(t.label for t in threats if t.needs_model), tuple(rows), tuple(sources), matrix, unread)
 
 
 def _row(
@@ -221,8 +225,8 @@ def _lost(
     return 100 * float(np.mean(after)) if after else math.nan
 
 
-def _records(folders: Sequence[Path]) -> dict[str, list[AttackRecord]]:
-    """Label of a split -> the records of its videos."""
+def _records(folders: Sequence[Path], scored: Mapping[str, object]) -> dict[str, list[AttackRecord]]:
+    """Label of a split -> the records of its videos, where all can be read; scored: the digests of what was scored."""
     found: dict[str, list[AttackRecord]] = {}
     for folder in folders:
         try:
@@ -230,8 +234,10 @@ def _records(folders: Sequence[Path]) -> dict[str, list[AttackRecord]]:
         except DataError:
             continue
         for split in splits:
-            known = [read_video(split, name) for name in read_manifest(split)["videos"]]
-            found[split.absolute().name] = [record.attack for record in known if record is not None]
+            manifest, label = read_manifest(split), split.absolute().name
+            known = [read_video(split, name) for name in manifest["videos"]]
+            if str(manifest["store"])[:32] == scored.get(label) and None not in known:
+                found[label] = [record.attack for record in known if record is not None]
     return found
 
 

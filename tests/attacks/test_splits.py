@@ -10,15 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from clips import write_folder
+from rich.console import Console
 
 import robust_vos_bench as rvos
 from robust_vos_bench import Condition, DataError, UsageError
 from robust_vos_bench.api.attack import attack
 from robust_vos_bench.api.attack_report import AttackReport, verify
 from robust_vos_bench.attacks.audit import Verdict
+from robust_vos_bench.attacks.shown import print_board
 from robust_vos_bench.attacks.splits import read_manifest, splits_in, stored_condition
 from robust_vos_bench.attacks.store import read_video
-from robust_vos_bench.attacks.table import Board
+from robust_vos_bench.attacks.table import Board, board_of
 from robust_vos_bench.cli import main
 from robust_vos_bench.conditions import condition_fingerprint, corrupt_video
 from robust_vos_bench.conditions.stored import pixel_hash
@@ -276,6 +278,21 @@ def test_a_frame_that_was_changed_within_the_budget_is_found(copied: Path, root:
     forge(split, "one")
     (found,) = problems(split, root)
     assert found.video == "one" and "not those that its record" in found.problem
+
+
+def test_flags_that_cannot_be_read_are_not_called_none(
+    made: tuple[Path, AttackReport], copied: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = rvos.load_run(made[0] / "scores")
+    assert board_of(run, [copied]).unread == ()
+    (copied / "linf-prompt-e4@toy" / ".rvos-bench" / "one.json").write_text("{}")
+    path = copied / "linf-prompt-e8@toy" / "rvos-bench.json"
+    path.write_text(path.read_text().replace('"store": "', '"store": "f'))
+    found = board_of(run, [copied])
+    assert set(found.unread) == {"linf-prompt-e4@toy", "linf-prompt-e8@toy"}
+    print_board(Console(), found)
+    said = capsys.readouterr().out
+    assert "flags of linf-prompt-e4@toy are not known" in said and "No flag was raised" not in said
 
 
 def test_a_manifest_with_another_digest_is_found(copied: Path, root: Path) -> None:
