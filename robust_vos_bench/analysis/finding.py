@@ -24,6 +24,10 @@ def finding(table: RobustnessTable) -> list[str]:
         return _without_scores(table)
     if all(c.is_clean for c in matrix.conditions):
         return ["Nothing is corrupted in this run: it has clean scores only."]
+    if all(c.is_clean or c.is_stored for c in matrix.conditions):
+        return [
+            "This run is of frames that were made by attacks, which are no part of mPC: see the curves over budgets."
+        ]
     complete = [row for row in in_order(table) if not math.isnan(row.summary.mpc)]
     sentences: list[str] = []
     if complete:

@@ -132,9 +132,10 @@ def stored(folder: Path) -> dict[str, dict[str, Result]]:
     """The results below `folder`: page -> model -> result. Raises DataError for a damaged file."""
     pages: dict[str, dict[str, Result]] = {}
     for path in sorted((folder / "results").glob("*/*.json.gz")):
-        result = shareable(read_result(path))
+        result = read_result(path)
         if result.is_attacked:
             continue  # of the boards of attacks
+        result = shareable(result)
         pages.setdefault(path.parent.name, {})[result.model] = result
     return pages
 

@@ -92,7 +92,9 @@ def _threat_curve(
     for budget in budgets:
         these = [i for i in here if conditions[i].severity == budget]
         own = [i for i in these if conditions[i].source == safe_name(row.model)]
-        chosen.append(min(own or these, key=lambda i: cells[conditions[i].label]))
+        scores = {i: cells[conditions[i].label] for i in own or these}
+        # Where one is missing the worst is not known, and the curve has a gap.
+        chosen.append(min(scores, key=lambda i: (not math.isnan(scores[i]), scores[i])))
     weights = [condition_weights(table.matrix, [i]) for i in chosen]
     levels = (*[0 for _ in clean], *budgets)
     return Curve(row.model, levels, tuple(table.jackknife.interval(row.index, w) for w in weights))

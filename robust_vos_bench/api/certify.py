@@ -20,10 +20,11 @@ from robust_vos_bench.certified.certificate import Certificate, Claims, VideoVot
 from robust_vos_bench.certified.draws import Noise, noises, noises_of_preset
 from robust_vos_bench.certified.votes import VoteBox
 from robust_vos_bench.datasets import Dataset
-from robust_vos_bench.errors import DataError, UsageError
+from robust_vos_bench.errors import DataError, RvosError, UsageError
 from robust_vos_bench.fetch import offline as without_network
 from robust_vos_bench.models import find_entry
 from robust_vos_bench.runs.invocation import Started
+from robust_vos_bench.runs.listener import Guarded
 from robust_vos_bench.runs.plan import Plan
 from robust_vos_bench.runs.records import UnitRecord
 from robust_vos_bench.runs.run import Listener, run_with_records
@@ -276,20 +277,24 @@ def check(settings: CertifySettings, plan: Plan, notice: Callable[[str], None]) 
         notice(f"{claims.draws} draws are too few for some radii, which will be n/a: {', '.join(short)}")
 
 
-class Counting(Listener):
-    """Passes everything on, and counts the masks of each draw as they come."""
+class Counting(Guarded):
+    """Counts the masks of each draw as they come, and passes everything on, whatever the listener does."""
 
     def __init__(self, inner: Listener, boxes: Mapping[tuple[str, str, str], tuple[VoteBox, int]]) -> None:
-        self._inner, self._boxes = inner, boxes
-        for name in ("notice", "started", "working", "failed", "interrupted", "finished"):
-            setattr(self, name, getattr(inner, name))
+        super().__init__(inner)
+        self._boxes = boxes
+        self.error: RvosError | None = None
+        """The first that counting raised: votes that cannot be read or written."""
 
     def unit(self, record: UnitRecord) -> None:
         """Count it where it is a draw."""
-        self._inner.unit(record)
         box = self._boxes.get((record.model, record.condition, record.video))
         if box is not None and record.ok:
-            box[0].add(box[1])
+            try:
+                box[0].add(box[1])
+            except RvosError as error:
+                self.error = self.error or error
+        super().unit(record)
 
 
 def execute(settings: CertifySettings, listener: Listener) -> Certified:
@@ -313,15 +318,18 @@ def execute(settings: CertifySettings, listener: Listener) -> Certified:
             for draw in range(settings.claims.draws)
         }
         engine = stack.enter_context(opened_engine(settings.run, prepared))
+        counting = Counting(listener, by_unit)
         manifest, state = run_with_records(
             plan,
             prepared.folder,
             _started(settings, prepared),
-            Counting(listener, by_unit),
+            counting,
             settings.run.overwrite,
             settings.run.fail_fast,
             engine,
         )
+    if counting.error is not None:
+        raise counting.error
     rows = tuple(
         _row(settings, plan, store, state, model, noise, boxes)
         for model in range(len(plan.models))

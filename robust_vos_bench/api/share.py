@@ -9,6 +9,7 @@ from robust_vos_bench.analysis.leaderboard import Page
 from robust_vos_bench.analysis.result import Result, read_result, refuse_recipe, verify, write_result
 from robust_vos_bench.analysis.run import Run, load_run
 from robust_vos_bench.analysis.sharing import shareable
+from robust_vos_bench.api.settings import folders
 from robust_vos_bench.attacks.board_sheet import board_csv, board_data, sheet_of
 from robust_vos_bench.attacks.leaderboard import AttackPage, attack_pages, file_name, group_name
 from robust_vos_bench.attacks.submitted import is_attacked, submitted
@@ -67,7 +68,7 @@ def pack(
     if not chosen.complete:
         raise IncompleteError(f"{folder}: {chosen.model!r} is not complete. Repeat the run's command to finish it.")
     found = submitted(
-        opened, _folders(attacked), maker, None if data_root is None else user_path(data_root), not progress
+        opened, folders(attacked), maker, None if data_root is None else user_path(data_root), not progress
     )
     result = next(r for r in found if r.model == chosen.model)
     verify(result, str(folder))
@@ -106,14 +107,14 @@ def leaderboard(
     folder = user_path(output)
     opened = [run if isinstance(run, Run) else load_run(user_path(run)) for run in runs]
     of_attacks = [one for one in opened if is_attacked(one)]
-    others = [given for given, one in zip(runs, opened) if not is_attacked(one)]
+    others = [one for one in opened if not is_attacked(one)]
     if joint and of_attacks:
         raise UsageError("results of attacks need no --joint: they share a page wherever the videos are the same")
     root = None if data_root is None else user_path(data_root)
     results = _kept(folder)
     new: dict[Path, Result] = {}
     for one in of_attacks:
-        for result in submitted(one, _folders(attacked), maker, root, not progress):
+        for result in submitted(one, folders(attacked), maker, root, not progress):
             refuse_recipe(result)
             verify(result, str(one.folder))
             new[folder / "results" / group_name(result) / file_name(result)] = result
@@ -141,7 +142,3 @@ def _kept(folder: Path) -> dict[Path, Result]:
         if result.is_attacked:
             found[path] = result
     return found
-
-
-def _folders(given: Folders) -> list[Path]:
-    return [user_path(one) for one in ([given] if isinstance(given, (str, Path)) else given)]

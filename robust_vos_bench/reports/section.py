@@ -135,7 +135,11 @@ def make_section(
     drops = worst_drops(matrix, max(strips, 1))
     reader = TrackReader(run)
     curves = family_curves(table) if matrix.objects else {}
-    maps = [drop_map(table, row) for row in rows] if curves and run.manifest.clean else []
+    maps = (
+        [drop_map(table, row) for row in rows]
+        if run.manifest.clean and any(not (c.is_clean or c.is_stored) for c in matrix.conditions)
+        else []
+    )
     whole = [m for m, row in zip(maps, rows) if row.rank is not None]
     scale = scale_of(maps)
     made = make_strips(run, drops[:strips], open_data, rerun)

@@ -27,6 +27,7 @@ from robust_vos_bench.conditions.stored import pixel_hash
 from robust_vos_bench.datasets import Dataset, open_dataset
 from robust_vos_bench.datasets.images import read_frame, read_mask, write_frame, write_mask
 from robust_vos_bench.errors import IncompleteError
+from robust_vos_bench.reports.html import build_report
 
 TOYS = Path(__file__).parent / "toys.py"
 TOY, BLIND = f"{TOYS}:Toy", f"{TOYS}:Blind"
@@ -278,6 +279,11 @@ def test_a_frame_that_was_changed_within_the_budget_is_found(copied: Path, root:
     forge(split, "one")
     (found,) = problems(split, root)
     assert found.video == "one" and "not those that its record" in found.problem
+
+
+def test_a_report_of_attacks_alone_calls_nothing_missing(made: tuple[Path, AttackReport]) -> None:
+    page = build_report([rvos.load_run(made[0] / "scores")])
+    assert "frames that were made by attacks" in page and "not ranked" not in page and 'id="drops"' not in page
 
 
 def test_flags_that_cannot_be_read_are_not_called_none(

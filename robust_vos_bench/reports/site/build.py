@@ -10,13 +10,10 @@ from markupsafe import Markup
 from robust_vos_bench.analysis.access import ACCESS
 from robust_vos_bench.analysis.finding import finding
 from robust_vos_bench.analysis.leaderboard import Page
-from robust_vos_bench.analysis.levels import drop_map
-from robust_vos_bench.analysis.measure import Group
 from robust_vos_bench.analysis.published import read_published
 from robust_vos_bench.reports.data import page_csv, page_data
 from robust_vos_bench.reports.export import as_markdown
-from robust_vos_bench.reports.grids import column, grid, headline_columns, legend
-from robust_vos_bench.reports.heat import legend_stops, scale_of
+from robust_vos_bench.reports.grids import column, grid, headline_columns
 from robust_vos_bench.reports.latex import robustness_latex
 from robust_vos_bench.reports.pages import render_page, template_text
 from robust_vos_bench.reports.published import cell_words, published_table
@@ -71,7 +68,6 @@ def write_site(folder: Path, pages: Sequence[Page], sheets: Sequence[Sheet] = ()
 def _page(boards: Sequence[Board], entries: list[Entry], board: Board | None, attacked: bool) -> str:
     """The index of all boards, or one of them."""
     families = list(dict.fromkeys(family for entry in entries for family in entry.scores))
-    table = board.page.table if board else None
     return render_page(
         "board.html.j2",
         title=board.title if board else "Robustness of video object segmentation: leaderboards",
@@ -82,14 +78,8 @@ def _page(boards: Sequence[Board], entries: list[Entry], board: Board | None, at
         families=families,
         access=ACCESS,
         scatter=scatter(entries, board is None),
-        key=legend_stops(_scale(board)) if board else [],
-        legend=legend(table, Group.HEADLINE, "html") if table else "",
         board_script=Markup(template_text("board.js")),
     )
-
-
-def _scale(board: Board) -> float:
-    return scale_of([drop_map(board.page.table, row.scores) for row in board.page.rows])
 
 
 def _files(site: Path, board: Board) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import shlex
 from dataclasses import dataclass
-from typing import Any
 
 from robust_vos_bench.analysis.access import ACCESS, weights_access
 from robust_vos_bench.analysis.intervals import Interval
@@ -14,7 +13,6 @@ from robust_vos_bench.analysis.levels import drop_map
 from robust_vos_bench.analysis.words import points
 from robust_vos_bench.reports.charts.canvas import Canvas, marker
 from robust_vos_bench.reports.charts.score import score_range
-from robust_vos_bench.reports.data import page_data
 from robust_vos_bench.reports.grids import span
 from robust_vos_bench.reports.heat import Heat, by_severity, scale_of
 from robust_vos_bench.system.json import to_json
@@ -36,8 +34,6 @@ class Entry:
     scores: dict[str, Interval]
     """Family, or `ALL`, -> J&F."""
     heat: Heat
-    data: dict[str, Any]
-    """The row as the JSON file of the page has it."""
 
     @property
     def id(self) -> str:
@@ -125,13 +121,12 @@ def board_entries(board: Board) -> list[Entry]:
     """The rows of a board, in its order."""
     maps = [drop_map(board.page.table, row.scores) for row in board.page.rows]
     scale = scale_of(maps)
-    data = page_data(board.page)["rows"]
     found = []
-    for place, (row, shown, told) in enumerate(zip(board.page.rows, maps, data)):
+    for place, (row, shown) in enumerate(zip(board.page.rows, maps)):
         mean = row.scores.interval("mPC") or Interval(math.nan, math.nan, math.nan)
         scores = {ALL: mean, **row.scores.families}
         access = weights_access(row.result.manifest.models[0])
-        found.append(Entry(board, row, place, access, scores, by_severity(shown, scale, place), told))
+        found.append(Entry(board, row, place, access, scores, by_severity(shown, scale, place)))
     return found
 
 
