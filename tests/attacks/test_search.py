@@ -22,7 +22,7 @@ from robust_vos_bench.attacks.losses import LOSSES
 from robust_vos_bench.attacks.rollout import Window, windows_of
 from robust_vos_bench.attacks.square import share_at
 from robust_vos_bench.attacks.threat import in_order, read_threat
-from robust_vos_bench.datasets.video import Truth, Video
+from robust_vos_bench.datasets.video import Video
 from robust_vos_bench.errors import DataError
 
 QUICK = Effort(steps=10, losses=("lost",), queries=60, eot=1)
@@ -274,9 +274,10 @@ def test_squares_shrink() -> None:
     assert shares[0] == 0.8
 
 
-def test_true_masks_stay_with_the_attacker(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_true_masks_stay_with_the_attacker() -> None:
+    """The model is handed the given masks and no others: nothing of the truth is added to its prompts."""
     video, truth = clip()
-    seen: list[object] = []
+    seen: list[Video] = []
 
     class Watching(Toy):
         def rolling(self, video: Video, *, checkpointed: bool = False) -> object:  # type: ignore[override]
@@ -284,4 +285,6 @@ def test_true_masks_stay_with_the_attacker(monkeypatch: pytest.MonkeyPatch) -> N
             return super().rolling(video, checkpointed=checkpointed)
 
     attack_video(Watching(), video, truth, Threat("linf", 2, "prompt"), effort=QUICK)
-    assert seen and all(isinstance(one, Video) and not isinstance(one, Truth) for one in seen)
+    assert seen and all(set(one.prompts) == set(video.prompts) for one in seen)
+    assert all(np.array_equal(one.prompts[t], video.prompts[t]) for one in seen for t in video.prompts)
+    assert not any(mask is given for one in seen for mask in vars(one).values() for given in truth.masks)

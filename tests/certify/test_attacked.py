@@ -94,4 +94,5 @@ def test_eot_on_the_sphere_is_never_below_the_bound(model: str, tmp_path: Path) 
         pytest.skip("needs models through which gradients pass (roll_out)")
     data = open_dataset("demo", videos=["cat"])
     found = attacked(model, data, "cat", 1.0, 6, 3, tmp_path / "run")
+    assert found["attacked"] < found["unchanged"], f"the attack changes nothing, so it shows nothing: {found}"
     assert found["bound"] <= found["attacked"], found
