@@ -32,7 +32,7 @@ def write_site(folder: Path, pages: Sequence[Page], sheets: Sequence[Sheet] = ()
     The same results give the same bytes. Files of earlier pages stay, so that links to them keep working.
     """
     names = page_names(folder, pages)
-    boards = [Board(names[page.name], page, i, " ".join(finding(page.table))) for i, page in enumerate(pages)]
+    boards = [Board(names[page.name], page, i, finding(page.table)) for i, page in enumerate(pages)]
     entries = {board.name: board_entries(board) for board in boards}
     site = folder / FOLDER
     make_folder(site)
