@@ -35,10 +35,10 @@ from robust_vos_bench.datasets import Dataset
 from robust_vos_bench.datasets.images import encode_frame
 from robust_vos_bench.datasets.video import Frame, Truth, Video
 from robust_vos_bench.errors import DataError, RvosError
-from robust_vos_bench.models import VOSAdapter, find_entry, load_adapter
+from robust_vos_bench.models import VOSAdapter, find_entry
 from robust_vos_bench.models.options import adapter_class
-from robust_vos_bench.origin import provided
 from robust_vos_bench.runs.plan import ModelSpec
+from robust_vos_bench.runs.work.loading import Loaded, load
 from robust_vos_bench.runs.work.process import ONE_THREAD, environment, leave_with_parent, limit_threads
 from robust_vos_bench.system.atomic import WriteError, make_folder, write_bytes
 from robust_vos_bench.system.process_settings import ProcessSettings
@@ -124,7 +124,7 @@ def _run(plan: AttackPlan, devices: Sequence[str], counts: FrameCounts | None) -
 _plan: AttackPlan | None = None
 _device = "cpu"
 _counts: FrameCounts | None = None
-_loaded: dict[tuple[str, str], VOSAdapter] = {}
+_loaded: dict[tuple[str, str], Loaded] = {}
 
 
 def _begin(plan: AttackPlan, devices: object, counts: FrameCounts | None) -> None:
@@ -141,17 +141,11 @@ def _work(place: int, job: Job) -> list[Made]:
     return list(_made(_plan, job, _device, _counts, place))
 
 
-def _load(spec: ModelSpec, device: str) -> VOSAdapter:
-    """The model, loaded once a process, with one thread: one thread repeats the same bits."""
+def _model(spec: ModelSpec, device: str) -> Loaded:
+    """The model, loaded once a process."""
     place = (spec.record.identity, device)
     if place not in _loaded:
-        outside = ProcessSettings.taken()
-        try:
-            with provided(spec.origin):
-                _loaded[place] = load_adapter(spec.name, spec.checkpoint, device, **spec.options)
-        finally:
-            outside.restore()
-            limit_threads(1)
+        _loaded[place] = load(spec, device)
     return _loaded[place]
 
 
@@ -217,8 +211,20 @@ class _Clip:
             record = AttackRecord("noise")
             write_video(plan.dataset, self.video, facts, split, self.clean, noisy, record)
             return record
-        adapter = _load(job.spec, device)
-        truth = self.truth
+        adapter, settings = _model(job.spec, device)
+        with settings.applied():
+            return self._attack(adapter, plan, job, facts, split, candidates)
+
+    def _attack(
+        self,
+        adapter: VOSAdapter,
+        plan: AttackPlan,
+        job: Job,
+        facts: SplitFacts,
+        split: Path,
+        candidates: Sequence[Candidate],
+    ) -> AttackRecord:
+        threat, truth = facts.threat, self.truth
         if plan.target == "clean":
             truth = clean_truth(adapter, self.held)
         if truth is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from clips import clip
 from torch import Tensor
-from toys import Blind, Toy
+from toys import Blind, Deaf, Toy
 
 import robust_vos_bench as rvos
 from robust_vos_bench import Effort, Threat, UsageError, attack_video
@@ -155,6 +156,16 @@ def test_without_a_bound_nothing_is_left_of_a_model_that_can_be_attacked() -> No
     assert "unbounded" not in names(attacked("linf", 8, "prompt", effort=effort))
 
 
+def test_a_model_that_no_frame_moves_is_no_robust_one() -> None:
+    video, truth = clip()
+    effort = Effort(steps=5, losses=("lost",), unbounded=True, eot=1)
+    found = attack_video(Deaf(), video, truth, Threat("linf", 8, "prompt"), effort=effort)
+    assert found.score == found.clean
+    assert [(flag.name, flag.detail) for flag in found.flags if flag.name != "converged"] == [
+        ("unbounded", f"{found.clean:.1f} points are left")
+    ]
+
+
 def test_a_larger_threat_is_never_weaker() -> None:
     video, truth = clip()
     small = attack_video(Toy(), video, truth, Threat("linf", 8, "prompt"), effort=QUICK)
@@ -234,6 +245,19 @@ def test_order_puts_what_is_contained_first() -> None:
     threats = in_order([read_threat(f"linf-{f}-e{b}") for f in ("all", "rest", "prompt", "one") for b in (8, 1)])
     for n, threat in enumerate(threats):
         assert not any(later.within(threat, video) for later in threats[n + 1 :])
+
+
+def test_what_holds_which_box_is_one_rule() -> None:
+    videos = [clip()[0], clip(late=True)[0], clip(4, late=True)[0]]  # in the last the middle frame has a prompt
+    boxes = itertools.product(("linf", "square"), (1, 4), ("prompt", "one", "rest", "all"))
+    threats = [*(Threat(*box) for box in boxes), Threat("patch", 4, "all"), Threat("patch", 5, "all")]
+    for small in threats:
+        for large in threats:
+            here = [small.within(large, video) for video in videos]
+            assert all(here) if small.within(large) else not all(here)
+            assert small.may_be_within(large) or not any(here)
+    assert Threat("linf", 1, "one").may_be_within(Threat("linf", 1, "rest"))
+    assert not Threat("linf", 1, "prompt").may_be_within(Threat("linf", 8, "rest"))
 
 
 def test_a_video_of_one_frame_cannot_be_attacked() -> None:
