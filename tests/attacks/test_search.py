@@ -18,6 +18,7 @@ from robust_vos_bench import Effort, Threat, UsageError, attack_video
 from robust_vos_bench.attacks.apgd import Value, apgd, checkpoints
 from robust_vos_bench.attacks.effort import Attacked, Candidate
 from robust_vos_bench.attacks.flags import Flag
+from robust_vos_bench.attacks.lattice import PatchBox
 from robust_vos_bench.attacks.limits import outside
 from robust_vos_bench.attacks.losses import LOSSES
 from robust_vos_bench.attacks.rollout import Window, windows_of
@@ -112,6 +113,22 @@ def test_other_threats_change_what_they_may(kind: str, budget: int, frames: str)
     assert found.score < found.clean
     changed = {t for t in range(len(clean)) if not np.array_equal(found.frames[t], clean[t])}
     assert changed <= threat.allowed(video)
+
+
+def test_a_patch_is_laid_on_each_frame_once_a_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    video, truth = clip(12)
+    asked: list[int] = []
+    frame = PatchBox.frame
+
+    def counting(box: PatchBox, values: Tensor, t: int) -> Tensor:
+        asked.append(t)
+        return frame(box, values, t)
+
+    monkeypatch.setattr(PatchBox, "frame", counting)
+    effort = Effort(steps=2, losses=("lost",), window=4, eot=1)
+    found = attack_video(Toy(), video, truth, Threat("patch", 9, "all"), effort=effort)
+    passes = len(found.trace["lost"][0])
+    assert passes == 3 and len(asked) == 12 * (passes + 1)  # once more for the frames that are kept
 
 
 def test_square_needs_masks_alone() -> None:
