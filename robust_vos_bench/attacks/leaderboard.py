@@ -13,7 +13,7 @@ import numpy as np
 from msgspec import UNSET
 from numpy.typing import NDArray
 
-from robust_vos_bench.analysis.attacked import SplitRecord
+from robust_vos_bench.analysis.attacked import AttackRecord, SplitRecord
 from robust_vos_bench.analysis.intervals import Interval
 from robust_vos_bench.analysis.matrix import ScoreMatrix
 from robust_vos_bench.analysis.result import Result, joint_matrix
@@ -63,6 +63,10 @@ class BoardRow:
     runs: tuple[str, ...]
     tools: tuple[str, ...]
     """Versions that made its own splits."""
+    passes: int
+    """Through the model, forward or forward and backward, of the searches for its own splits."""
+    cpu_seconds: float
+    """Of these searches; NaN where one was made by a version that did not measure it."""
 
     @property
     def model(self) -> str:
@@ -244,7 +248,14 @@ def _row(kind: str, budgets: Sequence[int], known: Sequence[_Scores]) -> BoardRo
         efforts=tuple(dict.fromkeys(effort_words(split.made) for _, split in own)),
         runs=tuple(dict.fromkeys(s.result.manifest.run_id for s, _, _ in page)),
         tools=tuple(dict.fromkeys(split.tool for _, split in own)),
+        passes=sum(video.passes for _, split in own for video in split.videos.values()),
+        cpu_seconds=_cpu_seconds([video for _, split in own for video in split.videos.values()]),
     )
+
+
+def _cpu_seconds(videos: Sequence[AttackRecord]) -> float:
+    known = [video.cpu_seconds for video in videos]
+    return sum(known) if known and all(known) else math.nan
 
 
 def _standing(own: Sequence[tuple[Threat, SplitRecord]]) -> str:

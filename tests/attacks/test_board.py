@@ -84,6 +84,21 @@ def test_a_packed_result_stands_alone(packed: Path, made: Path, tmp_path: Path) 
     assert row.cells[8].attacked and any("Ann" in words for words in row.cells[8].held_by)
 
 
+def test_a_row_tells_what_it_cost(packed: Path) -> None:
+    mine = read_result(packed)
+    assert isinstance(mine.attacks, tuple)
+    page = page_of(list(attack_pages([mine])), "linf-prompt")
+    own = [v for s in mine.attacks if s.label.startswith("linf-prompt") for v in s.videos.values()]
+    assert page.rows[0].passes == sum(v.passes for v in own) > 0
+    assert page.rows[0].cpu_seconds == pytest.approx(sum(v.cpu_seconds for v in own)) and own[0].cpu_seconds > 0
+    older = tuple(
+        msgspec.structs.replace(s, videos={k: msgspec.structs.replace(v, cpu_seconds=0.0) for k, v in s.videos.items()})
+        for s in mine.attacks
+    )
+    page = page_of(list(attack_pages([msgspec.structs.replace(mine, attacks=older)])), "linf-prompt")
+    assert board_data(page)["rows"][0]["cpu_seconds"] is None and "CPU s" in sheet_markdown(sheet_of(page))
+
+
 def test_files_are_made_again_from_results_alone(packed: Path, tmp_path: Path) -> None:
     boards = tmp_path / "boards"
     rvos.leaderboard(packed, output=boards, site=True)
