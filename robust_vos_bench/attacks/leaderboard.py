@@ -17,9 +17,10 @@ from robust_vos_bench.analysis.attacked import AttackRecord, SplitRecord
 from robust_vos_bench.analysis.intervals import Interval
 from robust_vos_bench.analysis.matrix import ScoreMatrix
 from robust_vos_bench.analysis.result import Result, joint_matrix
+from robust_vos_bench.analysis.robust import worst
 from robust_vos_bench.attacks.flags import Flag, merged
 from robust_vos_bench.attacks.standing import STANDINGS, TRANSFER, effort_words, standing
-from robust_vos_bench.attacks.table import flags_of, worst
+from robust_vos_bench.attacks.table import flags_of
 from robust_vos_bench.attacks.threat import Threat, in_order, read_threat
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.runs.records import ModelRecord

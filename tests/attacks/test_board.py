@@ -132,6 +132,45 @@ def test_a_split_from_anybody_lowers_a_row_and_never_raises_it(packed: Path) -> 
     assert row.cells[2].robust.value == before.robust.value and row.cells[2].held_by == before.held_by
 
 
+def as_other(result: Result, name: str) -> Result:
+    """The same scores as those of another model, on splits made against that one."""
+    manifest = result.manifest
+    labels = {c.label: c.label.replace("@toy", f"@{name}") for c in manifest.conditions}
+    conditions = [
+        msgspec.structs.replace(c, label=labels[c.label], source=name if c.source == "toy" else c.source)
+        for c in manifest.conditions
+    ]
+    models = [msgspec.structs.replace(manifest.models[0], name=name)]
+    records = tuple(msgspec.structs.replace(r, model=name, condition=labels[r.condition]) for r in result.records)
+    return msgspec.structs.replace(
+        result, manifest=msgspec.structs.replace(manifest, conditions=conditions, models=models), records=records
+    )
+
+
+def test_two_models_are_compared_each_on_what_hurts_it_most(packed: Path) -> None:
+    mine = read_result(packed)
+    other = as_other(changed(mine, 0.5, "20300101-000000-other", "Bob"), "Other")
+    found = {d.name: d for d in rvos.compare(mine, other).robust}
+    assert list(found) == ["linf-prompt-e2", "linf-prompt-e8", "linf-all-e4"]
+    e2 = found["linf-prompt-e2"]
+    board = page_of(list(attack_pages([mine])), "linf-prompt").rows[0].cells[2]
+    assert e2.a == pytest.approx(board.robust.value) and e2.b < e2.a
+    assert e2.interval.value == pytest.approx(e2.a - e2.b) and e2.interval.low < e2.interval.value < e2.interval.high
+    assert e2.p >= 0.5  # two videos can show no less, and three threats are corrected for
+    assert not rvos.compare(mine, as_other(mine, "toy-of-a-friend")).corruptions  # other frames: no such difference
+
+
+def test_a_model_that_was_not_attacked_is_not_compared_under_attack(packed: Path) -> None:
+    mine = read_result(packed)
+    models = [msgspec.structs.replace(mine.manifest.models[0], name="Shown")]
+    shown = msgspec.structs.replace(
+        mine,
+        manifest=msgspec.structs.replace(mine.manifest, models=models),
+        records=tuple(msgspec.structs.replace(r, model="Shown") for r in mine.records),
+    )
+    assert rvos.compare(mine, shown).robust == ()
+
+
 def test_flags_stand_in_the_row(packed: Path) -> None:
     mine = read_result(packed)
     assert isinstance(mine.attacks, tuple)
