@@ -97,8 +97,3 @@ class Attacked:
     cpu_seconds: float = 0.0
     """Of this process, all its threads: what the attack costs on a machine with other work too."""
     eot: int = 1
-
-    @property
-    def beaten(self) -> bool:
-        """Whether a smaller threat hurt more than every search of this one."""
-        return self.chosen in self.candidates and bool(self.by_loss)
