@@ -221,6 +221,23 @@ def test_effort_is_told_apart(preset: str, changes: dict[str, object], threat: s
     assert f"({preset} v1)" in effort_words(made)
 
 
+def test_a_short_horizon_is_told() -> None:
+    effort = {"losses": ["lost"], "steps": 20, "starts": 1, "horizon": 4, "window": 0}
+    made = {"effort": effort, "preset": {"name": "mine", "version": 1}, "threat": "linf-prompt-e2"}
+    assert effort_words(made) == "1 loss x 20 steps x 1 start, horizon 4 (mine v1)"
+    assert effort_words(made | {"threat": "linf-all-e2"}) == (
+        "1 loss x 20 steps x 1 start, window of the whole video (mine v1)"
+    )
+    assert "horizon" not in effort_words(made | {"effort": effort | {"horizon": 8}})
+
+
+def test_a_data_set_is_packed_as_it_is_opened(packed: Path, made: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is demo, and the run was made on folder"):
+        rvos.pack(made / "scores", dataset="demo", output=tmp_path / "x.json.gz")
+    again = rvos.pack(made / "scores", dataset="folder", output=tmp_path / "y.json.gz", maker="Ann")
+    assert again.read_bytes() == packed.read_bytes()
+
+
 def test_shortened_curves_raise_the_same_flag() -> None:
     curve = [float(v) for v in range(90, 40, -1)]
     record = AttackRecord("lost", trace={"lost": [curve]})
