@@ -174,6 +174,27 @@ def test_a_model_that_was_not_attacked_is_not_compared_under_attack(packed: Path
     assert rvos.compare(mine, shown).robust == ()
 
 
+def test_a_row_is_not_ahead_for_want_of_the_largest_budget(packed: Path) -> None:
+    mine = read_result(packed)
+    assert isinstance(mine.attacks, tuple)
+    fewer = as_other(changed(mine, 0.98, "20300101-000000-fewer", "Bob"), "Other")
+    dropped = {c.label for c in fewer.manifest.conditions if c.is_stored and c.severity == 8}
+    conditions = [c for c in fewer.manifest.conditions if c.label not in dropped]
+    fewer = msgspec.structs.replace(
+        fewer,
+        manifest=msgspec.structs.replace(fewer.manifest, conditions=conditions),
+        records=tuple(r for r in fewer.records if r.condition not in dropped),
+        attacks=tuple(
+            msgspec.structs.replace(s, label=s.label.replace("@toy", "@Other"), made=s.made | {"source": {
+                **s.made["source"], "name": "Other"}} if s.made.get("source") else s.made)
+            for s in mine.attacks if "e8" not in s.label
+        ),
+    )  # fmt: skip
+    rows = page_of(list(attack_pages([mine, fewer])), "linf-prompt").rows
+    assert [row.model for row in rows] == ["toy", "Other"]
+    assert rows[1].mean(list(rows[1].cells)) > rows[0].mean(list(rows[0].cells))
+
+
 def test_flags_stand_in_the_row(packed: Path) -> None:
     mine = read_result(packed)
     assert isinstance(mine.attacks, tuple)
