@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from robust_vos_bench.datasets.dataset import Dataset
 from robust_vos_bench.datasets.files import FrameFiles
-from robust_vos_bench.datasets.layout import check_limit, existing_root, ids_in, select_videos
+from robust_vos_bench.datasets.layout import check_limit, existing_root, select_videos
 from robust_vos_bench.datasets.rle import decode
-from robust_vos_bench.datasets.video import Mask, Truth, Video
+from robust_vos_bench.datasets.video import Mask, Truth, Video, ids_in
 from robust_vos_bench.errors import DataError, unknown
 from robust_vos_bench.system.cache import file_fingerprint
 from robust_vos_bench.system.text import read_text

@@ -17,9 +17,18 @@ Mask = NDArray[np.uint8]
 """One label mask: uint8, H x W; 0 is background, 1..254 are object ids."""
 
 
+VOID = 255
+"""Pixels that belong to no object and are not scored, where a data set has them."""
+
+
+def values_in(mask: Mask) -> list[int]:
+    """The values in a mask, ascending: ten times as fast as `numpy.unique`."""
+    return [int(i) for i in np.flatnonzero(np.bincount(mask.ravel(), minlength=256))]
+
+
 def ids_in(mask: Mask) -> list[int]:
-    """The ids in a mask, ascending, without background: ten times as fast as `numpy.unique`."""
-    return [int(i) for i in np.flatnonzero(np.bincount(mask.ravel(), minlength=256)) if i]
+    """The object ids in a mask, ascending: 1..254 (0 is background, 255 void)."""
+    return [i for i in values_in(mask) if 0 < i < VOID]
 
 
 @runtime_checkable
@@ -71,8 +80,14 @@ class Video:
         if not self.frame_names:
             object.__setattr__(self, "frame_names", tuple(f"{t:05d}" for t in range(len(self.frames))))
         if not self._ids:  # else it is made from another one: every condition and model looks at the same prompts
-            ids = sorted({i for mask in self.prompts.values() for i in ids_in(mask)})
-            object.__setattr__(self, "_ids", tuple(ids))
+            values = {t: values_in(mask) for t, mask in self.prompts.items()}
+            for t, found in values.items():
+                if VOID in found:
+                    raise DataError(
+                        f"video {self.name!r}, prompt at frame {t}: holds 255, which means void and is no object "
+                        f"({_cure(found)})"
+                    )
+            object.__setattr__(self, "_ids", tuple(sorted({i for found in values.values() for i in found} - {0})))
 
     def __len__(self) -> int:
         return len(self.frame_names)
@@ -116,7 +131,7 @@ class Video:
     ) -> Video:
         """A video from arrays in memory: frames RGB uint8 (T, H, W, 3); prompts a mask for frame 0 or a mapping.
 
-        Raises DataError where shapes or types do not fit.
+        Raises DataError where shapes or types do not fit, and for the value 255 in a prompt.
         """
         clip = [np.asarray(frame) for frame in frames]
         if not clip:
@@ -143,6 +158,13 @@ class Video:
             if array.any():
                 checked[int(t)] = array
         return cls(name=name, size=size, frames=clip, prompts=checked, fps=fps)
+
+
+def _cure(values: list[int]) -> str:
+    """What to do with the 255 among the values of a prompt."""
+    if set(values) == {0, VOID}:
+        return "a black-and-white mask is given as `(mask > 127).astype(np.uint8)`"
+    return "object ids are 1..254; void is left out by `np.where(mask == 255, 0, mask)`"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from robust_vos_bench.datasets.video import Mask, Video
+from robust_vos_bench.datasets.video import Mask, Video, values_in
 from robust_vos_bench.errors import ContractError, RvosError
 from robust_vos_bench.models.adapter import FORGOTTEN, INHERITED, VOSAdapter
 from robust_vos_bench.system.tracebacks import with_place
@@ -35,8 +35,7 @@ def check_mask(mask: object, video: Video, t: int, first_frames: Mapping[int, in
             "ids, `cv2.resize(mask, frame.shape[1::-1], interpolation=cv2.INTER_NEAREST)`"
         )
     first = video.first_frames if first_frames is None else first_frames
-    found = np.flatnonzero(np.bincount(mask.ravel(), minlength=256))
-    for i in (int(i) for i in found if i):
+    for i in (i for i in values_in(mask) if i):
         if i not in first:
             known = ", ".join(map(str, sorted(first))) or "none"
             raise ContractError(
