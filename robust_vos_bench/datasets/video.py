@@ -47,6 +47,20 @@ class IndexableFrames(FrameSource, Protocol):
     def __getitem__(self, index: int) -> Frame: ...
 
 
+class OwnFrames:
+    """Copies of the frames of a source: what is written into them is seen nowhere else."""
+
+    def __init__(self, frames: FrameSource) -> None:
+        self._frames = frames
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __iter__(self) -> Iterator[Frame]:
+        for frame in self._frames:
+            yield frame.copy()
+
+
 @dataclass(frozen=True)
 class Video:
     """A lazy clip with its prompts. Ground truth is never reachable from here.
@@ -116,6 +130,11 @@ class Video:
     def with_frames(self, frames: FrameSource) -> Video:
         """The same video over other frames of the same number and size."""
         return replace(self, frames=frames)
+
+    def unshared(self) -> Video:
+        """The same video with copies of its frames and prompts, for somebody who may write into them."""
+        own = {t: mask.copy() for t, mask in self.prompts.items()}
+        return replace(self, frames=OwnFrames(self.frames), prompts=own)
 
     def with_prompts(self, prompts: Mapping[int, Mask]) -> Video:
         """The same video with other prompts."""

@@ -92,9 +92,17 @@ def _cure(error: BaseException, video: Video) -> str:
 def segment_checked(adapter: VOSAdapter, video: Video) -> Iterator[Mask]:
     """`adapter.segment(video)` under the contract: every mask is checked, and their number.
 
+    The model gets copies of frames and prompts: one that writes into them changes no other model's input, and no other
+    frame of a corruption that shows one several times.
+
     Raises ContractError (exit code 5) where the model breaks the contract. An RvosError (a damaged frame, say) passes
     through; any other exception of the model becomes an RvosError that names model, video and frame.
     """
+    return masks_checked(adapter, video.unshared())
+
+
+def masks_checked(adapter: VOSAdapter, video: Video) -> Iterator[Mask]:
+    """As `segment_checked`, on the frames and prompts themselves."""
     name, first = adapter.card.name, video.first_frames
     masks: Iterator[Mask] | None = None
     t = 0

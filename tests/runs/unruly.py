@@ -30,6 +30,29 @@ class Still(VOSAdapter):
         """What is done at each frame."""
 
 
+class Reader(VOSAdapter):
+    """The prompt where a frame is red: all that it is given shows in its masks."""
+
+    card = ModelCard("reader")
+
+    def segment(self, video: Video) -> Iterator[Mask]:
+        for frame in video.frames:
+            yield np.where(frame[..., 0] > 150, video.prompts[0], np.uint8(0))
+
+
+class Scribbler(VOSAdapter):
+    """Paints over all that it is given."""
+
+    card = ModelCard("scribbler")
+
+    def segment(self, video: Video) -> Iterator[Mask]:
+        for frame in video.frames:
+            frame[:] = 0
+            for prompt in video.prompts.values():
+                prompt[:] = 0
+            yield np.zeros(video.size, np.uint8)
+
+
 class Unruly(Still):
     """Changes everything it can reach, at loading and at every frame."""
 
