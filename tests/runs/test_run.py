@@ -108,6 +108,30 @@ def test_an_edited_model_is_another_model(clips: Path, tmp_path: Path, rvos: Rvo
     assert plans[0] != plans[1]
 
 
+def test_a_model_whose_helper_is_edited_is_another_model(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "inner.py").write_text("from .deep import SHOWN\n")
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np\nfrom robust_vos_bench import ModelCard, VOSAdapter\n\n"
+        "class Mine(VOSAdapter):\n    card = ModelCard('mine')\n\n    def segment(self, video):\n"
+        "        from parts.inner import SHOWN\n\n        for _ in video.frames:\n"
+        "            yield video.prompts[0] * np.uint8(SHOWN)\n"
+    )
+    command = ["run", "--model", f"{tmp_path}/mine.py:Mine", "--corruption", "clean", "--dataset", "folder"]
+    command += ["--data-root", str(clips), "--workers", "2"]
+    tables = []
+    for shown in (1, 0, 1):
+        (tmp_path / "parts" / "deep.py").write_text(f"SHOWN = {shown}  # {shown}\n")
+        done = rvos(*command)
+        assert done.returncode == 0, done.stderr
+        tables.append(done.stdout)
+    assert tables[0] != tables[1] and tables[0] == tables[2]
+    assert "3 done, 0 to do" in done.stderr, "that was run before"
+    (tmp_path / "parts" / "deep.py").write_text("SHOWN = 2\n")
+    other = rvos(*command, "--output", next((tmp_path / "rvos-results").iterdir()))
+    assert other.returncode == 2 and "model mine with the code it had then" in other.stderr
+
+
 def test_a_model_that_raises_fails_its_video_only(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
     done = rvos(*words(clips, tmp_path / "out", "Raises", "--workers", 1))
     assert done.returncode == 3
