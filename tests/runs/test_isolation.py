@@ -55,6 +55,17 @@ def test_what_a_model_paints_over_is_its_own(clips: Path) -> None:
     assert scores(beside) == scores(alone)
 
 
+def test_global_generators_begin_anew_with_every_unit(clips: Path) -> None:
+    """So that scores depend on no number, order or history of workers."""
+    np.random.seed(7)
+    tables = [
+        Path(run(clips, *models, output=str(i), workers=workers).folder, "scores.csv").read_text().splitlines()
+        for i, (models, workers) in enumerate([(("Gambler",), 2), (("Reader", "Gambler"), 1)])
+    ]
+    gambled = [[line for line in table if "gambler" in line] for table in tables]
+    assert len(gambled[0]) >= 3 and gambled[0] == gambled[1]
+
+
 def test_a_relative_data_root_survives_a_change_of_folder(clips: Path, tmp_path: Path) -> None:
     done = run(clips, "Unruly", data_root=os.path.relpath(clips, tmp_path))
     assert done.manifest.units.ok == 3
