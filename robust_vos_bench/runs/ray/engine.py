@@ -165,7 +165,7 @@ class RemoteFiles:
         try:
             return ray.get(reference)
         except ray.exceptions.RayError as error:
-            raise DataError(f"the data could not be fetched from the driver's node: {_first_line(error)}") from error
+            raise DataError(f"the data could not be fetched from the driver's node: {first_line(error)}") from error
 
 
 class RayEngine:
@@ -219,7 +219,7 @@ class RayEngine:
         write.activity.doing = "starting tasks on the cluster"
         shared_plan = self.ray.put(plan)
         folder = str(write.store.folder.resolve())
-        need, files = self._prepare(plan, shared_plan, folder)
+        need, files = self.prepare(plan, shared_plan, folder)
         remote = self.ray.remote(
             num_cpus=need.cpus, num_gpus=need.gpus, max_retries=ATTEMPTS - 1, retry_exceptions=False, max_calls=0
         )(run_group)
@@ -233,7 +233,7 @@ class RayEngine:
         def submit() -> None:
             nonlocal room, counted
             if time.monotonic() - counted > COUNT_SECONDS:
-                room, counted = slots(need, [node["Resources"] for node in self._nodes()]), time.monotonic()
+                room, counted = self.room(need), time.monotonic()
                 write.activity.workers = max(room, 1)
             # One waits for every one that runs: slots whose tasks end together find their next one there.
             while queue and not stop.asked and len(flying) < 2 * room:
@@ -266,6 +266,10 @@ class RayEngine:
             self._own = False
             self.ray.shutdown()
 
+    def room(self, need: Need) -> int:
+        """How many tasks run at a time."""
+        return slots(need, [node["Resources"] for node in self._nodes()])
+
     def _nodes(self) -> list[dict[str, Any]]:
         return [n for n in self.ray.nodes() if n["Alive"] and n["Resources"].get("CPU", 0) >= 1]
 
@@ -283,12 +287,12 @@ class RayEngine:
                 queue.extendleft(replace(group, models=(m,)) for m in reversed(group.models))
                 return []
             lost = not isinstance(error, self.ray.exceptions.RayTaskError)  # else it raised: no other node will help
-            reason = f"{f'lost {ATTEMPTS} times' if lost else 'failed'} on the cluster ({_first_line(error)})"
+            reason = f"{f'lost {ATTEMPTS} times' if lost else 'failed'} on the cluster ({first_line(error)})"
             record = failed_record(plan, group.models[0], group, reason, 1)
             raised = "" if lost else str(error)  # Ray gives it the traceback of the node
             return [Scored(msgspec.structs.replace(record, attempts=ATTEMPTS if lost else 1), traceback=raised)]
 
-    def _prepare(self, plan: Plan, shared_plan: Any, folder: str) -> tuple[Need, Any]:
+    def prepare(self, plan: Plan, shared_plan: Any, folder: str) -> tuple[Need, Any]:
         """Ask every node for its version, data and GPUs before anything is spent; (need of a task, files or None)."""
         nodes = self._nodes()
         reports = {node["NodeID"]: self._ask(node, shared_plan, folder) for node in nodes}
@@ -298,7 +302,7 @@ class RayEngine:
             try:
                 report = self.ray.get(reports[node["NodeID"]])
             except self.ray.exceptions.RayError as error:
-                report = {"wrong": f"could not be asked ({_first_line(error)})", "data": "", "gpu_gib": None}
+                report = {"wrong": f"could not be asked ({first_line(error)})", "data": "", "gpu_gib": None}
             reports[node["NodeID"]] = report
             wrong, lacks = report["wrong"], report["data"]
             if "other data" in wrong and self.ship == "always":
@@ -335,7 +339,7 @@ class RayEngine:
         return NodeAffinitySchedulingStrategy(node_id=node_id, soft=False)
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     """What a Ray error says first; of an error raised in a task, the error itself and not its traceback."""
     cause = getattr(error, "cause", None)
     if isinstance(cause, BaseException):
