@@ -47,6 +47,16 @@ class IndexableFrames(FrameSource, Protocol):
     def __getitem__(self, index: int) -> Frame: ...
 
 
+def source_frame(frames: FrameSource, t: int) -> Frame:
+    """Frame t of any source: by index where it has one, else by reading up to it. Raises DataError beyond its end."""
+    if isinstance(frames, IndexableFrames):
+        return frames[t]
+    for i, frame in enumerate(frames):
+        if i == t:
+            return frame
+    raise DataError(f"there are {len(frames)} frames, and frame {t} is asked for")
+
+
 class OwnFrames:
     """Copies of the frames of a source: what is written into them is seen nowhere else."""
 
