@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import robust_vos_bench as rvos_bench
 from robust_vos_bench.runs.store import RunStore
 
 MODELS = Path(__file__).with_name("models.py")
@@ -130,6 +131,35 @@ def test_a_model_whose_helper_is_edited_is_another_model(clips: Path, tmp_path: 
     (tmp_path / "parts" / "deep.py").write_text("SHOWN = 2\n")
     other = rvos(*command, "--output", next((tmp_path / "rvos-results").iterdir()))
     assert other.returncode == 2 and "model mine with the code it had then" in other.stderr
+
+
+def test_changed_masks_made_elsewhere_are_scored_anew(clips: Path, tmp_path: Path) -> None:
+    """Each unit by its own files: those of other videos and conditions stay as they are."""
+    made = tmp_path / "made"
+    for condition in ("clean", "contrast-1"):
+        shutil.copytree(clips / "Annotations", made / condition)
+
+    def computed(**words: object) -> dict[tuple[str, str], float]:
+        done = rvos_bench.run(
+            "masks", option=f"folder={made}", dataset="folder", data_root=clips, corruption="contrast", severity=1,
+            output=tmp_path / "out", workers=1, progress=False, **words,
+        )  # fmt: skip
+        return {
+            (condition, video): record.objects[0].j_mean
+            for (_, condition), cell in done.cells().items()
+            for video, record in cell.items()
+        }
+
+    first = computed()
+    assert set(first.values()) == {1.0} and len(first) == 6
+    for mask in (made / "contrast-1" / "b").glob("*.png"):
+        shutil.copy(made / "clean" / "b" / "00000.png", mask)
+    before = {path: path.read_text() for path in (tmp_path / "out" / "cells").rglob("*.jsonl")}
+    second = computed()
+    assert second["contrast-1", "b"] < 1 and {unit for unit in first if second[unit] != 1} == {("contrast-1", "b")}
+    changed = [path for path, text in before.items() if path.read_text() != text]
+    assert len(changed) == 1 and changed[0].parent.name == "contrast-1", "only that unit ran"
+    assert computed() == second
 
 
 def test_a_model_that_raises_fails_its_video_only(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
