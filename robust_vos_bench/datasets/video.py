@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from robust_vos_bench.datasets.lazy import Lazy
 from robust_vos_bench.errors import DataError
 
 Frame = NDArray[np.uint8]
@@ -65,6 +66,24 @@ class OwnFrames:
 
     def __len__(self) -> int:
         return len(self._frames)
+
+    def __iter__(self) -> Iterator[Frame]:
+        for frame in self._frames:
+            yield frame.copy()
+
+
+class OwnIndexableFrames(Lazy[Frame]):
+    """The same of a source that gives frames by index too."""
+
+    def __init__(self, frames: IndexableFrames) -> None:
+        self._frames = frames
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def at(self, t: int) -> Frame:
+        """A copy of frame t."""
+        return self._frames[t].copy()
 
     def __iter__(self) -> Iterator[Frame]:
         for frame in self._frames:
@@ -143,8 +162,9 @@ class Video:
 
     def unshared(self) -> Video:
         """The same video with copies of its frames and prompts, for somebody who may write into them."""
-        own = {t: mask.copy() for t, mask in self.prompts.items()}
-        return replace(self, frames=OwnFrames(self.frames), prompts=own)
+        frames = self.frames
+        own = OwnIndexableFrames(frames) if isinstance(frames, IndexableFrames) else OwnFrames(frames)
+        return replace(self, frames=own, prompts={t: mask.copy() for t, mask in self.prompts.items()})
 
     def with_prompts(self, prompts: Mapping[int, Mask]) -> Video:
         """The same video with other prompts."""
