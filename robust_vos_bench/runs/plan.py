@@ -121,7 +121,7 @@ class Plan:
                 "options": dict(record.options),
                 "weights": record.weights_sha256,
                 "data": _GAP,
-                "dataset": self.dataset.name,
+                "dataset": self.dataset.name + (f"+{self.dataset.code[:8]}" if self.dataset.code else ""),
                 "condition": condition.to_dict(),
                 "corruption": self.condition_fingerprints[condition.label],
                 "protocol": [self.protocol, self.protocol_version],
