@@ -16,6 +16,7 @@ from PIL import Image
 
 from helpers.video_files import pictures, write_video
 from robust_vos_bench.cli import main
+from robust_vos_bench.system.cache import cache_folder
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -31,6 +32,7 @@ TESTED_ELSEWHERE = {
 }
 """Page -> the test that goes through it in order."""
 NOT_RUN = {
+    r"^$": "prints a script for the shell by click's own variable",
     r"^data get (?!.*--dry-run)": "downloads a data set",
     r"^weights (get|convert)": "downloads weights of authors",
     r"^reproduce xmem": "needs the authors' weights and DAVIS",
@@ -111,8 +113,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     assert own is not None
     (here / "own.py").write_text(re.sub("^    ", "", own[1], flags=re.MULTILINE))
     monkeypatch.chdir(here)
+    monkeypatch.setenv("RVOS_BENCH_CACHE", str(cache_folder()))  # compiled kernels, before HOME changes
     monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("RVOS_BENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("RVOS_BENCH_DATA", raising=False)
     return here
 
