@@ -1,6 +1,6 @@
 """The commands of the pages run, on a miniature DAVIS and the small networks of the package; what cannot has a reason.
 
-Where a command names no data, or has ... for what the reader wants, the miniature stands in.
+Where a command names the demo data or none, or has ... for what the reader wants, the miniature stands in.
 """
 
 from __future__ import annotations
@@ -85,8 +85,12 @@ FAILS = {"data verify": 4}
 
 def filled(words: list[str]) -> list[str]:
     """The command for the miniature."""
+    if "..." in words and "--overwrite" in words:  # a run that is there
+        words = [*words, "--model", "flow", "--corruption", "fog", "--severity", "1,3", "-o", "run-a"]
     words = ["~/DAVIS" if word == "DIR" else word for word in words[1:] if word != "..."]
     reads = words[:1] in (["run"], ["corrupt"], ["score"])
+    if "demo" in words:
+        words = [word for word in words if word not in ("--dataset", "demo")]
     if reads and not {"--dataset", "-d"} & set(words):
         words += MINIATURE
     if words[:1] == ["score"] and "--predictions" not in words:
@@ -165,6 +169,7 @@ PARTS = list(dict.fromkeys(page for page, words in lines() if not reason(words))
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("page", PARTS)
 def test_commands_of_a_page_run(page: str, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> None:
     request.getfixturevalue("runs" if page in ("docs/reports.md", "docs/running.md") else "place")
