@@ -167,10 +167,10 @@ def opened_engine(settings: RunSettings, prepared: Prepared) -> Iterator[Engine]
         return
     if settings.engine != "ray":
         raise UsageError(f"unknown engine {settings.engine!r}; use local or ray")
+    from robust_vos_bench.runs.ray.cluster import REJOIN_SECONDS
     from robust_vos_bench.runs.ray.engine import RayEngine
 
-    gpus = 0.0 if settings.ray_gpus is None and settings.device == "cpu" else settings.ray_gpus
-    with contextlib.closing(
-        RayEngine(settings.ray_address, gpus, settings.producers, settings.ship_data)
-    ) as ray_engine:
+    wait = REJOIN_SECONDS if settings.ray_wait is None else settings.ray_wait
+    words = (settings.ray_address, settings.ray_gpus, settings.producers, settings.ship_data, wait, settings.device)
+    with contextlib.closing(RayEngine(*words)) as ray_engine:
         yield ray_engine

@@ -99,6 +99,11 @@ The same command again resumes: finished videos are not run twice.
     help="GPUs a Ray task needs; 0.5 shares one. [default: by the models' cards where the cluster has GPUs]",
 )
 @click.option(
+    "--ray-wait",
+    type=click.FloatRange(min=0),
+    help="Seconds to wait for a lost head, or last node, of a Ray cluster. [default: 300]",
+)
+@click.option(
     "--ship-data",
     type=click.Choice(["auto", "always", "never"]),
     default="auto",

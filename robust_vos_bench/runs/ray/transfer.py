@@ -82,6 +82,30 @@ def _files(dataset: Dataset, video: str) -> dict[str, Path | bytes]:
     return found
 
 
+class RemoteFiles:
+    """A `FileServer` in another process."""
+
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+
+    def contents(self, video: str) -> list[FileNote]:
+        """The files of one video."""
+        return list(self._get(self._actor.contents.remote(video)))
+
+    def read(self, video: str, paths: Sequence[str]) -> list[bytes]:
+        """Some of these files."""
+        return list(self._get(self._actor.read.remote(video, list(paths))))
+
+    def _get(self, reference: Any) -> Any:
+        import ray
+
+        try:
+            return ray.get(reference)
+        except ray.exceptions.RayError as error:
+            said = next(iter(str(getattr(error, "cause", None) or error).strip().splitlines()), type(error).__name__)
+            raise DataError(f"the data could not be fetched from the driver's node: {said}") from error
+
+
 class ShippedDataset(Dataset):
     """A data set on a node: each video from its own path where that holds the right bytes, else from `source`.
 
