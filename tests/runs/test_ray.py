@@ -270,7 +270,9 @@ def test_a_lane_makes_the_frames_of_the_next_group_ahead(clips: Path, tmp_path: 
         ahead = prefetcher.frames(groups[1])
         assert ahead.jobs and ahead.jobs[-1][1].result(60) > 0, "made while nobody has asked for them"
         assert ahead.clip.ready(0) and list(begun) == []
-        known = len(prefetcher._clips)
-        assert next(lane.run(groups[1], ()))[0].record.ok and len(prefetcher._clips) == known, "not announced twice"
+        assert [group for group, _ in prefetcher._clips] == groups[1:]
+        (scored, ruined), *more = lane.run(groups[1], ())
+        assert scored.record.ok and not ruined and not more
+        assert not prefetcher._clips, "what goes to another lane after all takes no room here"
     finally:
         lane.close()

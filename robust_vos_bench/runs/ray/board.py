@@ -10,6 +10,8 @@ import time
 from collections import Counter
 from typing import Any
 
+from robust_vos_bench.runs.ray.leaving import leaving_when_asked
+
 TELL_SECONDS = 1.0
 """A lane tells the driver how far it is at most this often."""
 SILENCE = 120.0
@@ -58,7 +60,7 @@ class RemotePulse:
         due = time.monotonic() - self._told > TELL_SECONDS
         if due or now:
             self._told = time.monotonic() if due else self._told
-            with contextlib.suppress(Exception):  # a board that is gone is missed by nobody
+            with contextlib.suppress(Exception), leaving_when_asked():  # a board that is gone is missed by nobody
                 self._board.tell.remote(self._who, self._frames, self._text)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import platform
 import re
 import socket
@@ -49,7 +50,7 @@ class Cluster:
         self.address, self.producers, self.ship, self.device = address, producers, ship, device
         self.gpus = 0.0 if gpus is None and device == "cpu" else gpus
         self._own = False
-        self._head = ""
+        self._head = self._identity = ""
         self._silent_since: float | None = None
 
     def join(self) -> None:
@@ -70,7 +71,11 @@ class Cluster:
                 self._init(self.address or "local")
             except (ConnectionError, ValueError, RuntimeError) as error:
                 raise DataError(f"no Ray cluster at {self.address!r}: {error}") from error
-        self._head = str(ray.get_runtime_context().gcs_address)
+        self._know()
+
+    def _know(self) -> None:
+        self._head = str(self.ray.get_runtime_context().gcs_address)
+        self._identity = identity_of(self._head)
 
     def _init(self, address: str) -> None:
         # Tasks without a GPU keep the devices they see; Ray's future default, and silent about it.
@@ -100,6 +105,7 @@ class Cluster:
             if self._takes_connections():
                 with contextlib.suppress(ConnectionError, ValueError, RuntimeError):  # it is only just starting
                     self._init(self._head if self.address == "auto" else str(self.address))
+                    self._know()
                     return True
             time.sleep(1.0)
         raise self.lost(f"was lost and not back within {seconds:g} s")
@@ -112,11 +118,15 @@ class Cluster:
         )
 
     def answers(self) -> bool:
-        """Whether the head takes connections. Raises HeadLostError where it has not for `RETURN_SECONDS`.
+        """Whether the head takes connections. Raises HeadLostError where it has not for `RETURN_SECONDS`, or where
+        another one is in its place.
 
-        Asked before every other question: Ray waits for a head that does not answer, and then ends the process.
+        Asked before every other question: Ray waits for a head that does not answer, and then ends the process; of a
+        head that does not know it, Ray ends the process at once.
         """
         if self._takes_connections():
+            if self._silent_since is not None and (not self._identity or identity_of(self._head) != self._identity):
+                raise HeadLostError
             self._silent_since = None
             return True
         now = time.monotonic()
@@ -135,8 +145,19 @@ class Cluster:
         return True
 
     def nodes(self) -> list[dict[str, Any]]:
-        """Nodes that are there and have a CPU."""
-        return [n for n in self.ray.nodes() if n["Alive"] and n["Resources"].get("CPU", 0) >= 1]
+        """Nodes that are there and have a CPU.
+
+        Raises HeadLostError where the node that this process joined by is not one of them: another head is there, or
+        this node was given up for dead, and nothing can be started from here any more.
+        """
+        alive = [node for node in self.ray.nodes() if node["Alive"]]
+        if self._here() not in [node["NodeID"] for node in alive]:
+            raise HeadLostError
+        return [node for node in alive if node["Resources"].get("CPU", 0) >= 1]
+
+    def _here(self) -> str:
+        """The node that this process joined by."""
+        return str(self.ray.get_runtime_context().get_node_id())
 
     def room(self, need: Need) -> int:
         """How many tasks run at a time now: nodes come and go."""
@@ -188,8 +209,16 @@ class Cluster:
 
     def beside(self, kind: type) -> Any:
         """An actor class without needs, on the node that this process runs on."""
-        here = str(self.ray.get_runtime_context().get_node_id())
-        return self.ray.remote(num_cpus=0)(kind).options(scheduling_strategy=on_node(here))
+        return self.ray.remote(num_cpus=0)(kind).options(scheduling_strategy=on_node(self._here()))
+
+
+def identity_of(head: str) -> str:
+    """What the cluster with this head calls itself, "" where that cannot be told: Ray has no public word for it."""
+    try:
+        raylet: Any = importlib.import_module("ray._raylet")
+        return str(raylet.GcsClient(address=head).cluster_id.hex())
+    except Exception:
+        return ""
 
 
 def check_device(device: str, gpus: float | None) -> None:

@@ -42,7 +42,7 @@ class LaneBody:
             plan = replace(plan, dataset=ShippedDataset(plan.dataset, plan.fingerprints, RemoteFiles(files)))
         scratch = Path(tempfile.mkdtemp(prefix="rvos-ray-")) if need.producers else None
         self._worker = Worker(plan, self._device, Path(folder), need.producers, scratch, RemotePulse(board))
-        self._known: deque[Group] = deque(maxlen=CALLS + AHEAD + 1)
+        self._known: tuple[Group, ...] = ()
 
     def begin(self, version: str) -> dict[str, Any]:
         """What `inspect_node` finds, and "gone": why there is no GPU where there was one, or ""."""
@@ -57,10 +57,12 @@ class LaneBody:
         if self._worker.ruined:
             os._exit(GPU_RUINED)  # nothing can be tidied up through such a context; another process takes the group
         try:
+            for gone in [known for known in self._known if known not in (group, *following)]:
+                self._worker.forget(gone)  # given to another lane meanwhile
             for known in (group, *following):
                 if known not in self._known:
-                    self._known.append(known)
                     self._worker.announce(known)
+            self._known = (group, *following)
             for result in self._worker.run(group):
                 yield result, self._worker.ruined
                 if self._worker.ruined:
