@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from robust_vos_bench.api.attack_report import AttackReport, raise_for_failures
 from robust_vos_bench.api.models import resolve_models
-from robust_vos_bench.api.prepare import opened
+from robust_vos_bench.api.prepare import opened, ray_engine
 from robust_vos_bench.api.run import execute
 from robust_vos_bench.api.settings import (
     MaskFiles,
@@ -19,7 +20,8 @@ from robust_vos_bench.api.settings import (
     names,
     settings_of,
 )
-from robust_vos_bench.attacks.engine import check_models, run_attacks
+from robust_vos_bench.attacks.engine import Carrier, check_models, run_attacks
+from robust_vos_bench.attacks.lanes import Lanes
 from robust_vos_bench.attacks.plan import AttackPlan
 from robust_vos_bench.attacks.presets import AttackPreset, load_attack_preset, noise_of
 from robust_vos_bench.attacks.store import check_format, finished
@@ -77,6 +79,10 @@ def attack(
     seed: int = 0,
     workers: int | None = None,
     device: str = "auto",
+    engine: str = "local",
+    ray_address: str | None = None,
+    ray_gpus: float | None = None,
+    ship_data: str = "auto",
     format: str = "png",
     target: str = "truth",
     score: bool = True,
@@ -89,6 +95,8 @@ def attack(
     ----------
     model, checkpoint, option, dataset, data_root, mask, videos, limit, workers, device, offline
         As in `run`. Every model is a source: the splits are made against it, and scored on all of them.
+    engine, ray_address, ray_gpus, ship_data
+        As in `run`. device "auto" is here what this machine has: say "cuda" where only the nodes have GPUs.
     output
         Folder to write to; each threat and model becomes a folder in it ("linf-prompt-e2@aot.lite"). The same call
         again goes on where it stopped.
@@ -147,6 +155,10 @@ def attack(
         seed=seed,
         workers=workers,
         device=device,
+        engine=engine,
+        ray_address=ray_address,
+        ray_gpus=ray_gpus,
+        ship_data=ship_data,
         offline=offline,
     )
     settings = AttackSettings(run, user_path(output), preset, names(words), steps, queries, window, format, target)
@@ -200,11 +212,14 @@ def carry_out(
     jobs = plan.jobs
     units = sum(len(plan.threats(job.spec)) for job in jobs)
     counts, causes = FrameCounts(len(jobs)), Causes()
-    devices = worker_devices(settings.run.device, settings.run.workers, len(jobs))
-    with without_network(settings.run.offline), Bar("starting", units, "attacks", quiet, count=counts.total) as bar:
+    with (
+        without_network(settings.run.offline),
+        Bar("starting", units, "attacks", quiet, count=counts.total) as bar,
+        _carrier(settings.run, plan, counts) as carrier,
+    ):
         for note in () if quiet else filter(None, (plan.dataset.part, *plan.dataset.notes)):
             bar.say(note)
-        for made in run_attacks(plan, devices, counts):
+        for made in run_attacks(plan, carrier):
             bar.what = f"{made.label} · {made.job.video}"
             if made.error is not None:
                 report.failed.append(made)
@@ -226,6 +241,19 @@ def carry_out(
     if score:
         report.board = _scored(settings.run, plan, report, quiet, debug)
     return report
+
+
+@contextlib.contextmanager
+def _carrier(run: RunSettings, plan: AttackPlan, counts: FrameCounts) -> Iterator[Carrier]:
+    """What carries out the jobs; a cluster is left with the block."""
+    if run.engine == "local":
+        yield Lanes(worker_devices(run.device, run.workers, len(plan.jobs)), counts)
+        return
+    from robust_vos_bench.attacks.cluster import ClusterLanes
+
+    with contextlib.closing(ray_engine(run, plan.device, 0)) as engine:  # a search reads its frames once
+        engine.ready()
+        yield ClusterLanes(engine.cluster, counts)
 
 
 def _scored(scored: RunSettings, plan: AttackPlan, report: AttackReport, quiet: bool, debug: bool) -> Board | None:

@@ -367,14 +367,15 @@ def _row(
     name, claims = plan.models[model].record.name, settings.claims
     draws = [noise.condition(draw) for draw in range(claims.draws)]
     clean = [_valid(plan, state, model, plan.conditions[0], video) for video in plan.videos]
-    drawn = [_valid(plan, state, model, condition, video) for condition in draws for video in plan.videos]
-    row = certify_median(name, noise, claims, clean, drawn)
+    # Cell by cell, once: a cell that is asked for again may have to be read again.
+    drawn = [[_valid(plan, state, model, condition, video) for video in plan.videos] for condition in draws]
+    row = certify_median(name, noise, claims, clean, [record for cell in drawn for record in cell])
     if not boxes:
         return row
     inputs = []
     tracks = store.frame_scores(plan.conditions[0].label, name)
-    for video in plan.videos:
-        done = [d for d, condition in enumerate(draws) if _valid(plan, state, model, condition, video) is not None]
+    for place, video in enumerate(plan.videos):
+        done = [d for d, cell in enumerate(drawn) if cell[place] is not None]
         votes = boxes[name, noise, video].count(done)  # also where the row is not complete: masks need not wait
         truth = plan.dataset.truth(video)
         if row.missing or votes is None or truth is None or votes.tested < 1:

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from robust_vos_bench.api.models import resolve_models
 from robust_vos_bench.api.settings import RunSettings
@@ -20,6 +21,9 @@ from robust_vos_bench.runs.local.engine import LocalEngine
 from robust_vos_bench.runs.manifest import default_folder
 from robust_vos_bench.runs.plan import Plan
 from robust_vos_bench.system.paths import user_path
+
+if TYPE_CHECKING:
+    from robust_vos_bench.runs.ray.engine import RayEngine
 
 MOST_FILMS = 100
 """Films that a run makes without being asked."""
@@ -167,10 +171,14 @@ def opened_engine(settings: RunSettings, prepared: Prepared) -> Iterator[Engine]
         return
     if settings.engine != "ray":
         raise UsageError(f"unknown engine {settings.engine!r}; use local or ray")
+    with contextlib.closing(ray_engine(settings, settings.device, settings.producers)) as engine:
+        yield engine
+
+
+def ray_engine(settings: RunSettings, device: str, producers: int | None) -> RayEngine:
+    """The cluster that the settings name, not joined yet."""
     from robust_vos_bench.runs.ray.cluster import REJOIN_SECONDS
     from robust_vos_bench.runs.ray.engine import RayEngine
 
     wait = REJOIN_SECONDS if settings.ray_wait is None else settings.ray_wait
-    words = (settings.ray_address, settings.ray_gpus, settings.producers, settings.ship_data, wait, settings.device)
-    with contextlib.closing(RayEngine(*words)) as ray_engine:
-        yield ray_engine
+    return RayEngine(settings.ray_address, settings.ray_gpus, producers, settings.ship_data, wait, device)

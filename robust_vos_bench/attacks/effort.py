@@ -95,8 +95,3 @@ class Attacked:
     """Passes through the model, forward or forward and backward."""
     seconds: float = 0.0
     eot: int = 1
-
-    @property
-    def beaten(self) -> bool:
-        """Whether a smaller threat hurt more than every search of this one."""
-        return self.chosen in self.candidates and bool(self.by_loss)

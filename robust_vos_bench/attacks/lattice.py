@@ -47,7 +47,7 @@ def rounded(values: Tensor) -> Tensor:
 
 
 class Box(ABC):
-    """What an attack searches in: a point is one tensor between `lower` and `upper`; `changed` makes frames of it."""
+    """What an attack searches in: a point is one tensor between `lower` and `upper`; `frame` makes frames of it."""
 
     indices: tuple[int, ...]
     """The frames that a point changes."""
@@ -71,12 +71,12 @@ class Box(ABC):
         return torch.minimum(torch.maximum(point, self.lower), self.upper)
 
     @abstractmethod
-    def changed(self, point: Tensor) -> Mapping[int, Tensor]:
-        """Frame index -> frame (3 x H x W, whole numbers, differentiable in the point) of every frame that changes."""
+    def frame(self, values: Tensor, t: int) -> Tensor:
+        """Frame t of `indices` (3 x H x W), differentiable in the values: those of a point, `rounded`."""
 
     @abstractmethod
     def point(self, frames: Mapping[int, Frame]) -> Tensor:
-        """The point whose frames these are: of every frame index in `changed`."""
+        """The point whose frames these are: of every frame in `indices`."""
 
 
 class FrameBox(Box):
@@ -84,13 +84,13 @@ class FrameBox(Box):
 
     def __init__(self, clean: Mapping[int, Frame], budget: int, device: str) -> None:
         self.indices = tuple(sorted(clean))
+        self._places = {t: i for i, t in enumerate(self.indices)}
         self.clean = torch.stack([as_tensor(clean[t], device) for t in self.indices])
         self.lower, self.upper = (self.clean - budget).clamp(min=0), (self.clean + budget).clamp(max=255)
         self.radius = float(budget)
 
-    def changed(self, point: Tensor) -> Mapping[int, Tensor]:
-        values = rounded(point)
-        return {t: values[i] for i, t in enumerate(self.indices)}
+    def frame(self, values: Tensor, t: int) -> Tensor:
+        return values[self._places[t]]
 
     def point(self, frames: Mapping[int, Frame]) -> Tensor:
         return torch.stack([as_tensor(frames[t], str(self.clean.device)) for t in self.indices])
@@ -100,20 +100,16 @@ class PatchBox(Box):
     """One square, equal on all frames, of any pixels. A point is 3 x side x side."""
 
     def __init__(self, clean: Mapping[int, Frame], place: tuple[int, int, int], device: str) -> None:
-        self.clean = {t: as_tensor(frame, device) for t, frame in sorted(clean.items())}
-        self.indices = tuple(self.clean)
+        self.clean, self.indices = clean, tuple(sorted(clean))
         self.top, self.left, self.side = place
         self.lower = torch.zeros(3, self.side, self.side, device=device)
         self.upper = torch.full_like(self.lower, 255)
         self.radius = 127.5
 
-    def changed(self, point: Tensor) -> Mapping[int, Tensor]:
-        values, made = rounded(point), {}
-        for t, frame in self.clean.items():
-            whole = frame.clone()
-            whole[:, self.top : self.top + self.side, self.left : self.left + self.side] = values
-            made[t] = whole
-        return made
+    def frame(self, values: Tensor, t: int) -> Tensor:
+        whole = as_tensor(self.clean[t], str(values.device))  # one frame at a time: a video has many
+        whole[:, self.top : self.top + self.side, self.left : self.left + self.side] = values
+        return whole
 
     def point(self, frames: Mapping[int, Frame]) -> Tensor:
         frame = as_tensor(frames[self.indices[0]], str(self.lower.device))

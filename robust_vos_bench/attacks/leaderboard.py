@@ -25,9 +25,6 @@ from robust_vos_bench.errors import UsageError
 from robust_vos_bench.runs.records import ModelRecord
 from robust_vos_bench.runs.store import safe_name
 
-BOX = ("linf", "square")
-"""Kinds of threats that allow the same frames, found in different ways."""
-
 
 @dataclass(frozen=True)
 class Cell:
@@ -261,7 +258,7 @@ def _standing(own: Sequence[tuple[Threat, SplitRecord]]) -> str:
 def _cell(kind: str, budget: int, known: Sequence[_Scores]) -> Cell | None:
     """The worst of all splits of all results that lie within the threat, video by video."""
     threat = read_threat(f"{kind}-e{budget}")
-    inside = [(s, t, split) for s in known for t, split in s.stored if t.needs_model and _within(t, threat)]
+    inside = [(s, t, split) for s in known for t, split in s.stored if t.needs_model and t.within(threat)]
     here = [(s, t, split) for s, t, split in inside if (t.name, t.budget) == (kind, budget)]
     if not here:
         return None
@@ -278,11 +275,3 @@ def _cell(kind: str, budget: int, known: Sequence[_Scores]) -> Cell | None:
         flags=merged(flag for s, t, split in doubted for flag in s.flags(t, split)),
         attacked=bool(own),
     )
-
-
-def _within(small: Threat, large: Threat) -> bool:
-    """Whether every result of a threat is one of the other, in every video."""
-    frames = small.frames == large.frames or large.frames == "all"
-    if large.kind == "patch" or small.kind == "patch":
-        return (small.kind, small.budget, small.frames) == (large.kind, large.budget, large.frames)
-    return small.kind in BOX and frames and small.budget <= large.budget

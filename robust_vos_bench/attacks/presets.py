@@ -21,11 +21,11 @@ class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     version: int
     description: str
-    steps: int = 100
-    losses: tuple[str, ...] = ("lost", "softj", "ce-bal")
-    queries: int = 2000
-    horizon: int = 8
-    window: int = 16
+    steps: int = Effort.steps
+    losses: tuple[str, ...] = Effort.losses
+    queries: int = Effort.queries
+    horizon: int = Effort.horizon
+    window: int = Effort.window
     noise: bool = True
     """Also random corners of every box: the baseline."""
     unbounded_videos: int = 0
@@ -38,7 +38,7 @@ class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: str
     frames: str
     budgets: tuple[int, ...]
-    starts: int = 1
+    starts: int = Effort.starts
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,7 +64,7 @@ class AttackPreset:
     def effort_of(self, threat: Threat, place: int = 0) -> Effort:
         """How hard a threat is tried. place: of the video in the data set; the first ones have the checks as well."""
         fields = asdict(self.effort) | {
-            "starts": self.starts.get(threat.name, 1),
+            "starts": self.starts.get(threat.name, Effort.starts),
             "unbounded": place < self.unbounded_videos,
             "restarts": 3 if place < self.restart_videos and threat.needs_gradients else 0,
         }

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from robust_vos_bench.attacks.apgd import Value
-from robust_vos_bench.attacks.lattice import Box, FrameBox, as_tensor
+from robust_vos_bench.attacks.lattice import Box, FrameBox, as_tensor, rounded
 from robust_vos_bench.attacks.losses import LOSSES, loss_of
 from robust_vos_bench.attacks.scores import Judge
 from robust_vos_bench.attacks.threat import Threat
@@ -97,7 +97,9 @@ class Objective:
         self.judge, self.box, self.windows, self.draws = judge, box, windows, draws
         self.loss = LOSSES[loss]
         self.passes = 0
-        self._tensors = {t: as_tensor(fixed[t], device) for w in windows for t in range(w.start, w.end)}
+        self._changing = frozenset(box.indices)
+        within = {t for w in windows for t in range(w.start, w.end)}
+        self._tensors = {t: as_tensor(fixed[t], device) for t in within - self._changing}
         self._scored = {t for t in judge.frames if any(t in w for w in windows)}
         self._prompts = frozenset(video.prompts)
         self._checked = False
@@ -133,9 +135,9 @@ class Objective:
         for window in self.windows:
             found = []
             with torch.enable_grad():
-                changed = self.box.changed(leaf)
+                values = rounded(leaf)
                 for t in range(window.start, window.end):
-                    scores = rolling.step(changed.get(t, self._tensors[t]))
+                    scores = rolling.step(self.box.frame(values, t) if t in self._changing else self._tensors[t])
                     truth = self.judge.truth(t) if t in self._scored else None
                     if scores is None or truth is None:
                         continue

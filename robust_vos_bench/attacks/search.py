@@ -15,7 +15,7 @@ from robust_vos_bench.attacks import flags as doubts
 from robust_vos_bench.attacks.apgd import Value, apgd
 from robust_vos_bench.attacks.effort import Attacked, Candidate, Effort
 from robust_vos_bench.attacks.flags import ENOUGH, Flag
-from robust_vos_bench.attacks.lattice import Box, FrameBox, Frames, as_frame, as_tensor, box_of
+from robust_vos_bench.attacks.lattice import Box, FrameBox, Frames, as_frame, as_tensor, box_of, rounded
 from robust_vos_bench.attacks.limits import check_possible, outside
 from robust_vos_bench.attacks.rollout import GradientProblem, Objective, Seen, Window, windows_of
 from robust_vos_bench.attacks.scores import Judge, difference, masks_of
@@ -331,9 +331,9 @@ def noise_frames(video: Video, clean: Frames, threat: Threat, seed: int = 0) -> 
 
 def with_point(frames: Frames, box: Box, point: Tensor) -> list[Frame]:
     """Frames with those of a point in their places."""
-    made = list(frames)
-    for t, values in box.changed(point).items():
-        made[t] = as_frame(values)
+    made, values = list(frames), rounded(point)
+    for t in box.indices:
+        made[t] = as_frame(box.frame(values, t))
     return made
 
 

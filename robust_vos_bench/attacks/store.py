@@ -194,20 +194,35 @@ def stored_frames(split: Path, video: Video) -> list[Frame]:
 
 
 def begin(dataset: Dataset, facts: SplitFacts, split: Path) -> None:
-    """Say in the folder what it will be. Raises DataError where it holds something else."""
-    settings = digest(facts.describe())
+    """Say in the folder what it will be. Raises DataError, with what differs, where it holds something else."""
     manifest = split / MANIFEST
     if manifest.is_file():
         old = read_manifest(split)
-        for key, wanted in (("dataset", dataset.name), ("settings", settings), ("format", facts.format)):
-            if old.get(key) != wanted:
-                raise DataError(
-                    f"{split}: holds another split ({key} {old.get(key)!r}, not {wanted!r}); choose another --output, "
-                    "or delete it"
-                )
+        there = {"dataset": old["dataset"], "format": old.get("format"), **old["attack"]}
+        wanted = {"dataset": dataset.name, "format": facts.format, **json.loads(json.dumps(facts.describe()))}
+        if other := differences(there, wanted):
+            raise DataError(f"{split}: holds another split ({'; '.join(other)}); choose another --output, or delete it")
     elif split.is_dir() and any(path.name != RECORDS for path in split.iterdir()):
         raise DataError(f"{split}: is not empty and was not written by rvos-bench; choose another --output")
     finish(dataset, facts, split)
+
+
+def differences(there: Mapping[str, Any], wanted: Mapping[str, Any], of: str = "") -> list[str]:
+    """In words, what two descriptions of a split say differently: "effort.steps is 20, not 100"."""
+    found: list[str] = []
+    for name in dict.fromkeys([*wanted, *there]):
+        one, other = there.get(name), wanted.get(name)
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            found += differences(one, other, f"{of}{name}.")
+        elif one != other:
+            found.append(f"{of}{name} is {_said(one)}, not {_said(other)}")
+    return found
+
+
+def _said(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value)) or "none"
+    return "not said" if value is None else str(value)
 
 
 def pixel_digest(frames: Iterable[Frame]) -> str:

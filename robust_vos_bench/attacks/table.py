@@ -138,11 +138,10 @@ def _row(
 
 
 def _robust(run: Run, model: str, threat: Threat, stored: Sequence[tuple[ConditionRecord, Threat]]) -> Interval:
-    """Mean over objects of their J&F under the split that leaves least of their video, of those of the same box: a
+    """Mean over objects of their J&F under the split that leaves least of their video, of those within the threat: a
     split from anybody can only lower it. NaN where a video is missing."""
     matrix, m = run.matrix, run.matrix.models.index(model)
-    kinds = ("linf", "square") if threat.kind == "linf" else (threat.kind,)
-    labels = {c.label for c, t in stored if t.kind in kinds and (t.frames, t.budget) == (threat.frames, threat.budget)}
+    labels = {c.label for c, t in stored if t.needs_model and t.within(threat)}
     rows = [100 * matrix.jf[m, i] for i, c in enumerate(matrix.conditions) if c.label in labels]
     return worst(matrix, rows)[0]
 

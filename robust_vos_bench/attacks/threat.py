@@ -84,14 +84,22 @@ class Threat:
             return everything - prompted
         return everything if self.frames == "all" else frozenset({len(video) // 2})
 
-    def within(self, other: Threat, video: Video) -> bool:
-        """Whether every result of this threat is one of the other as well: a smaller box on fewer frames."""
-        box = ("linf", "square", "noise")
-        if self.kind != other.kind and not (self.kind in box and other.kind in box):
-            return False
-        if self.kind == "patch" and self.budget != other.budget:
-            return False  # placed elsewhere
-        return self.budget <= other.budget and self.allowed(video) <= other.allowed(video)
+    def within(self, other: Threat, video: Video | None = None) -> bool:
+        """Whether every result of this threat is one of the other as well, a smaller box on fewer frames: in this
+        video; without one, in any video."""
+        if video is None:
+            return self._smaller(other) and other.frames in (self.frames, "all")
+        return self._smaller(other) and self.allowed(video) <= other.allowed(video)
+
+    def may_be_within(self, other: Threat) -> bool:
+        """Whether it is within the other in some videos: those whose middle frame is one of the other's."""
+        return self.within(other) or (self.frames == "one" and self._smaller(other))
+
+    def _smaller(self, other: Threat) -> bool:
+        """Whether its pixels may have no values that the other's may not have."""
+        if "patch" in (self.kind, other.kind):
+            return (self.kind, self.budget) == (other.kind, other.budget)  # of another size it is placed elsewhere
+        return self.budget <= other.budget
 
 
 def in_order(threats: Sequence[Threat]) -> list[Threat]:

@@ -16,6 +16,7 @@ from robust_vos_bench.cli.options import (
     debugging,
     device_option,
     dry_run_option,
+    engine_options,
     flat,
     json_option,
     model_option,
@@ -66,6 +67,7 @@ goes on where it stopped. Every number stands with its flags: docs/adversarial.m
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random draw.")
 @workers_option()
 @device_option()
+@engine_options
 @output_option("Folder to write to; each threat and model becomes a folder in it.", envvar=None)
 @click.option(
     "--format",
@@ -106,6 +108,10 @@ def command(
     seed: int,
     workers: int | None,
     device: str,
+    engine: str,
+    ray_address: str | None,
+    ray_gpus: float | None,
+    ship_data: str,
     output: Path | None,
     format: str,
     target: str,
@@ -152,6 +158,10 @@ def command(
             seed=seed,
             workers=workers,
             device=device,
+            engine=engine,
+            ray_address=ray_address,
+            ray_gpus=ray_gpus,
+            ship_data=ship_data,
             offline=offline,
         )
         settings = api.AttackSettings(run, output, preset, threats, steps, queries, window, format, target)

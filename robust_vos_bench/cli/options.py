@@ -217,6 +217,34 @@ def attacked_option() -> Callable[[F], F]:
     )
 
 
+def engine_options(command: F) -> F:
+    """--engine, --ray-address, --ray-gpus, --ship-data"""
+    for option in (
+        click.option(
+            "--ship-data",
+            type=click.Choice(["auto", "always", "never"]),
+            default="auto",
+            show_default=True,
+            help="Send videos to Ray nodes that lack them (auto), or also to those that have other data (always).",
+        ),
+        click.option(
+            "--ray-gpus",
+            type=click.FloatRange(min=0),
+            help="GPUs a Ray task needs; 0.5 shares one. [default: by the models' cards where the cluster has GPUs]",
+        ),
+        click.option("--ray-address", help="Address of a running Ray cluster, or auto. [default: start one here]"),
+        click.option(
+            "--engine",
+            type=click.Choice(["local", "ray"]),
+            default="local",
+            show_default=True,
+            help="ray: a Ray cluster.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def workers_option() -> Callable[[F], F]:
     """--workers"""
     return _option("-w", "--workers", type=click.IntRange(min=1), help="Worker processes. [default: cores]")

@@ -20,6 +20,7 @@ from robust_vos_bench.cli.options import (
     debugging,
     device_option,
     dry_run_option,
+    engine_options,
     json_option,
     model_option,
     offline_option,
@@ -89,26 +90,11 @@ The same command again resumes: finished videos are not run twice.
     type=click.IntRange(min=0),
     help="Processes per device (Ray: per task) that make frames ahead. [default: CPU 0, GPU a share of the cores]",
 )
-@click.option(
-    "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="ray: a Ray cluster."
-)
-@click.option("--ray-address", help="Address of a running Ray cluster, or auto. [default: start one here]")
-@click.option(
-    "--ray-gpus",
-    type=click.FloatRange(min=0),
-    help="GPUs a Ray task needs; 0.5 shares one. [default: by the models' cards where the cluster has GPUs]",
-)
+@engine_options
 @click.option(
     "--ray-wait",
     type=click.FloatRange(min=0),
     help="Seconds to wait for a lost head, or last node, of a Ray cluster. [default: 300]",
-)
-@click.option(
-    "--ship-data",
-    type=click.Choice(["auto", "always", "never"]),
-    default="auto",
-    show_default=True,
-    help="Send videos to Ray nodes that lack them (auto), or also to those that have other data (always).",
 )
 @click.option("--profile", is_flag=True, help="Write trace.json (Perfetto) and say where the time went.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failed video.")

@@ -40,11 +40,6 @@ class Scores(NamedTuple):
 class Rolling(Protocol):
     """A video under way, frame by frame; `Differentiable.roll_out` drives one from end to end."""
 
-    @property
-    def frame(self) -> int:
-        """Index of the frame that `step` takes next."""
-        ...
-
     def step(self, frame: Tensor) -> Scores | None:
         """Take the next frame (as in `roll_out`); None before the first prompt."""
         ...

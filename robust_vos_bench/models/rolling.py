@@ -34,11 +34,6 @@ class SessionRolling:
         self.session, self.video, self.checkpointed = session, video, checkpointed
         self._first, self._frame = video.first_prompt, 0
 
-    @property
-    def frame(self) -> int:
-        """Index of the frame that `step` takes next."""
-        return self._frame
-
     def step(self, frame: Tensor) -> Scores | None:
         """Scores of the next frame, float32 3 x H x W in 0..255; None before the first prompt.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -10,13 +11,14 @@ import pytest
 import torch
 from clips import clip
 from torch import Tensor
-from toys import Blind, Toy
+from toys import Blind, Deaf, Toy
 
 import robust_vos_bench as rvos
 from robust_vos_bench import Effort, Threat, UsageError, attack_video
 from robust_vos_bench.attacks.apgd import Value, apgd, checkpoints
 from robust_vos_bench.attacks.effort import Attacked, Candidate
 from robust_vos_bench.attacks.flags import Flag
+from robust_vos_bench.attacks.lattice import PatchBox
 from robust_vos_bench.attacks.limits import outside
 from robust_vos_bench.attacks.losses import LOSSES
 from robust_vos_bench.attacks.rollout import Window, windows_of
@@ -113,6 +115,22 @@ def test_other_threats_change_what_they_may(kind: str, budget: int, frames: str)
     assert changed <= threat.allowed(video)
 
 
+def test_a_patch_is_laid_on_each_frame_once_a_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    video, truth = clip(12)
+    asked: list[int] = []
+    frame = PatchBox.frame
+
+    def counting(box: PatchBox, values: Tensor, t: int) -> Tensor:
+        asked.append(t)
+        return frame(box, values, t)
+
+    monkeypatch.setattr(PatchBox, "frame", counting)
+    effort = Effort(steps=2, losses=("lost",), window=4, eot=1)
+    found = attack_video(Toy(), video, truth, Threat("patch", 9, "all"), effort=effort)
+    passes = len(found.trace["lost"][0])
+    assert passes == 3 and len(asked) == 12 * (passes + 1)  # once more for the frames that are kept
+
+
 def test_square_needs_masks_alone() -> None:
     video, truth = clip()
     found = attack_video(Blind(), video, truth, Threat("square", 20, "all"), effort=QUICK)
@@ -153,6 +171,16 @@ def test_a_gradient_that_misleads_is_beaten_by_square() -> None:
 def test_without_a_bound_nothing_is_left_of_a_model_that_can_be_attacked() -> None:
     effort = Effort(steps=10, losses=("lost",), unbounded=True, restarts=2)
     assert "unbounded" not in names(attacked("linf", 8, "prompt", effort=effort))
+
+
+def test_a_model_that_no_frame_moves_is_no_robust_one() -> None:
+    video, truth = clip()
+    effort = Effort(steps=5, losses=("lost",), unbounded=True, eot=1)
+    found = attack_video(Deaf(), video, truth, Threat("linf", 8, "prompt"), effort=effort)
+    assert found.score == found.clean
+    assert [(flag.name, flag.detail) for flag in found.flags if flag.name != "converged"] == [
+        ("unbounded", f"{found.clean:.1f} points are left")
+    ]
 
 
 def test_a_larger_threat_is_never_weaker() -> None:
@@ -234,6 +262,19 @@ def test_order_puts_what_is_contained_first() -> None:
     threats = in_order([read_threat(f"linf-{f}-e{b}") for f in ("all", "rest", "prompt", "one") for b in (8, 1)])
     for n, threat in enumerate(threats):
         assert not any(later.within(threat, video) for later in threats[n + 1 :])
+
+
+def test_what_holds_which_box_is_one_rule() -> None:
+    videos = [clip()[0], clip(late=True)[0], clip(4, late=True)[0]]  # in the last the middle frame has a prompt
+    boxes = itertools.product(("linf", "square"), (1, 4), ("prompt", "one", "rest", "all"))
+    threats = [*(Threat(*box) for box in boxes), Threat("patch", 4, "all"), Threat("patch", 5, "all")]
+    for small in threats:
+        for large in threats:
+            here = [small.within(large, video) for video in videos]
+            assert all(here) if small.within(large) else not all(here)
+            assert small.may_be_within(large) or not any(here)
+    assert Threat("linf", 1, "one").may_be_within(Threat("linf", 1, "rest"))
+    assert not Threat("linf", 1, "prompt").may_be_within(Threat("linf", 8, "rest"))
 
 
 def test_a_video_of_one_frame_cannot_be_attacked() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from robust_vos_bench.api.attack_report import AttackReport, verify
 from robust_vos_bench.attacks.audit import Verdict
 from robust_vos_bench.attacks.shown import print_board
 from robust_vos_bench.attacks.splits import read_manifest, splits_in, stored_condition
-from robust_vos_bench.attacks.store import read_video
+from robust_vos_bench.attacks.store import differences, read_video
 from robust_vos_bench.attacks.table import Board, board_of
 from robust_vos_bench.cli import main
 from robust_vos_bench.conditions import condition_fingerprint, corrupt_video
@@ -143,6 +144,29 @@ def test_the_same_command_makes_nothing_and_a_lost_video_again_alike(
     assert before is not None and after is not None
     assert before.pixels == after.pixels
     assert read_manifest(split)["store"] == read_manifest(made[0] / split.name)["store"]
+
+
+def test_what_another_split_is_is_said(copied: Path, root: Path) -> None:
+    with pytest.raises(DataError, match=r"another split \(effort.steps is 6, not 7\); choose"):
+        attack(
+            TOY, output=copied, preset="adversarial-quick", threat=THREATS, steps=7, dataset="folder", data_root=root,
+            workers=1, device="cpu", progress=False, score=False,
+        )  # fmt: skip
+    one = {"effort": {"steps": 6, "losses": ["lost"]}, "source": None, "candidates": []}
+    other = {"effort": {"steps": 6, "losses": ["lost", "softj"]}, "source": {"name": "toy"}, "candidates": []}
+    assert differences(one, other) == [
+        "effort.losses is lost, not lost, softj",
+        "source is not said, not {'name': 'toy'}",
+    ]
+    assert differences(one, one) == []
+
+
+def test_what_a_model_sets_holds_during_its_turns_only(root: Path, tmp_path: Path) -> None:
+    report = attack(
+        f"{TOYS}:Setting", output=tmp_path / "out", preset="adversarial-quick", threat="linf-prompt-e4", steps=1,
+        dataset="folder", data_root=root, workers=1, device="cpu", progress=False, score=False,
+    )  # fmt: skip
+    assert report.made == 4 and "RVOS_TOY" not in os.environ
 
 
 def test_stored_conditions_have_keys_of_their_own_and_change_no_other(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -111,6 +112,38 @@ class Toy(VOSAdapter):
             for scores in self.roll_out(frames, video):
                 mask = np.zeros(video.size, np.uint8) if scores is None else scores.mask()
                 yield np.roll(mask, 3, 1) if self.fault == "other" else mask
+
+
+class _Deaf(_Colours):
+    """Its labels are those of the prompt, whatever the frames show; gradients are there, and small."""
+
+    def _scores(self, features: Tensor, prompt: Mask | None) -> Scores:
+        shown = torch.from_numpy(self.video.prompts[self.video.first_prompt] > 0).float()
+        seen = sum((features - colour[:, None, None]).mean() for colour in self.colours)
+        return Scores(torch.stack([1 - shown, shown]) * (10 + 1e-3 * seen), self.ids)
+
+
+class Deaf(Toy):
+    """A model that no change of the frames can move."""
+
+    card = ModelCard("deaf", differentiable=True, interleaves=True)
+
+    def rolling(self, video: Video, *, checkpointed: bool = False) -> _Deaf:
+        return _Deaf(video, self.fault)
+
+
+class Setting(Toy):
+    """A model that sets something of its process when it is loaded, and needs it."""
+
+    card = ModelCard("setting", differentiable=True, interleaves=True)
+
+    def __init__(self, checkpoint: object = None, device: str = "cpu") -> None:
+        super().__init__(None, device)
+        os.environ["RVOS_TOY"] = "set"
+
+    def rolling(self, video: Video, *, checkpointed: bool = False) -> _Colours:
+        assert os.environ.get("RVOS_TOY") == "set"
+        return super().rolling(video)
 
 
 class Blind(VOSAdapter):

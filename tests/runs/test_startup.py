@@ -49,7 +49,7 @@ def test_a_finished_run_opens_no_video_and_loads_no_model(
 
     monkeypatch.setattr(FolderDataset, "video", refuse)
     monkeypatch.setattr(FolderDataset, "truth", refuse)
-    monkeypatch.setattr("robust_vos_bench.runs.work.worker.load_adapter", refuse)
+    monkeypatch.setattr("robust_vos_bench.runs.work.loading.load_adapter", refuse)
     monkeypatch.setattr("robust_vos_bench.runs.local.engine.start_worker", refuse)
     capsys.readouterr()
     with pytest.raises(SystemExit) as left:

@@ -19,8 +19,7 @@ from robust_vos_bench.datasets import Mask, Video
 from robust_vos_bench.errors import ContractError, MissingExtraError, RvosError, UsageError, WeightsError
 from robust_vos_bench.evaluation import Outcome, evaluate
 from robust_vos_bench.evaluation.segment import MaskSink
-from robust_vos_bench.models import VOSAdapter, load_adapter
-from robust_vos_bench.origin import provided
+from robust_vos_bench.models import VOSAdapter
 from robust_vos_bench.runs.activity import MemoryPulse, Pulse
 from robust_vos_bench.runs.plan import Group, Plan
 from robust_vos_bench.runs.records import STATISTICS, FrameScores, ObjectRecord, UnitRecord
@@ -28,8 +27,8 @@ from robust_vos_bench.runs.store import RunStore
 from robust_vos_bench.runs.trace import TraceWriter
 from robust_vos_bench.runs.work.clip_cache import CachedClip
 from robust_vos_bench.runs.work.filming import Film
+from robust_vos_bench.runs.work.loading import load
 from robust_vos_bench.runs.work.prefetch import Prefetcher
-from robust_vos_bench.runs.work.process import limit_threads
 from robust_vos_bench.runs.writer import Scored
 from robust_vos_bench.scoring import ObjectScore, PackedTruth, prepare
 from robust_vos_bench.system import memory, tracebacks
@@ -238,22 +237,12 @@ class Worker:
         if model in self._load_errors:
             raise self._load_errors[model]
         if model not in self._adapters:
-            spec = self.plan.models[model]
-            outside = ProcessSettings.taken()
             try:
-                # Its file as the command read it, wherever this process runs.
-                inner = spec.inside.origin if spec.inside is not None else None
-                with waiting(f"loading {spec.record.name}"), provided(spec.origin), provided(inner):
-                    self._adapters[model] = load_adapter(spec.name, spec.checkpoint, self.device, **spec.options)
-                limit_threads(1)  # the model may just have imported torch
-                self._settings[model] = ProcessSettings.taken()
+                self._adapters[model], self._settings[model] = load(self.plan.models[model], self.device)
             except RvosError as error:
                 if not memory.ran_out(error):  # there may be enough memory next time
                     self._load_errors[model] = error
                 raise
-            finally:
-                outside.restore()
-                limit_threads(1)
         return self._adapters[model]
 
     def _prepare_scoring(self, video: Video) -> None:
