@@ -276,3 +276,29 @@ def test_a_lane_makes_the_frames_of_the_next_group_ahead(clips: Path, tmp_path: 
         assert not prefetcher._clips, "what goes to another lane after all takes no room here"
     finally:
         lane.close()
+
+
+def test_a_gpu_that_is_gone_from_the_last_node_ends_the_run(clips: Path, tmp_path: Path) -> None:
+    """Ray offers a GPU that the node's processes do not find."""
+    program = (
+        "import sys, ray; ray.init(num_cpus=1, num_gpus=1, include_dashboard=False, log_to_driver=False)\n"
+        "from robust_vos_bench.cli import main; main(sys.argv[1:])"
+    )
+    grid = [
+        "run",
+        "--model",
+        f"{MODELS}:Repeat",
+        "--dataset",
+        "folder",
+        "--data-root",
+        str(clips),
+        "--corruption",
+        "clean",
+    ]
+    words = [*grid, "--engine", "ray", "--device", "cuda", "--output", str(tmp_path / "out")]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "99"}
+    command = [sys.executable, "-c", program, *words]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, timeout=200, check=False)
+    assert done.returncode == 3, done.stderr
+    assert "is left out: cuda was there when the run began and is gone" in done.stderr
+    assert "Finished units are kept" in done.stderr and "Traceback" not in done.stderr

@@ -51,10 +51,10 @@ class RayEngine:
                 Fleet(self.cluster, plan, work, write, self.wait).run()
                 return
             except HeadLostError:
-                write.activity.doing = "waiting for the head of the cluster"
+                write.activity.doing = "waiting for the cluster"
                 write.listener.notice(
-                    f"the head of the Ray cluster does not answer; waiting up to {self.wait:g} s for it. Finished "
-                    "units are kept"
+                    f"the connection to the Ray cluster is lost; joining it again within {self.wait:g} s, if it comes "
+                    "back. Finished units are kept"
                 )
                 if not self.cluster.rejoin(self.wait, lambda: write.stop.asked):
                     return
