@@ -157,7 +157,12 @@ def with_ray(
     added = [cluster.add_node(num_cpus=1) for _ in range(nodes - 1)]
     ray.init(address=cluster.address, log_to_driver=False)
 
-    def pull() -> None:
+    try:
+        if not leave:
+            work(RayEngine())
+            return
+        worker = threading.Thread(target=work, args=(RayEngine(),))  # nodes are started by the main thread only
+        worker.start()
         while not units():
             time.sleep(0.02)
         time.sleep(leave)
@@ -165,11 +170,7 @@ def with_ray(
         cluster.remove_node(added[-1], allow_graceful=False)
         cluster.add_node(num_cpus=1)
         print(f"another node after {time.perf_counter() - gone:.1f} s", flush=True)
-
-    if leave:
-        threading.Thread(target=pull, daemon=True).start()
-    try:
-        work(RayEngine())
+        worker.join()
     finally:
         ray.shutdown()
         cluster.shutdown()

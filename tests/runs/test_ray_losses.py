@@ -33,20 +33,23 @@ clips, out, model, notes = sys.argv[1], Path(sys.argv[2]), sys.argv[3], Path(sys
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
 node = cluster.add_node(num_cpus=1)
 ray.init(address=cluster.address, log_to_driver=False)
-def leave_and_return():
+import robust_vos_bench as rvos
+class Reporter(rvos.Listener):
+    def unit(self, record):
+        print("unit", record.condition, record.video, record.status, record.attempts, flush=True)
+def work():
+    rvos.run(model, "salt_and_pepper,pixelate", severity="1,2,3", dataset="folder", data_root=clips, output=out,
+             option={"fps": 1.5, "notes": str(notes)}, engine="ray", progress=Reporter())
+    print("ended here", flush=True)
+try:
+    worker = threading.Thread(target=work)  # nodes are started by the main thread only
+    worker.start()
     while not (notes / node.node_id).exists():  # the node that leaves has begun a unit
         time.sleep(0.02)
     cluster.remove_node(node, allow_graceful=False)
     print("left", node.node_id, flush=True)
     print("returned", cluster.add_node(num_cpus=1).node_id, flush=True)
-threading.Thread(target=leave_and_return, daemon=True).start()
-import robust_vos_bench as rvos
-class Reporter(rvos.Listener):
-    def unit(self, record):
-        print("unit", record.condition, record.video, record.status, record.attempts, flush=True)
-try:
-    rvos.run(model, "salt_and_pepper,pixelate", severity="1,2,3", dataset="folder", data_root=clips, output=out,
-             option={"fps": 1, "notes": str(notes)}, engine="ray", progress=Reporter())
+    worker.join()
 finally:
     ray.shutdown()
     cluster.shutdown()
@@ -58,13 +61,14 @@ def test_a_node_that_leaves_and_returns_gets_work(clips: Path, tmp_path: Path, r
     notes.mkdir()
     model = f"{MODELS}:Notes"
     grid = ["--dataset", "folder", "--data-root", clips, "--corruption", "salt_and_pepper,pixelate", "--severity"]
-    options = ["--option", "fps=1", "--option", f"notes={notes}"]
+    options = ["--option", "fps=1.5", "--option", f"notes={notes}"]
     alone = rvos("run", "--model", model, *options, *grid, "1,2,3", "--output", tmp_path / "alone", "--workers", 2)
     assert alone.returncode == 0, alone.stderr
     command = [sys.executable, "-c", RETURNS, str(clips), str(tmp_path / "out"), model, str(notes)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=400, check=False)
     assert done.returncode == 0, done.stderr
     said = [line.split() for line in done.stdout.splitlines() if line.strip()]
+    assert ["ended", "here"] in said, done.stderr
     moved = {words[0]: words[1] for words in said if words[0] in ("left", "returned")}
     units = [tuple(words[1:3]) for words in said if words[0] == "unit"]
     assert len(units) == len(set(units)) == 21, "nothing is lost, nothing counted twice"
