@@ -15,7 +15,7 @@ from robust_vos_bench.errors import ClusterLostError, DataError, MissingExtraErr
 from robust_vos_bench.runs.plan import Plan
 from robust_vos_bench.runs.ray.nodes import Need, inspect_node, slots, task_need
 from robust_vos_bench.runs.ray.transfer import FileServer, can_ship
-from robust_vos_bench.runs.work.process import environment
+from robust_vos_bench.system.variables import environment
 from robust_vos_bench.system.waits import waiting
 from robust_vos_bench.version import __version__
 
