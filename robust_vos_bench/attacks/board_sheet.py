@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from robust_vos_bench.analysis.intervals import caution
-from robust_vos_bench.analysis.words import points
+from robust_vos_bench.analysis.words import plural, points
 from robust_vos_bench.attacks.flags import MEANINGS
 from robust_vos_bench.attacks.leaderboard import AttackPage, BoardRow, Cell
 from robust_vos_bench.attacks.standing import BY_HAND, REDUCED, STANDARD, TRANSFER
@@ -40,7 +40,8 @@ def sheet_of(page: AttackPage) -> Sheet:
         f"J&F in points on frames that were made to hurt, threat {page.threat}, e: its budget. Robust: video by video "
         f"the worst of all audited splits that the threat allows, whoever made them, so a split from anybody can only "
         f"lower a row. An upper bound: not found is not safe. {videos} videos, {page.objects} objects, protocol "
-        f"{page.protocol}. CI: 95 %, jackknife over videos. Rows in the order of their mean over budgets."
+        f"{page.protocol}. CI: 95 %, jackknife over videos. Rows in the order of their mean over the budgets that all "
+        "rows of a table have."
     )
     tables = []
     for name, rows in page.sections():
@@ -59,6 +60,7 @@ def sheet_of(page: AttackPage) -> Sheet:
         title=f"{page.dataset} · {page.threat}",
         lead=lead,
         tables=tuple(tables),
+        finding=_finding(page),
         notes=tuple(note for note in notes if note),
         summary=(
             page.dataset,
@@ -69,6 +71,26 @@ def sheet_of(page: AttackPage) -> Sheet:
             f"{best.model} ({best.standing})" if best.standing != TRANSFER else "n/a",
         ),
     )
+
+
+def _finding(page: AttackPage) -> str:
+    """Lowest to highest J&F of the models that were attacked, clean and per budget, where the search worked."""
+    rows = [row for row in page.rows if row.standing != TRANSFER]
+    parts = [f"{_range([row.clean for row in rows])} clean"] if rows else []
+    for budget in page.budgets:
+        cells = [row.cells[budget] for row in rows if budget in row.cells]
+        sound = [cell.robust.value for cell in cells if not any(flag.is_error for flag in cell.flags)]
+        if any(not math.isnan(value) for value in sound):
+            parts.append(f"{_range(sound)} at budget {budget}")
+    if len(parts) < 2:
+        return ""
+    return f"J&F of {plural(len(rows), 'attacked model')}: {', '.join(parts)}."
+
+
+def _range(values: Sequence[float]) -> str:
+    known = [value for value in values if not math.isnan(value)]
+    low, high = points(min(known, default=math.nan)), points(max(known, default=math.nan))
+    return low if low == high else f"{low} to {high}"
 
 
 def _scores(page: AttackPage, rows: Sequence[BoardRow]) -> list[Column]:
@@ -126,6 +148,8 @@ def _made(rows: Sequence[BoardRow]) -> list[Column]:
         column("weights sha256", (row.record.weights_sha256[:16] or "needs none" for row in rows)),
         column("adapter", (f"v{row.record.adapter_version}" for row in rows)),
         column("effort", (row.standing for row in rows)),
+        column("passes", (str(row.passes) if row.passes else "–" for row in rows), "right"),
+        column("CPU s", ("–" if math.isnan(row.cpu_seconds) else f"{row.cpu_seconds:.0f}" for row in rows), "right"),
         column("lowest by", ("; ".join(_held(row)) for row in rows)),
         column("rvos-bench", (", ".join(row.tools) for row in rows)),
         column("run", (", ".join(row.runs) for row in rows)),
@@ -173,6 +197,8 @@ def _row_data(row: BoardRow) -> dict[str, Any]:
         "e50": row.e50,
         "weights_sha256": row.record.weights_sha256,
         "adapter_version": row.record.adapter_version,
+        "passes": row.passes,
+        "cpu_seconds": _number(row.cpu_seconds),
         "tools": list(row.tools),
         "runs": list(row.runs),
     }
@@ -184,7 +210,7 @@ def board_csv(page: AttackPage) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     spans = [f"{what}_e{b}" for b in page.budgets for what in ("robust", "low", "high", "noise", "flags")]
     writer.writerow(["model", "standing", "effort", "clean", *spans, "worst_transfer", "worst_transfer_from", "e50",
-                     "weights_sha256", "runs"])  # fmt: skip
+                     "weights_sha256", "passes", "cpu_seconds", "runs"])  # fmt: skip
     for row in page.rows:
         cells: list[Any] = []
         for budget in page.budgets:
@@ -198,7 +224,8 @@ def board_csv(page: AttackPage) -> str:
             ]
         writer.writerow(
             [row.model, row.standing, "; ".join(row.efforts), _text(row.clean), *cells, _text(row.transfer[0]),
-             row.transfer[1], "" if row.e50 is None else row.e50, row.record.weights_sha256, " ".join(row.runs)]
+             row.transfer[1], "" if row.e50 is None else row.e50, row.record.weights_sha256, row.passes,
+             _text(row.cpu_seconds), " ".join(row.runs)]
         )  # fmt: skip
     return stream.getvalue()
 

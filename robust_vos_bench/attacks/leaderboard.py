@@ -13,13 +13,14 @@ import numpy as np
 from msgspec import UNSET
 from numpy.typing import NDArray
 
-from robust_vos_bench.analysis.attacked import SplitRecord
+from robust_vos_bench.analysis.attacked import AttackRecord, SplitRecord
 from robust_vos_bench.analysis.intervals import Interval
 from robust_vos_bench.analysis.matrix import ScoreMatrix
 from robust_vos_bench.analysis.result import Result, joint_matrix
+from robust_vos_bench.analysis.robust import worst
 from robust_vos_bench.attacks.flags import Flag, merged
 from robust_vos_bench.attacks.standing import STANDINGS, TRANSFER, effort_words, standing
-from robust_vos_bench.attacks.table import flags_of, worst
+from robust_vos_bench.attacks.table import flags_of
 from robust_vos_bench.attacks.threat import Threat, in_order, read_threat
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.runs.records import ModelRecord
@@ -60,16 +61,20 @@ class BoardRow:
     runs: tuple[str, ...]
     tools: tuple[str, ...]
     """Versions that made its own splits."""
+    passes: int
+    """Through the model, forward or forward and backward, of the searches for its own splits."""
+    cpu_seconds: float
+    """Of these searches; NaN where one was made by a version that did not measure it."""
 
     @property
     def model(self) -> str:
         """Full variant name."""
         return self.record.name
 
-    @property
-    def mean(self) -> float:
-        """Over the budgets that it has: what rows are ordered by."""
-        known = [cell.robust.value for cell in self.cells.values() if not math.isnan(cell.robust.value)]
+    def mean(self, budgets: Sequence[int]) -> float:
+        """Of the robust J&F at these budgets, those that it has; NaN without any."""
+        known = [cell.robust.value for b, cell in self.cells.items() if b in budgets]
+        known = [value for value in known if not math.isnan(value)]
         return float(np.mean(known)) if known else math.nan
 
     @property
@@ -90,7 +95,7 @@ class AttackPage:
     protocol: str
     budgets: tuple[int, ...]
     rows: tuple[BoardRow, ...]
-    """Those of a standard preset first, then by the mean over budgets."""
+    """Those of a standard preset first, then by the mean over the budgets that all rows of a table have."""
     videos: int
     videos_in_split: int
     objects: int
@@ -141,7 +146,7 @@ def _pages(group: str, results: Sequence[Result]) -> list[AttackPage]:
     for kind in dict.fromkeys(t.name for t in threats):
         budgets = tuple(t.budget for t in threats if t.name == kind)
         rows = [row for known in models.values() if (row := _row(kind, budgets, known)) is not None]
-        rows.sort(key=lambda r: (STANDINGS.index(r.standing), math.isnan(r.mean), -np.nan_to_num(r.mean), r.model))
+        rows = _ordered(rows)
         first = next(iter(models.values()))[0]
         manifest = first.result.manifest
         pages.append(
@@ -152,6 +157,19 @@ def _pages(group: str, results: Sequence[Result]) -> list[AttackPage]:
             )
         )  # fmt: skip
     return pages
+
+
+def _ordered(rows: Sequence[BoardRow]) -> list[BoardRow]:
+    """By standing, then by the mean over the budgets that all rows of that standing have: a row without the budgets
+    that leave least is not ahead for that."""
+    found: list[BoardRow] = []
+    for name in STANDINGS:
+        own = [row for row in rows if row.standing == name]
+        shared = [b for b in (own[0].cells if own else ()) if all(b in row.cells for row in own)]
+        means = {row.model: row.mean(shared) for row in own}
+        own.sort(key=lambda r: (math.isnan(means[r.model]), -np.nan_to_num(means[r.model]), r.model))
+        found += own
+    return found
 
 
 def _identity(result: Result) -> tuple[Any, ...]:
@@ -241,7 +259,14 @@ def _row(kind: str, budgets: Sequence[int], known: Sequence[_Scores]) -> BoardRo
         efforts=tuple(dict.fromkeys(effort_words(split.made) for _, split in own)),
         runs=tuple(dict.fromkeys(s.result.manifest.run_id for s, _, _ in page)),
         tools=tuple(dict.fromkeys(split.tool for _, split in own)),
+        passes=sum(video.passes for _, split in own for video in split.videos.values()),
+        cpu_seconds=_cpu_seconds([video for _, split in own for video in split.videos.values()]),
     )
+
+
+def _cpu_seconds(videos: Sequence[AttackRecord]) -> float:
+    known = [video.cpu_seconds for video in videos]
+    return sum(known) if known and all(known) else math.nan
 
 
 def _standing(own: Sequence[tuple[Threat, SplitRecord]]) -> str:

@@ -91,6 +91,11 @@ The same command again resumes: finished videos are not run twice.
     help="Processes per device (Ray: per task) that make frames ahead. [default: CPU 0, GPU a share of the cores]",
 )
 @engine_options
+@click.option(
+    "--ray-wait",
+    type=click.FloatRange(min=0),
+    help="Seconds to wait for a lost head, or last node, of a Ray cluster. [default: 300]",
+)
 @click.option("--profile", is_flag=True, help="Write trace.json (Perfetto) and say where the time went.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failed video.")
 @table_option()
@@ -192,8 +197,10 @@ def show_result(done: Run, form: str, quiet: bool = False, attacked: Sequence[Pa
         )
     masks = done.folder / "masks"
     if done.matrix.unscored_videos and masks.is_dir() and not quiet:
+        from robust_vos_bench.analysis.words import plural
+
         films = len(list(masks.glob("*/*/*.mp4")))
-        made = f", and {films} films beside them" if films else ""
+        made = f", and {plural(films, 'film')} beside them" if films else ""
         click.echo(f"Masks: {shown(masks)}/<model>/<condition>/<video>/{made}", err=True)
 
 

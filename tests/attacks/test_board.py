@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import shutil
 from pathlib import Path
 
@@ -17,13 +19,15 @@ from robust_vos_bench.api.attack import attack
 from robust_vos_bench.attacks.board_sheet import board_csv, board_data, sheet_of
 from robust_vos_bench.attacks.leaderboard import AttackPage, attack_pages
 from robust_vos_bench.attacks.presets import load_attack_preset
+from robust_vos_bench.attacks.shown import lines
 from robust_vos_bench.attacks.standing import BY_HAND, REDUCED, STANDARD, TRANSFER, effort_words, standing
 from robust_vos_bench.attacks.store import ATTACK_VERSION
-from robust_vos_bench.attacks.table import converged_of
+from robust_vos_bench.attacks.table import Board, Row, converged_of
 from robust_vos_bench.attacks.threat import VERSION, read_threat
 from robust_vos_bench.cli import main
 from robust_vos_bench.errors import DataError, UsageError
 from robust_vos_bench.reports.markdown import sheet_markdown
+from robust_vos_bench.runs.store import safe_name
 
 TOY = f"{Path(__file__).parent / 'toys.py'}:Toy"
 
@@ -84,6 +88,21 @@ def test_a_packed_result_stands_alone(packed: Path, made: Path, tmp_path: Path) 
     assert row.cells[8].attacked and any("Ann" in words for words in row.cells[8].held_by)
 
 
+def test_a_row_tells_what_it_cost(packed: Path) -> None:
+    mine = read_result(packed)
+    assert isinstance(mine.attacks, tuple)
+    page = page_of(list(attack_pages([mine])), "linf-prompt")
+    own = [v for s in mine.attacks if s.label.startswith("linf-prompt") for v in s.videos.values()]
+    assert page.rows[0].passes == sum(v.passes for v in own) > 0
+    assert page.rows[0].cpu_seconds == pytest.approx(sum(v.cpu_seconds for v in own)) and own[0].cpu_seconds > 0
+    older = tuple(
+        msgspec.structs.replace(s, videos={k: msgspec.structs.replace(v, cpu_seconds=0.0) for k, v in s.videos.items()})
+        for s in mine.attacks
+    )
+    page = page_of(list(attack_pages([msgspec.structs.replace(mine, attacks=older)])), "linf-prompt")
+    assert board_data(page)["rows"][0]["cpu_seconds"] is None and "CPU s" in sheet_markdown(sheet_of(page))
+
+
 def test_files_are_made_again_from_results_alone(packed: Path, tmp_path: Path) -> None:
     boards = tmp_path / "boards"
     rvos.leaderboard(packed, output=boards, site=True)
@@ -100,7 +119,10 @@ def test_files_are_made_again_from_results_alone(packed: Path, tmp_path: Path) -
     assert "## Reduced effort" in text and "not found is not safe" in text and "## Standard" not in text
     assert "[folder--attack-linf-prompt](folder--attack-linf-prompt.md)" in (boards / "README.md").read_text()
     assert 'href="attacks.html"' in (boards / "site/index.html").read_text()
-    assert "Reduced effort" in (boards / "site/attacks.html").read_text()
+    attacks = (boards / "site/attacks.html").read_text()
+    assert "Reduced effort" in attacks and re.search(
+        r"J&amp;F of 1 attacked model: \d\S* clean, \d\S* at budget ", attacks
+    )
     data = json.loads((boards / "folder--attack-linf-prompt.json").read_text())
     assert data["rows"][0]["standing"] == REDUCED and data["rows"][0]["weights_sha256"] is not None
 
@@ -115,6 +137,66 @@ def test_a_split_from_anybody_lowers_a_row_and_never_raises_it(packed: Path) -> 
     assert any(words.endswith("by Bob") for words in row.cells[2].held_by)
     row = page_of(list(attack_pages([mine, higher])), "linf-prompt").rows[0]
     assert row.cells[2].robust.value == before.robust.value and row.cells[2].held_by == before.held_by
+
+
+def as_other(result: Result, name: str) -> Result:
+    """The same scores as those of another model, on splits made against that one."""
+    manifest = result.manifest
+    labels = {c.label: c.label.replace("@toy", f"@{name}") for c in manifest.conditions}
+    conditions = [
+        msgspec.structs.replace(c, label=labels[c.label], source=name if c.source == "toy" else c.source)
+        for c in manifest.conditions
+    ]
+    models = [msgspec.structs.replace(manifest.models[0], name=name)]
+    records = tuple(msgspec.structs.replace(r, model=name, condition=labels[r.condition]) for r in result.records)
+    return msgspec.structs.replace(
+        result, manifest=msgspec.structs.replace(manifest, conditions=conditions, models=models), records=records
+    )
+
+
+def test_two_models_are_compared_each_on_what_hurts_it_most(packed: Path) -> None:
+    mine = read_result(packed)
+    other = as_other(changed(mine, 0.5, "20300101-000000-other", "Bob"), "Other")
+    found = {d.name: d for d in rvos.compare(mine, other).robust}
+    assert list(found) == ["linf-prompt-e2", "linf-prompt-e8", "linf-all-e4"]
+    e2 = found["linf-prompt-e2"]
+    board = page_of(list(attack_pages([mine])), "linf-prompt").rows[0].cells[2]
+    assert e2.a == pytest.approx(board.robust.value) and e2.b < e2.a
+    assert e2.interval.value == pytest.approx(e2.a - e2.b) and e2.interval.low < e2.interval.value < e2.interval.high
+    assert e2.p >= 0.5  # two videos can show no less, and three threats are corrected for
+    assert not rvos.compare(mine, as_other(mine, "toy-of-a-friend")).corruptions  # other frames: no such difference
+
+
+def test_a_model_that_was_not_attacked_is_not_compared_under_attack(packed: Path) -> None:
+    mine = read_result(packed)
+    models = [msgspec.structs.replace(mine.manifest.models[0], name="Shown")]
+    shown = msgspec.structs.replace(
+        mine,
+        manifest=msgspec.structs.replace(mine.manifest, models=models),
+        records=tuple(msgspec.structs.replace(r, model="Shown") for r in mine.records),
+    )
+    assert rvos.compare(mine, shown).robust == ()
+
+
+def test_a_row_is_not_ahead_for_want_of_the_largest_budget(packed: Path) -> None:
+    mine = read_result(packed)
+    assert isinstance(mine.attacks, tuple)
+    fewer = as_other(changed(mine, 0.98, "20300101-000000-fewer", "Bob"), "Other")
+    dropped = {c.label for c in fewer.manifest.conditions if c.is_stored and c.severity == 8}
+    conditions = [c for c in fewer.manifest.conditions if c.label not in dropped]
+    fewer = msgspec.structs.replace(
+        fewer,
+        manifest=msgspec.structs.replace(fewer.manifest, conditions=conditions),
+        records=tuple(r for r in fewer.records if r.condition not in dropped),
+        attacks=tuple(
+            msgspec.structs.replace(s, label=s.label.replace("@toy", "@Other"), made=s.made | {"source": {
+                **s.made["source"], "name": "Other"}} if s.made.get("source") else s.made)
+            for s in mine.attacks if "e8" not in s.label
+        ),
+    )  # fmt: skip
+    rows = page_of(list(attack_pages([mine, fewer])), "linf-prompt").rows
+    assert [row.model for row in rows] == ["toy", "Other"]
+    assert rows[1].mean(list(rows[1].cells)) > rows[0].mean(list(rows[0].cells))
 
 
 def test_flags_stand_in_the_row(packed: Path) -> None:
@@ -167,6 +249,23 @@ def test_effort_is_told_apart(preset: str, changes: dict[str, object], threat: s
     assert f"({preset} v1)" in effort_words(made)
 
 
+def test_a_short_horizon_is_told() -> None:
+    effort = {"losses": ["lost"], "steps": 20, "starts": 1, "horizon": 4, "window": 0}
+    made = {"effort": effort, "preset": {"name": "mine", "version": 1}, "threat": "linf-prompt-e2"}
+    assert effort_words(made) == "1 loss x 20 steps x 1 start, horizon 4 (mine v1)"
+    assert effort_words(made | {"threat": "linf-all-e2"}) == (
+        "1 loss x 20 steps x 1 start, window of the whole video (mine v1)"
+    )
+    assert "horizon" not in effort_words(made | {"effort": effort | {"horizon": 8}})
+
+
+def test_a_data_set_is_packed_as_it_is_opened(packed: Path, made: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is demo, and the run was made on folder"):
+        rvos.pack(made / "scores", dataset="demo", output=tmp_path / "x.json.gz")
+    again = rvos.pack(made / "scores", dataset="folder", output=tmp_path / "y.json.gz", maker="Ann")
+    assert again.read_bytes() == packed.read_bytes()
+
+
 def test_shortened_curves_raise_the_same_flag() -> None:
     curve = [float(v) for v in range(90, 40, -1)]
     record = AttackRecord("lost", trace={"lost": [curve]})
@@ -213,3 +312,15 @@ def test_what_is_refused(packed: Path, made: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="checks failed"):
         rvos.leaderboard(copy / "scores", output=tmp_path / "boards")
     assert not (tmp_path / "boards").exists()
+
+
+def test_a_variant_stands_in_the_tables_under_its_own_name() -> None:
+    """Splits are folders, which cannot be called "toy[fault=x]"; one model against its own frames is no transfer."""
+    name, label, nan = "toy[fault=x]", "linf-prompt-e2", math.nan
+    rows = [Row(model, 90.0, {label: 40.0}, {}, (nan, ""), nan, None) for model in (name, "other")]
+    source = safe_name(name)
+    alone = Board((label,), (rows[0],), (source,), {(label, source, name): 40.0})
+    assert not [line for line in lines(alone) if "made against" in line]
+    both = Board((label,), tuple(rows), (source,), {(label, source, model): 40.0 for model in (name, "other")})
+    shown = list(lines(both))
+    assert [line for line in shown if "made against" in line] and not [line for line in shown if source in line]
