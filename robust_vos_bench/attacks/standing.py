@@ -20,12 +20,14 @@ def standing(threat: Threat, made: Mapping[str, Any]) -> str:
     preset, effort = made.get("preset") or {}, made.get("effort") or {}
     standard = [load_attack_preset(name) for name in PRESETS if name not in QUICK]
     known = [p for p in standard if any(t.name == threat.name for t in p.threats)]
-    if (made.get("threat_version"), made.get("attack_version")) != (VERSION, ATTACK_VERSION):
+    # Against the model's own masks a search is easier or harder.
+    comparable = made.get("attack_version") == ATTACK_VERSION and made.get("target", "truth") == "truth"
+    if made.get("threat_version") != VERSION:
         return BY_HAND
-    if made.get("target", "truth") != "truth":  # searched against the model's own masks, which is easier or harder
-        return BY_HAND
-    if any((preset.get("name"), preset.get("version")) == (p.name, p.version) for p in known) and any(
-        dict(effort) == p.facts(threat) for p in known
+    if (
+        comparable
+        and any((preset.get("name"), preset.get("version")) == (p.name, p.version) for p in known)
+        and any(dict(effort) == p.facts(threat) for p in known)
     ):
         return STANDARD
     least = min((searches(p.facts(threat)) for p in known), default=0)
@@ -49,6 +51,8 @@ def effort_words(made: Mapping[str, Any]) -> str:
             effort.get("starts", 1), "start",
         )  # fmt: skip
         words = " x ".join(f"{n} {what}" + ("" if n == 1 else "es" if what == "loss" else "s") for n, what in counts)
+    if (version := made.get("attack_version", ATTACK_VERSION)) != ATTACK_VERSION:
+        words += f", search v{version}"
     if made.get("target", "truth") != "truth":
         words += ", against its own clean masks"
     if effort.get("eot"):

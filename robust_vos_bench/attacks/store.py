@@ -42,7 +42,7 @@ FORMATS = ("png", "delta")
 alone: it shows no frame, and fits only data whose decoded pixels are the recorded ones."""
 DELTAS = "Deltas"
 MOST_DELTA = 127
-ATTACK_VERSION = 1
+ATTACK_VERSION = 2
 """Raised when the search comes to find other frames."""
 
 

@@ -164,7 +164,10 @@ def test_effort_is_told_apart(preset: str, changes: dict[str, object], threat: s
         "attack_version": ATTACK_VERSION,
     }  # fmt: skip
     assert standing(kind, made) == expected
-    assert f"({preset} v1)" in effort_words(made)
+    assert f"({preset} v1)" in effort_words(made) and "search v" not in effort_words(made)
+    older = {**made, "attack_version": ATTACK_VERSION - 1}
+    assert standing(kind, older) == (REDUCED if expected == REDUCED else BY_HAND)
+    assert f"search v{ATTACK_VERSION - 1}" in effort_words(older)
 
 
 def test_shortened_curves_raise_the_same_flag() -> None:
