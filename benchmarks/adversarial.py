@@ -1,7 +1,7 @@
 """Attacks on the lite models over three small DAVIS clips: the numbers of adversarial.md.
 
 dog, libby and blackswan, every third frame, 8 frames, 256 x 144; searches of 20 steps with the loss `lost`, one start.
---other: Square of 500 queries and a patch of 3 x 100 steps in their place, against one model, on dog and libby.
+--other: Square of 200 queries and a patch of 3 x 50 steps in their place, against one model, on dog and libby.
 
     python benchmarks/adversarial.py --data-root ~/DAVIS --output attacked [--other] [--workers 2]
 """
@@ -25,7 +25,7 @@ THREATS = (
     "linf-prompt-e1", "linf-prompt-e2", "linf-prompt-e4", "linf-rest-e1", "linf-all-e1", "linf-one-e8",
 )  # fmt: skip
 MODELS = ("aoc.lite", "aot.lite", "cfbi.lite")
-OTHER_MODEL, OTHER_VIDEOS, QUERIES, PATCH_STEPS = "aot.lite", ("dog", "libby"), 500, 100
+OTHER_MODEL, OTHER_VIDEOS, QUERIES, PATCH_STEPS = "aot.lite", ("dog", "libby"), 200, 50
 
 
 def write_clips(data_root: Path, folder: Path) -> None:
