@@ -12,15 +12,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
+from davis_small import DavisSmall
 
 import robust_vos_bench as rvos
 from robust_vos_bench.attacks.shown import lines
 from robust_vos_bench.datasets.images import write_frame, write_mask
 
 VIDEOS = ("dog", "libby", "blackswan")
-STEP, FRAMES, SIZE = 3, 8, (256, 144)
 THREATS = (
     "linf-prompt-e1", "linf-prompt-e2", "linf-prompt-e4", "linf-rest-e1", "linf-all-e1", "linf-one-e8",
 )  # fmt: skip
@@ -29,25 +27,19 @@ OTHER_MODEL, OTHER_VIDEOS, QUERIES, PATCH_STEPS = "aot.lite", ("dog", "libby"), 
 
 
 def write_clips(data_root: Path, folder: Path) -> None:
-    """The small clips as the data set `folder`; frames by area, masks by nearest pixel."""
-    data = rvos.open_dataset("davis2016:val", data_root, videos=list(VIDEOS))
+    """The small clips as the data set `folder`."""
+    data = DavisSmall(data_root, videos=VIDEOS)
     for name in VIDEOS:
         video, truth = data.video(name), data.truth(name)
         if truth is None:
             raise SystemExit(f"{name}: no annotations")
         for kind in ("JPEGImages", "Annotations"):
             (folder / kind / name).mkdir(parents=True, exist_ok=True)
-        for t, frame in enumerate(video.frames):
-            if t % STEP or t // STEP >= FRAMES:
-                continue
-            mask = truth.masks[t]
+        for t, (frame, mask) in enumerate(zip(video.frames, truth.masks)):
             if mask is None:
-                raise SystemExit(f"{name}, frame {t}: not annotated")
-            stem = f"{t // STEP:05d}.png"
-            small = np.asarray(cv2.resize(frame, SIZE, interpolation=cv2.INTER_AREA), np.uint8)
-            ids = np.asarray(cv2.resize(mask, SIZE, interpolation=cv2.INTER_NEAREST), np.uint8)
-            write_frame(folder / "JPEGImages" / name / stem, small)
-            write_mask(folder / "Annotations" / name / stem, ids)
+                raise SystemExit(f"{name}, frame {video.frame_names[t]}: not annotated")
+            write_frame(folder / "JPEGImages" / name / f"{t:05d}.png", frame)
+            write_mask(folder / "Annotations" / name / f"{t:05d}.png", mask)
 
 
 def main() -> None:

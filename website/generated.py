@@ -18,6 +18,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("compare", "report", "plot", "leaderboard", "pack", "Measure", "register_measure"),
     ),
     "corrupt": ("Corrupt and look", ("Condition", "corrupt_video", "corrupt", "overlay")),
+    "attack": ("Attack", ("attack", "attack_video", "Attacked", "AttackReport", "Threat", "Effort")),
     "certify": ("Certify", ("certify", "Certified")),
     "score": ("Score", ("score", "Scores")),
     "data": ("Data", ("open_dataset", "Dataset", "Video", "verify_dataset")),
@@ -25,7 +26,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
         "Models",
         (
             "load_adapter", "check", "ModelCard", "ModelEntry", "VOSAdapter", "SessionAdapter", "StreamingAdapter",
-            "TorchAdapter", "TorchSession", "Untrained", "Weights",
+            "TorchAdapter", "TorchSession", "Seen", "Untrained", "Weights",
         ),
     ),
     "weights": (

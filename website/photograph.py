@@ -29,13 +29,27 @@ def clip() -> Video:
     """24 frames of 480 x 320 over scikit-image's `coffee` (CC0, by Rachel Michetti), on a closed path."""
     from skimage.data import coffee
 
-    photo, mask = np.ascontiguousarray(coffee()), cup()
+    frames = _along_the_path(np.ascontiguousarray(coffee()))
+    return Video.from_arrays(frames, truth()[0], name="coffee", fps=FPS)
+
+
+def still(frames: int = FRAMES) -> Video:
+    """The first frame of the clip again and again: what changes in it is the corruption."""
+    video = clip()
+    return Video.from_arrays([next(iter(video.frames))] * frames, truth()[0], name="coffee", fps=FPS)
+
+
+def truth() -> list[np.ndarray]:
+    """The mask of the cup in each frame of the clip, uint8 320 x 480."""
+    return _along_the_path(cup())
+
+
+def _along_the_path(picture: np.ndarray) -> list[np.ndarray]:
+    """What the camera sees of a picture of the size of the photograph, frame by frame."""
     height, width = SIZE
-    frames, first = [], np.zeros(SIZE, np.uint8)
+    seen = []
     for t in range(FRAMES):
         angle = 2 * np.pi * t / FRAMES
         left, top = round(40 + 34 * np.sin(angle)), round(30 - 26 * np.cos(angle))
-        frames.append(np.ascontiguousarray(photo[top : top + height, left : left + width]))
-        if t == 0:
-            first = np.ascontiguousarray(mask[top : top + height, left : left + width])
-    return Video.from_arrays(frames, first, name="coffee", fps=FPS)
+        seen.append(np.ascontiguousarray(picture[top : top + height, left : left + width]))
+    return seen

@@ -11,6 +11,8 @@ import re
 import shutil
 from pathlib import Path, PurePosixPath
 
+from website.pictures.drawing import fixed, is_drawing
+
 PLACES = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
@@ -21,9 +23,12 @@ PLACES = {
 }
 """Page of the checkout -> page of the site, where it is not below docs/, benchmarks/ or leaderboards/."""
 PICTURES = {".png", ".svg", ".webp"}
+SCHEMES = ("light", "dark")
+"""The site has a switch of its own, so a picture that follows the reader's system becomes two files there."""
 HOME = ("README.md", "index.md")
 """Links to the README lead to the site's first page; the README itself is for those who see the checkout."""
 _LINK = re.compile(r"(?<!!)\[(?P<text>(?:[^\[\]]|\[[^\]]*\])*)\]\((?P<target>[^)\s]+)\)")
+_DRAWING = re.compile(r"!\[(?P<text>[^\]]*)\]\((?P<target>[^)\s]+)\.svg\)")
 _FENCE = re.compile(r"^(?P<open>\s*(?:```|~~~)\w*)(?P<rest>.*)$")
 _FILE = re.compile(r"file=(\S+)")
 _REMOTE = re.compile(r"^[a-z][a-z0-9+.-]*:|^//")
@@ -59,6 +64,10 @@ def stage(root: Path, target: Path) -> None:
         for picture in (root / folder).iterdir():
             if picture.suffix in PICTURES:
                 shutil.copyfile(picture, target / place / picture.name)
+            if is_fixable(picture):
+                for scheme in SCHEMES:
+                    drawn = fixed(picture.read_text(encoding="utf-8"), scheme == "dark")
+                    (target / place / f"{picture.stem}-{scheme}.svg").write_text(drawn, encoding="utf-8")
 
 
 def rewrite(text: str, source: str, pages: dict[str, str], root: Path) -> str:
@@ -67,7 +76,8 @@ def rewrite(text: str, source: str, pages: dict[str, str], root: Path) -> str:
     prose: list[str] = []  # lines between fences, together: a link may go over the end of a line
 
     def finish() -> None:
-        made.append(_LINK.sub(lambda m: _link(m, source, pages, root), "".join(prose)))
+        text = _LINK.sub(lambda m: _link(m, source, pages, root), "".join(prose))
+        made.append(_DRAWING.sub(lambda m: _drawing(m, source, root), text))
         prose.clear()
 
     fenced = False
@@ -103,3 +113,16 @@ def _link(match: re.Match[str], source: str, pages: dict[str, str], root: Path) 
     if wanted.startswith("docs/pictures/"):
         return match[0]
     return text if text.startswith("`") else f"`{wanted}`" if text == path else f"{text} (`{wanted}`)"
+
+
+def is_fixable(picture: Path) -> bool:
+    """Whether a picture is one of `website.pictures`, which can be had in either colour scheme."""
+    return picture.suffix == ".svg" and is_drawing(picture.read_text(encoding="utf-8"))
+
+
+def _drawing(match: re.Match[str], source: str, root: Path) -> str:
+    """A picture that follows the colour scheme, as two of which the site shows one."""
+    text, target = match["text"], match["target"]
+    if not is_fixable(root / PurePosixPath(source).parent / f"{target}.svg"):
+        return match[0]
+    return "".join(f"![{text}]({target}-{scheme}.svg#only-{scheme})" for scheme in SCHEMES)

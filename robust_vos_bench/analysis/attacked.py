@@ -39,6 +39,8 @@ class AttackRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     flags: tuple[Flag, ...] = ()
     passes: int = 0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    """Of the process that searched; 0 for results of versions that did not measure it."""
     eot: int = 1
 
     def short(self) -> AttackRecord:

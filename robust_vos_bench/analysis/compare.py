@@ -19,10 +19,12 @@ from robust_vos_bench.analysis.measures import measures
 from robust_vos_bench.analysis.notebook import drawn, table_html
 from robust_vos_bench.analysis.packing import results_of
 from robust_vos_bench.analysis.result import Result, joint_matrix
+from robust_vos_bench.analysis.robust import robust_differences
 from robust_vos_bench.analysis.run import Run
 from robust_vos_bench.analysis.same import check_same
 from robust_vos_bench.analysis.words import points, unscored_note
 from robust_vos_bench.errors import UsageError
+from robust_vos_bench.runs.records import ConditionRecord
 from robust_vos_bench.system.paths import user_path
 
 if TYPE_CHECKING:
@@ -65,16 +67,21 @@ class Comparison:
     """(video, A - B of mPC), most in favour of B first."""
     note: str = ""
     """What could not be checked."""
+    robust: tuple[Difference, ...] = field(default=())
+    """By threat ("linf-prompt-e2"), each model on the frames that hurt it most, p Holm-corrected: of runs of stored
+    splits that were made against both."""
 
     def frame(self) -> pd.DataFrame:
-        """The headline measures and the families: name, a, b, difference, low, high, p."""
+        """The headline measures, families and threats: name, a, b, difference, low, high, p."""
         import pandas as pd
 
-        rows = [
-            (d.name, d.a, d.b, d.interval.value, d.interval.low, d.interval.high, d.p)
-            for d in (*self.headline, *self.families)
-        ]
+        rows = [(d.name, d.a, d.b, d.interval.value, d.interval.low, d.interval.high, d.p) for d in self.rows]
         return pd.DataFrame(rows, columns=["name", "a", "b", "difference", "low", "high", "p"])
+
+    @property
+    def rows(self) -> tuple[Difference, ...]:
+        """The headline measures, the families, the threats."""
+        return (*self.headline, *self.families, *self.robust)
 
     def to_json(self) -> str:
         """As indented JSON; missing numbers are null."""
@@ -83,7 +90,7 @@ class Comparison:
     def _repr_html_(self) -> str:
         from html import escape
 
-        shown = [*self.headline, *self.families]
+        shown = self.rows
         ends = [v for d in shown for v in (d.interval.low, d.interval.high) if not math.isnan(v)]
         reach = max(map(abs, ends), default=1.0) or 1.0
         rows = [
@@ -156,6 +163,7 @@ def compare(*sources: Source) -> Comparison:
     """
     a, b = pick_two(sources)
     left, right = _narrow(a, b), _narrow(b, a)
+    attacked = _robust(a, b)
     check_same([left, right], "be compared", partly=True, data=_same_videos(a, b))
     if left.model == right.model:
         left, right = _renamed(left, "A"), _renamed(right, "B")
@@ -176,6 +184,7 @@ def compare(*sources: Source) -> Comparison:
         families=tuple(replace(difference, p=p) for difference, p in zip(found, corrected)),
         corruptions=_by_corruption(matrix),
         by_video=_by_video(matrix, jackknife.statistics.get("mPC")),
+        robust=tuple(replace(d, p=p) for d, p in zip(attacked, holm([d.p for d in attacked]))),
         note=" ".join((*_notes(a, b, left), unscored_note(len(matrix.unscored_videos)))).strip(),
     )
 
@@ -184,6 +193,12 @@ def _difference(jackknife: Jackknife, statistic: str, name: str, better: Better 
     weights = jackknife.statistics[statistic]
     interval, p = jackknife.difference(0, 1, weights)
     return Difference(name, jackknife.value(0, weights), jackknife.value(1, weights), interval, p, better)
+
+
+def _robust(a: Result, b: Result) -> list[Difference]:
+    """By threat; the splits of each are its own, so that conditions are not narrowed to those of both."""
+    videos = [v for v in a.manifest.videos if v in set(b.manifest.videos)]
+    return [Difference(*row) for row in robust_differences(*(_part(r, r.manifest.conditions, videos) for r in (a, b)))]
 
 
 def _notes(a: Result, b: Result, common: Result) -> Iterator[str]:
@@ -206,6 +221,10 @@ def _narrow(result: Result, other: Result) -> Result:
     videos = [v for v in result.manifest.videos if v in set(other.manifest.videos)]
     if not conditions or not videos:
         raise UsageError(f"{result.model!r} and {other.model!r} share no condition or no video")
+    return _part(result, conditions, videos)
+
+
+def _part(result: Result, conditions: list[ConditionRecord], videos: list[str]) -> Result:
     labels, names = {c.label for c in conditions}, set(videos)
     manifest = msgspec.structs.replace(result.manifest, conditions=conditions, videos=videos)
     records = tuple(r for r in result.records if r.condition in labels and r.video in names)
@@ -222,7 +241,7 @@ def _renamed(result: Result, suffix: str) -> Result:
 
 def _by_corruption(matrix: ScoreMatrix) -> tuple[tuple[str, float], ...]:
     means = 100 * matrix.cell_means()
-    names = dict.fromkeys(c.corruption for c in matrix.conditions if not c.is_clean)
+    names = dict.fromkeys(c.corruption for c in matrix.conditions if not c.is_clean and not c.is_stored)
     found = []
     for name in names:
         chosen = [i for i, c in enumerate(matrix.conditions) if c.corruption == name]

@@ -18,7 +18,10 @@ NAMED = 3
 
 
 def finding(table: RobustnessTable) -> list[str]:
-    """What a table says: which model is best and how much it keeps, what costs most, how certain the order is."""
+    """What a table says: which model is best and how much it keeps, what costs most, how certain the order is.
+
+    The first sentence is short enough to stand alone.
+    """
     matrix = table.matrix
     if not matrix.objects:
         return _without_scores(table)
@@ -31,7 +34,7 @@ def finding(table: RobustnessTable) -> list[str]:
     complete = [row for row in in_order(table) if not math.isnan(row.summary.mpc)]
     sentences: list[str] = []
     if complete:
-        sentences.append(_kept(complete[0], len(table.rows), len(complete)))
+        sentences += _kept(complete[0], len(table.rows), len(complete))
         sentences += _costs([row for row in complete if not math.isnan(row.summary.p)])
         sentences += _certainty(table)
     absent = [row for row in in_order(table) if row not in complete]
@@ -55,17 +58,22 @@ def _missing(rows: Sequence[RobustnessRow]) -> list[str]:
     return sentences
 
 
-def _kept(row: RobustnessRow, models: int, complete: int) -> str:
-    score = f"J&F {points(row.summary.mpc)}{_span(row.interval('mPC'))}"
+def _kept(row: RobustnessRow, models: int, complete: int) -> list[str]:
+    """One sentence that can be read at a glance, and its numbers."""
+    highest = ""
+    if complete > 1:
+        among = plural(complete, "model") if complete == models else plural(complete, "complete model")
+        highest = f"is highest of {among} under corruption"
+    score = f"{points(row.summary.mpc)}{_span(row.interval('mPC'))}"
     if math.isnan(row.summary.p):
-        share = f"reaches {score} under corruption; there is no clean score beside it"
-    else:
-        kept = "all" if row.summary.rpc >= 99.95 else f"{row.summary.rpc:.0f} %"
-        share = f"keeps {kept} of its clean score under corruption: {score} of {points(row.summary.p)}"
-    if models == 1:
-        return f"{row.model} {share}."
-    among = plural(complete, "model") if complete == models else plural(complete, "complete model")
-    return f"{row.model} {share}, the highest of {among}." if complete > 1 else f"{row.model} {share}."
+        numbers = f"J&F is {score} under corruption; there is no clean score beside it."
+        return [f"{row.model} {highest}.", numbers] if highest else [f"{row.model}: {numbers}"]
+    kept = "all" if row.summary.rpc >= 99.95 else f"{row.summary.rpc:.0f} %"
+    keeps = f"keeps {kept} of its clean score"
+    first = f"{highest}, and {keeps}" if highest else f"{keeps} under corruption"
+    change = round(row.summary.mpc, 1) - round(row.summary.p, 1)
+    way = "stays at" if change == 0 else f"{'falls' if change < 0 else 'rises'} from {points(row.summary.p)} to"
+    return [f"{row.model} {first}.", f"J&F {way} {score}."]
 
 
 def _costs(rows: Sequence[RobustnessRow]) -> list[str]:

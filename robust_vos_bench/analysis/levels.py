@@ -23,6 +23,8 @@ class Curve:
     """0 is clean, where the run has it."""
     points: tuple[Interval, ...]
     """Per severity, with its 95 % interval over videos; NaN where cells are missing."""
+    level: str = "severity"
+    """What `severities` count: "budget" of a threat of stored splits."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def _threat_curve(
         chosen.append(min(scores, key=lambda i: (not math.isnan(scores[i]), scores[i])))
     weights = [condition_weights(table.matrix, [i]) for i in chosen]
     levels = (*[0 for _ in clean], *budgets)
-    return Curve(row.model, levels, tuple(table.jackknife.interval(row.index, w) for w in weights))
+    return Curve(row.model, levels, tuple(table.jackknife.interval(row.index, w) for w in weights), "budget")
 
 
 def drop_map(table: RobustnessTable, row: RobustnessRow) -> DropMap:

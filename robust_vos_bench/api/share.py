@@ -35,6 +35,7 @@ def pack(
     maker: str = "",
     data_root: str | Path | None = None,
     progress: bool = False,
+    dataset: str | None = None,
 ) -> Path:
     """Check a run, pack it into one file for others, and return its path.
 
@@ -44,7 +45,8 @@ def pack(
 
     Scores of stored splits are packed with how each split was made and its flags, after an audit of every split.
     attacked: where the splits lie, by default beside the run. maker: who made them, as a leaderboard shall say.
-    data_root: folder of the data, where it is no longer where the run found it. progress: a bar of the audit on stderr.
+    data_root: folder of the data, where it is no longer where the run found it. dataset: how the data is opened, where
+    it is a class in a file ("my_data.py:MyData"). progress: a bar of the audit on stderr.
 
     Raises UsageError for an unclear choice, IncompleteError for a run that is not finished, DataError for damage and
     for splits that do not hold.
@@ -67,9 +69,8 @@ def pack(
     refuse_recipe(chosen)
     if not chosen.complete:
         raise IncompleteError(f"{folder}: {chosen.model!r} is not complete. Repeat the run's command to finish it.")
-    found = submitted(
-        opened, folders(attacked), maker, None if data_root is None else user_path(data_root), not progress
-    )
+    root = None if data_root is None else user_path(data_root)
+    found = submitted(opened, folders(attacked), maker, root, not progress, dataset)
     result = next(r for r in found if r.model == chosen.model)
     verify(result, str(folder))
     where = path or folder.parent / f"{safe_name(result.model)}-{result.manifest.run_id}.json.gz"
@@ -86,6 +87,7 @@ def leaderboard(
     maker: str = "",
     data_root: str | Path | None = None,
     progress: bool = False,
+    dataset: str | None = None,
 ) -> list[Page | AttackPage]:
     """Add runs or packed results to the leaderboards in a folder, write every page again, and return the pages.
 
@@ -96,7 +98,7 @@ def leaderboard(
     for untrained weights and for results that cannot share a page, DataError for damaged files.
 
     Runs of stored splits have pages of their own, one per data set and threat: every split is audited, and one from
-    anybody can only lower a row. attacked, maker, data_root, progress: as in `pack`, for run directories.
+    anybody can only lower a row. attacked, maker, data_root, dataset, progress: as in `pack`, for run directories.
 
     Examples
     --------
@@ -114,7 +116,7 @@ def leaderboard(
     results = _kept(folder)
     new: dict[Path, Result] = {}
     for one in of_attacks:
-        for result in submitted(one, folders(attacked), maker, root, not progress):
+        for result in submitted(one, folders(attacked), maker, root, not progress, dataset):
             refuse_recipe(result)
             verify(result, str(one.folder))
             new[folder / "results" / group_name(result) / file_name(result)] = result

@@ -126,6 +126,8 @@ def _made(rows: Sequence[BoardRow]) -> list[Column]:
         column("weights sha256", (row.record.weights_sha256[:16] or "needs none" for row in rows)),
         column("adapter", (f"v{row.record.adapter_version}" for row in rows)),
         column("effort", (row.standing for row in rows)),
+        column("passes", (str(row.passes) if row.passes else "–" for row in rows), "right"),
+        column("CPU s", ("–" if math.isnan(row.cpu_seconds) else f"{row.cpu_seconds:.0f}" for row in rows), "right"),
         column("lowest by", ("; ".join(_held(row)) for row in rows)),
         column("rvos-bench", (", ".join(row.tools) for row in rows)),
         column("run", (", ".join(row.runs) for row in rows)),
@@ -173,6 +175,8 @@ def _row_data(row: BoardRow) -> dict[str, Any]:
         "e50": row.e50,
         "weights_sha256": row.record.weights_sha256,
         "adapter_version": row.record.adapter_version,
+        "passes": row.passes,
+        "cpu_seconds": _number(row.cpu_seconds),
         "tools": list(row.tools),
         "runs": list(row.runs),
     }
@@ -184,7 +188,7 @@ def board_csv(page: AttackPage) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     spans = [f"{what}_e{b}" for b in page.budgets for what in ("robust", "low", "high", "noise", "flags")]
     writer.writerow(["model", "standing", "effort", "clean", *spans, "worst_transfer", "worst_transfer_from", "e50",
-                     "weights_sha256", "runs"])  # fmt: skip
+                     "weights_sha256", "passes", "cpu_seconds", "runs"])  # fmt: skip
     for row in page.rows:
         cells: list[Any] = []
         for budget in page.budgets:
@@ -198,7 +202,8 @@ def board_csv(page: AttackPage) -> str:
             ]
         writer.writerow(
             [row.model, row.standing, "; ".join(row.efforts), _text(row.clean), *cells, _text(row.transfer[0]),
-             row.transfer[1], "" if row.e50 is None else row.e50, row.record.weights_sha256, " ".join(row.runs)]
+             row.transfer[1], "" if row.e50 is None else row.e50, row.record.weights_sha256, row.passes,
+             _text(row.cpu_seconds), " ".join(row.runs)]
         )  # fmt: skip
     return stream.getvalue()
 

@@ -94,4 +94,6 @@ class Attacked:
     passes: int = 0
     """Passes through the model, forward or forward and backward."""
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    """Of this process, all its threads: what the attack costs on a machine with other work too."""
     eot: int = 1

@@ -226,5 +226,6 @@ def record_of(found: Attacked) -> AttackRecord:
         flags=found.flags,
         passes=found.passes,
         seconds=round(found.seconds, 2),
+        cpu_seconds=round(found.cpu_seconds, 2),
         eot=found.eot,
     )

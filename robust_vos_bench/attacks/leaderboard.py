@@ -13,13 +13,14 @@ import numpy as np
 from msgspec import UNSET
 from numpy.typing import NDArray
 
-from robust_vos_bench.analysis.attacked import SplitRecord
+from robust_vos_bench.analysis.attacked import AttackRecord, SplitRecord
 from robust_vos_bench.analysis.intervals import Interval
 from robust_vos_bench.analysis.matrix import ScoreMatrix
 from robust_vos_bench.analysis.result import Result, joint_matrix
+from robust_vos_bench.analysis.robust import worst
 from robust_vos_bench.attacks.flags import Flag, merged
 from robust_vos_bench.attacks.standing import STANDINGS, TRANSFER, effort_words, standing
-from robust_vos_bench.attacks.table import flags_of, worst
+from robust_vos_bench.attacks.table import flags_of
 from robust_vos_bench.attacks.threat import Threat, in_order, read_threat
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.runs.records import ModelRecord
@@ -60,6 +61,10 @@ class BoardRow:
     runs: tuple[str, ...]
     tools: tuple[str, ...]
     """Versions that made its own splits."""
+    passes: int
+    """Through the model, forward or forward and backward, of the searches for its own splits."""
+    cpu_seconds: float
+    """Of these searches; NaN where one was made by a version that did not measure it."""
 
     @property
     def model(self) -> str:
@@ -241,7 +246,14 @@ def _row(kind: str, budgets: Sequence[int], known: Sequence[_Scores]) -> BoardRo
         efforts=tuple(dict.fromkeys(effort_words(split.made) for _, split in own)),
         runs=tuple(dict.fromkeys(s.result.manifest.run_id for s, _, _ in page)),
         tools=tuple(dict.fromkeys(split.tool for _, split in own)),
+        passes=sum(video.passes for _, split in own for video in split.videos.values()),
+        cpu_seconds=_cpu_seconds([video for _, split in own for video in split.videos.values()]),
     )
+
+
+def _cpu_seconds(videos: Sequence[AttackRecord]) -> float:
+    known = [video.cpu_seconds for video in videos]
+    return sum(known) if known and all(known) else math.nan
 
 
 def _standing(own: Sequence[tuple[Threat, SplitRecord]]) -> str:

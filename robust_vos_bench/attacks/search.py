@@ -126,7 +126,7 @@ class _Attack:
         self.by_loss: dict[str, float] = {}
 
     def run(self, candidates: Sequence[Candidate]) -> Attacked:
-        began = time.perf_counter()
+        began, busy = time.perf_counter(), time.process_time()
         clean_masks, drawn = self._segment(self.clean), False
         clean = self.judge.track(clean_masks)
         if self.threat.needs_model:
@@ -172,6 +172,7 @@ class _Attack:
             flags=doubts.merged(self.flags),
             passes=self.passes,
             seconds=time.perf_counter() - began,
+            cpu_seconds=time.process_time() - busy,
             eot=self.eot,
         )
 

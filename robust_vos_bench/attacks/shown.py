@@ -19,7 +19,9 @@ COLUMNS = 5
 
 def print_board(console: Console, board: Board) -> None:
     """Robust J&F of every model with its flags, then the matrix of sources and targets, then what the flags mean."""
-    console.print("Robust J&F in %: on the frames found, the worst of each video. Not found is not safe.")
+    console.print(
+        "Robust J&F in %: on the frames found, the worst of each video. Not found is not safe.", soft_wrap=True
+    )
     if board.threats:
         for start in range(0, len(board.threats), COLUMNS):
             console.print(_own(board, board.threats[start : start + COLUMNS]))
@@ -51,7 +53,7 @@ def print_board(console: Console, board: Board) -> None:
 def _table(*headings: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for i, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if i == 0 else "right")
+        table.add_column(heading, justify="left" if i == 0 else "right", overflow="fold")
     return table
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from robust_vos_bench.attacks.effort import Effort
 from robust_vos_bench.attacks.presets import PRESETS, QUICK, load_attack_preset
 from robust_vos_bench.attacks.store import ATTACK_VERSION
 from robust_vos_bench.attacks.threat import VERSION, Threat
@@ -42,7 +43,7 @@ def searches(effort: Mapping[str, Any]) -> int:
 
 
 def effort_words(made: Mapping[str, Any]) -> str:
-    """ "3 losses x 100 steps x 2 starts (adversarial v1)"."""
+    """ "3 losses x 100 steps x 2 starts (adversarial v1)", with the horizon or window where it is not the usual one."""
     effort, preset = made.get("effort") or {}, made.get("preset") or {}
     if "queries" in effort:
         words = f"{effort['queries']} queries"
@@ -51,6 +52,10 @@ def effort_words(made: Mapping[str, Any]) -> str:
             effort.get("starts", 1), "start",
         )  # fmt: skip
         words = " x ".join(f"{n} {what}" + ("" if n == 1 else "es" if what == "loss" else "s") for n, what in counts)
+    for what, frames in (("horizon", True), ("window", False)):
+        asked = effort.get(what, getattr(Effort, what))
+        if ("-prompt-" in str(made.get("threat", ""))) is frames and asked != getattr(Effort, what):
+            words += f", {what} {asked or 'of the whole video'}"
     if (version := made.get("attack_version", ATTACK_VERSION)) != ATTACK_VERSION:
         words += f", search v{version}"
     if made.get("target", "truth") != "truth":

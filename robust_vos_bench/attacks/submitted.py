@@ -29,13 +29,19 @@ def is_attacked(run: Run) -> bool:
 
 
 def submitted(
-    source: Path | Run, folders: Sequence[Path] = (), maker: str = "", data_root: Path | None = None, quiet: bool = True
+    source: Path | Run,
+    folders: Sequence[Path] = (),
+    maker: str = "",
+    data_root: Path | None = None,
+    quiet: bool = True,
+    dataset: str | None = None,
 ) -> list[Result]:
     """The results of an attacked run, one per model, each with what its splits tell.
 
     folders: where the splits lie; by default beside the run, as `rvos-bench attack` leaves them. maker: who made those
-    splits. quiet: without a bar. A packed result has all that already, and is taken as it is. Every split is audited
-    against the data set. Raises UsageError where splits are not found or a packed result tells nothing of them,
+    splits. quiet: without a bar. dataset: as in `dataset_of`. A packed result has all that already, and is taken as it
+    is. Every split is audited against the data set. Raises UsageError where splits are not found or a packed result
+    tells nothing of them,
     DataError where a split does not hold.
     """
     run = source if isinstance(source, Run) else load_run(source)
@@ -49,11 +55,11 @@ def submitted(
         )
     stored = [c for c in run.manifest.conditions if c.is_stored]
     known = _found(stored, [*folders] or [run.folder.absolute().parent], run.folder)
-    dataset = dataset_of(run.manifest, data_root, videos=run.manifest.videos)
-    with Bar("auditing", len(known) * (1 + len(dataset.videos)), "checks", quiet) as bar:
+    data = dataset_of(run.manifest, data_root, run.manifest.videos, dataset)
+    with Bar("auditing", len(known) * (1 + len(data.videos)), "checks", quiet) as bar:
         verdicts = []
         for split in known.values():
-            for verdict in audit(split, dataset):
+            for verdict in audit(split, data):
                 verdicts.append(verdict)
                 bar.what = f"auditing {verdict.split}"
                 bar.step()

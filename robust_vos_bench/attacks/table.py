@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from robust_vos_bench.analysis.intervals import SCORE, Interval, t_interval
-from robust_vos_bench.analysis.matrix import ScoreMatrix
+from robust_vos_bench.analysis.intervals import Interval
+from robust_vos_bench.analysis.robust import worst
 from robust_vos_bench.analysis.run import Run
 from robust_vos_bench.attacks import flags as doubts
 from robust_vos_bench.attacks.flags import Flag
@@ -144,24 +143,6 @@ def _robust(run: Run, model: str, threat: Threat, stored: Sequence[tuple[Conditi
     labels = {c.label for c, t in stored if t.needs_model and t.within(threat)}
     rows = [100 * matrix.jf[m, i] for i, c in enumerate(matrix.conditions) if c.label in labels]
     return worst(matrix, rows)[0]
-
-
-def worst(matrix: ScoreMatrix, rows: Sequence[NDArray[np.float64]]) -> tuple[Interval, tuple[int, ...]]:
-    """The mean over objects where each video has the row that leaves least of it, with its 95 % interval, and which
-    rows these are. rows: J&F in points per object. NaN where a video is in no row."""
-    found = np.full(len(matrix.objects), np.nan)
-    chosen: list[int] = []
-    for v in range(len(matrix.videos)):
-        objects = matrix.video_of == v
-        means = [float(np.nan_to_num(row[objects].mean(), nan=np.inf)) for row in rows]
-        if means and min(means) < np.inf:
-            chosen.append(means.index(min(means)))
-            found[objects] = rows[chosen[-1]][objects]
-    if not len(found):
-        return Interval(math.nan, math.nan, math.nan), ()
-    clusters = [matrix.cluster_of == k for k in range(len(matrix.clusters))]
-    left_out = np.array([found[~inside].mean() for inside in clusters if not inside.all()])
-    return t_interval(float(found.mean()), left_out, SCORE, (0.0, 100.0)), tuple(dict.fromkeys(chosen))
 
 
 def flags_of(

@@ -36,6 +36,11 @@ from robust_vos_bench.cli.options import UserPath, json_option
 )
 @click.option("--maker", default="", help="Who made the stored splits, as the page shall name them.")
 @click.option("--data-root", type=UserPath(exists=True), help="Folder of the data, for the audit of stored splits.")
+@click.option(
+    "-d",
+    "--dataset",
+    help="How the data is opened, for that audit, where it is a class in a file: path/to/file.py:name.",
+)
 @json_option()
 def command(
     runs: tuple[Path, ...],
@@ -45,6 +50,7 @@ def command(
     attacked: tuple[Path, ...],
     maker: str,
     data_root: Path | None,
+    dataset: str | None,
     as_json: bool,
 ) -> None:
     """Add RUNS (run directories or packed results) to the leaderboards and write the pages.
@@ -64,7 +70,15 @@ def command(
     from robust_vos_bench.system.json import to_json
 
     pages = leaderboard(
-        *runs, output=output, joint=joint, site=site, attacked=attacked, maker=maker, data_root=data_root, progress=True
+        *runs,
+        output=output,
+        joint=joint,
+        site=site,
+        attacked=attacked,
+        maker=maker,
+        data_root=data_root,
+        progress=True,
+        dataset=dataset,
     )
     if as_json:
         click.echo(to_json([board_data(p) if isinstance(p, AttackPage) else page_data(p) for p in pages]))

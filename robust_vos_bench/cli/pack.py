@@ -37,6 +37,11 @@ from robust_vos_bench.cli.options import UserPath
     type=UserPath(exists=True),
     help="Folder of the data, for the audit of stored splits. [default: RUN's]",
 )
+@click.option(
+    "-d",
+    "--dataset",
+    help="How the data is opened, for that audit, where it is a class in a file: path/to/file.py:name.",
+)
 @click.option("-o", "--output", type=UserPath(), help="File to write. [default: beside the run]")
 def command(
     run: Path,
@@ -46,6 +51,7 @@ def command(
     attacked: tuple[Path, ...],
     maker: str,
     data_root: Path | None,
+    dataset: str | None,
     output: Path | None,
 ) -> None:
     """Check RUN and pack it: scores of one model as .json.gz, or its masks as .zip. Incomplete runs are refused.
@@ -54,4 +60,4 @@ def command(
     """
     from robust_vos_bench.api.share import pack
 
-    click.echo(str(pack(run, masks, model, output, layout, attacked, maker, data_root, progress=True)))
+    click.echo(str(pack(run, masks, model, output, layout, attacked, maker, data_root, True, dataset)))

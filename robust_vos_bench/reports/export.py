@@ -7,7 +7,7 @@ import io
 import math
 from collections.abc import Callable, Mapping
 
-from robust_vos_bench.analysis.compare import Comparison, Difference
+from robust_vos_bench.analysis.compare import Comparison
 from robust_vos_bench.analysis.table import RobustnessTable
 from robust_vos_bench.analysis.words import points
 from robust_vos_bench.reports.grids import Column, Grid, column, grid, headline_columns
@@ -22,8 +22,8 @@ def summary_grid(table: RobustnessTable) -> Grid:
 
 
 def comparison_grid(found: Comparison) -> Grid:
-    """A row per measure and family: A, B, their difference in points with its interval, p."""
-    rows: list[Difference] = [*found.headline, *found.families]
+    """A row per measure, family and threat: A, B, their difference in points with its interval, p."""
+    rows = found.rows
     return grid(
         column("", (row.name for row in rows)),
         Column(f"A = {found.a}", tuple(points(row.a) for row in rows)),

@@ -3,6 +3,7 @@ r"""Tables for papers: LaTeX with booktabs, intervals in small brackets, the bes
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,11 +13,20 @@ from robust_vos_bench.analysis.measure import Better
 from robust_vos_bench.analysis.table import RobustnessRow, RobustnessTable
 from robust_vos_bench.analysis.words import points
 
-_SPECIAL = {
+SIGNS = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "†": r"$\dagger$", "–": "--", "·": r"$\cdot$",
-    "<": r"$<$", ">": r"$>$", "\n": " ",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "†": r"$\dagger$", "·": r"$\cdot$",
+    "<": r"$<$", ">": r"$>$", "|": r"\textbar{}", "\n": " ", "…": r"\ldots{}", "±": r"$\pm$",
+    "×": r"$\times$", "≤": r"$\leq$", "≥": r"$\geq$", "→": r"$\rightarrow$", "µ": r"$\mu$", "‡": r"$\ddagger$",
+    "[": "{[}", "*": "{*}",  # behind the end of a row they would be its options
 }  # fmt: skip
+DASHES = {"–": "--", "—": "---"}
+"""Written after hyphens in a row have been kept apart."""
+KNOWN = 0x17F
+"""The last character of Latin Extended-A: pdfLaTeX writes letters up to here, and stops at others."""
+SMALL, TINY = r"\scriptsize", r"\tiny"
+COMPACT, STACKED, MOST = 5, 6, 10
+"""With more columns than these, a table gets smaller type; intervals below the numbers; is scaled to the page."""
 
 
 def _number(value: float) -> str:
@@ -25,8 +35,13 @@ def _number(value: float) -> str:
 
 
 def tex(text: str) -> str:
-    """Text as LaTeX shows it."""
-    return "".join(_SPECIAL.get(character, character) for character in text)
+    """Text as LaTeX shows it, hyphens in a row as hyphens."""
+    apart = re.sub("-(?=-)", "-{}", "".join(SIGNS.get(c, c) for c in text))
+    return "".join(DASHES.get(c, c) for c in apart)
+
+
+def _needs_unicode(text: str) -> bool:
+    return any(ord(character) > KNOWN for character in text)
 
 
 @dataclass(frozen=True)
@@ -41,7 +56,8 @@ class Numbers:
 
 
 def robustness_latex(table: RobustnessTable, caption: str = "", label: str = "tab:robustness") -> str:
-    """The headline measures and the families of every model as a `table` environment; needs `booktabs`."""
+    """The headline measures and the families of every model as a `table` environment; needs `booktabs`,
+    and `graphicx` with more than ten columns."""
     rows = in_order(table)
     columns = [
         *(_measure(table, rows, key) for key in ("P", "mPC", "rPC", "drop")),
@@ -52,29 +68,47 @@ def robustness_latex(table: RobustnessTable, caption: str = "", label: str = "ta
 
 def paper_table(models: Sequence[str], columns: Sequence[Numbers], caption: str, label: str) -> str:
     """A row per model. Bold: best of a column; underlined: second; among complete models only if there are two."""
-    body = [[tex(model)] for model in models]
+    compact, stacked, scaled = (len(columns) > most for most in (COMPACT, STACKED, MOST))
+    names = [tex(model) for model in models]
+    numbers: list[list[str]] = [[] for _ in names]
+    spans: list[list[str]] = [[] for _ in names]
     for column in columns:
         marks = _marks(column)
-        for i, (line, value) in enumerate(zip(body, column.values)):
-            line.append(marks[i](_number(value)) + _interval(column.intervals[i] if column.intervals else None))
+        for i, value in enumerate(column.values):
+            numbers[i].append(marks[i](_number(value)))
+            spans[i].append(_interval(column.intervals[i], stacked) if column.intervals else "")
+    if stacked:  # intervals stand below the numbers
+        body = [
+            f"{_line([name, *first])}\n    {_line(['', *second])}[2pt]"
+            for name, first, second in zip(names, numbers, spans)
+        ]
+    else:
+        body = [_line([name, *(f"{n} {s}".rstrip() for n, s in zip(*of))]) for name, *of in zip(names, numbers, spans)]
+    foreign = _needs_unicode("".join(names) + tex(caption))
     arrows = {True: r"$\downarrow$", False: r"$\uparrow$"}
-    heading = ["model", *(f"{tex(c.heading)} {arrows[c.lower]}" for c in columns)]
     lines = [
-        r"% needs \usepackage{booktabs}",
+        rf"% needs \usepackage{{booktabs}}{' and {graphicx}' * scaled}",
+        *(["% pdfLaTeX does not know all characters here: use LuaLaTeX or XeLaTeX"] * foreign),
         r"\begin{table*}",
         r"  \centering",
         rf"  \caption{{{tex(caption)}}}",
         rf"  \label{{{label}}}",
+        *([r"  \footnotesize\setlength{\tabcolsep}{3pt}"] * compact),
+        *([r"  \resizebox{\textwidth}{!}{%"] * scaled),
         rf"  \begin{{tabular}}{{l{'r' * len(columns)}}}",
         r"    \toprule",
-        f"    {' & '.join(heading)} \\\\",
+        f"    {_line(['model', *(f'{tex(c.heading)} {arrows[c.lower]}' for c in columns)])}",
         r"    \midrule",
-        *(f"    {' & '.join(line)} \\\\" for line in body),
+        *(f"    {line}" for line in body),
         r"    \bottomrule",
-        r"  \end{tabular}",
+        r"  \end{tabular}" + "}" * scaled,
         r"\end{table*}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return rf"{' & '.join(cells)} \\"
 
 
 def _measure(table: RobustnessTable, rows: Sequence[RobustnessRow], key: str) -> Numbers:
@@ -88,9 +122,8 @@ def _measure(table: RobustnessTable, rows: Sequence[RobustnessRow], key: str) ->
 
 
 def _family(rows: Sequence[RobustnessRow], family: str) -> Numbers:
-    return Numbers(
-        family, tuple(row.summary.families[family] for row in rows), tuple(row.families[family] for row in rows)
-    )
+    means = tuple(row.summary.families[family] for row in rows)
+    return Numbers(family, means, tuple(row.families[family] for row in rows))
 
 
 def _marks(column: Numbers) -> list[Callable[[str], str]]:
@@ -110,7 +143,7 @@ def _marks(column: Numbers) -> list[Callable[[str], str]]:
     return found
 
 
-def _interval(interval: Interval | None) -> str:
+def _interval(interval: Interval | None, small: bool) -> str:
     if interval is None or math.isnan(interval.low):
         return ""
-    return rf" {{\scriptsize[{_number(interval.low)}, {_number(interval.high)}]}}"
+    return rf"{{{TINY if small else SMALL}[{_number(interval.low)}, {_number(interval.high)}]}}"

@@ -109,7 +109,7 @@ class Section:
         parts = [
             ("untold", "Without truth", self.untold is not None),
             ("scores", "Scores", self.scored),
-            ("families", "By family", self.scored and len(self.families.columns) > 1),
+            ("families", "By family", self.scored and len(self.families.columns) > 2),
             ("severity", "Severity", bool(self.curves)),
             ("drops", "Drop by corruption", bool(self.heats)),
             ("strips", "Film strips", self.scored),
@@ -254,7 +254,7 @@ def _curve_grid(curves: Sequence[Curve]) -> Grid:
     columns = []
     for k, level in enumerate(levels):
         cells = [curve.points[k] for curve in curves]
-        heading = f"severity {level}" if level else "clean"
+        heading = f"{curves[0].level} {level}" if level else "clean"
         columns.append(Column(heading, tuple(points(p.value) for p in cells), notes=tuple(map(span, cells))))
     return grid(column("model", (curve.model for curve in curves)), columns)
 

@@ -106,7 +106,7 @@ def print_comparison(console: Console, found: Comparison) -> None:
     table.add_column("", no_wrap=True)
     for name in ("A", "B", "A - B", "95 % interval", "p"):
         table.add_column(name, justify="right", no_wrap=True)
-    for difference in (*found.headline, *found.families):
+    for difference in found.rows:
         table.add_row(*_difference_cells(difference))
     console.print(table)
     for title, rows in (("corruptions", found.corruptions), ("videos (mPC)", found.by_video)):
@@ -116,6 +116,10 @@ def print_comparison(console: Console, found: Comparison) -> None:
         if len(known) > SHOWN:
             console.print(f"{title}, best for A: {_signed_list(known[-SHOWN:][::-1])}")
     console.print("Paired over videos; p is two-sided, Holm-corrected over families.")
+    if found.robust:
+        console.print(
+            "Threats (kind-frames-ebudget): each model on the frames that hurt it most; p Holm-corrected over threats."
+        )
     if found.note:
         console.print(found.note)
     if caution(found.videos):

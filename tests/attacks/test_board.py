@@ -84,6 +84,21 @@ def test_a_packed_result_stands_alone(packed: Path, made: Path, tmp_path: Path) 
     assert row.cells[8].attacked and any("Ann" in words for words in row.cells[8].held_by)
 
 
+def test_a_row_tells_what_it_cost(packed: Path) -> None:
+    mine = read_result(packed)
+    assert isinstance(mine.attacks, tuple)
+    page = page_of(list(attack_pages([mine])), "linf-prompt")
+    own = [v for s in mine.attacks if s.label.startswith("linf-prompt") for v in s.videos.values()]
+    assert page.rows[0].passes == sum(v.passes for v in own) > 0
+    assert page.rows[0].cpu_seconds == pytest.approx(sum(v.cpu_seconds for v in own)) and own[0].cpu_seconds > 0
+    older = tuple(
+        msgspec.structs.replace(s, videos={k: msgspec.structs.replace(v, cpu_seconds=0.0) for k, v in s.videos.items()})
+        for s in mine.attacks
+    )
+    page = page_of(list(attack_pages([msgspec.structs.replace(mine, attacks=older)])), "linf-prompt")
+    assert board_data(page)["rows"][0]["cpu_seconds"] is None and "CPU s" in sheet_markdown(sheet_of(page))
+
+
 def test_files_are_made_again_from_results_alone(packed: Path, tmp_path: Path) -> None:
     boards = tmp_path / "boards"
     rvos.leaderboard(packed, output=boards, site=True)
@@ -115,6 +130,45 @@ def test_a_split_from_anybody_lowers_a_row_and_never_raises_it(packed: Path) -> 
     assert any(words.endswith("by Bob") for words in row.cells[2].held_by)
     row = page_of(list(attack_pages([mine, higher])), "linf-prompt").rows[0]
     assert row.cells[2].robust.value == before.robust.value and row.cells[2].held_by == before.held_by
+
+
+def as_other(result: Result, name: str) -> Result:
+    """The same scores as those of another model, on splits made against that one."""
+    manifest = result.manifest
+    labels = {c.label: c.label.replace("@toy", f"@{name}") for c in manifest.conditions}
+    conditions = [
+        msgspec.structs.replace(c, label=labels[c.label], source=name if c.source == "toy" else c.source)
+        for c in manifest.conditions
+    ]
+    models = [msgspec.structs.replace(manifest.models[0], name=name)]
+    records = tuple(msgspec.structs.replace(r, model=name, condition=labels[r.condition]) for r in result.records)
+    return msgspec.structs.replace(
+        result, manifest=msgspec.structs.replace(manifest, conditions=conditions, models=models), records=records
+    )
+
+
+def test_two_models_are_compared_each_on_what_hurts_it_most(packed: Path) -> None:
+    mine = read_result(packed)
+    other = as_other(changed(mine, 0.5, "20300101-000000-other", "Bob"), "Other")
+    found = {d.name: d for d in rvos.compare(mine, other).robust}
+    assert list(found) == ["linf-prompt-e2", "linf-prompt-e8", "linf-all-e4"]
+    e2 = found["linf-prompt-e2"]
+    board = page_of(list(attack_pages([mine])), "linf-prompt").rows[0].cells[2]
+    assert e2.a == pytest.approx(board.robust.value) and e2.b < e2.a
+    assert e2.interval.value == pytest.approx(e2.a - e2.b) and e2.interval.low < e2.interval.value < e2.interval.high
+    assert e2.p >= 0.5  # two videos can show no less, and three threats are corrected for
+    assert not rvos.compare(mine, as_other(mine, "toy-of-a-friend")).corruptions  # other frames: no such difference
+
+
+def test_a_model_that_was_not_attacked_is_not_compared_under_attack(packed: Path) -> None:
+    mine = read_result(packed)
+    models = [msgspec.structs.replace(mine.manifest.models[0], name="Shown")]
+    shown = msgspec.structs.replace(
+        mine,
+        manifest=msgspec.structs.replace(mine.manifest, models=models),
+        records=tuple(msgspec.structs.replace(r, model="Shown") for r in mine.records),
+    )
+    assert rvos.compare(mine, shown).robust == ()
 
 
 def test_flags_stand_in_the_row(packed: Path) -> None:
@@ -168,6 +222,23 @@ def test_effort_is_told_apart(preset: str, changes: dict[str, object], threat: s
     older = {**made, "attack_version": ATTACK_VERSION - 1}
     assert standing(kind, older) == (REDUCED if expected == REDUCED else BY_HAND)
     assert f"search v{ATTACK_VERSION - 1}" in effort_words(older)
+
+
+def test_a_short_horizon_is_told() -> None:
+    effort = {"losses": ["lost"], "steps": 20, "starts": 1, "horizon": 4, "window": 0}
+    made = {"effort": effort, "preset": {"name": "mine", "version": 1}, "threat": "linf-prompt-e2"}
+    assert effort_words(made) == "1 loss x 20 steps x 1 start, horizon 4 (mine v1)"
+    assert effort_words(made | {"threat": "linf-all-e2"}) == (
+        "1 loss x 20 steps x 1 start, window of the whole video (mine v1)"
+    )
+    assert "horizon" not in effort_words(made | {"effort": effort | {"horizon": 8}})
+
+
+def test_a_data_set_is_packed_as_it_is_opened(packed: Path, made: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is demo, and the run was made on folder"):
+        rvos.pack(made / "scores", dataset="demo", output=tmp_path / "x.json.gz")
+    again = rvos.pack(made / "scores", dataset="folder", output=tmp_path / "y.json.gz", maker="Ann")
+    assert again.read_bytes() == packed.read_bytes()
 
 
 def test_shortened_curves_raise_the_same_flag() -> None:

@@ -214,6 +214,9 @@ def test_another_model_runs_on_the_frames(made: tuple[Path, AttackReport], root:
     cells = run.matrix.cell_means()[0]
     assert np.ptp(cells) == 0  # it never looks at a frame
     assert all(np.isnan(s.mpc) for s in run.summaries)
+    page = build_report([run], strips=0)  # over the budget of the attack, which is no severity
+    assert "J&amp;F over budget under linf-prompt" in page and "budget (0: clean)" in page and "budget 8" in page
+    assert "(0: clean)" not in page.replace("budget (0: clean)", "")
 
 
 def test_run_prints_the_tables_of_attacks(

@@ -12,7 +12,7 @@ import torch
 from robust_vos_bench.adapters.common.downloads import no_downloads
 from robust_vos_bench.adapters.common.opencv import one_opencv_thread
 from robust_vos_bench.errors import WeightsError
-from robust_vos_bench.models.argmax import strongest
+from robust_vos_bench.models.argmax import FEW, strongest
 
 
 def test_downloads_are_refused_and_come_back(tmp_path: Path) -> None:
@@ -33,8 +33,17 @@ def test_opencv_threads_come_back() -> None:
     assert cv2.getNumThreads() == before
 
 
-@pytest.mark.parametrize("slots", [1, 2, 5])
+@pytest.mark.parametrize("slots", [1, 2, 5, FEW + 1])
 def test_the_strongest_slot_is_the_first_of_equal_ones(slots: int) -> None:
     scores = torch.randint(3, (slots, 40, 50), generator=torch.Generator().manual_seed(slots)).float()
     assert torch.equal(strongest(scores), scores.argmax(0))
     assert torch.equal(strongest(scores[None], 1), scores[None].argmax(1))
+
+
+@pytest.mark.parametrize("broken", [float("nan"), float("inf")])
+@pytest.mark.parametrize("slots", [1, 4, FEW + 1])
+def test_scores_that_are_not_finite_make_no_labels(slots: int, broken: float) -> None:
+    scores = torch.zeros(slots, 6, 7)
+    scores[:, 2, 3] = broken
+    with pytest.raises(FloatingPointError, match="1 of 42 pixels"):
+        strongest(scores)

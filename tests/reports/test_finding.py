@@ -28,10 +28,12 @@ def test_the_finding_names_the_best_the_costliest_and_how_certain_it_is(run_fold
     folder = run_folder(gap=0.1, videos=VIDEOS)
     row = load_run(folder).robustness["one"]
     text = said(folder)
-    assert text.startswith(
-        f"one keeps {row.summary.rpc:.0f} % of its clean score under corruption: J&F {row['mPC']:.1f}"
+    first, second = finding(load_run(folder).robustness)[:2]
+    assert (
+        first == f"one is highest of 2 models under corruption, and keeps {row.summary.rpc:.0f} % of its clean score."
     )
-    assert "the highest of 2 models. " in text and "Its lead over two, " in text and text.endswith(", is certain.")
+    assert second.startswith(f"J&F falls from {row['P']:.1f} to {row['mPC']:.1f} (95 %: ")
+    assert "Its lead over two, " in text and text.endswith(", is certain.")
 
 
 def test_a_lead_is_called_certain_only_where_compare_says_so(run_folder: Make) -> None:
@@ -49,6 +51,7 @@ def test_a_lead_is_called_certain_only_where_compare_says_so(run_folder: Make) -
     ("settings", "words"),
     [
         ({"models": ["one"]}, "Most is lost to weather (18.2 points), least to noise (17.9)."),
+        ({"models": ["one"]}, "one keeps 77 % of its clean score under corruption. J&F falls from "),
         ({"conditions": [("", 0, "")]}, "it has clean scores only."),
         ({"conditions": [("fog", 1, "weather"), ("fog", 5, "weather")]}, "there is no clean score beside it"),
         ({"missing": [("two", "fog-5", "b")]}, "two is not ranked: 1 of 4 cells are missing"),

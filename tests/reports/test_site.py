@@ -23,6 +23,7 @@ from robust_vos_bench.analysis.published import read_published
 from robust_vos_bench.cli import cli
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.models.registry import builtin_entries
+from robust_vos_bench.reports.latex import tex
 from robust_vos_bench.reports.leaderboard_files import leaderboard
 from robust_vos_bench.reports.published import published_table
 from robust_vos_bench.runs.records import ModelRecord
@@ -30,7 +31,7 @@ from robust_vos_bench.runs.records import ModelRecord
 Make = Callable[..., Path]
 BOARDS = Path(__file__).resolve().parents[2] / "leaderboards"
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-EVIL = "a<script><b>\"'&|_x"
+EVIL = "[--a<script><b>\"'&|_x"
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +178,4 @@ def test_names_survive_every_export(run_folder: Make, tmp_path: Path) -> None:
     found = browse(tmp_path / "lb" / "site" / "index.html", script, tmp_path)
     assert json.loads(found["json"])[0]["model"] == EVIL and not found["bold"]
     assert next(csv.DictReader(io.StringIO(found["csv"])))["model"] == EVIL
-    assert (
-        "a$<$script$>$$<$b$>$\"'\\&|\\_x & \\textbf{" in found["tex"] and "a&lt;script>&lt;b>\"'&\\|_x" in found["md"]
-    )
+    assert f"\n{tex(EVIL)} & \\textbf{{" in found["tex"] and "a&lt;script>&lt;b>\"'&\\|_x" in found["md"]

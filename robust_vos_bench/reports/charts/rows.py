@@ -16,6 +16,9 @@ from robust_vos_bench.reports.grids import span
 HIGH = 22
 """Units of height of the marks of a row, which stand below its label."""
 
+MOST = 12
+"""Rows that are open; the others can be opened."""
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -46,7 +49,6 @@ def interval_chart(
     lines = Markup("").join(
         Markup('<line class="{}" x1="{}" x2="{}" y1="0" y2="{}"/>').format(kind, x, x, HIGH) for x, kind in places
     )
-    rows = Markup("").join(_row(bar, lines, at) for bar in bars)
     words = Markup("").join(
         Markup('<text class="tick" x="{}" y="12" text-anchor="{}">{}</text>').format(
             at(tick), _anchor(at(tick)), f"{tick:g}"
@@ -54,8 +56,16 @@ def interval_chart(
         for tick in ticks(low, high, 6)
     )
     scale_row = Markup('<svg width="100%" height="16" aria-hidden="true">{}</svg>').format(words)
-    return Markup('<div class="rows" role="img" aria-label="{}">{}{}<div class="label">{}</div></div>').format(
-        alt, rows, scale_row, xlabel
+    label = Markup('<div class="label">{}</div>').format(xlabel)
+
+    def rows(of: Sequence[Bar]) -> Markup:
+        return Markup("").join(_row(bar, lines, at) for bar in of) + scale_row
+
+    shown = bars[:MOST] if len(bars) > MOST + 2 else bars
+    rest = bars[len(shown) :]
+    more = Markup("<details><summary>{} more models</summary>{}</details>").format(len(rest), rows(rest))
+    return Markup('<div class="rows" role="group" aria-label="{}">{}{}{}</div>').format(
+        alt, rows(shown), label, more if rest else ""
     )
 
 

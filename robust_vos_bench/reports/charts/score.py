@@ -35,14 +35,14 @@ def curve_range(curves: Mapping[str, Sequence[Curve]]) -> tuple[float, float]:
 
 def severity_chart(family: str, curves: Sequence[Curve], scale: tuple[float, float]) -> Canvas:
     """J&F over severity, one line per model, with whiskers where there are few models; missing cells are gaps."""
-    levels = curves[0].severities if curves else (0,)
+    levels, word = (curves[0].severities, curves[0].level) if curves else ((0,), "severity")
     chart = Canvas(
-        f"J&F over severity under {family}, one line per model",
+        f"J&F over {word} under {family}, one line per model",
         (levels[0] - 0.3, max(levels[-1], 1) + 0.3),
         scale,
         top=26,
     )
-    chart.axes("severity (0: clean)" if 0 in levels else "severity", "J&F", xticks=levels)
+    chart.axes(f"{word} (0: clean)" if 0 in levels else word, "J&F", xticks=levels)
     apart = 0.12 if len(curves) <= WHISKERS else 0.0
     for model, curve in reversed(list(enumerate(curves))):  # the best on top
         shift = apart * (model - (len(curves) - 1) / 2)
@@ -54,7 +54,7 @@ def severity_chart(family: str, curves: Sequence[Curve], scale: tuple[float, flo
             if apart and not math.isnan(p.low):
                 across, low = chart.at(x, max(p.low, scale[0]))
                 chart.line((across, low), (across, chart.at(x, p.high)[1]), f"{colour_class(model)} whisker")
-            said = f"{curve.model}\n{family}, severity {level}: {points(y)} ({span(p)})"
+            said = f"{curve.model}\n{family}, {word} {level}: {points(y)} ({span(p)})"
             if model < DISTINCT:
                 chart.add(marker(model, *chart.at(x, y), tip=said))
     return chart

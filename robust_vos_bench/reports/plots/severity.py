@@ -42,7 +42,7 @@ def severity_curves(run: Run, *, columns: int = 2, axes: list[Axes] | None = Non
                 if apart:
                     ends = np.array([(p.low, p.high) for p in curve.points]).T
                     axis.vlines(x, *ends, color=looks(place)["color"], linewidth=0.6, alpha=0.6)
-            axis.set(title=family, xlabel="severity", xticks=of[0].severities, ylim=(low, high))
+            axis.set(title=family, xlabel=of[0].level, xticks=of[0].severities, ylim=(low, high))
         if axes is None:
             for k in range(0, len(drawn), _across(len(drawn), columns)):
                 drawn[k].set_ylabel("J&F")

@@ -14,7 +14,7 @@ from robust_vos_bench.analysis.published import read_published
 from robust_vos_bench.reports.data import page_csv, page_data
 from robust_vos_bench.reports.export import as_markdown
 from robust_vos_bench.reports.grids import column, grid, headline_columns
-from robust_vos_bench.reports.latex import robustness_latex
+from robust_vos_bench.reports.latex import DASHES, SIGNS, robustness_latex
 from robust_vos_bench.reports.pages import render_page, template_text
 from robust_vos_bench.reports.published import cell_words, published_table
 from robust_vos_bench.reports.sheets import Sheet
@@ -32,7 +32,7 @@ def write_site(folder: Path, pages: Sequence[Page], sheets: Sequence[Sheet] = ()
     The same results give the same bytes. Files of earlier pages stay, so that links to them keep working.
     """
     names = page_names(folder, pages)
-    boards = [Board(names[page.name], page, i, " ".join(finding(page.table))) for i, page in enumerate(pages)]
+    boards = [Board(names[page.name], page, i, finding(page.table)) for i, page in enumerate(pages)]
     entries = {board.name: board_entries(board) for board in boards}
     site = folder / FOLDER
     make_folder(site)
@@ -78,8 +78,15 @@ def _page(boards: Sequence[Board], entries: list[Entry], board: Board | None, at
         families=families,
         access=ACCESS,
         scatter=scatter(entries, board is None),
-        board_script=Markup(template_text("board.js")),
+        board_script=_script(),
     )
+
+
+def _script() -> Markup:
+    script = template_text("board.js")
+    for name, signs in (("signs", SIGNS), ("dashes", DASHES)):
+        script = script.replace(f"/*{name}*/", to_json(signs))
+    return Markup(script)
 
 
 def _files(site: Path, board: Board) -> None:

@@ -102,7 +102,8 @@ class Board:
     page: Page
     place: int
     """Among all boards."""
-    finding: str
+    finding: list[str]
+    """In sentences, the first of which stands alone."""
 
     @property
     def videos(self) -> str:

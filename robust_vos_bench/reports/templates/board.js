@@ -140,8 +140,8 @@
       };
     });
   }
-  const special = { "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "<": "$<$", ">": "$>$", "·": "$\\cdot$", "†": "$\\dagger$", "–": "--" };
-  const tex = (text) => String(text).replace(/[\\&%$#_{}~^<>·†–]/g, (sign) => special[sign] ?? `\\${sign}`);
+  const signs = /*signs*/, dashes = /*dashes*/;  // those of the LaTeX tables of whole boards
+  const tex = (text) => [...[...String(text)].map((sign) => signs[sign] ?? sign).join("").replace(/-(?=-)/g, "-{}")].map((sign) => dashes[sign] ?? sign).join("");
   const quoted = (value) => {
     const text = value === null || value === undefined ? "" : String(value);
     return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
