@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from robust_vos_bench.datasets.video import Mask, Video
 from robust_vos_bench.errors import DataError, UsageError
 from robust_vos_bench.models.adapter import Checkpoint, VOSAdapter
 from robust_vos_bench.models.card import ModelCard, ModelEntry
+from robust_vos_bench.system.cache import file_fingerprint
 from robust_vos_bench.system.paths import user_path
 from robust_vos_bench.system.toml import read_toml
 
@@ -52,6 +54,22 @@ class PrecomputedMasks(VOSAdapter):
         self.declared = read_declaration(self.folder)
         """Condition label -> the folder that holds its videos."""
         self._root: Path | None = None
+
+    @classmethod
+    def sources(
+        cls, options: Mapping[str, Any], conditions: Sequence[str], videos: Sequence[str]
+    ) -> Mapping[tuple[str, str], str]:
+        """Digests of the masks of each unit."""
+        try:
+            declared = read_declaration(user_path(options["folder"]))
+        except (DataError, OSError):  # said when the model is loaded
+            return {}
+        found = {}
+        for condition in declared.keys() & set(conditions):
+            for video in videos:
+                if files := sorted((declared[condition] / video).glob("*.png")):
+                    found[condition, video] = file_fingerprint(f"masks {video}", files)
+        return found
 
     def begin(self, condition: str, dataset: str) -> None:
         """Choose the masks of this condition. Raises DataError where the folder does not declare it."""

@@ -10,15 +10,17 @@ from __future__ import annotations
 import ast
 import contextlib
 import hashlib
+import importlib
 import linecache
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
 from robust_vos_bench.errors import ContractError, UsageError
+from robust_vos_bench.system.imports import files_beside
 from robust_vos_bench.system.paths import user_path
 from robust_vos_bench.system.tracebacks import with_place
 
@@ -37,7 +39,8 @@ class Origin:
     place: str = ""
     """Distribution and version, or the absolute path of the file."""
     digest: str = ""
-    """Hex sha256 of the file or of the source text; "" for what is known by a version of its own."""
+    """Hex sha256 of the file (with that of the files beside it that it imports) or of the source text; "" for what is
+    known by a version of its own."""
     content: bytes = field(default=b"", repr=False, compare=False)
     """What another process needs to make the item: the text of the file, or a pickled object for "script"."""
 
@@ -51,6 +54,8 @@ BUILT_IN = Origin()
 
 _loaded: dict[str, Origin] = {}
 """Module name -> the file that it was made from."""
+_beside: dict[Path, str] = {}
+"""File that such a module imports -> its sha256 when that was loaded."""
 _provided: dict[str, Origin] = {}
 """Absolute path -> the file as another process read it; see `provided`."""
 
@@ -110,7 +115,13 @@ def file_origin(path: Path, kind: str, form: str) -> Origin:
         content = path.read_bytes()
     except OSError as error:
         raise UsageError(f"{kind} file {str(path)!r} cannot be read ({error.strerror})") from error
-    return Origin("file", place, hashlib.sha256(content).hexdigest(), content)
+    return Origin("file", place, _digest(content, files_beside(Path(place), content)), content)
+
+
+def _digest(content: bytes, beside: Mapping[Path, str]) -> str:
+    """Hex sha256 of a file, or of it and all that it imports."""
+    own = hashlib.sha256(content).hexdigest()
+    return hashlib.sha256("\n".join([own, *beside.values()]).encode()).hexdigest() if beside else own
 
 
 @contextlib.contextmanager
@@ -133,14 +144,16 @@ def provided(origin: Origin | None) -> Iterator[None]:
 def load_module(origin: Origin) -> ModuleType:
     """The module made from a file's text; made once per process for each path and text.
 
-    Modules that lie beside the file can be imported by it where that folder exists. Raises ContractError, naming the
-    file, where it cannot be imported.
+    Modules that lie beside the file can be imported by it where that folder exists; those that were edited since an
+    earlier version of it was loaded are imported anew. Raises ContractError, naming the file, where it cannot be
+    imported, and UsageError where modules beside it are other ones than those of `origin.digest`.
     """
     path = Path(origin.place)
     key = hashlib.sha256(f"{origin.place}\0{origin.digest}".encode()).hexdigest()[:12]
     name = f"{FILE_MODULE}{path.stem}_{key}"
     if name in sys.modules:
         return sys.modules[name]
+    _renew(path, origin)
     folder = str(path.parent)
     if path.parent.is_dir() and folder not in sys.path:
         sys.path.append(folder)  # last of all: it must not hide an installed module
@@ -158,6 +171,22 @@ def load_module(origin: Origin) -> ModuleType:
         said = f"{path}: cannot be imported: {type(error).__name__}: {error}"
         raise ContractError(said if isinstance(error, SyntaxError) else with_place(said, error)) from error
     return module
+
+
+def _renew(path: Path, origin: Origin) -> None:
+    """Let edited modules beside a file be imported again, all of them: they hold parts of each other."""
+    beside = files_beside(path, origin.content)
+    if path.parent.is_dir() and origin.digest != _digest(origin.content, beside):
+        raise UsageError(
+            f"{path}: files beside it that it imports are not here, or were edited since the run was begun "
+            f"({', '.join(file.name for file in beside) or 'none is here'}); put them back, or run the command again"
+        )
+    if any(_beside.get(file, sha) != sha for file, sha in beside.items()):
+        for name, module in list(sys.modules.items()):
+            if (place := getattr(module, "__file__", None)) is not None and Path(place) in beside:
+                del sys.modules[name]
+        importlib.invalidate_caches()
+    _beside.update(beside)
 
 
 def origin_of_module(name: str) -> Origin | None:

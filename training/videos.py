@@ -66,11 +66,6 @@ class Videos:
         image, mask = _picture(self.images[video][at]), _mask(self.masks[video][at])
         return torch.from_numpy(np.dstack([image, mask * np.uint8(255)]).transpose(2, 0, 1).copy())
 
-    @property
-    def shared(self) -> tuple[str, ...]:
-        """Pairs "trained / validation" of those that share a place with a validation video."""
-        return tuple(f"{name} / {SHARED_PLACES[name]}" for name in self.names if name in SHARED_PLACES)
-
 
 def find_videos(given: Path | None) -> Path:
     """The folder of the videos: the given one, or `data/davis2016-train` under `$RVOS_BENCH_SHARED`. DataError."""

@@ -16,10 +16,10 @@ from PIL import Image
 
 from robust_vos_bench import Condition, Video, corrupt_video
 from robust_vos_bench.conditions import Corruption, corruptions
-from robust_vos_bench.conditions.apply import source_frame
 from robust_vos_bench.corrupted.preview import most_changed
 from robust_vos_bench.datasets.films import write_film
 from robust_vos_bench.datasets.overlay import paint_mask
+from robust_vos_bench.datasets.video import source_frame
 from website import photograph
 
 ROOT = Path(__file__).resolve().parents[1]

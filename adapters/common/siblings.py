@@ -20,6 +20,11 @@ SIGNS = (
     ("qdmn", "QDMN", "aspp.conv1.weight"),
     ("mivos", "MiVOS", "mask_rgb_encoder.conv1.weight"),
     ("tbd", "TBD", "vos.matcher.conv.conv.weight"),
+    ("cfbi.plus", "CFBI+", "fpn.toplayer.0.weight"),
+    ("aoc", "AOC-Net", "dynamic_seghead.CLB2.mlp_layer.bias"),
+    ("rpcm", "RPCM", "dynamic_seghead.M1_Bottleneck_1.bn1.bias"),
+    ("cfbi", "CFBI", "dynamic_seghead.IA3.IA.weight"),
+    ("feelvos", "FEELVOS", "xception_65/entry_flow/conv1_1/weights"),
 )
 """Model ("" where there is none here), title, and a tensor of it that no system after it in the list has."""
 
@@ -33,7 +38,7 @@ def system_of(names: Iterable[str]) -> tuple[str, str] | None:
 def hint(names: Iterable[str], model: str) -> str:
     """What to do with a checkpoint of another system that was given to `model`; "" where it is not one."""
     found = system_of(names)
-    if found is None or found[0] == model.partition(".")[0]:
+    if found is None or found[0] in (model, model.partition(".")[0]):
         return ""
     cure = f": run it with --model {found[0]} --checkpoint FILE" if found[0] else ", which does not run here"
     return f"The names are those of a checkpoint of {found[1]}{cure}."

@@ -15,7 +15,7 @@ from ..common.tensors import aggregate
 from .correction import RESIDUAL, foreground, near, patch
 from .network import CoVOSNetwork, groups
 from .sizes import Decoded, Sizes
-from .warp import warped
+from .warp import Warp
 
 
 @dataclass
@@ -24,20 +24,6 @@ class State:
 
     features: Tensor
     masks: Tensor
-
-
-@dataclass
-class Steps:
-    """What was computed for the frame between that was predicted last."""
-
-    warped: State
-    now: Tensor
-    hot: Tensor
-    patched: Tensor
-    """(1 + n) x h x w."""
-    logits: Tensor
-    probabilities: Tensor
-    """(1 + n) x H x W of the frame."""
 
 
 class Propagation:
@@ -54,7 +40,6 @@ class Propagation:
         self.last = frames - 1
         self.states: dict[int, State] = {}
         self.keys: set[int] = set()
-        self.steps: Steps | None = None
 
     def key(self, t: int, picture: NDArray[np.uint8], labels: NDArray[np.uint8], objects: int) -> None:
         """A key frame: its picture, and the base model's labels in 0..objects."""
@@ -67,10 +52,11 @@ class Propagation:
     def between(self, t: int, picture: NDArray[np.uint8], decoded: Decoded, objects: int) -> NDArray[np.uint8]:
         """Labels in 0..objects of a frame that is no key frame; its references were added before."""
         motion = self.sizes.motion(decoded, self.coded, self.device)
+        warp = Warp(motion, t, self.last)
         channels = 0 if self.network is None else 256
         state = State(
-            warped(motion, t, self.last, lambda s: self.states[s].features, self._zeros(channels)),
-            warped(motion, t, self.last, lambda s: self._masks(s, objects), self._zeros(objects)),
+            warp.of(lambda s: self.states[s].features, self._zeros(channels)),
+            warp.of(lambda s: self._masks(s, objects), self._zeros(objects)),
         )
         self.states[t] = state
         if self.network is None or decoded.residual is None:
@@ -92,9 +78,7 @@ class Propagation:
             ]
         )
         chances = torch.sigmoid(self.sizes.enlarged(logits))
-        probabilities = self.sizes.native(aggregate(chances))
-        self.steps = Steps(state, now, hot, aggregate(fixed), logits, probabilities)
-        return self._labels(probabilities)
+        return self._labels(self.sizes.native(aggregate(chances)))
 
     def forget(self, before: int) -> None:
         """Drop states of frames before this one."""

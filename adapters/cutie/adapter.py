@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from robust_vos_bench.datasets.video import Frame, Mask, Video
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models.adapter import Checkpoint
+from robust_vos_bench.models.bounds import below
 from robust_vos_bench.models.torch_adapter import Seen, TorchAdapter, TorchSession
 
 from ..common.tensors import image_tensor, log_of
@@ -54,11 +55,7 @@ class CutieAdapter(TorchAdapter):
         num_prototypes: Annotated[int, Meta(ge=1)] = 128,
         **options: Any,
     ) -> None:
-        if min_mid_term_frames >= max_mid_term_frames:
-            raise UsageError(
-                f"option min_mid_term_frames is {min_mid_term_frames}; it must be below max_mid_term_frames, which is "
-                f"{max_mid_term_frames}"
-            )
+        below("min_mid_term_frames", min_mid_term_frames, "max_mid_term_frames", max_mid_term_frames)
         self.size = size
         self.settings = build.settings(variant)
         self.settings.update(

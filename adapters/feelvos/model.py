@@ -21,9 +21,12 @@ from robust_vos_bench.models.torch_adapter import TorchAdapter, TorchSession
 
 from ..cfbi_line.labels import one_hot
 from ..cfbi_line.pool import ReferencePool
+from ..common.siblings import hint
 from ..encoders.fold import fold_frozen_norms
 from .network import FEELVOS, WINDOW, Embedded
-from .weights import UNTRAINED, from_official, hint
+from .weights import UNTRAINED, from_official
+
+_CONVERTED = "Expected is the authors' TensorFlow checkpoint, converted by `rvos-bench weights convert feelvos`."
 
 
 def prepared(frame: Frame, device: str) -> Tensor:
@@ -142,7 +145,7 @@ class FEELVOSAdapter(TorchAdapter):
     def load(self, network: nn.Module, path: Path) -> None:
         """A converted checkpoint of the authors, by TensorFlow's names."""
         state = from_official(read_state(path))
-        load_strict(network, state, str(path), hint=hint(set(state)))
+        load_strict(network, state, str(path), hint=hint(state, "feelvos") or _CONVERTED)
 
     def session(self, video: Video) -> Session:
         """No references yet."""

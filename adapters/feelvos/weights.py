@@ -54,18 +54,6 @@ def from_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return found
 
 
-def hint(names: set[str]) -> str:
-    """What to do with a checkpoint of another system; "" where it is not known as one."""
-    if any(name.startswith("feature_extracter.") for name in names):
-        return (
-            "The names are those of a checkpoint of CFBI or CFBI+: run it with --model cfbi or cfbi.plus and "
-            "--checkpoint FILE."
-        )
-    if not any(name.startswith("xception_65.") for name in names):
-        return "FEELVOS needs the authors' TensorFlow checkpoint, converted by `rvos-bench weights convert feelvos`."
-    return ""
-
-
 GAINS = {"embedding/split_separable_conv2d_pointwise/weights": 20, "logits/semantic/weights": 60}
 """Without which untrained embeddings are all alike, and no object wins."""
 MAPS_GAIN = 16

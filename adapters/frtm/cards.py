@@ -32,6 +32,7 @@ BACKBONES = {
 
 _CARD = ModelCard(
     "frtm",
+    version="2",  # the refiner's last products are taken on the small grid; rounding decides the fits after it
     title="FRTM (ResNet-101)",
     paper="Robinson, Lawin, Danelljan, Khan, Felsberg: Learning Fast and Robust Target Models for Video Object "
     "Segmentation, CVPR 2020, arXiv:2003.00908",

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from ..common.tensors import IMAGENET_MEAN, IMAGENET_STD
 from ..encoders.resnet import BasicBlock, Bottleneck, stage
-from ..refiner.levels import Levels, conv3, interpolated
+from ..refiner.levels import Levels
+from ..refiner.projection import Projection
 
 Depth = Literal["resnet101", "resnet18"]
 WIDTH = 64
@@ -47,27 +48,6 @@ class ResNet(nn.Module):
         return maps
 
 
-class Projection(nn.Module):
-    """Features of the shallowest level -> logits at the size of the frame."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.conv1 = conv3(width, width // 2)
-        self.conv2 = conv3(width // 2, 1)
-
-    def forward(self, x: Tensor, size: tuple[int, int], direct: bool) -> Tensor:
-        """N x width x H/4 x W/4 -> N x 1 x size. direct: the second enlarging ends at `size`, not at 4 x the input."""
-        x = F.relu(self.conv1(_enlarged(x, (2 * x.shape[2], 2 * x.shape[3]))))
-        if direct:
-            return self.conv2(_enlarged(x, size))  # type: ignore[no-any-return]
-        x = _enlarged(x, (2 * x.shape[2], 2 * x.shape[3]))
-        return self.conv2(interpolated(x, size))  # type: ignore[no-any-return]
-
-
-def _enlarged(x: Tensor, size: tuple[int, int]) -> Tensor:
-    return F.interpolate(x, size, mode="bicubic", align_corners=False)
-
-
 class Refiner(Levels):
     """Scores of one object on the grid of layer4 -> its logits at the size of the frame."""
 
@@ -76,7 +56,7 @@ class Refiner(Levels):
         self.project = Projection(WIDTH)
 
     def logits(self, scores: Tensor, reduced: Mapping[str, Tensor], size: tuple[int, int], direct: bool) -> Tensor:
-        """scores: 1 x 1 x h x w. reduced: of the frame (`Levels.reduced`). Returns H x W."""
+        """scores: 1 x 1 x h x w. reduced: of the frame (`Levels.reduced`). direct: see `Projection`. Returns H x W."""
         out: Tensor = self.project(self.refined(scores, reduced), size, direct)[0, 0]
         return out
 

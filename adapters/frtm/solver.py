@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -126,38 +125,25 @@ class FilterAlone(Problem):
         return [gradient.T]
 
 
-@dataclass(frozen=True)
-class Step:
-    """One linearisation: what it found, before it moved."""
-
-    steps: int
-    """Of conjugate gradients."""
-    objective: float
-    slope: float
-    """Length of J^T r."""
-
-
 def fitted(
     problem: Problem, parameters: Sequence[Tensor], schedule: Sequence[int], fletcher_reeves: bool = False
-) -> tuple[list[Tensor], list[Step]]:
+) -> list[Tensor]:
     """The parameters after one linearisation for each entry of the schedule, its steps of conjugate gradients.
 
     fletcher_reeves: this rule for new directions in the place of Polak and Ribiere's.
     """
-    theta, log = [p.double() for p in parameters], []
+    theta = [p.double() for p in parameters]
     for steps in schedule:
-        slope = problem.slope(theta)
-        log.append(Step(steps, problem.objective(theta), _dot(slope, slope) ** 0.5))
         here = list(theta)
         move = conjugate_gradients(
             lambda p, here=here: problem.normal(here, p),  # type: ignore[misc]
-            slope,
+            problem.slope(theta),
             problem.damping,
             steps,
             fletcher_reeves,
         )
         theta = [p + d for p, d in zip(theta, move)]
-    return theta, log
+    return theta
 
 
 def conjugate_gradients(

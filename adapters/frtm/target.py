@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .errors_on_grid import Errors, pixel_weights
 from .remembered import Remembered
-from .solver import Cells, FilterAlone, Step, WholeModel, fitted
+from .solver import Cells, FilterAlone, WholeModel, fitted
 
 WIDTH = 96
 """Channels between the two convolutions."""
@@ -56,8 +56,6 @@ class Target:
     fitting: Fitting
     seen: int = 0
     """Frames after its first one."""
-    log: list[Step] = field(default_factory=list)
-    """Of the last fit."""
 
     @classmethod
     def begun(cls, features: Tensor, masks: Tensor, generator: torch.Generator, fitting: Fitting) -> Target:
@@ -69,18 +67,17 @@ class Target:
         count = torch.ones(len(masks))
         count[0] = 2
         whole = WholeModel(Cells(features), errors, count / count.sum())
-        (project, weights), log = fitted(whole, (project, weights), fitting.first, fitting.fletcher_reeves)
+        project, weights = fitted(whole, (project, weights), fitting.first, fitting.fletcher_reeves)
         projected = torch.einsum("pc,nhwc->nphw", project, whole.cells.rows)
         made = cls(project, weights, Remembered(fitting.slots, projected, errors), fitting)
         made.fit()
-        made.log = log + made.log
         return made
 
     def fit(self) -> None:
         """Fit the filter to everything that is remembered."""
         features, errors, weights = self.memory.all()
         alone = FilterAlone(Cells(features), errors, weights)
-        (self.filter,), self.log = fitted(alone, (self.filter,), self.fitting.later, self.fitting.fletcher_reeves)
+        (self.filter,) = fitted(alone, (self.filter,), self.fitting.later, self.fitting.fletcher_reeves)
 
     def scores(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """layer4, 1 x C x h x w float32 -> the same projected, 96 x h x w, and scores, 1 x 1 x h x w."""

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..encoders.resnet import EarlyStrideBottleneck, stage
-from ..refiner.levels import Levels, conv3
+from ..refiner.levels import Levels
+from ..refiner.projection import Projection
 from .labels import LabelEncoder
 from .learner import MAPS, TargetModel
 from .transformer import Transformer
@@ -47,46 +48,12 @@ class Backbone(nn.Module):
         return found
 
 
-class _Project(nn.Module):
-    """From the shallowest level to scores of the region."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1 = conv3(64, 32)
-        self.conv2 = conv3(32, 1)
-
-    def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
-        """1 x 64 x h x w -> 1 x 1 x H x W of this size."""
-        height, width = x.shape[-2:]
-        x = F.relu(self.conv1(bicubic(x, (2 * height, 2 * width))), inplace=True)
-        return enlarged_scores(x, self.conv2, size)
-
-
-def bicubic(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """N x C x h x w -> N x C x H x W over centres of pixels."""
-    return F.interpolate(x, size, mode="bicubic", align_corners=False)
-
-
-def enlarged_scores(x: Tensor, conv: nn.Conv2d, size: tuple[int, int]) -> Tensor:
-    """conv(bicubic(x, size)) for a 3 x 3 convolution to one map with padding 1.
-
-    Enlarging is linear and alike for all channels: the nine products of the kernel are taken on the small grid, and
-    nine maps are enlarged instead of all channels.
-    """
-    height, width = size
-    products = F.conv2d(x, conv.weight[0].permute(1, 2, 0).reshape(9, -1, 1, 1))
-    taps = F.pad(bicubic(products, size), (1, 1, 1, 1))[0]
-    shifted = [taps[i, i // 3 : i // 3 + height, i % 3 : i % 3 + width] for i in range(9)]
-    scores = torch.stack(shifted).sum(0)
-    return (scores if conv.bias is None else scores + conv.bias)[None, None]
-
-
 class Decoder(Levels):
     """The refiner, with levels of different widths and 16 maps of scores."""
 
     def __init__(self) -> None:
         super().__init__(INPUTS, WIDTHS, MAPS, projected=True)
-        self.project = _Project()
+        self.project = Projection(WIDTHS["layer1"])
 
     def forward(self, encoding: Tensor, reduced: dict[str, Tensor]) -> Tensor:
         """Encoding 16 x h x w -> scores 16h x 16w; positive: object."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models.adapter import Checkpoint
+from robust_vos_bench.models.bounds import below
 from robust_vos_bench.models.checkpoint import RANDOM, read_state
 
 from ..common.tensors import aggregate
@@ -209,16 +210,8 @@ class XMemAdapter(MemoryAdapter):
         num_prototypes: Annotated[int, Meta(ge=1)] = 128,
         **options: Any,
     ) -> None:
-        if min_mid_term_frames >= max_mid_term_frames:
-            raise UsageError(
-                f"option min_mid_term_frames is {min_mid_term_frames}; it must be below max_mid_term_frames, which is "
-                f"{max_mid_term_frames}"
-            )
-        if num_prototypes >= max_long_term_elements:
-            raise UsageError(
-                f"option num_prototypes is {num_prototypes}; it must be below max_long_term_elements, which is "
-                f"{max_long_term_elements}"
-            )
+        below("min_mid_term_frames", min_mid_term_frames, "max_mid_term_frames", max_mid_term_frames)
+        below("num_prototypes", num_prototypes, "max_long_term_elements", max_long_term_elements)
         if options.get("include_last") or options.get("max_memory_frames") is not None:
             raise UsageError("XMem has neither include_last nor max_memory_frames; its memory is bounded by long_term")
         self.limits = Limits(

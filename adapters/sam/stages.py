@@ -87,10 +87,6 @@ class Stages:
         self._positions: Tensor | None = None
         self._image_positions: Tensor | None = None
 
-    def look(self, frame: Frame) -> Features:
-        """Features of an RGB uint8 H x W x 3 frame."""
-        return self.features(self.image(frame))
-
     def image(self, frame: Frame | Tensor) -> Tensor:
         """A frame, squashed to the network's square by Pillow's bicubic, 1 x 3 x side x side in 0..1.
 

@@ -88,8 +88,8 @@ def joint(runs: Sequence[Run]) -> Run:
 
 
 def name_of(run: Run) -> str:
-    """A run for a reader who knows the others: its id."""
-    return f"run {run.manifest.run_id}"
+    """A run for a reader who knows the others: its id, which runs of one plan on other files share, and its place."""
+    return f"run {run.manifest.run_id} ({run.folder.name})"
 
 
 def _common_conditions(runs: Sequence[Run]) -> list[ConditionRecord]:

@@ -25,12 +25,9 @@ class Rival:
         return self.behind.excludes_zero and self.p < 1 - LEVEL
 
 
-def rivals(table: RobustnessTable, statistic: str = "mPC") -> tuple[str, list[Rival]]:
-    """(the best complete model, the others from near to far); ("", []) where no model is complete.
-
-    statistic: one of `Jackknife.statistics` for which higher is better.
-    """
-    weights = table.jackknife.statistics.get(statistic)
+def rivals(table: RobustnessTable) -> tuple[str, list[Rival]]:
+    """(the best complete model by mPC, the others from near to far); ("", []) where no model is complete."""
+    weights = table.jackknife.statistics.get("mPC")
     complete = [row for row in in_order(table) if row.rank is not None]
     if weights is None or not complete:
         return "", []

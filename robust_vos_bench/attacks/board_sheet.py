@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from robust_vos_bench.analysis.intervals import caution
-from robust_vos_bench.analysis.words import points
+from robust_vos_bench.analysis.words import plural, points
 from robust_vos_bench.attacks.flags import MEANINGS
 from robust_vos_bench.attacks.leaderboard import AttackPage, BoardRow, Cell
 from robust_vos_bench.attacks.standing import BY_HAND, REDUCED, STANDARD, TRANSFER
@@ -59,6 +59,7 @@ def sheet_of(page: AttackPage) -> Sheet:
         title=f"{page.dataset} · {page.threat}",
         lead=lead,
         tables=tuple(tables),
+        finding=_finding(page),
         notes=tuple(note for note in notes if note),
         summary=(
             page.dataset,
@@ -69,6 +70,26 @@ def sheet_of(page: AttackPage) -> Sheet:
             f"{best.model} ({best.standing})" if best.standing != TRANSFER else "n/a",
         ),
     )
+
+
+def _finding(page: AttackPage) -> str:
+    """Lowest to highest J&F of the models that were attacked, clean and per budget, where the search worked."""
+    rows = [row for row in page.rows if row.standing != TRANSFER]
+    parts = [f"{_range([row.clean for row in rows])} clean"] if rows else []
+    for budget in page.budgets:
+        cells = [row.cells[budget] for row in rows if budget in row.cells]
+        sound = [cell.robust.value for cell in cells if not any(flag.is_error for flag in cell.flags)]
+        if any(not math.isnan(value) for value in sound):
+            parts.append(f"{_range(sound)} at budget {budget}")
+    if len(parts) < 2:
+        return ""
+    return f"J&F of {plural(len(rows), 'attacked model')}: {', '.join(parts)}."
+
+
+def _range(values: Sequence[float]) -> str:
+    known = [value for value in values if not math.isnan(value)]
+    low, high = points(min(known, default=math.nan)), points(max(known, default=math.nan))
+    return low if low == high else f"{low} to {high}"
 
 
 def _scores(page: AttackPage, rows: Sequence[BoardRow]) -> list[Column]:

@@ -13,8 +13,9 @@ from robust_vos_bench.attacks.jobs import carried_out, forget_models
 from robust_vos_bench.attacks.plan import AttackPlan, Job, Made
 from robust_vos_bench.corrupted.counts import FrameCounts
 from robust_vos_bench.errors import RvosError
-from robust_vos_bench.runs.work.process import ONE_THREAD, environment, leave_with_parent, limit_threads, plain_main
+from robust_vos_bench.runs.work.process import ONE_THREAD, leave_with_parent, limit_threads, plain_main
 from robust_vos_bench.system.process_settings import ProcessSettings
+from robust_vos_bench.system.variables import environment
 
 
 @dataclass(frozen=True)

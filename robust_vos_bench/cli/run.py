@@ -192,8 +192,10 @@ def show_result(done: Run, form: str, quiet: bool = False, attacked: Sequence[Pa
         )
     masks = done.folder / "masks"
     if done.matrix.unscored_videos and masks.is_dir() and not quiet:
+        from robust_vos_bench.analysis.words import plural
+
         films = len(list(masks.glob("*/*/*.mp4")))
-        made = f", and {films} films beside them" if films else ""
+        made = f", and {plural(films, 'film')} beside them" if films else ""
         click.echo(f"Masks: {shown(masks)}/<model>/<condition>/<video>/{made}", err=True)
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,8 @@ from robust_vos_bench.conditions.draw import Draw
 from robust_vos_bench.conditions.profile import profile_version, severity_over_time
 from robust_vos_bench.conditions.spec import Corruption
 from robust_vos_bench.conditions.stored import StoredFrames
-from robust_vos_bench.datasets.video import Frame, FrameSource, IndexableFrames, Mask, Truth, Video
-from robust_vos_bench.errors import ContractError
+from robust_vos_bench.datasets.lazy import Lazy
+from robust_vos_bench.datasets.video import Frame, Mask, Truth, Video, source_frame
 
 
 def corrupt_video(video: Video, condition: Condition) -> Video:
@@ -159,24 +159,19 @@ class _Corrupted:
         return check_frame(result, self.video.size, self.condition, self.video.name, frame)
 
 
-class CorruptedFrames(_Corrupted, Sequence[Frame]):
+class CorruptedFrames(_Corrupted, Lazy[Frame]):
     """Frames of a video under a condition of scope "frame": made when asked for, in any order."""
 
     def __iter__(self) -> Iterator[Frame]:
         yield from self._in_batches(enumerate(self.video.frames))
 
-    @overload
-    def __getitem__(self, index: int) -> Frame: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Frame]: ...
-    def __getitem__(self, index: int | slice) -> Frame | Sequence[Frame]:
-        if isinstance(index, slice):
-            chosen = range(*index.indices(len(self)))
-            return list(self._in_batches((t, source_frame(self.video.frames, t)) for t in chosen))
-        t = index + len(self) if index < 0 else index
-        if not 0 <= t < len(self):
-            raise IndexError(f"frame {index} of {len(self)}")
+    def at(self, t: int) -> Frame:
+        """Frame t."""
         return self.corrupt(source_frame(self.video.frames, t), t)
+
+    def part(self, chosen: range) -> Sequence[Frame]:
+        """Some frames, in batches where the corruption works so."""
+        return list(self._in_batches((t, source_frame(self.video.frames, t)) for t in chosen))
 
     def corrupt(self, frame: Frame, t: int) -> Frame:
         """The given clean frame t as the condition shows it.
@@ -245,7 +240,7 @@ class CorruptedClip(_Corrupted):
             raise wrong_number(str(count), len(self), self.condition, self.video.name)
 
 
-class MovedMasks(Sequence["Mask | None"]):
+class MovedMasks(Lazy["Mask | None"]):
     """Truth masks moved by the same field as the frames, when asked for."""
 
     def __init__(self, masks: Sequence[Mask | None], frames: CorruptedFrames) -> None:
@@ -255,26 +250,10 @@ class MovedMasks(Sequence["Mask | None"]):
     def __len__(self) -> int:
         return len(self.masks)
 
-    @overload
-    def __getitem__(self, index: int) -> Mask | None: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Mask | None]: ...
-    def __getitem__(self, index: int | slice) -> Mask | Sequence[Mask | None] | None:
-        if isinstance(index, slice):
-            return [self[t] for t in range(*index.indices(len(self)))]
-        t = index + len(self) if index < 0 else index
+    def at(self, t: int) -> Mask | None:
+        """Mask of frame t."""
         mask = self.masks[t]
         return None if mask is None else _moved(mask, self.frames, t)
-
-
-def source_frame(frames: FrameSource, t: int) -> Frame:
-    """Frame t of any source: by index where it has one, else by reading up to it."""
-    if isinstance(frames, IndexableFrames):
-        return frames[t]
-    for i, frame in enumerate(frames):
-        if i == t:
-            return frame
-    raise ContractError(f"the frame source ended before frame {t}")
 
 
 def _moved(mask: Mask, frames: CorruptedFrames, t: int, keep_ids: bool = False) -> Mask:

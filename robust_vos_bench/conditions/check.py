@@ -6,6 +6,7 @@ import pickle
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 
@@ -112,6 +113,7 @@ class _Checker:
         )
         frames = [frame.copy() for frame in self.clip.frames]
         mask = self.clip.prompts[0].copy()
+        import_module("cv2")  # many corruptions import it when they are called, and it sets environment variables
         before = ProcessSettings.taken()
         try:
             if self.spec.scope == "clip":

@@ -7,17 +7,18 @@ An attack cannot be made again where it is read, so its frames are kept. A condi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from robust_vos_bench.conditions.spec import Corruption
 from robust_vos_bench.datasets.images import read_frame
-from robust_vos_bench.datasets.video import Frame, FrameSource, IndexableFrames, Video
+from robust_vos_bench.datasets.lazy import Lazy
+from robust_vos_bench.datasets.video import Frame, Video, source_frame
 from robust_vos_bench.errors import DataError, UsageError
 from robust_vos_bench.origin import Origin
 
@@ -105,7 +106,7 @@ def read_record(split: Path, video: str) -> StoredVideo:
         raise DataError(f"{path}: not a readable record of a stored split ({error})") from error
 
 
-class StoredFrames(Sequence[Frame]):
+class StoredFrames(Lazy[Frame]):
     """Frames of a stored split in place of those of a video. The clean frames are decoded too: a split fits only
     pixels that are those it was made on, to the bit."""
 
@@ -140,15 +141,9 @@ class StoredFrames(Sequence[Frame]):
         for t, clean in enumerate(self.video.frames):
             yield self.frame(t, clean)
 
-    @overload
-    def __getitem__(self, index: int) -> Frame: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Frame]: ...
-    def __getitem__(self, index: int | slice) -> Frame | Sequence[Frame]:
-        if isinstance(index, slice):
-            return [self[t] for t in range(*index.indices(len(self)))]
-        t = index + len(self) if index < 0 else index
-        return self.frame(t, _at(self.video.frames, t))
+    def at(self, t: int) -> Frame:
+        """Frame t."""
+        return self.frame(t, source_frame(self.video.frames, t))
 
     def frame(self, t: int, clean: Frame) -> Frame:
         """Frame t, given the clean one. Raises DataError where either is not the recorded one."""
@@ -179,12 +174,3 @@ class StoredFrames(Sequence[Frame]):
         if total.min() < 0 or total.max() > 255:
             raise DataError(f"{path}: its differences do not fit the clean frame: they lead outside of 0..255")
         return total.astype(np.uint8)
-
-
-def _at(frames: FrameSource, t: int) -> Frame:
-    if isinstance(frames, IndexableFrames):
-        return frames[t]
-    for i, frame in enumerate(frames):
-        if i == t:
-            return frame
-    raise DataError(f"there are {len(frames)} frames, and frame {t} is asked for")

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from robust_vos_bench.conditions.apply import corrupt_video, source_frame
+from robust_vos_bench.conditions.apply import corrupt_video
 from robust_vos_bench.conditions.catalogue import corruption_of
 from robust_vos_bench.conditions.condition import CLEAN, Condition
 from robust_vos_bench.corrupted.sheet import Sheet, Tile, arrange
 from robust_vos_bench.datasets.films import FILMS, write_film
 from robust_vos_bench.datasets.overlay import paint_mask
-from robust_vos_bench.datasets.video import Frame, FrameSource, IndexableFrames, Video
+from robust_vos_bench.datasets.video import Frame, FrameSource, IndexableFrames, Video, source_frame
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.system.atomic import make_folder, write_error
 

@@ -14,8 +14,7 @@ from robust_vos_bench.conditions import Condition, condition_fingerprint, corrup
 from robust_vos_bench.datasets.dataset import Dataset
 from robust_vos_bench.datasets.files import BINARISE, MaskFiles
 from robust_vos_bench.datasets.images import encode_frame, encode_mask
-from robust_vos_bench.datasets.layout import VOID, ids_in
-from robust_vos_bench.datasets.video import Mask, Truth, Video
+from robust_vos_bench.datasets.video import VOID, Mask, Truth, Video, ids_in
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.system.atomic import make_folder, write_bytes
 from robust_vos_bench.system.hashes import file_sha256

@@ -8,16 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robust_vos_bench.datasets.dataset import Dataset
 from robust_vos_bench.datasets.files import FrameFiles
-from robust_vos_bench.datasets.layout import check_limit, existing_root, ids_in, select_videos
+from robust_vos_bench.datasets.layout import check_limit, existing_root, select_videos
+from robust_vos_bench.datasets.lazy import Lazy
 from robust_vos_bench.datasets.rle import decode
-from robust_vos_bench.datasets.video import Mask, Truth, Video
+from robust_vos_bench.datasets.video import Mask, Truth, Video, ids_in
 from robust_vos_bench.errors import DataError, unknown
 from robust_vos_bench.system.cache import file_fingerprint
 from robust_vos_bench.system.text import read_text
@@ -164,7 +165,7 @@ class Burst(Dataset):
 
 
 @dataclass(frozen=True)
-class RleMasks(Sequence["Mask | None"]):
+class RleMasks(Lazy["Mask | None"]):
     """The annotations of one video as run lengths, decoded when they are asked for."""
 
     texts: tuple[Mapping[int, str] | None, ...]
@@ -176,16 +177,11 @@ class RleMasks(Sequence["Mask | None"]):
     def __len__(self) -> int:
         return len(self.texts)
 
-    @overload
-    def __getitem__(self, index: int) -> Mask | None: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Mask | None]: ...
-    def __getitem__(self, index: int | slice) -> Mask | Sequence[Mask | None] | None:
-        if isinstance(index, slice):
-            return RleMasks(self.texts[index], self.size, self.where)
-        if self.texts[index] is None:
+    def at(self, t: int) -> Mask | None:
+        """Mask of frame t: where objects overlap, the smallest is seen."""
+        if self.texts[t] is None:
             return None
-        planes = self.planes(index)
+        planes = self.planes(t)
         mask = np.zeros(self.size, np.uint8)
         for i in sorted(planes, key=lambda i: (-int(planes[i].sum()), i)):  # the smallest last, so that it is seen
             mask[planes[i]] = i

@@ -143,6 +143,12 @@ class Dataset(ABC):
     def fingerprint(self, name: str) -> str:
         """Hex digest that changes when the frames, prompts or truth of one video change."""
 
+    @property
+    def code(self) -> str:
+        """Digest of the file that its class stands in (`file.py:Class`), part of keys; "" for any other data set."""
+        origin = origin_of_module(type(self).__module__)
+        return "" if origin is None else origin.digest
+
     def fingerprint_or_damage(self, name: str) -> str:
         """`fingerprint`; a digest that stands for damage where the video cannot be read (no frames in its folder).
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robust_vos_bench.datasets.images import FRAME_SUFFIXES, read_frame, read_mask
+from robust_vos_bench.datasets.lazy import Lazy
 from robust_vos_bench.datasets.order import ambiguous, in_order, strays
 from robust_vos_bench.datasets.soft import binarise
 from robust_vos_bench.datasets.video import Frame, Mask
@@ -31,7 +31,7 @@ SYSTEM_FOLDERS = ("@eaDir", "#recycle", "__MACOSX", "lost+found", "$RECYCLE.BIN"
 
 
 @dataclass(frozen=True)
-class FrameFiles(Sequence[Frame]):
+class FrameFiles(Lazy[Frame]):
     """The frames of one video as files; `frames[t]` decodes one, iterating decodes them in order, keeping none."""
 
     paths: tuple[Path, ...]
@@ -41,14 +41,9 @@ class FrameFiles(Sequence[Frame]):
     def __len__(self) -> int:
         return len(self.paths)
 
-    @overload
-    def __getitem__(self, index: int) -> Frame: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Frame]: ...
-    def __getitem__(self, index: int | slice) -> Frame | Sequence[Frame]:
-        if isinstance(index, slice):
-            return FrameFiles(self.paths[index], self.size)
-        return read_frame(self.paths[index], self.size)
+    def at(self, t: int) -> Frame:
+        """Frame t, decoded."""
+        return read_frame(self.paths[t], self.size)
 
     def __iter__(self) -> Iterator[Frame]:
         for path in self.paths:
@@ -56,7 +51,7 @@ class FrameFiles(Sequence[Frame]):
 
 
 @dataclass(frozen=True)
-class MaskFiles(Sequence["Mask | None"]):
+class MaskFiles(Lazy["Mask | None"]):
     """The annotations of one video as files, None where a frame has none.
 
     `paths` and `table` let the scorer use its own decoder: ids are `table[value]` where there is a table.
@@ -77,14 +72,9 @@ class MaskFiles(Sequence["Mask | None"]):
     def __len__(self) -> int:
         return len(self.paths)
 
-    @overload
-    def __getitem__(self, index: int) -> Mask | None: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Mask | None]: ...
-    def __getitem__(self, index: int | slice) -> Mask | Sequence[Mask | None] | None:
-        if isinstance(index, slice):
-            return MaskFiles(self.paths[index], self.size, self.table, self.by_value)
-        path = self.paths[index]
+    def at(self, t: int) -> Mask | None:
+        """Mask of frame t, decoded."""
+        path = self.paths[t]
         if path is None:
             return None
         mask = read_mask(path, self.size)

@@ -16,12 +16,9 @@ from robust_vos_bench.datasets.files import BINARISE, FrameFiles, MaskFiles, lis
 from robust_vos_bench.datasets.images import image_size, read_mask
 from robust_vos_bench.datasets.names import matching
 from robust_vos_bench.datasets.soft import CURE, binarise, soft_values
-from robust_vos_bench.datasets.video import Mask, Truth, Video
+from robust_vos_bench.datasets.video import VOID, Mask, Truth, Video, ids_in
 from robust_vos_bench.errors import DataError, UsageError, unknown
 from robust_vos_bench.system.cache import file_fingerprint, remembered
-
-VOID = 255
-"""Pixels that belong to no object and are not scored, where a data set has them."""
 
 
 class FolderDataset(Dataset):
@@ -280,11 +277,6 @@ class FolderDataset(Dataset):
                 "Open such data as davis2016 or as folder:binary"
             )
         return ""
-
-
-def ids_in(mask: Mask) -> list[int]:
-    """The object ids in a mask, ascending: 1..254 (0 is background, 255 void)."""
-    return [int(i) for i in np.flatnonzero(np.bincount(mask.ravel(), minlength=256)) if 0 < i < VOID]
 
 
 def first_appearances(masks: Iterable[Mask]) -> dict[int, int]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust_vos_bench.datasets.palette import palette
-from robust_vos_bench.datasets.video import Frame, Mask
+from robust_vos_bench.datasets.video import VOID, Frame, Mask, ids_in
 from robust_vos_bench.errors import unknown
 
 if TYPE_CHECKING:
@@ -79,14 +79,14 @@ def draw_overlay(
     import cv2
 
     table = object_colours() if colours is None else colours
-    shown = np.where(mask == 255, 0, mask).astype(np.uint8)
+    shown = np.where(mask == VOID, 0, mask).astype(np.uint8)
     inside = shown > 0
     painted = frame.copy()
     if alpha > 0:
         tinted = cv2.addWeighted(np.ascontiguousarray(frame), 1 - alpha, table[shown], alpha, 0)
         np.copyto(painted, tinted, where=inside[..., None])
     width = max(1, round(min(frame.shape[:2]) / 240))
-    ids = [int(i) for i in np.flatnonzero(np.bincount(shown.ravel(), minlength=256)) if i]
+    ids = ids_in(shown)
     boxes = {i: _box(shown, i, width + 2) for i in ids} if contours or labels else {}
     for i in ids if contours else ():
         own = (shown[boxes[i]] == i).astype(np.uint8)

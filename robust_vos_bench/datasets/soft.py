@@ -9,9 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from robust_vos_bench.datasets.video import Mask
+from robust_vos_bench.datasets.video import VOID, Mask
 
-VOID = 255
 HALF = 127
 """The largest value of a binary mask with soft edges that is still background."""
 FEW = 3

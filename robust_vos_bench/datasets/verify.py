@@ -13,9 +13,10 @@ import numpy as np
 from robust_vos_bench.datasets.clips.dataset import VideoFiles
 from robust_vos_bench.datasets.files import list_frames
 from robust_vos_bench.datasets.images import image_size, read_frame, read_mask
-from robust_vos_bench.datasets.layout import VOID, FolderDataset, ids_in
+from robust_vos_bench.datasets.layout import FolderDataset
 from robust_vos_bench.datasets.order import in_order, missing_numbers
 from robust_vos_bench.datasets.soft import CURE, soft_values, was_thresholded
+from robust_vos_bench.datasets.video import VOID, ids_in
 from robust_vos_bench.errors import DataError
 
 

@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from robust_vos_bench.datasets.lazy import Lazy
 from robust_vos_bench.errors import DataError
 
 Frame = NDArray[np.uint8]
@@ -17,9 +18,18 @@ Mask = NDArray[np.uint8]
 """One label mask: uint8, H x W; 0 is background, 1..254 are object ids."""
 
 
+VOID = 255
+"""Pixels that belong to no object and are not scored, where a data set has them."""
+
+
+def values_in(mask: Mask) -> list[int]:
+    """The values in a mask, ascending: ten times as fast as `numpy.unique`."""
+    return [int(i) for i in np.flatnonzero(np.bincount(mask.ravel(), minlength=256))]
+
+
 def ids_in(mask: Mask) -> list[int]:
-    """The ids in a mask, ascending, without background: ten times as fast as `numpy.unique`."""
-    return [int(i) for i in np.flatnonzero(np.bincount(mask.ravel(), minlength=256)) if i]
+    """The object ids in a mask, ascending: 1..254 (0 is background, 255 void)."""
+    return [i for i in values_in(mask) if 0 < i < VOID]
 
 
 @runtime_checkable
@@ -36,6 +46,48 @@ class IndexableFrames(FrameSource, Protocol):
     """A frame source that also gives frame t by itself, in any order."""
 
     def __getitem__(self, index: int) -> Frame: ...
+
+
+def source_frame(frames: FrameSource, t: int) -> Frame:
+    """Frame t of any source: by index where it has one, else by reading up to it. Raises DataError beyond its end."""
+    if isinstance(frames, IndexableFrames):
+        return frames[t]
+    for i, frame in enumerate(frames):
+        if i == t:
+            return frame
+    raise DataError(f"there are {len(frames)} frames, and frame {t} is asked for")
+
+
+class OwnFrames:
+    """Copies of the frames of a source: what is written into them is seen nowhere else."""
+
+    def __init__(self, frames: FrameSource) -> None:
+        self._frames = frames
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __iter__(self) -> Iterator[Frame]:
+        for frame in self._frames:
+            yield frame.copy()
+
+
+class OwnIndexableFrames(Lazy[Frame]):
+    """The same of a source that gives frames by index too."""
+
+    def __init__(self, frames: IndexableFrames) -> None:
+        self._frames = frames
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def at(self, t: int) -> Frame:
+        """A copy of frame t."""
+        return self._frames[t].copy()
+
+    def __iter__(self) -> Iterator[Frame]:
+        for frame in self._frames:
+            yield frame.copy()
 
 
 @dataclass(frozen=True)
@@ -71,8 +123,14 @@ class Video:
         if not self.frame_names:
             object.__setattr__(self, "frame_names", tuple(f"{t:05d}" for t in range(len(self.frames))))
         if not self._ids:  # else it is made from another one: every condition and model looks at the same prompts
-            ids = sorted({i for mask in self.prompts.values() for i in ids_in(mask)})
-            object.__setattr__(self, "_ids", tuple(ids))
+            values = {t: values_in(mask) for t, mask in self.prompts.items()}
+            for t, found in values.items():
+                if VOID in found:
+                    raise DataError(
+                        f"video {self.name!r}, prompt at frame {t}: holds 255, which means void and is no object "
+                        f"({_cure(found)})"
+                    )
+            object.__setattr__(self, "_ids", tuple(sorted({i for found in values.values() for i in found} - {0})))
 
     def __len__(self) -> int:
         return len(self.frame_names)
@@ -102,6 +160,12 @@ class Video:
         """The same video over other frames of the same number and size."""
         return replace(self, frames=frames)
 
+    def unshared(self) -> Video:
+        """The same video with copies of its frames and prompts, for somebody who may write into them."""
+        frames = self.frames
+        own = OwnIndexableFrames(frames) if isinstance(frames, IndexableFrames) else OwnFrames(frames)
+        return replace(self, frames=own, prompts={t: mask.copy() for t, mask in self.prompts.items()})
+
     def with_prompts(self, prompts: Mapping[int, Mask]) -> Video:
         """The same video with other prompts."""
         return replace(self, prompts=dict(prompts), _ids=())
@@ -116,7 +180,7 @@ class Video:
     ) -> Video:
         """A video from arrays in memory: frames RGB uint8 (T, H, W, 3); prompts a mask for frame 0 or a mapping.
 
-        Raises DataError where shapes or types do not fit.
+        Raises DataError where shapes or types do not fit, and for the value 255 in a prompt.
         """
         clip = [np.asarray(frame) for frame in frames]
         if not clip:
@@ -143,6 +207,13 @@ class Video:
             if array.any():
                 checked[int(t)] = array
         return cls(name=name, size=size, frames=clip, prompts=checked, fps=fps)
+
+
+def _cure(values: list[int]) -> str:
+    """What to do with the 255 among the values of a prompt."""
+    if set(values) == {0, VOID}:
+        return "a black-and-white mask is given as `(mask > 127).astype(np.uint8)`"
+    return "object ids are 1..254; void is left out by `np.where(mask == 255, 0, mask)`"
 
 
 @dataclass(frozen=True)

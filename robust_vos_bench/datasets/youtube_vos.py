@@ -10,8 +10,9 @@ from typing import Any
 
 from robust_vos_bench.datasets.categories import SEEN_CATEGORIES
 from robust_vos_bench.datasets.images import image_size
-from robust_vos_bench.datasets.layout import FolderDataset, existing_root, ids_in
+from robust_vos_bench.datasets.layout import FolderDataset, existing_root
 from robust_vos_bench.datasets.order import in_order
+from robust_vos_bench.datasets.video import ids_in
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.system.text import read_text
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 
 from robust_vos_bench.fetch.problems import FetchError
+from robust_vos_bench.system.variables import environment
 
 VARIABLE = "RVOS_BENCH_OFFLINE"
 _OF_LIBRARIES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
@@ -25,14 +26,5 @@ def is_offline() -> bool:
 @contextlib.contextmanager
 def offline(on: bool = True) -> Iterator[None]:
     """Within the block, here and in processes that are started, the network is not touched. on=False: no change."""
-    names = (VARIABLE, *_OF_LIBRARIES) if on else ()
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
+    with environment(dict.fromkeys((VARIABLE, *_OF_LIBRARIES) if on else (), "1")):
         yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -92,6 +92,17 @@ class VOSAdapter(ABC):
     def inside(cls, options: Mapping[str, Any], checkpoint: Checkpoint = None) -> Inside | None:
         """The model that this one runs inside, by settled options; its weights and version are part of the keys."""
         return None
+
+    @classmethod
+    def sources(
+        cls, options: Mapping[str, Any], conditions: Sequence[str], videos: Sequence[str]
+    ) -> Mapping[tuple[str, str], str]:
+        """(condition label, video) -> digest of the files, beside the weights, that decide the masks of that unit.
+
+        Only for a model that reads results made elsewhere, by settled options: the digests are part of the keys, so
+        that files which have changed are scored anew. Raises nothing for files that are missing: the unit will.
+        """
+        return {}
 
     def begin(self, condition: str, dataset: str) -> None:  # noqa: B027 - a hook, empty on purpose
         """Called by the engine before the videos of one condition; most models ignore it.

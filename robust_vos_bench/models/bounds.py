@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from numbers import Real
 from typing import Any
@@ -29,18 +29,29 @@ def check_bounds(model: type, options: Mapping[str, Any], name: str = "") -> Non
                     raise UsageError(f"model {shown!r}: option {option} is {value}; it must be {in_words(meta)}")
 
 
-@lru_cache(maxsize=256)
-def option_bounds(model: type) -> dict[str, tuple[msgspec.Meta, ...]]:
-    """Bounds of the options of a class, by name; a subclass that annotates an option anew decides."""
-    found: dict[str, tuple[msgspec.Meta, ...]] = {}
+def below(small: str, value: float, large: str, limit: float) -> None:
+    """Raise UsageError unless the option `small` is below the option `large`, which no annotation of either can say."""
+    if value >= limit:
+        raise UsageError(f"option {small} is {value}; it must be below {large}, which is {limit}")
+
+
+def option_hints(model: type) -> Iterator[tuple[Callable[..., Any], dict[str, Any]]]:
+    """Every `__init__` of a class and its bases, with its annotations resolved; {} where they cannot be."""
     for cls in model.__mro__:
         init = cls.__dict__.get("__init__")
         if init is None or cls is object:
             continue
         try:
-            hints = typing.get_type_hints(init, include_extras=True)
+            yield init, typing.get_type_hints(init, include_extras=True)
         except (NameError, TypeError):  # annotations that only a type checker can resolve
-            continue
+            yield init, {}
+
+
+@lru_cache(maxsize=256)
+def option_bounds(model: type) -> dict[str, tuple[msgspec.Meta, ...]]:
+    """Bounds of the options of a class, by name; a subclass that annotates an option anew decides."""
+    found: dict[str, tuple[msgspec.Meta, ...]] = {}
+    for _, hints in option_hints(model):
         for name, hint in hints.items():
             found.setdefault(name, tuple(_metas(hint)))
     return found

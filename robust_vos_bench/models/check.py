@@ -19,7 +19,7 @@ from robust_vos_bench.errors import RvosError
 from robust_vos_bench.findings import Finding, Report
 from robust_vos_bench.models import synthetic
 from robust_vos_bench.models.adapter import VOSAdapter
-from robust_vos_bench.models.contract import segment_checked
+from robust_vos_bench.models.contract import masks_checked, segment_checked
 from robust_vos_bench.system.causes import Causes
 from robust_vos_bench.system.global_state import random_state_kept, unusual_random_state
 from robust_vos_bench.system.memory import resident
@@ -266,7 +266,7 @@ def _inputs_and_state(adapter: VOSAdapter, report: Report, clip: Video) -> str:
     before = ProcessSettings.taken()
     ahead = 0
     try:
-        for t, _ in enumerate(segment_checked(adapter, video)):
+        for t, _ in enumerate(masks_checked(adapter, video)):
             ahead = max(ahead, source.read - t - 1)
             report.frames += 1
     except RvosError as error:

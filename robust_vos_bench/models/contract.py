@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from robust_vos_bench.datasets.video import Mask, Video
+from robust_vos_bench.datasets.video import Mask, Video, values_in
 from robust_vos_bench.errors import ContractError, RvosError
 from robust_vos_bench.models.adapter import FORGOTTEN, INHERITED, VOSAdapter
 from robust_vos_bench.system.tracebacks import with_place
@@ -35,8 +35,7 @@ def check_mask(mask: object, video: Video, t: int, first_frames: Mapping[int, in
             "ids, `cv2.resize(mask, frame.shape[1::-1], interpolation=cv2.INTER_NEAREST)`"
         )
     first = video.first_frames if first_frames is None else first_frames
-    found = np.flatnonzero(np.bincount(mask.ravel(), minlength=256))
-    for i in (int(i) for i in found if i):
+    for i in (i for i in values_in(mask) if i):
         if i not in first:
             known = ", ".join(map(str, sorted(first))) or "none"
             raise ContractError(
@@ -93,9 +92,17 @@ def _cure(error: BaseException, video: Video) -> str:
 def segment_checked(adapter: VOSAdapter, video: Video) -> Iterator[Mask]:
     """`adapter.segment(video)` under the contract: every mask is checked, and their number.
 
+    The model gets copies of frames and prompts: one that writes into them changes no other model's input, and no other
+    frame of a corruption that shows one several times.
+
     Raises ContractError (exit code 5) where the model breaks the contract. An RvosError (a damaged frame, say) passes
     through; any other exception of the model becomes an RvosError that names model, video and frame.
     """
+    return masks_checked(adapter, video.unshared())
+
+
+def masks_checked(adapter: VOSAdapter, video: Video) -> Iterator[Mask]:
+    """As `segment_checked`, on the frames and prompts themselves."""
     name, first = adapter.card.name, video.first_frames
     masks: Iterator[Mask] | None = None
     t = 0

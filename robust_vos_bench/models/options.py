@@ -15,7 +15,7 @@ import msgspec
 
 from robust_vos_bench.errors import ContractError, MissingExtraError, UsageError
 from robust_vos_bench.models.adapter import VOSAdapter
-from robust_vos_bench.models.bounds import check_bounds
+from robust_vos_bench.models.bounds import check_bounds, option_hints
 from robust_vos_bench.models.card import ModelEntry
 from robust_vos_bench.system.libraries import explained
 from robust_vos_bench.system.paths import user_path
@@ -65,14 +65,7 @@ def adapter_class(entry: ModelEntry) -> type[VOSAdapter]:
 def class_options(adapter: type[VOSAdapter]) -> dict[str, Option]:
     """Options over the whole class hierarchy: each `__init__` may add some and pass `**options` up."""
     found: dict[str, Option] = {}
-    for cls in adapter.__mro__:
-        init = cls.__dict__.get("__init__")
-        if init is None or cls is object:
-            continue
-        try:
-            hints = typing.get_type_hints(init, include_extras=True)
-        except (NameError, TypeError):  # annotations that only a type checker can resolve
-            hints = {}
+    for init, hints in option_hints(adapter):
         for p in inspect.signature(init).parameters.values():
             if p.kind not in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD) or p.name in RESERVED or p.name in found:
                 continue

@@ -28,7 +28,7 @@ from robust_vos_bench.models.options import (
 from robust_vos_bench.models.weights import ensure_weights
 from robust_vos_bench.origin import Origin, file_origin, is_file_spec, load_module, split_spec
 from robust_vos_bench.registry import Item, Registry
-from robust_vos_bench.system.global_state import random_state_kept
+from robust_vos_bench.system.global_state import fresh_random_state, random_state_kept
 from robust_vos_bench.system.tracebacks import with_place
 
 GROUP = "robust_vos_bench.adapters"
@@ -238,7 +238,9 @@ def load_adapter(name: str, checkpoint: str | Path | None = None, device: str = 
         raise UsageError(f"model {entry.name!r} needs the option {required[0]!r}: --option {required[0]}=VALUE")
     merged = {**entry.options, **options}
     try:
-        with random_state_kept():  # networks draw initial weights that the checkpoint then replaces
+        # Networks draw initial weights. A checkpoint replaces them; where there is none, all workers have the same.
+        with random_state_kept():
+            fresh_random_state()
             adapter = made_of(checkpoint=found, device=resolve_device(device), **merged)
     except (RvosError, MemoryError):
         raise

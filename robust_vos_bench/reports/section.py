@@ -28,7 +28,13 @@ from robust_vos_bench.analysis.table import RobustnessRow, RobustnessTable
 from robust_vos_bench.analysis.words import listed, plural, points, unscored_note
 from robust_vos_bench.reports.charts.canvas import Canvas
 from robust_vos_bench.reports.charts.rows import Bar, interval_chart
-from robust_vos_bench.reports.charts.score import curve_range, object_scatter, score_range, severity_chart
+from robust_vos_bench.reports.charts.score import (
+    curve_range,
+    object_scatter,
+    score_range,
+    severity_chart,
+    whisker_shift,
+)
 from robust_vos_bench.reports.costs import Cost, Failure, costs, failures
 from robust_vos_bench.reports.data import scores_csv
 from robust_vos_bench.reports.grids import (
@@ -48,7 +54,7 @@ from robust_vos_bench.reports.strips import Strip, make_strips, worst_drops
 from robust_vos_bench.reports.tracks import TimePlots, TrackReader, time_plots, with_chart
 from robust_vos_bench.reports.untold import Untold, untold
 
-MAPS = 6
+OPEN_HEATS = 6
 """Heat maps of single models that are open; those of the other models can be opened."""
 
 MOST_SCORES = 400_000
@@ -102,6 +108,21 @@ class Section:
     def scored(self) -> bool:
         """Whether there is anything to show but stability."""
         return bool(self.run.matrix.objects) or self.untold is None
+
+    @property
+    def open_heats(self) -> list[Heat]:
+        """The first of the heat maps."""
+        return self.heats[:OPEN_HEATS]
+
+    @property
+    def closed_heats(self) -> list[Heat]:
+        """The others."""
+        return self.heats[OPEN_HEATS:]
+
+    @property
+    def whiskers(self) -> bool:
+        """Whether the curves show intervals."""
+        return whisker_shift(len(self.models)) > 0
 
     @property
     def contents(self) -> list[tuple[str, str]]:

@@ -18,6 +18,8 @@ class Sheet:
     """What the numbers are, in one paragraph."""
     tables: tuple[tuple[str, str, Grid], ...]
     """(heading, what is to be known of it, table)."""
+    finding: str = ""
+    """What was found, in one sentence; "" where nothing was."""
     notes: tuple[str, ...] = ()
     summary: tuple[str, ...] = ()
     """Its cells in the index of the leaderboards: data set, threat, models, videos, the best row."""

@@ -197,4 +197,17 @@ def build_plan(
         films=tuple(films),
         profile=profile,
         fingerprints={video: dataset.fingerprint_or_damage(video) for video in chosen},
+        sources={i: found for i, spec in enumerate(models) if (found := _sources(spec, columns, chosen))},
     )
+
+
+def _sources(spec: ModelSpec, conditions: Sequence[Condition], videos: Sequence[str]) -> dict[tuple[str, str], str]:
+    """Digests of the files that a model, or the one that it runs, makes its masks of."""
+    if spec.absent:
+        return {}
+    made_of = adapter_class(find_entry(spec.name))
+    found = dict(made_of.sources(spec.record.options, [c.label for c in conditions], videos))
+    if spec.inside is not None:
+        for unit, sha in _sources(spec.inside, conditions, videos).items():
+            found[unit] = found.get(unit, "") + sha
+    return found

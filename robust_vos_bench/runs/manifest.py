@@ -139,10 +139,19 @@ def _missing(before: Manifest, plan: Plan) -> list[str]:
     models = {_identity(m.record) for m in plan.models}
     labels, videos = {c.label for c in plan.conditions}, set(plan.videos)
     return [
-        *(f"model {m.name}" for m in before.models if _identity(m) not in models),
+        *(_lost(m, plan) for m in before.models if _identity(m) not in models),
         *(f"condition {c.label}" for c in before.conditions if c.label not in labels),
         *(f"video {video}" for video in before.videos if video not in videos),
     ]
+
+
+def _lost(model: ModelRecord, plan: Plan) -> str:
+    """A model of the run that the plan lacks; it may have one of that name."""
+    now = next((m.record for m in plan.models if m.record.name == model.name), None)
+    if now is None:
+        return f"model {model.name}"
+    other = "code" if now.adapter_version != model.adapter_version else "weights"
+    return f"model {model.name} with the {other} it had then"
 
 
 def _grows(before: Manifest, plan: Plan) -> bool:

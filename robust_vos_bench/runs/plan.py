@@ -75,6 +75,9 @@ class Plan:
     """Write a trace of where the time goes."""
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     """Video -> digest of its data."""
+    sources: Mapping[int, Mapping[tuple[str, str], str]] = field(default_factory=dict)
+    """Model (index) -> (condition label, video) -> digest of the files that its masks are read from, where there are
+    any (`VOSAdapter.sources`)."""
 
     @property
     def identity(self) -> str:
@@ -94,12 +97,13 @@ class Plan:
 
     def key(self, model: int, condition: Condition, video: str) -> str:
         """Digest of everything that the scores of one unit depend on."""
-        return self._finished(*self._begun(model, condition), video)
+        source = self.sources.get(model, {}).get((condition.label, video), "")
+        return self._finished(*self._begun(model, condition), video, source)
 
     def keys(self, model: int, condition: Condition) -> list[str]:
         """The key of every video of a cell."""
-        begun = self._begun(model, condition)
-        return [self._finished(*begun, video) for video in self.videos]
+        begun, sources = self._begun(model, condition), self.sources.get(model, {})
+        return [self._finished(*begun, v, sources.get((condition.label, v), "")) for v in self.videos]
 
     @cached_property
     def _beginnings(self) -> dict[tuple[int, str], tuple[Any, bytes]]:
@@ -117,7 +121,7 @@ class Plan:
                 "options": dict(record.options),
                 "weights": record.weights_sha256,
                 "data": _GAP,
-                "dataset": self.dataset.name,
+                "dataset": self.dataset.name + (f"+{self.dataset.code[:8]}" if self.dataset.code else ""),
                 "condition": condition.to_dict(),
                 "corruption": self.condition_fingerprints[condition.label],
                 "protocol": [self.protocol, self.protocol_version],
@@ -126,9 +130,9 @@ class Plan:
             self._beginnings[place] = (hashlib.sha256(before), after)
         return self._beginnings[place]
 
-    def _finished(self, begun: Any, after: bytes, video: str) -> str:
+    def _finished(self, begun: Any, after: bytes, video: str, source: str) -> str:
         whole = begun.copy()
-        whole.update(canonical(self.fingerprints[video]) + after)
+        whole.update(canonical(self.fingerprints[video]) + after + source.encode())
         return str(whole.hexdigest()[:24])
 
     def __getstate__(self) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from robust_vos_bench.scoring.geometry import FrameTruth, Geometry
 from robust_vos_bench.scoring.protocols import Protocol as ScoringProtocol
 from robust_vos_bench.scoring.protocols import make_protocol
 
-VOID = 255
 BUDGET = 256 << 20
 """Default bytes that a video's packed truth may take."""
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust_vos_bench.datasets.soft import CURE, soft_values
-from robust_vos_bench.datasets.video import Mask, Truth
+from robust_vos_bench.datasets.video import Mask, Truth, ids_in
 from robust_vos_bench.errors import ContractError, DataError, UsageError
 from robust_vos_bench.scoring.adapted import ADAPTED, adapted_counts
 from robust_vos_bench.scoring.backends import Counter, choose_backend, make_counter
@@ -20,7 +20,7 @@ from robust_vos_bench.scoring.png import read_index
 from robust_vos_bench.scoring.protocols import Protocol, make_protocol
 from robust_vos_bench.scoring.rules import Track, Values
 from robust_vos_bench.scoring.statistics import statistics
-from robust_vos_bench.scoring.truth import VOID, OverlappingMasks, PackedTruth
+from robust_vos_bench.scoring.truth import OverlappingMasks, PackedTruth
 
 
 class VideoScorer:
@@ -190,7 +190,7 @@ def _planes(masks: Sequence[Mask | None], t: int) -> dict[int, NDArray[np.bool_]
     if isinstance(masks, OverlappingMasks):
         return dict(masks.planes(t))
     mask = masks[t]
-    return {} if mask is None else {i: mask == i for i in np.unique(mask).tolist() if 0 < i < VOID}
+    return {} if mask is None else {i: mask == i for i in ids_in(mask)}
 
 
 def _hint(stray: int, path: str | Path, size: tuple[int, int]) -> str:

@@ -43,11 +43,19 @@ def random_state() -> dict[str, Any]:
     return state
 
 
+def fresh_random_state() -> None:
+    """Begin the global generators anew: `random`, `numpy.random` and, where it is loaded, torch's on every device."""
+    _seed(0)
+
+
 def unusual_random_state() -> None:
     """Move the global generators to where no program has them by accident."""
-    fresh = secrets.randbits(128)
-    random.seed(fresh)
-    np.random.seed(fresh % 2**32)
+    _seed(secrets.randbits(128))
+
+
+def _seed(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
     torch = sys.modules.get("torch")
     if torch is not None:
-        torch.random.default_generator.manual_seed(fresh % 2**63)
+        torch.manual_seed(seed % 2**63)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -115,7 +116,10 @@ def test_files_are_made_again_from_results_alone(packed: Path, tmp_path: Path) -
     assert "## Reduced effort" in text and "not found is not safe" in text and "## Standard" not in text
     assert "[folder--attack-linf-prompt](folder--attack-linf-prompt.md)" in (boards / "README.md").read_text()
     assert 'href="attacks.html"' in (boards / "site/index.html").read_text()
-    assert "Reduced effort" in (boards / "site/attacks.html").read_text()
+    attacks = (boards / "site/attacks.html").read_text()
+    assert "Reduced effort" in attacks and re.search(
+        r"J&amp;F of 1 attacked model: \d\S* clean, \d\S* at budget ", attacks
+    )
     data = json.loads((boards / "folder--attack-linf-prompt.json").read_text())
     assert data["rows"][0]["standing"] == REDUCED and data["rows"][0]["weights_sha256"] is not None
 

@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 from dataset_files import boxes, numbers, write_video
 
+from robust_vos_bench.conditions.presets import PresetInfo
 from robust_vos_bench.datasets import DATASETS, Dataset, open_dataset
 from robust_vos_bench.datasets.check import check_dataset
 from robust_vos_bench.datasets.layout import FolderDataset
 from robust_vos_bench.errors import ContractError, RvosError, UsageError
+from robust_vos_bench.runs.build import build_model, build_plan
 from robust_vos_bench.scoring import make_protocol
 
 EXAMPLE = Path(__file__).parents[1] / "plugin" / "rvos_example" / "data.py"
@@ -94,6 +96,20 @@ def test_the_command_line_with_any_number_of_workers(tmp_path: Path) -> None:
         scores.append((tmp_path / str(workers) / "scores.csv").read_bytes())
     assert scores[0] == scores[1]
     assert json.loads((tmp_path / "1" / "run.json").read_text())["dataset"]["name"] == "squares:two"
+
+
+def test_an_edited_file_is_another_data_set(mine: Path) -> None:
+    """Its fingerprints tell of its files, not of what it makes of them."""
+
+    def keys() -> list[str]:
+        data = open_dataset(f"{mine}/mine.py:factory", mine / "videos")
+        plan = build_plan([build_model("static")], pickle.loads(pickle.dumps(data)), [], PresetInfo("own", 1, ""))
+        return [plan.key(unit.model, unit.condition, unit.video) for unit in plan.units()]
+
+    before = keys()
+    assert keys() == before
+    (mine / "mine.py").write_text(FOLDERS + "\n# edited\n")
+    assert len(before) == 2 and not set(keys()) & set(before)
 
 
 SCRIPT = """

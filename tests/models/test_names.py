@@ -110,7 +110,7 @@ def test_keys_of_models_without_a_name_stay_as_they_were() -> None:
     from robust_vos_bench.runs.plan import Plan
 
     class Data:
-        name = "folder"
+        name, code = "folder", ""
 
     def key(label: str) -> str:
         plan = Plan(

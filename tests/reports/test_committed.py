@@ -40,8 +40,8 @@ def test_every_result_reads_back_with_its_checksum_and_its_bytes() -> None:
 
 
 def test_keys_of_other_versions_are_tolerated_and_edits_are_not(tmp_path: Path) -> None:
-    contents = ((path, msgspec.json.decode(gzip.decompress(path.read_bytes()))) for path in RESULTS)
-    source, content = next((path, content) for path, content in contents if "environment" in content["manifest"])
+    found = ((path, msgspec.json.decode(gzip.decompress(path.read_bytes()))) for path in RESULTS)
+    old, content = next((path, content) for path, content in found if "environment" in content["manifest"])
     content["manifest"]["dataset"]["licence"] = "unknown to this version"
     content["manifest"]["conditions"][1]["gain"] = 2
     del content["manifest"]["environment"]["cpus"]
@@ -50,7 +50,7 @@ def test_keys_of_other_versions_are_tolerated_and_edits_are_not(tmp_path: Path) 
     path = tmp_path / "other.json.gz"
     path.write_bytes(gzip.compress(msgspec.json.encode(content)))
     result = read_result(path)
-    assert result.records == read_result(source).records and result.manifest.invocations[0].environment.cpus is None
+    assert result.records == read_result(old).records and result.manifest.invocations[0].environment.cpus is None
     write_result(path, result)
     assert read_result(path) == result
     content["manifest"]["dataset"]["licence"] = "edited"

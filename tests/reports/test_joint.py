@@ -80,7 +80,7 @@ def test_one_model_in_two_runs(run_folder: Make) -> None:
     one, same = run_folder("one"), run_folder("same")
     run = rvos.load_runs(one, same)
     assert run.models == ["one", "two"]
-    assert run.left_out[0] == "one of run 0badc0de has the scores that another run has and is shown once."
+    assert run.left_out[0] == "one of run 0badc0de (same) has the scores that another run has and is shown once."
     other = run_folder("other", gap=0.05)
     store = RunStore(other)
     manifest = store.manifest()
@@ -119,8 +119,10 @@ def test_what_cannot_share_a_table_is_refused(run_folder: Make, change: dict[str
             if "fingerprint" in change:
                 manifest.conditions[1] = msgspec.structs.replace(manifest.conditions[1], fingerprint="new")
         store.write_manifest(manifest)
-    with pytest.raises(rvos.UsageError, match=message):
+    with pytest.raises(rvos.UsageError, match=message) as refused:
         rvos.load_runs(one, two)
+    if "in common" not in message:  # runs of one plan on other files have one id
+        assert "(one) and run" in str(refused.value) and "(two) cannot share" in str(refused.value)
     page = rvos.report(one, two).read_text()
     assert page.count(">Scores</h2>") == 2 and "No table of all runs" in page
 

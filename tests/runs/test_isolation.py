@@ -42,6 +42,30 @@ def test_settings_end_with_a_models_turn(clips: Path, workers: int) -> None:
     assert before.changed_to(ProcessSettings.taken()) == []
 
 
+def test_what_a_model_paints_over_is_its_own(clips: Path) -> None:
+    """A corruption shows frames several times, a second model reads the same clip, prompts serve every condition."""
+    words = {"corruption": ["repeated_frames", "clean"], "severity": [3]}
+    beside, alone = run(clips, "Scribbler", "Reader", **words), run(clips, "Reader", output="alone", **words)
+
+    def scores(done: rvos.Run) -> list[object]:
+        reader = [cell for (model, _), cell in done.cells().items() if model == "reader"]
+        assert len(reader) == 2
+        return [[score.j_mean for score in record.objects] for cell in reader for record in cell.values()]
+
+    assert scores(beside) == scores(alone)
+
+
+def test_global_generators_begin_anew_with_every_unit(clips: Path) -> None:
+    """So that scores depend on no number, order or history of workers."""
+    np.random.seed(7)
+    tables = [
+        Path(run(clips, *models, output=str(i), workers=workers).folder, "scores.csv").read_text().splitlines()
+        for i, (models, workers) in enumerate([(("Gambler",), 2), (("Reader", "Gambler"), 1)])
+    ]
+    gambled = [[line for line in table if "gambler" in line] for table in tables]
+    assert len(gambled[0]) >= 3 and gambled[0] == gambled[1]
+
+
 def test_a_relative_data_root_survives_a_change_of_folder(clips: Path, tmp_path: Path) -> None:
     done = run(clips, "Unruly", data_root=os.path.relpath(clips, tmp_path))
     assert done.manifest.units.ok == 3

@@ -24,7 +24,8 @@ import pytest
 
 from robust_vos_bench.runs.records import UnitRecord
 from robust_vos_bench.runs.store import RunStore
-from robust_vos_bench.runs.work.process import environment, plain_main
+from robust_vos_bench.runs.work.process import plain_main
+from robust_vos_bench.system.variables import environment
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="fork, SIGKILL and /proc are needed")
 

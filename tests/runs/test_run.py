@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import robust_vos_bench as rvos_bench
 from robust_vos_bench.runs.store import RunStore
 
 MODELS = Path(__file__).with_name("models.py")
@@ -106,6 +107,59 @@ def test_an_edited_model_is_another_model(clips: Path, tmp_path: Path, rvos: Rvo
         model.write_text(text)
         plans.append(json.loads(rvos(*command, "--dry-run", "--no-probe", "--json").stdout)["output"])
     assert plans[0] != plans[1]
+
+
+def test_a_model_whose_helper_is_edited_is_another_model(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "inner.py").write_text("from .deep import SHOWN\n")
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np\nfrom robust_vos_bench import ModelCard, VOSAdapter\n\n"
+        "class Mine(VOSAdapter):\n    card = ModelCard('mine')\n\n    def segment(self, video):\n"
+        "        from parts.inner import SHOWN\n\n        for _ in video.frames:\n"
+        "            yield video.prompts[0] * np.uint8(SHOWN)\n"
+    )
+    command = ["run", "--model", f"{tmp_path}/mine.py:Mine", "--corruption", "clean", "--dataset", "folder"]
+    command += ["--data-root", str(clips), "--workers", "2"]
+    tables = []
+    for shown in (1, 0, 1):
+        (tmp_path / "parts" / "deep.py").write_text(f"SHOWN = {shown}  # {shown}\n")
+        done = rvos(*command)
+        assert done.returncode == 0, done.stderr
+        tables.append(done.stdout)
+    assert tables[0] != tables[1] and tables[0] == tables[2]
+    assert "3 done, 0 to do" in done.stderr, "that was run before"
+    (tmp_path / "parts" / "deep.py").write_text("SHOWN = 2\n")
+    other = rvos(*command, "--output", next((tmp_path / "rvos-results").iterdir()))
+    assert other.returncode == 2 and "model mine with the code it had then" in other.stderr
+
+
+def test_changed_masks_made_elsewhere_are_scored_anew(clips: Path, tmp_path: Path) -> None:
+    """Each unit by its own files: those of other videos and conditions stay as they are."""
+    made = tmp_path / "made"
+    for condition in ("clean", "contrast-1"):
+        shutil.copytree(clips / "Annotations", made / condition)
+
+    def computed(**words: object) -> dict[tuple[str, str], float]:
+        done = rvos_bench.run(
+            "masks", option=f"folder={made}", dataset="folder", data_root=clips, corruption="contrast", severity=1,
+            output=tmp_path / "out", workers=1, progress=False, **words,
+        )  # fmt: skip
+        return {
+            (condition, video): record.objects[0].j_mean
+            for (_, condition), cell in done.cells().items()
+            for video, record in cell.items()
+        }
+
+    first = computed()
+    assert set(first.values()) == {1.0} and len(first) == 6
+    for mask in (made / "contrast-1" / "b").glob("*.png"):
+        shutil.copy(made / "clean" / "b" / "00000.png", mask)
+    before = {path: path.read_text() for path in (tmp_path / "out" / "cells").rglob("*.jsonl")}
+    second = computed()
+    assert second["contrast-1", "b"] < 1 and {unit for unit in first if second[unit] != 1} == {("contrast-1", "b")}
+    changed = [path for path, text in before.items() if path.read_text() != text]
+    assert len(changed) == 1 and changed[0].parent.name == "contrast-1", "only that unit ran"
+    assert computed() == second
 
 
 def test_a_model_that_raises_fails_its_video_only(clips: Path, tmp_path: Path, rvos: Rvos) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import warnings
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from PIL import Image, ImageFile
 
 from robust_vos_bench import ModelCard, VOSAdapter
@@ -28,6 +30,44 @@ class Still(VOSAdapter):
 
     def turn(self, t: int) -> None:
         """What is done at each frame."""
+
+
+class Reader(VOSAdapter):
+    """The prompt where a frame is red: all that it is given shows in its masks."""
+
+    card = ModelCard("reader")
+
+    def segment(self, video: Video) -> Iterator[Mask]:
+        for frame in video.frames:
+            yield np.where(frame[..., 0] > 150, video.prompts[0], np.uint8(0))
+
+
+class Gambler(VOSAdapter):
+    """Draws from the global generators, at loading and at every frame."""
+
+    card = ModelCard("gambler")
+
+    def __init__(self, **words: object) -> None:
+        super().__init__(**words)  # type: ignore[arg-type]
+        self.weight = float(torch.rand(1))
+
+    def segment(self, video: Video) -> Iterator[Mask]:
+        for _ in video.frames:
+            drawn = self.weight + float(torch.rand(1)) + np.random.rand() + random.random()
+            yield np.roll(video.prompts[0], int(10 * drawn), 1)
+
+
+class Scribbler(VOSAdapter):
+    """Paints over all that it is given."""
+
+    card = ModelCard("scribbler")
+
+    def segment(self, video: Video) -> Iterator[Mask]:
+        for frame in video.frames:
+            frame[:] = 0
+            for prompt in video.prompts.values():
+                prompt[:] = 0
+            yield np.zeros(video.size, np.uint8)
 
 
 class Unruly(Still):

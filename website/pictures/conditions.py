@@ -10,9 +10,9 @@ import numpy as np
 
 from robust_vos_bench import Condition, corrupt_video
 from robust_vos_bench.conditions import corruptions
-from robust_vos_bench.conditions.apply import source_frame
 from robust_vos_bench.conditions.profile import PROFILES
 from robust_vos_bench.datasets.overlay import paint_mask
+from robust_vos_bench.datasets.video import source_frame
 from website import photograph
 from website.pictures.drawing import WIDTH, Drawing
 from website.pictures.loss import COLOURS

@@ -7,9 +7,9 @@ from functools import cache
 import numpy as np
 
 from robust_vos_bench import Condition, corrupt_video, load_adapter
-from robust_vos_bench.conditions.apply import source_frame
 from robust_vos_bench.datasets import Truth
 from robust_vos_bench.datasets.overlay import paint_mask
+from robust_vos_bench.datasets.video import source_frame
 from robust_vos_bench.scoring import ObjectScore, PackedTruth, VideoScorer
 from website import photograph
 from website.pictures.drawing import WIDTH, Drawing

@@ -14,7 +14,7 @@ from robust_vos_bench import Condition, corrupt_video
 from robust_vos_bench.analysis.compare import compare
 from robust_vos_bench.analysis.intervals import Jackknife
 from robust_vos_bench.analysis.matrix import ScoreMatrix
-from robust_vos_bench.conditions.apply import source_frame
+from robust_vos_bench.datasets.video import source_frame
 from robust_vos_bench.reports.heat import drop_colour, ink_on
 from robust_vos_bench.scoring.adapted import boundary_map
 from robust_vos_bench.scoring.geometry import Geometry

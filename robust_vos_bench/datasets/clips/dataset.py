@@ -26,10 +26,10 @@ from robust_vos_bench.datasets.clips.pyav import decoder_version
 from robust_vos_bench.datasets.dataset import Dataset
 from robust_vos_bench.datasets.files import BINARISE, PICTURES, MaskFiles, listing
 from robust_vos_bench.datasets.images import read_mask
-from robust_vos_bench.datasets.layout import VOID, ids_in, select_videos, some
+from robust_vos_bench.datasets.layout import select_videos, some
 from robust_vos_bench.datasets.order import in_order
 from robust_vos_bench.datasets.soft import binarise, soft_values
-from robust_vos_bench.datasets.video import Mask, Truth, Video
+from robust_vos_bench.datasets.video import VOID, Mask, Truth, Video, ids_in
 from robust_vos_bench.errors import DataError, RvosError, unknown
 from robust_vos_bench.system.cache import remembered
 from robust_vos_bench.system.hashes import file_sha256

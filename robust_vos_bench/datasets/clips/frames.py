@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
 from robust_vos_bench.datasets.clips.facts import ClipFacts, decoded, opened, video_stream
 from robust_vos_bench.datasets.clips.hdr import to_sdr
 from robust_vos_bench.datasets.clips.pyav import load_av
+from robust_vos_bench.datasets.lazy import Lazy
 from robust_vos_bench.datasets.video import Frame
 from robust_vos_bench.errors import DataError
 
@@ -24,7 +25,7 @@ _EXACT = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact"
 
 
 @dataclass(frozen=True)
-class ClipFrames(Sequence[Frame]):
+class ClipFrames(Lazy[Frame]):
     """The frames of one video file as RGB uint8 H x W x 3, upright, in the order they are shown.
 
     Frames are counted from the start, never sought: frame t is the same in any order. Reading forward costs each frame
@@ -44,16 +45,8 @@ class ClipFrames(Sequence[Frame]):
     def __len__(self) -> int:
         return self.facts.frames
 
-    @overload
-    def __getitem__(self, index: int) -> Frame: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Frame]: ...
-    def __getitem__(self, index: int | slice) -> Frame | Sequence[Frame]:
-        if isinstance(index, slice):
-            return [self[t] for t in range(*index.indices(len(self)))]
-        t = index + len(self) if index < 0 else index
-        if not 0 <= t < len(self):
-            raise IndexError(f"frame {index} of {len(self)}")
+    def at(self, t: int) -> Frame:
+        """Frame t, read on from the one that was read last where that lies before it."""
         return self._reader.frame(t)
 
     def __iter__(self) -> Iterator[Frame]:

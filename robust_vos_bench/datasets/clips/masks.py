@@ -12,8 +12,7 @@ import numpy as np
 from robust_vos_bench.datasets.clips.painted import read_painted
 from robust_vos_bench.datasets.clips.shapes import draw_shapes, read_shapes
 from robust_vos_bench.datasets.files import list_masks, listing
-from robust_vos_bench.datasets.layout import VOID, ids_in
-from robust_vos_bench.datasets.video import Mask
+from robust_vos_bench.datasets.video import VOID, Mask, ids_in
 from robust_vos_bench.errors import DataError, UsageError
 from robust_vos_bench.system.paths import user_path
 

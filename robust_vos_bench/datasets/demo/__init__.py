@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import overload
 
 import numpy as np
 
 from robust_vos_bench.datasets.dataset import Dataset
 from robust_vos_bench.datasets.demo.clips import clip, clip_fingerprint, clip_names, clip_shape
 from robust_vos_bench.datasets.layout import first_appearances, select_videos
+from robust_vos_bench.datasets.lazy import Lazy
 from robust_vos_bench.datasets.video import Frame, Mask, Truth, Video
 from robust_vos_bench.errors import unknown
 
@@ -89,7 +89,7 @@ class Demo(Dataset):
 
 
 @dataclass(frozen=True)
-class _DemoFrames(Sequence[Frame]):
+class _DemoFrames(Lazy[Frame]):
     """Frames by clip name, so that a pickled video stays small; every access gives a copy of its own."""
 
     name: str
@@ -98,15 +98,9 @@ class _DemoFrames(Sequence[Frame]):
     def __len__(self) -> int:
         return clip_shape(self.name, self.variant)[0]
 
-    @overload
-    def __getitem__(self, index: int) -> Frame: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Frame]: ...
-    def __getitem__(self, index: int | slice) -> Frame | Sequence[Frame]:
-        frames = clip(self.name, self.variant).frames
-        if isinstance(index, slice):
-            return [frame.copy() for frame in frames[index]]
-        return np.array(frames[index])
+    def at(self, t: int) -> Frame:
+        """A copy of frame t."""
+        return np.array(clip(self.name, self.variant).frames[t])
 
     def __iter__(self) -> Iterator[Frame]:
         for frame in clip(self.name, self.variant).frames:
@@ -114,7 +108,7 @@ class _DemoFrames(Sequence[Frame]):
 
 
 @dataclass(frozen=True)
-class _DemoMasks(Sequence["Mask | None"]):
+class _DemoMasks(Lazy["Mask | None"]):
     """Truth by clip name; no `paths`: these masks lie in no file."""
 
     name: str
@@ -123,12 +117,6 @@ class _DemoMasks(Sequence["Mask | None"]):
     def __len__(self) -> int:
         return clip_shape(self.name, self.variant)[0]
 
-    @overload
-    def __getitem__(self, index: int) -> Mask | None: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Mask | None]: ...
-    def __getitem__(self, index: int | slice) -> Mask | Sequence[Mask | None] | None:
-        masks = clip(self.name, self.variant).masks
-        if isinstance(index, slice):
-            return [mask.copy() for mask in masks[index]]
-        return np.array(masks[index])
+    def at(self, t: int) -> Mask:
+        """A copy of the mask of frame t."""
+        return np.array(clip(self.name, self.variant).masks[t])

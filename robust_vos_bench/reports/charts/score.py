@@ -26,9 +26,14 @@ def score_range(values: Iterable[float]) -> tuple[float, float]:
     return (max(0.0, 10 * math.floor((min(known) - 2) / 10)) if known else 0.0, 100.0)
 
 
+def whisker_shift(models: int) -> float:
+    """How far apart the curves of so few models stand, in severities, so that their intervals can be seen; else 0."""
+    return 0.12 if models <= WHISKERS else 0.0
+
+
 def curve_range(curves: Mapping[str, Sequence[Curve]]) -> tuple[float, float]:
     """The vertical axis that all families share."""
-    few = max((len(of) for of in curves.values()), default=0) <= WHISKERS
+    few = whisker_shift(max((len(of) for of in curves.values()), default=0)) > 0
     every = [p for of in curves.values() for curve in of for p in curve.points]
     return score_range([p.value for p in every] + [p.low for p in every if few])
 
@@ -43,7 +48,7 @@ def severity_chart(family: str, curves: Sequence[Curve], scale: tuple[float, flo
         top=26,
     )
     chart.axes(f"{word} (0: clean)" if 0 in levels else word, "J&F", xticks=levels)
-    apart = 0.12 if len(curves) <= WHISKERS else 0.0
+    apart = whisker_shift(len(curves))
     for model, curve in reversed(list(enumerate(curves))):  # the best on top
         shift = apart * (model - (len(curves) - 1) / 2)
         places = [(level + shift, p.value) for level, p in zip(curve.severities, curve.points)]

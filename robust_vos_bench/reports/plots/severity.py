@@ -10,7 +10,7 @@ import numpy as np
 from robust_vos_bench.analysis.levels import family_curves
 from robust_vos_bench.analysis.run import Run
 from robust_vos_bench.errors import UsageError
-from robust_vos_bench.reports.charts.score import WHISKERS, curve_range
+from robust_vos_bench.reports.charts.score import curve_range, whisker_shift
 from robust_vos_bench.reports.plots.canvas import legend, looks, new_figure, style, width_of
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def severity_curves(run: Run, *, columns: int = 2, axes: list[Axes] | None = Non
         drawn = axes if axes is not None else _axes(len(curves), columns)
         low, high = curve_range(curves)
         for axis, (family, of) in zip(drawn, curves.items()):
-            apart = 0.12 if len(of) <= WHISKERS else 0.0
+            apart = whisker_shift(len(of))
             for place, curve in enumerate(of):
                 x = np.array(curve.severities) + apart * (place - (len(of) - 1) / 2)
                 y = np.array([p.value for p in curve.points])

@@ -17,8 +17,9 @@ from robust_vos_bench.datasets import Frame, Mask, Video
 from robust_vos_bench.errors import RvosError
 from robust_vos_bench.runs.cost.timings import TimingCache, TimingKeys
 from robust_vos_bench.runs.plan import Plan
-from robust_vos_bench.runs.work.process import ONE_THREAD, environment, limit_threads, plain_main
+from robust_vos_bench.runs.work.process import ONE_THREAD, limit_threads, plain_main
 from robust_vos_bench.system import memory
+from robust_vos_bench.system.variables import environment
 
 SECONDS = 20.0
 """Of a whole probe, the start of its process included."""

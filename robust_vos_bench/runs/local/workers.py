@@ -22,13 +22,13 @@ from robust_vos_bench.runs.local.devices import check_devices
 from robust_vos_bench.runs.plan import Group, Plan
 from robust_vos_bench.runs.work.process import (
     ONE_THREAD,
-    environment,
     leave_with_parent,
     limit_threads,
     no_ctrl_c,
     plain_main,
 )
 from robust_vos_bench.system.streams import make_forgiving
+from robust_vos_bench.system.variables import environment
 
 PRODUCER_DIED = 75
 """Exit status of a worker whose producer died."""

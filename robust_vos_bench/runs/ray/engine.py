@@ -26,9 +26,10 @@ from robust_vos_bench.runs.local.workers import PRODUCER_DIED
 from robust_vos_bench.runs.plan import Group, Plan
 from robust_vos_bench.runs.ray.nodes import Need, inspect_node, slots, task_need
 from robust_vos_bench.runs.ray.transfer import FileNote, FileServer, ShippedDataset, can_ship
-from robust_vos_bench.runs.work.process import environment, limit_threads
+from robust_vos_bench.runs.work.process import limit_threads
 from robust_vos_bench.runs.work.worker import FATAL, Worker, failed_record
 from robust_vos_bench.runs.writer import ATTEMPTS, RecordWriter, Scored
+from robust_vos_bench.system.variables import environment
 from robust_vos_bench.system.waits import waiting
 from robust_vos_bench.version import __version__
 

@@ -6,10 +6,9 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from robust_vos_bench.conditions.apply import source_frame
 from robust_vos_bench.datasets.films import Mp4Writer
 from robust_vos_bench.datasets.overlay import draw_overlay
-from robust_vos_bench.datasets.video import Frame, FrameSource, Mask, Video
+from robust_vos_bench.datasets.video import Frame, FrameSource, Mask, Video, source_frame
 from robust_vos_bench.errors import MissingExtraError
 from robust_vos_bench.system.atomic import write_error
 

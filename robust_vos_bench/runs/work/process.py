@@ -47,21 +47,6 @@ def leave_with_parent(scratch: Path | None = None) -> None:
 
 
 @contextlib.contextmanager
-def environment(values: dict[str, str]) -> Iterator[None]:
-    """Environment variables for processes that start within this block; afterwards they are as before."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-@contextlib.contextmanager
 def no_ctrl_c() -> Iterator[None]:
     """Processes started in this block never receive SIGINT, not even while they import; this one gets it afterwards.
 

@@ -32,6 +32,7 @@ from robust_vos_bench.runs.work.prefetch import Prefetcher
 from robust_vos_bench.runs.writer import Scored
 from robust_vos_bench.scoring import ObjectScore, PackedTruth, prepare
 from robust_vos_bench.system import memory, tracebacks
+from robust_vos_bench.system.global_state import fresh_random_state
 from robust_vos_bench.system.gpu import ruined_by
 from robust_vos_bench.system.process_settings import ProcessSettings
 from robust_vos_bench.system.waits import heard_by, waiting
@@ -185,6 +186,8 @@ class Worker:
                 video = video.with_frames(film.frames)
                 sink = _both(sink, film.add)
             with self._settings[model].applied():
+                # Whoever draws from global generators draws the same in any worker and order.
+                fresh_random_state()
                 adapter.begin(group.condition.label, self.plan.dataset.name)
                 outcome = evaluate(adapter, video, truth, self.plan.protocol, sink, self._beside, self.note)
             if film is not None:

@@ -16,7 +16,7 @@ from robust_vos_bench.adapters.covos.network import CoVOSNetwork, groups
 from robust_vos_bench.adapters.covos.propagation import Propagation
 from robust_vos_bench.adapters.covos.sizes import Decoded, Sizes
 from robust_vos_bench.adapters.covos.stream import encode
-from robust_vos_bench.adapters.covos.warp import Motion, round_away, warped
+from robust_vos_bench.adapters.covos.warp import Motion, Warp, round_away
 from robust_vos_bench.datasets.video import Video
 from robust_vos_bench.errors import MissingExtraError, UsageError, WeightsError
 from robust_vos_bench.models import load_adapter, segment_checked
@@ -172,7 +172,7 @@ def test_warp_is_its_definition() -> None:
     maps = {t: torch.rand(3, 5, 7, generator=generator) for t in range(6)}
     x, y = torch.randint(-40, 40, (2, 2, 5, 7), generator=generator) / 4
     offsets = torch.randint(0, 4, (2, 5, 7), generator=generator)
-    found = warped(Motion(x, y, offsets), 4, 5, maps.__getitem__, torch.zeros(3, 5, 7))
+    found = Warp(Motion(x, y, offsets), 4, 5).of(maps.__getitem__, torch.zeros(3, 5, 7))
     for i in range(5):
         for j in range(7):
             parts = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from recordings import steps
 from safetensors.torch import save_file
 from torch import Tensor
 
-from robust_vos_bench.adapters.cfbi.network import CFBI
+from robust_vos_bench.adapters.common.siblings import hint
 from robust_vos_bench.adapters.feelvos.model import FEELVOSAdapter, corner_sampled
 from robust_vos_bench.adapters.feelvos.network import FEELVOS
 from robust_vos_bench.adapters.feelvos.weights import from_official, to_official
@@ -243,9 +245,21 @@ def test_a_converted_file_loads_strictly(tmp_path: Path) -> None:
         FEELVOSAdapter(tmp_path / "less.safetensors")
 
 
-def test_a_checkpoint_of_cfbi_is_named(tmp_path: Path) -> None:
-    with torch.device("meta"):
-        state = CFBI().state_dict()
-    torch.save({n: torch.zeros(()).expand(t.shape) for n, t in state.items()}, tmp_path / "cfbi.pth")
-    with pytest.raises(WeightsError, match="checkpoint of CFBI or CFBI\\+: run it with --model cfbi"):
-        load_adapter("feelvos", tmp_path / "cfbi.pth", "cpu")
+@pytest.mark.parametrize(
+    ("model", "title", "file"),
+    [
+        ("cfbi", "CFBI", "cfbi/keys/cfbi_resnet101.json"),
+        ("cfbi", "CFBI", "cfbi/keys/cfbi_mobilenetv2.json"),
+        ("cfbi.plus", "CFBI+", "cfbi/keys/cfbip_resnet101.json"),
+        ("aoc", "AOC-Net", "aoc/keys/aoc_resnet101.json"),
+        ("rpcm", "RPCM", "aoc/keys/rpcm_resnet101.json"),
+    ],
+)
+def test_a_checkpoint_of_a_relative_is_named(shared: Path, tmp_path: Path, model: str, title: str, file: str) -> None:
+    names = json.loads((shared / "models" / file).read_text())
+    torch.save({name: torch.zeros(1) for name in names}, tmp_path / "other.pth")
+    with pytest.raises(
+        WeightsError, match=re.escape(f"checkpoint of {title}: run it with --model {model} --checkpoint FILE")
+    ):
+        load_adapter("feelvos", tmp_path / "other.pth", "cpu")
+    assert hint(json.loads((shared / "models/feelvos/keys/feelvos_xception65.json").read_text()), "feelvos") == ""

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from recordings import Recording
 from torch import Tensor
 
+from robust_vos_bench.adapters.frtm import target
 from robust_vos_bench.adapters.frtm.adapter import FRTMAdapter
 from robust_vos_bench.adapters.frtm.augmentation import Samples, augmented
 from robust_vos_bench.adapters.frtm.network import FRTM, tensor_of
+from robust_vos_bench.adapters.frtm.solver import Problem, fitted
+from robust_vos_bench.adapters.frtm.target import Target
 from robust_vos_bench.adapters.frtm.untrained import UNTRAINED
 from robust_vos_bench.datasets.video import Video
 from robust_vos_bench.models import load_adapter
@@ -88,3 +94,46 @@ def features(shared: Path, run: str, t: int) -> dict[str, Tensor]:
     frame = torch.from_numpy(list(clip(shared, run).frames)[t])[None]
     with torch.no_grad():
         return adapter(run).network.feature_extractor(tensor_of(frame))
+
+
+@dataclass(frozen=True)
+class Step:
+    """One linearisation: what was there before it moved."""
+
+    steps: int
+    """Of conjugate gradients."""
+    objective: float
+    slope: float
+    """Length of J^T r."""
+
+
+class Fits:
+    """A note of every fit, made step by step while `patch` lasts."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.all: list[list[Step]] = []
+        """In order: a target's first one, of both convolutions; then those of its filter."""
+        self._of: dict[int, list[Step]] = {}
+        plain = Target.fit
+
+        def fit(one: Target) -> None:
+            plain(one)
+            self._of[id(one)] = self.all[-1]
+
+        patch.setattr(target, "fitted", self._fitted)
+        patch.setattr(Target, "fit", fit)
+
+    def last(self, one: Target) -> list[Step]:
+        """The steps of this target's last fit."""
+        return self._of[id(one)]
+
+    def _fitted(
+        self, problem: Problem, parameters: Sequence[Tensor], schedule: Sequence[int], fletcher_reeves: bool = False
+    ) -> list[Tensor]:
+        theta, log = [p.double() for p in parameters], []
+        for steps in schedule:
+            slope = sum(float(part.square().sum()) for part in problem.slope(theta)) ** 0.5
+            log.append(Step(steps, problem.objective(theta), slope))
+            theta = fitted(problem, theta, (steps,), fletcher_reeves)
+        self.all.append(log)
+        return theta

@@ -14,7 +14,7 @@ from robust_vos_bench.adapters.frtm import merging
 from robust_vos_bench.adapters.frtm.remembered import Remembered
 from robust_vos_bench.adapters.frtm.target import Fitting, Target
 
-from .golden import OBJECTS, RUNS, adapter, clip, features, recorded, start
+from .golden import OBJECTS, RUNS, Fits, adapter, clip, features, recorded, start
 
 
 @pytest.mark.parametrize(("run", "i"), [o for o in OBJECTS if o[0].startswith("rn18")])
@@ -78,10 +78,10 @@ def test_the_given_labels_are_returned(shared: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("run", RUNS)
-def test_free_runs(shared: Path, run: str) -> None:
+def test_free_runs(shared: Path, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory weights of every frame equal; labels drift with the fit, whose rounding decides (see docs)."""
     golden, video = recorded(shared, run), clip(shared, run)
-    session = adapter(run).session(video)
+    session, fits = adapter(run).session(video), Fits(monkeypatch)
     apart = []
     for t, mask in enumerate(steps(session, video)):
         apart.append(float((mask != golden["labels"][t]).mean()))
@@ -90,6 +90,6 @@ def test_free_runs(shared: Path, run: str) -> None:
             np.testing.assert_allclose(session.targets[0].memory.weights, golden[key], atol=1e-7)
         for i, target in enumerate(session.targets, start=1):
             if (update := f"gn_update_t{t}_obj{i}") in golden and t < len(video) - 1:
-                (step,) = target.log
+                (step,) = fits.last(target)
                 assert step.objective == pytest.approx(golden[update][1], rel=0.15)
     assert apart[0] == 0 and max(apart) < (0.03 if "single" in run else 0.12)

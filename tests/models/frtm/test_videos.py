@@ -16,6 +16,8 @@ from robust_vos_bench.errors import UsageError
 from robust_vos_bench.models import load_adapter, segment_checked
 from robust_vos_bench.models.synthetic import Blob, moving_blobs
 
+from .golden import Fits
+
 
 def loaded(**options: Any) -> FRTMAdapter:
     found: Any = load_adapter("frtm.resnet18", "random", "cpu", **options)
@@ -185,14 +187,14 @@ def test_the_other_program_draws_by_video_and_object() -> None:
     assert not loaded(protocol="youtube-vos", merge="soft").rules.raw and loaded(merge="raw").rules.raw
 
 
-def test_options_reach_the_fit(adapter: FRTMAdapter) -> None:
+def test_options_reach_the_fit(adapter: FRTMAdapter, monkeypatch: pytest.MonkeyPatch) -> None:
     video = blobs((1, 2, 3), 4)
     fast = loaded(fast=True, memory_slots=6, update_every=1, seed=5)
-    session = fast.session(video)
+    session, fits = fast.session(video), Fits(monkeypatch)
     list(steps(session, video))
     target = session.targets[0]
     assert len(target.memory.features) == len(target.memory.weights) == 6
-    assert [step.steps for step in target.log] == [5]
+    assert [step.steps for step in fits.last(target)] == [5]
     assert not np.array_equal(fast.session(video).draws(1)[0].normal(), adapter.session(video).draws(1)[0].normal())
 
 

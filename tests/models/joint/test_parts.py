@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from robust_vos_bench.adapters.joint import transformer
 from robust_vos_bench.adapters.joint.learner import Sample, TargetModel, apply, fitted, gradient, loss
-from robust_vos_bench.adapters.joint.network import Backbone, bicubic, enlarged_scores
+from robust_vos_bench.adapters.joint.network import Backbone
 from robust_vos_bench.adapters.joint.regions import State, Window, cut, first_region, pair, pasted, window
 from robust_vos_bench.adapters.joint.tracker import SampleWeights
 from robust_vos_bench.adapters.joint.transformer import FrameMemory, Transformer, attended, normalised
@@ -125,13 +125,6 @@ def test_attention_of_unlike_vectors_stays_finite() -> None:
 def test_normalised_is_an_instance_norm() -> None:
     cells = noise(35, 512) * 3 + 1
     torch.testing.assert_close(normalised(cells), F.instance_norm(cells.t()[None])[0].t(), atol=1e-5, rtol=1e-4)
-
-
-def test_the_last_convolution_on_the_small_grid_is_that_on_the_large_one() -> None:
-    conv = nn.Conv2d(5, 1, 3, padding=1)
-    x = noise(1, 5, 7, 9)
-    with torch.no_grad():
-        torch.testing.assert_close(enlarged_scores(x, conv, (14, 18)), conv(bicubic(x, (14, 18))), atol=1e-5, rtol=1e-4)
 
 
 def test_the_first_convolution_of_a_stage_carries_the_stride() -> None:

@@ -340,7 +340,7 @@ def follow_sam3(kind: Kind, ours: Any, stages: Any) -> dict[str, Any]:
     frames = list(video.frames)
 
     def maps(state: Any, frame_idx: int, batch_size: int) -> Any:
-        seen = stages.look(frames[frame_idx])
+        seen = stages.features(stages.image(frames[frame_idx]))
         levels = [*(each.flatten(2).permute(2, 0, 1) for each in seen.high), seen.top]
         return None, None, levels, [seen.position] * 3, [(s * grid, s * grid) for s in (4, 2, 1)]
 
