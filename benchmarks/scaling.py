@@ -12,9 +12,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import pickle
+import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -44,8 +47,11 @@ def write_clips(root: Path, videos: int) -> None:
             Image.fromarray(mask).save(masks / f"{t:05}.png")
 
 
-def run(fps: float, engine: str, workers: int) -> dict[str, float]:
-    """One run in this process: throughput, and where the time of a unit went."""
+def run(fps: float, engine: str, workers: int, leave: float = 0.0) -> dict[str, float]:
+    """One run in this process: throughput, and where the time of a unit went.
+
+    leave: seconds after the first unit at which the last Ray node is killed; another one takes its place at once.
+    """
     from robust_vos_bench.conditions import select
     from robust_vos_bench.datasets import open_dataset
     from robust_vos_bench.runs.build import build_model, build_plan
@@ -61,19 +67,24 @@ def run(fps: float, engine: str, workers: int) -> dict[str, float]:
 
         def __init__(self) -> None:
             self.times: list[float] = []
+            self.busy: list[float] = []
             self.records: list[UnitRecord] = []
 
         def unit(self, record: UnitRecord) -> None:
             self.times.append(time.perf_counter())
+            self.busy.append(time.process_time())
             self.records.append(record)
 
     units = workers * max(4, round(SECONDS / (FRAMES / fps)))
     writing: list[float] = []
+    sizes: list[int] = []
+    called: list[float] = []
 
     class TimedWriter(RecordWriter):
         """Notes how long writing a unit takes."""
 
         def __call__(self, unit: Scored) -> None:
+            sizes.append(len(pickle.dumps(unit)))
             start = time.perf_counter()
             super().__call__(unit)
             writing.append(time.perf_counter() - start)
@@ -88,6 +99,7 @@ def run(fps: float, engine: str, workers: int) -> dict[str, float]:
             self.engine.ready()
 
         def __call__(self, plan: Plan, groups: Sequence[Group], write: RecordWriter) -> None:
+            called.append(time.perf_counter())
             self.engine(
                 plan,
                 groups,
@@ -101,7 +113,6 @@ def run(fps: float, engine: str, workers: int) -> dict[str, float]:
         data = open_dataset("folder", clips)
         plan = build_plan([build_model(f"{MODEL}:Sleeping", options={"fps": fps})], data, conditions, info)
         clock = Clock()
-        busy = time.process_time()
         if engine == "local":
             run_plan(
                 plan, Path(folder) / "out", ["cpu"] * workers, clock, engine=TimedEngine(LocalEngine(["cpu"] * workers))
@@ -110,35 +121,56 @@ def run(fps: float, engine: str, workers: int) -> dict[str, float]:
             with_ray(
                 workers,
                 lambda ray_engine: run_plan(plan, Path(folder) / "out", ["cpu"], clock, engine=TimedEngine(ray_engine)),
+                lambda: clock.times,
+                leave,
             )
-        busy = time.process_time() - busy
     warm = workers if workers > 1 or engine == "ray" else 1
     after = clock.records[warm:]
     seconds = clock.times[-1] - clock.times[warm - 1]
-    each = sum(r.seconds_model + r.seconds_frames + r.seconds_score for r in after) / len(after)
+    spent = [r.seconds_model + r.seconds_frames + r.seconds_score for r in clock.records]
+    each = sum(spent[warm:]) / len(after)
     return {
         "units": len(clock.records),
         "frames_a_second": sum(r.frames for r in after) / seconds,
         "unit_seconds": each,
         "beside_ms": 1000 * sum(r.seconds_frames + r.seconds_score for r in after) / len(after) / FRAMES,
-        "write_ms": 1000 * sum(writing) / len(writing),
-        "driver_cpu_ms": 1000 * busy / len(clock.records),
+        "write_ms": 1000 * statistics.median(writing),
+        # Beside what a unit takes: from one to the next at a worker, and of the process that hands out and writes.
+        "gap_ms": 1000 * (seconds * workers / len(after) - each),
+        "driver_cpu_ms": 1000 * (clock.busy[-1] - clock.busy[warm - 1]) / len(after),
+        "result_bytes": statistics.median(sizes),
+        "seconds": clock.times[-1] - clock.times[0],
+        "start_seconds": clock.times[0] - called[0] - spent[0],
     }
 
 
-def with_ray(nodes: int, work: Callable[[Any], Any]) -> None:
-    """Do something with an engine on a cluster of so many nodes."""
+def with_ray(
+    nodes: int, work: Callable[[Any], Any], units: Callable[[], Sequence[float]] = list, leave: float = 0.0
+) -> None:
+    """Do something with an engine on a cluster of so many nodes. units: times of units so far; leave: as of `run`."""
     import ray
     from ray.cluster_utils import Cluster
 
     from robust_vos_bench.runs.ray.engine import RayEngine
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    for _ in range(nodes - 1):
-        cluster.add_node(num_cpus=1)
+    added = [cluster.add_node(num_cpus=1) for _ in range(nodes - 1)]
     ray.init(address=cluster.address, log_to_driver=False)
+
     try:
-        work(RayEngine())
+        if not leave:
+            work(RayEngine())
+            return
+        worker = threading.Thread(target=work, args=(RayEngine(),))  # nodes are started by the main thread only
+        worker.start()
+        while not units():
+            time.sleep(0.02)
+        time.sleep(leave)
+        gone = time.perf_counter()
+        cluster.remove_node(added[-1], allow_graceful=False)
+        cluster.add_node(num_cpus=1)
+        print(f"another node after {time.perf_counter() - gone:.1f} s", flush=True)
+        worker.join()
     finally:
         ray.shutdown()
         cluster.shutdown()
@@ -149,12 +181,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fps", default="20,60,200")
     parser.add_argument("--engine", default="local,ray")
-    parser.add_argument("--case", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--case", help="one case, as JSON: FPS,ENGINE,WORKERS[,SECONDS until a node is lost and replaced]"
+    )
     given = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     if given.case:
-        fps, engine, workers = given.case.split(",")
-        print(json.dumps(run(float(fps), engine, int(workers))))
+        fps, engine, workers, *leave = given.case.split(",")
+        print(json.dumps(run(float(fps), engine, int(workers), *map(float, leave))))
         return
     print(
         "| engine | workers | model, fps | frames / s | efficiency | unit, s | other work, ms per frame | write, ms |"

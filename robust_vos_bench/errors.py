@@ -66,6 +66,12 @@ class DeviceLostError(RvosError):
     exit_code = 3
 
 
+class ClusterLostError(RvosError):
+    """A cluster that was there when the run began is gone; what is finished is kept."""
+
+    exit_code = 3
+
+
 class DataError(RvosError):
     """A data set, frame, mask or result file is missing, damaged or does not fit.
 

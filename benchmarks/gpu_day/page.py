@@ -10,8 +10,9 @@ from typing import Any
 from gpu_day import faults, on_device, parity, product, speed, suite
 from gpu_day.setting import Rows, Setting, Step
 from gpu_day.store import Result, Store
+from robust_vos_bench.models.gpu_memory import FILE, measured_file
 from robust_vos_bench.scoring import BACKENDS
-from robust_vos_bench.system.atomic import write_bytes
+from robust_vos_bench.system.atomic import make_folder, write_bytes
 
 SECTIONS: tuple[tuple[str, str, str, Callable[[dict[str, Rows]], list[str]]], ...] = (
     (
@@ -58,7 +59,11 @@ def write_page(setting: Setting, store: Store, steps: Sequence[Step], place: Map
     if sizes:
         lines = [f"# GiB of GPU memory at 480p on {place['card']}, torch {place['torch']}: `ModelCard.gpu_gib`."]
         lines += [f'"{name}" = {gib}' for name, gib in sorted(sizes.items())]
-        write_bytes(store.folder / "gpu_gib.toml", ("\n".join(lines) + "\n").encode())
+        text = ("\n".join(lines) + "\n").encode()
+        write_bytes(store.folder / FILE, text)
+        if not setting.small:  # where runs and estimates of this machine look
+            make_folder(measured_file().parent)
+            write_bytes(measured_file(), text)
     return path
 
 

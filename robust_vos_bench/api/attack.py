@@ -253,7 +253,7 @@ def _carrier(run: RunSettings, plan: AttackPlan, counts: FrameCounts) -> Iterato
 
     with contextlib.closing(ray_engine(run, plan.device, 0)) as engine:  # a search reads its frames once
         engine.ready()
-        yield ClusterLanes(engine, counts)
+        yield ClusterLanes(engine.cluster, counts)
 
 
 def _scored(scored: RunSettings, plan: AttackPlan, report: AttackReport, quiet: bool, debug: bool) -> Board | None:

@@ -177,7 +177,8 @@ def opened_engine(settings: RunSettings, prepared: Prepared) -> Iterator[Engine]
 
 def ray_engine(settings: RunSettings, device: str, producers: int | None) -> RayEngine:
     """The cluster that the settings name, not joined yet."""
+    from robust_vos_bench.runs.ray.cluster import REJOIN_SECONDS
     from robust_vos_bench.runs.ray.engine import RayEngine
 
-    gpus = 0.0 if settings.ray_gpus is None and device == "cpu" else settings.ray_gpus
-    return RayEngine(settings.ray_address, gpus, producers, settings.ship_data)
+    wait = REJOIN_SECONDS if settings.ray_wait is None else settings.ray_wait
+    return RayEngine(settings.ray_address, settings.ray_gpus, producers, settings.ship_data, wait, device)

@@ -49,6 +49,7 @@ def run(
     engine: str = "local",
     ray_address: str | None = None,
     ray_gpus: float | None = None,
+    ray_wait: float | None = None,
     ship_data: str = "auto",
     profile: bool = False,
     fail_fast: bool = False,
@@ -97,7 +98,7 @@ def run(
         Keep every predicted mask as a palette PNG; None: where a video has no truth to score against.
     overlay
         Write a film of the masks on the frames for each video and condition; None: where a video has no truth.
-    engine, ray_address, ray_gpus, ship_data
+    engine, ray_address, ray_gpus, ray_wait, ship_data
         "local" or "ray", and how to use the cluster.
     profile
         Write `trace.json`, which Perfetto opens.
@@ -162,6 +163,7 @@ def run(
         engine=engine,
         ray_address=ray_address,
         ray_gpus=ray_gpus,
+        ray_wait=ray_wait,
         ship_data=ship_data,
         profile=profile,
         fail_fast=fail_fast,

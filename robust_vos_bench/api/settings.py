@@ -63,13 +63,14 @@ class RunSettings:
     engine: str = "local"
     ray_address: str | None = None
     ray_gpus: float | None = None
+    ray_wait: float | None = None
     ship_data: str = "auto"
     profile: bool = False
     fail_fast: bool = False
     offline: bool = False
 
     def __post_init__(self) -> None:
-        for name, least in (("limit", 1), ("workers", 1), ("producers", 0), ("ray_gpus", 0)):
+        for name, least in (("limit", 1), ("workers", 1), ("producers", 0), ("ray_gpus", 0), ("ray_wait", 0)):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise UsageError(f"{name} is {value}: at least {least} is needed")
@@ -115,6 +116,7 @@ FLAGS: Mapping[str, str] = {
     "engine": "--engine",
     "ray_address": "--ray-address",
     "ray_gpus": "--ray-gpus",
+    "ray_wait": "--ray-wait",
     "ship_data": "--ship-data",
     "profile": "--profile",
     "fail_fast": "--fail-fast",

@@ -40,7 +40,8 @@ def sheet_of(page: AttackPage) -> Sheet:
         f"J&F in points on frames that were made to hurt, threat {page.threat}, e: its budget. Robust: video by video "
         f"the worst of all audited splits that the threat allows, whoever made them, so a split from anybody can only "
         f"lower a row. An upper bound: not found is not safe. {videos} videos, {page.objects} objects, protocol "
-        f"{page.protocol}. CI: 95 %, jackknife over videos. Rows in the order of their mean over budgets."
+        f"{page.protocol}. CI: 95 %, jackknife over videos. Rows in the order of their mean over the budgets that all "
+        "rows of a table have."
     )
     tables = []
     for name, rows in page.sections():

@@ -22,9 +22,9 @@ from robust_vos_bench.datasets.video import Frame
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.runs.build import build_plan
 from robust_vos_bench.runs.ray.calls import Calls
-from robust_vos_bench.runs.ray.engine import RayEngine, RemoteFiles
+from robust_vos_bench.runs.ray.cluster import Cluster
 from robust_vos_bench.runs.ray.nodes import Need
-from robust_vos_bench.runs.ray.transfer import ShippedDataset
+from robust_vos_bench.runs.ray.transfer import RemoteFiles, ShippedDataset
 from robust_vos_bench.runs.work.process import limit_threads
 
 Changes = Mapping[int, Frame]
@@ -65,9 +65,9 @@ def search_on_node(
 
 @dataclass(frozen=True)
 class ClusterLanes:
-    """The tasks of a cluster. engine: has joined it."""
+    """The tasks of a cluster. cluster: has been joined."""
 
-    engine: RayEngine
+    cluster: Cluster
     counts: FrameCounts | None = None
     """Is told how many threats of each job are done."""
 
@@ -77,7 +77,7 @@ class ClusterLanes:
         Raises DataError where a node cannot be used, UsageError where none has what a search needs.
         """
         asked = build_plan(list(plan.models), plan.dataset, [], PresetInfo("attack", 0, ""))
-        calls: Calls[tuple[_Way, Wanted]] = Calls(self.engine, asked, search_on_node, plan)
+        calls: Calls[tuple[_Way, Wanted]] = Calls(self.cluster, asked, search_on_node, plan)
         if plan.device != "cpu" and not calls.need.gpus:
             raise UsageError(f"--device {plan.device}: no node of the cluster has a GPU; use --device cpu")
         waiting = deque(_Way(place, Course(plan, job)) for place, job in enumerate(plan.jobs))

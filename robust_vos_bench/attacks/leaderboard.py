@@ -71,10 +71,10 @@ class BoardRow:
         """Full variant name."""
         return self.record.name
 
-    @property
-    def mean(self) -> float:
-        """Over the budgets that it has: what rows are ordered by."""
-        known = [cell.robust.value for cell in self.cells.values() if not math.isnan(cell.robust.value)]
+    def mean(self, budgets: Sequence[int]) -> float:
+        """Of the robust J&F at these budgets, those that it has; NaN without any."""
+        known = [cell.robust.value for b, cell in self.cells.items() if b in budgets]
+        known = [value for value in known if not math.isnan(value)]
         return float(np.mean(known)) if known else math.nan
 
     @property
@@ -95,7 +95,7 @@ class AttackPage:
     protocol: str
     budgets: tuple[int, ...]
     rows: tuple[BoardRow, ...]
-    """Those of a standard preset first, then by the mean over budgets."""
+    """Those of a standard preset first, then by the mean over the budgets that all rows of a table have."""
     videos: int
     videos_in_split: int
     objects: int
@@ -146,7 +146,7 @@ def _pages(group: str, results: Sequence[Result]) -> list[AttackPage]:
     for kind in dict.fromkeys(t.name for t in threats):
         budgets = tuple(t.budget for t in threats if t.name == kind)
         rows = [row for known in models.values() if (row := _row(kind, budgets, known)) is not None]
-        rows.sort(key=lambda r: (STANDINGS.index(r.standing), math.isnan(r.mean), -np.nan_to_num(r.mean), r.model))
+        rows = _ordered(rows)
         first = next(iter(models.values()))[0]
         manifest = first.result.manifest
         pages.append(
@@ -157,6 +157,19 @@ def _pages(group: str, results: Sequence[Result]) -> list[AttackPage]:
             )
         )  # fmt: skip
     return pages
+
+
+def _ordered(rows: Sequence[BoardRow]) -> list[BoardRow]:
+    """By standing, then by the mean over the budgets that all rows of that standing have: a row without the budgets
+    that leave least is not ahead for that."""
+    found: list[BoardRow] = []
+    for name in STANDINGS:
+        own = [row for row in rows if row.standing == name]
+        shared = [b for b in (own[0].cells if own else ()) if all(b in row.cells for row in own)]
+        means = {row.model: row.mean(shared) for row in own}
+        own.sort(key=lambda r: (math.isnan(means[r.model]), -np.nan_to_num(means[r.model]), r.model))
+        found += own
+    return found
 
 
 def _identity(result: Result) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ from rich.table import Table
 from robust_vos_bench.attacks.flags import Flag, told
 from robust_vos_bench.attacks.table import Board, Row
 from robust_vos_bench.attacks.threat import read_threat
+from robust_vos_bench.runs.store import safe_name
 
 COLUMNS = 5
 """Threats side by side."""
@@ -26,7 +27,7 @@ def print_board(console: Console, board: Board) -> None:
         for start in range(0, len(board.threats), COLUMNS):
             console.print(_own(board, board.threats[start : start + COLUMNS]))
     console.print(_facts(board))
-    if len(board.sources) > 1 or any(row.model not in board.sources for row in board.rows):
+    if len(board.sources) > 1 or any(safe_name(row.model) not in board.sources for row in board.rows):
         for threat in board.threats:
             console.print(_matrix(board, threat))
     raised = dict.fromkeys(flag.name for row in board.rows for _, flag in row.flags)
@@ -94,11 +95,12 @@ def _facts(board: Board) -> Table:
 
 def _matrix(board: Board, threat: str) -> Table:
     models = [row.model for row in board.rows]
+    known = {safe_name(model): model for model in models}  # sources are named as their folders are
     table = _table(f"{threat}: made against", *(f"on {model}" for model in models))
     for source in board.sources:
         cells = [_shown(board.matrix.get((threat, source, model), math.nan)) for model in models]
         if any(cells):
-            table.add_row(source, *cells)
+            table.add_row(known.get(source, source), *cells)
     return table
 
 

@@ -91,6 +91,11 @@ The same command again resumes: finished videos are not run twice.
     help="Processes per device (Ray: per task) that make frames ahead. [default: CPU 0, GPU a share of the cores]",
 )
 @engine_options
+@click.option(
+    "--ray-wait",
+    type=click.FloatRange(min=0),
+    help="Seconds to wait for a lost head, or last node, of a Ray cluster. [default: 300]",
+)
 @click.option("--profile", is_flag=True, help="Write trace.json (Perfetto) and say where the time went.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failed video.")
 @table_option()

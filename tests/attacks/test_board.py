@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 from pathlib import Path
@@ -18,13 +19,15 @@ from robust_vos_bench.api.attack import attack
 from robust_vos_bench.attacks.board_sheet import board_csv, board_data, sheet_of
 from robust_vos_bench.attacks.leaderboard import AttackPage, attack_pages
 from robust_vos_bench.attacks.presets import load_attack_preset
+from robust_vos_bench.attacks.shown import lines
 from robust_vos_bench.attacks.standing import BY_HAND, REDUCED, STANDARD, TRANSFER, effort_words, standing
-from robust_vos_bench.attacks.store import ATTACK_VERSION
-from robust_vos_bench.attacks.table import converged_of
+from robust_vos_bench.attacks.store import ATTACK_VERSIONS
+from robust_vos_bench.attacks.table import Board, Row, converged_of
 from robust_vos_bench.attacks.threat import VERSION, read_threat
 from robust_vos_bench.cli import main
 from robust_vos_bench.errors import DataError, UsageError
 from robust_vos_bench.reports.markdown import sheet_markdown
+from robust_vos_bench.runs.store import safe_name
 
 TOY = f"{Path(__file__).parent / 'toys.py'}:Toy"
 
@@ -175,6 +178,27 @@ def test_a_model_that_was_not_attacked_is_not_compared_under_attack(packed: Path
     assert rvos.compare(mine, shown).robust == ()
 
 
+def test_a_row_is_not_ahead_for_want_of_the_largest_budget(packed: Path) -> None:
+    mine = read_result(packed)
+    assert isinstance(mine.attacks, tuple)
+    fewer = as_other(changed(mine, 0.98, "20300101-000000-fewer", "Bob"), "Other")
+    dropped = {c.label for c in fewer.manifest.conditions if c.is_stored and c.severity == 8}
+    conditions = [c for c in fewer.manifest.conditions if c.label not in dropped]
+    fewer = msgspec.structs.replace(
+        fewer,
+        manifest=msgspec.structs.replace(fewer.manifest, conditions=conditions),
+        records=tuple(r for r in fewer.records if r.condition not in dropped),
+        attacks=tuple(
+            msgspec.structs.replace(s, label=s.label.replace("@toy", "@Other"), made=s.made | {"source": {
+                **s.made["source"], "name": "Other"}} if s.made.get("source") else s.made)
+            for s in mine.attacks if "e8" not in s.label
+        ),
+    )  # fmt: skip
+    rows = page_of(list(attack_pages([mine, fewer])), "linf-prompt").rows
+    assert [row.model for row in rows] == ["toy", "Other"]
+    assert rows[1].mean(list(rows[1].cells)) > rows[0].mean(list(rows[0].cells))
+
+
 def test_flags_stand_in_the_row(packed: Path) -> None:
     mine = read_result(packed)
     assert isinstance(mine.attacks, tuple)
@@ -219,13 +243,13 @@ def test_effort_is_told_apart(preset: str, changes: dict[str, object], threat: s
     effort = load_attack_preset(base).facts(kind) | changes
     made = {
         "preset": {"name": preset, "version": 1}, "effort": effort, "threat_version": VERSION,
-        "attack_version": ATTACK_VERSION,
+        "attack_version": ATTACK_VERSIONS[kind.kind], "threat": threat,
     }  # fmt: skip
     assert standing(kind, made) == expected
     assert f"({preset} v1)" in effort_words(made) and "search v" not in effort_words(made)
-    older = {**made, "attack_version": ATTACK_VERSION - 1}
+    older = {**made, "attack_version": ATTACK_VERSIONS[kind.kind] - 1}
     assert standing(kind, older) == (REDUCED if expected == REDUCED else BY_HAND)
-    assert f"search v{ATTACK_VERSION - 1}" in effort_words(older)
+    assert f"search v{ATTACK_VERSIONS[kind.kind] - 1}" in effort_words(older)
 
 
 def test_a_short_horizon_is_told() -> None:
@@ -291,3 +315,15 @@ def test_what_is_refused(packed: Path, made: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="checks failed"):
         rvos.leaderboard(copy / "scores", output=tmp_path / "boards")
     assert not (tmp_path / "boards").exists()
+
+
+def test_a_variant_stands_in_the_tables_under_its_own_name() -> None:
+    """Splits are folders, which cannot be called "toy[fault=x]"; one model against its own frames is no transfer."""
+    name, label, nan = "toy[fault=x]", "linf-prompt-e2", math.nan
+    rows = [Row(model, 90.0, {label: 40.0}, {}, (nan, ""), nan, None) for model in (name, "other")]
+    source = safe_name(name)
+    alone = Board((label,), (rows[0],), (source,), {(label, source, name): 40.0})
+    assert not [line for line in lines(alone) if "made against" in line]
+    both = Board((label,), tuple(rows), (source,), {(label, source, model): 40.0 for model in (name, "other")})
+    shown = list(lines(both))
+    assert [line for line in shown if "made against" in line] and not [line for line in shown if source in line]

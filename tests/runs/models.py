@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,3 +161,34 @@ class Sleeps(Repeat):
         for mask in super().segment(video):
             time.sleep(1 / self.fps)
             yield mask
+
+
+class Notes(Sleeps):
+    """Notes the Ray node that it works on as a file's name in a folder."""
+
+    card = ModelCard("notes")
+
+    def __init__(self, checkpoint: str | None = None, device: str = "cpu", fps: float = 20.0, notes: str = "") -> None:
+        super().__init__(checkpoint, device, fps)
+        self.notes = notes
+
+    def segment(self, video: Video) -> Iterator[Mask]:
+        if "ray" in sys.modules and sys.modules["ray"].is_initialized():
+            Path(self.notes, sys.modules["ray"].get_runtime_context().get_node_id()).touch()
+        yield from super().segment(video)
+
+
+class Ruins(Repeat):
+    """Ruins the GPU context of its process on one video: as CUDA does, every later call fails too."""
+
+    card = ModelCard("ruins")
+
+    def segment(self, video: Video) -> Iterator[Mask]:
+        global ruined
+        ruined = ruined or video.name == "b"
+        if ruined:
+            raise RuntimeError("CUDA error: device-side assert triggered")
+        yield from super().segment(video)
+
+
+ruined = False

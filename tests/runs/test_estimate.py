@@ -33,7 +33,7 @@ FAMILIES = {"gaussian_noise": "noise", "shot_noise": "noise", "fog": "weather"}
 
 
 def plan(*names: str, save_masks: bool = False, absent: str = "") -> Any:
-    models = [SimpleNamespace(record=SimpleNamespace(name=name), absent=absent) for name in names]
+    models = [SimpleNamespace(name="static", record=SimpleNamespace(name=name), absent=absent) for name in names]
     return SimpleNamespace(models=models, families=FAMILIES, save_masks=save_masks)
 
 

@@ -92,9 +92,9 @@ def test_what_no_node_has_is_refused() -> None:
         task_need(plan("small"), [{"CPU": 4.0}], None, 0.0, 9)
 
 
-def test_slots_are_counted_by_node() -> None:
-    cluster = [{"CPU": 16.0, "GPU": 2.0}, {"CPU": 3.0}]
-    assert slots(Need(1, 0.0, 0), cluster) == 19
-    assert slots(Need(2, 0.0, 1), cluster) == 9  # 8 + 1: a task cannot lie on two nodes
-    assert slots(Need(8, 1.0, 7), cluster) == 2
-    assert slots(Need(1, 0.25, 0), cluster) == 8
+def test_slots_of_a_node() -> None:
+    big, small = {"CPU": 16.0, "GPU": 2.0}, {"CPU": 3.0}
+    assert [slots(Need(1, 0.0, 0), node) for node in (big, small)] == [16, 3]
+    assert [slots(Need(2, 0.0, 1), node) for node in (big, small)] == [8, 1], "a task cannot lie on two nodes"
+    assert [slots(Need(8, 1.0, 7), node) for node in (big, small)] == [2, 0]
+    assert [slots(Need(1, 0.25, 0), node) for node in (big, small)] == [8, 0]

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -140,15 +141,15 @@ def test_nodes_that_do_not_see_the_data_get_it(blind_cluster: str, clips: Path, 
 
 @pytest.mark.parametrize("presses", [1, 2])
 def test_ctrl_c(clips: Path, tmp_path: Path, rvos: Rvos, launch: Callable[..., Any], presses: int) -> None:
-    fps = "fps=4" if presses == 1 else "fps=0.1"
-    grid = ["--model", f"{MODELS}:Sleeps", "--option", fps, "--dataset", "folder", "--data-root", clips]
+    fps, notes = "fps=4" if presses == 1 else "fps=0.1", tmp_path / "notes"
+    notes.mkdir()
+    grid = ["--model", f"{MODELS}:Notes", "--option", fps, "--option", f"notes={notes}"]
+    grid += ["--dataset", "folder", "--data-root", clips]
     grid += ["--corruption", "salt_and_pepper,pixelate", "--severity", 3]
     out = tmp_path / "out"
     running = launch("run", *grid, "--output", out, "--engine", "ray")
-    wanted = "cells/*/*.jsonl" if presses == 1 else "log.jsonl"
-    while running.poll() is None and not list(out.glob(wanted)):
+    while running.poll() is None and not (list(out.glob("cells/*/*.jsonl")) if presses == 1 else list(notes.iterdir())):
         time.sleep(0.05)
-    time.sleep(0 if presses == 1 else 8)
     start = time.monotonic()
     for _ in range(presses):
         os.killpg(running.pid, signal.SIGINT)  # a terminal sends it to every process
@@ -176,7 +177,7 @@ def test_a_driver_that_leaves_leaves_its_environment(clips: Path, tmp_path: Path
     assert done.returncode == 0, done.stderr
 
 
-def test_the_traceback_of_a_task_reaches_the_log_and_the_screen(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
+def test_the_traceback_of_a_lane_reaches_the_log_and_the_screen(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
     grid = ["--dataset", "folder", "--data-root", clips, "--corruption", "pixelate", "--severity", 3]
     done = rvos("run", "--model", f"{MODELS}:Raises", *grid, "--engine", "ray", "--output", tmp_path / "out", "--debug")
     assert done.returncode == 3, done.stderr
@@ -185,8 +186,8 @@ def test_the_traceback_of_a_task_reaches_the_log_and_the_screen(clips: Path, tmp
     assert done.stderr.count("The above exception was the direct cause") == 1, "said once"
 
 
-def test_a_task_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    from robust_vos_bench.runs.ray.engine import Board, RemotePulse
+def test_a_lane_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    from robust_vos_bench.runs.ray.board import Board, RemotePulse
 
     class Handle:
         """An actor's handle, without the actor."""
@@ -208,3 +209,96 @@ def test_a_task_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert handle.told == 1, "one message a second"
     pulse.frame(0)
     assert handle.told == 2 and board.read() == [(0, "m · clean · a")]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--device", "cuda"), "no node of the cluster has a GPU"),
+        (("--device", "cuda:7"), "Ray chooses the GPU"),
+        (("--device", "cuda:0,cuda:1"), "Ray chooses the GPU"),
+        (("--device", "cuda:0,cpu"), "stands alone"),
+        (("--device", "cpu", "--ray-gpus", "1"), "leave one of them out"),
+        (("--device", "cuda", "--ray-gpus", "0"), "leave one of them out"),
+        (("--ray-gpus", "0.5"), "see --ray-gpus"),
+    ],
+)
+def test_devices_that_a_cluster_does_not_have(
+    clips: Path, tmp_path: Path, rvos: Rvos, words: tuple[str, ...], said: str
+) -> None:
+    grid = ["--dataset", "folder", "--data-root", clips, "--corruption", "clean", "--output", tmp_path / "out"]
+    done = rvos(
+        "run", "--model", f"{MODELS}:Repeat", *grid, "--engine", "ray", *words, env={"CUDA_VISIBLE_DEVICES": ""}
+    )
+    assert done.returncode == 2 and said in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr and not list((tmp_path / "out").glob("cells/*/*"))
+
+
+def test_a_ruined_gpu_context_costs_one_unit(clips: Path, tmp_path: Path, rvos: Rvos) -> None:
+    """Every later call of such a process fails: it leaves, and other processes do its groups."""
+    model, other = f"{MODELS}:Ruins", f"{MODELS}:Repeat"
+    grid = ["--dataset", "folder", "--data-root", clips, "--corruption", "clean,pixelate", "--severity", 3]
+    done = rvos("run", "--model", f"{model},{other}", *grid, "--engine", "ray", "--output", tmp_path / "out")
+    assert done.returncode == 3, done.stderr
+    store = RunStore(tmp_path / "out")
+    for condition in ("clean", "pixelate-3"):
+        records = {m: store.records(condition, m) for m in ("ruins", "repeat")}
+        assert {v: r.status for v, r in records["ruins"].items()} == {"a": "ok", "b": "failed", "c": "ok"}
+        assert {v: (r.status, r.attempts) for v, r in records["repeat"].items()} == dict.fromkeys("abc", ("ok", 1))
+        failed = records["ruins"]["b"]
+        assert "device-side assert triggered" in failed.error and failed.attempts == 1
+
+
+def test_a_lane_makes_the_frames_of_the_next_group_ahead(clips: Path, tmp_path: Path) -> None:
+    """While the first unit of a group is worked on, producers have what follows."""
+    from robust_vos_bench.conditions import CLEAN
+    from robust_vos_bench.conditions.presets import PresetInfo
+    from robust_vos_bench.datasets import open_dataset
+    from robust_vos_bench.runs.build import build_model, build_plan
+    from robust_vos_bench.runs.plan import Group
+    from robust_vos_bench.runs.ray.lanes import LaneBody
+    from robust_vos_bench.runs.ray.nodes import Need
+
+    plan = build_plan([build_model("static")], open_dataset("folder", clips), [], PresetInfo("custom", 0, "", ()))
+    groups = [Group(CLEAN, video, (0,)) for video in "abc"]
+    lane = LaneBody(plan, Need(2, 0.0, 1), str(tmp_path / "out"), None, SimpleNamespace())
+    prefetcher = lane._worker.prefetcher
+    assert prefetcher is not None
+    try:
+        begun = lane.run(groups[0], groups[1:])
+        assert next(begun)[0].record.ok
+        ahead = prefetcher.frames(groups[1])
+        assert ahead.jobs and ahead.jobs[-1][1].result(60) > 0, "made while nobody has asked for them"
+        assert ahead.clip.ready(0) and list(begun) == []
+        assert [group for group, _ in prefetcher._clips] == groups[1:]
+        (scored, ruined), *more = lane.run(groups[1], ())
+        assert scored.record.ok and not ruined and not more
+        assert not prefetcher._clips, "what goes to another lane after all takes no room here"
+    finally:
+        lane.close()
+
+
+def test_a_gpu_that_is_gone_from_the_last_node_ends_the_run(clips: Path, tmp_path: Path) -> None:
+    """Ray offers a GPU that the node's processes do not find."""
+    program = (
+        "import sys, ray; ray.init(num_cpus=1, num_gpus=1, include_dashboard=False, log_to_driver=False)\n"
+        "from robust_vos_bench.cli import main; main(sys.argv[1:])"
+    )
+    grid = [
+        "run",
+        "--model",
+        f"{MODELS}:Repeat",
+        "--dataset",
+        "folder",
+        "--data-root",
+        str(clips),
+        "--corruption",
+        "clean",
+    ]
+    words = [*grid, "--engine", "ray", "--device", "cuda", "--output", str(tmp_path / "out")]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "99"}
+    command = [sys.executable, "-c", program, *words]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, timeout=200, check=False)
+    assert done.returncode == 3, done.stderr
+    assert "is left out: cuda was there when the run began and is gone" in done.stderr
+    assert "Finished units are kept" in done.stderr and "Traceback" not in done.stderr

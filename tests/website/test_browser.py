@@ -89,3 +89,17 @@ def test_no_page_is_wider_than_its_window(site: Path, tmp_path: Path, width: int
         said = title(site / name, WIDTH, tmp_path, f"--window-size={width},900")
         wide, _, window = said.removeprefix("WIDTH ").partition(" OF ")
         assert int(wide) <= int(window), (name, said)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("scheme", "setting"), [("light", 1), ("dark", 0)])
+def test_pictures_follow_the_scheme(site: Path, tmp_path: Path, scheme: str, setting: int) -> None:
+    script = """
+    const all = [...document.querySelectorAll("img[src*='.svg#only']")];
+    const shown = all.filter((i) => i.offsetWidth && i.naturalWidth);
+    document.title = "SHOWN " + shown.map((i) => i.src.split("/").pop().split(".")[0]).join(" ");
+    """
+    wait = f'addEventListener("load", () => {{ {script} }});'
+    said = title(site / "concepts.html", wait, tmp_path, f"--blink-settings=preferredColorScheme={setting}")
+    names = said.removeprefix("SHOWN ").split()
+    assert len(names) == 9 and all(name.endswith(f"-{scheme}") for name in names), said

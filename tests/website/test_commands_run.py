@@ -87,6 +87,8 @@ def filled(words: list[str]) -> list[str]:
     """The command for the miniature."""
     if "..." in words and "--overwrite" in words:  # a run that is there
         words = [*words, "--model", "flow", "--corruption", "fog", "--severity", "1,3", "-o", "run-a"]
+    elif "..." in words and words[1] == "run":
+        words = [*words, "--corruption", "fog", "--severity", "3"]
     words = ["~/DAVIS" if word == "DIR" else word for word in words[1:] if word != "..."]
     reads = words[:1] in (["run"], ["corrupt"], ["score"])
     if "demo" in words:

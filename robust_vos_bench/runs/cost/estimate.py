@@ -12,6 +12,8 @@ from pathlib import Path
 from robust_vos_bench.conditions import Condition
 from robust_vos_bench.datasets import Video
 from robust_vos_bench.errors import RvosError
+from robust_vos_bench.models import find_entry
+from robust_vos_bench.models.gpu_memory import gpu_gib
 from robust_vos_bench.runs.cost.probe import probe
 from robust_vos_bench.runs.cost.timings import (
     ALL,
@@ -64,6 +66,7 @@ class Estimate:
     memory_mib: float | None
     """Peak of all processes together, from short clips: memory networks may need more on long videos."""
     gpu_mib: float | None
+    """Of one model process, as timed, else as measured before (`models.gpu_memory`); None where a model was neither."""
     unmeasured: tuple[str, ...]
     """Models without a timing, each with the reason; they are not part of the hours and the memory."""
     sources: Mapping[str, str]
@@ -148,7 +151,7 @@ def cost(
         disk_mib=(len(pending) * RECORD_BYTES + masks) / 2**20,
         scratch_mib=spooled * longest * side / 2**20,
         memory_mib=_memory(timings, list(timed), workers) if timed else None,
-        gpu_mib=sum(timings.models[name].gpu_mib for name in timed) if timed else None,
+        gpu_mib=_gpu_mib(plan, timings, list(models), workers.device),
         unmeasured=unmeasured,
         sources=_sources(timings, found, models),
         guessed=sum(not c.is_clean and c not in timings.corrupt for c in found),
@@ -184,6 +187,21 @@ def _memory(timings: Timings, names: Sequence[str], workers: Workers) -> float:
     added = sum(timings.models[n].mib for n in names if timings.models[n].source != EARLIER)
     worker = max(whole, timings.base_mib) + added
     return workers.processes * (worker + workers.producers * timings.base_mib) + DRIVER_MIB
+
+
+def _gpu_mib(plan: Plan, timings: Timings, names: Sequence[str], device: str) -> float | None:
+    """Every process holds all models."""
+    if device == "cpu":
+        return sum(timings.models[name].gpu_mib for name in names if name in timings.models)
+    total = 0.0
+    for name in names:
+        timed = timings.models[name].gpu_mib if name in timings.models else 0.0
+        spec = next(m for m in plan.models if m.record.name == name)
+        gib = None if timed else gpu_gib(find_entry(spec.name).card)
+        if not timed and gib is None:
+            return None
+        total += timed or 1024 * (gib or 0.0)
+    return total
 
 
 def _reason(plan: Plan, timings: Timings, name: str) -> str:

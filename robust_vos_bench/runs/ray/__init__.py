@@ -1,1 +1,1 @@
-"""Runs on a Ray cluster: node checks, tasks, and data sent to nodes that lack it."""
+"""Runs on a Ray cluster: node checks, lanes on nodes, and data sent to nodes that lack it."""

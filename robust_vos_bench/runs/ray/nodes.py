@@ -11,6 +11,7 @@ from typing import Any
 
 from robust_vos_bench.errors import RvosError, UsageError
 from robust_vos_bench.models import find_entry
+from robust_vos_bench.models.gpu_memory import gpu_gib as gpu_gib_of
 from robust_vos_bench.runs.plan import ModelSpec, Plan
 from robust_vos_bench.version import __version__
 
@@ -89,9 +90,9 @@ def task_need(
 
 
 def gpu_share(models: Sequence[ModelSpec], gpu_gib: float | None) -> float:
-    """The part of a GPU that a task with these models needs: 1 / n where n such tasks fit by the models' cards, a
-    whole one where a card does not say or the GPU's size is not known."""
-    known = [find_entry(model.name).card.gpu_gib for model in models]
+    """The part of a GPU that a task with these models needs: 1 / n where n such tasks fit by what was measured (see
+    `models.gpu_memory`), a whole one where a model was not or the GPU's size is not known."""
+    known = [gpu_gib_of(find_entry(model.name).card) for model in models]
     needed = sum(gib for gib in known if gib is not None)
     if gpu_gib is None or needed <= 0 or any(gib is None for gib in known):
         return 1.0
@@ -99,12 +100,9 @@ def gpu_share(models: Sequence[ModelSpec], gpu_gib: float | None) -> float:
     return math.floor(1e4 / fit) / 1e4  # Ray counts in ten-thousandths
 
 
-def slots(need: Need, nodes: Sequence[Mapping[str, float]]) -> int:
-    """How many tasks run at a time."""
-    total = 0
-    for node in nodes:
-        fit = node.get("CPU", 0) / need.cpus
-        if need.gpus:
-            fit = min(fit, node.get("GPU", 0) / need.gpus + 1e-6)
-        total += math.floor(fit)
-    return max(total, 1)
+def slots(need: Need, node: Mapping[str, float]) -> int:
+    """How many tasks run at a time on a node with these resources."""
+    fit = node.get("CPU", 0) / need.cpus
+    if need.gpus:
+        fit = min(fit, node.get("GPU", 0) / need.gpus + 1e-6)
+    return math.floor(fit)

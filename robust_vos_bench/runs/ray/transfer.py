@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from robust_vos_bench.datasets import Dataset, Mask, Truth, Video
 from robust_vos_bench.errors import DataError, RvosError
+from robust_vos_bench.runs.ray.leaving import leaving_when_asked
 from robust_vos_bench.system.atomic import WriteError, make_folder, write_error
 from robust_vos_bench.system.cache import cache_folder
 from robust_vos_bench.system.hashes import file_sha256
@@ -80,6 +81,31 @@ def _files(dataset: Dataset, video: str) -> dict[str, Path | bytes]:
     for path in [*alone.frame_paths(video), *alone.mask_paths(video).values()]:
         found[path.relative_to(layout.root).as_posix()] = path
     return found
+
+
+class RemoteFiles:
+    """A `FileServer` in another process."""
+
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+
+    def contents(self, video: str) -> list[FileNote]:
+        """The files of one video."""
+        return list(self._get(self._actor.contents, video))
+
+    def read(self, video: str, paths: Sequence[str]) -> list[bytes]:
+        """Some of these files."""
+        return list(self._get(self._actor.read, video, list(paths)))
+
+    def _get(self, method: Any, *words: Any) -> Any:
+        import ray
+
+        try:
+            with leaving_when_asked():
+                return ray.get(method.remote(*words))
+        except ray.exceptions.RayError as error:
+            said = next(iter(str(getattr(error, "cause", None) or error).strip().splitlines()), type(error).__name__)
+            raise DataError(f"the data could not be fetched from the driver's node: {said}") from error
 
 
 class ShippedDataset(Dataset):

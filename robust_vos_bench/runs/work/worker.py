@@ -126,6 +126,11 @@ class Worker:
             except Exception:  # a video that cannot be opened fails, with its reason, when its turn comes
                 return
 
+    def forget(self, group: Group) -> None:
+        """A group that was announced will not be run here."""
+        if self.prefetcher is not None:
+            self.prefetcher.done(group)
+
     def close(self) -> None:
         """Stop the producers and close the trace."""
         if self.prefetcher is not None:
