@@ -3,12 +3,16 @@
     python benchmarks/models.py --model aot.t,aot.r50_l [--objects 1,3,10] [--frames 8] [--device cpu] [--threads 1]
     python benchmarks/models.py --model deaot.t --peer ~/src/aot-benchmark
     python benchmarks/models.py --model aot.r50_l --objects 3 --frames 60        # long videos: does the cost grow?
+    python benchmarks/models.py --model aot.lite --checkpoint none --before ~/old/bin/python   # beside an older version
 
 Each side runs in a process of its own that holds the same frames, and the two take turns frame by frame, so that
 other work on the machine disturbs both alike. A frame's time runs from the uint8 image to the uint8 mask, resizing
 and copies to and from the device included; the first two frames (reference, first-time tables) are not counted.
 On a CPU the figure to trust is the process's CPU time; wall time is given beside it. Memory is the process's peak
 resident size on a CPU and the peak allocated by torch on a GPU.
+
+`--before` names the Python of another environment, in which an older version of this package is installed; its side is
+called "before". `--checkpoint none` takes the weights that a model comes with.
 
 A peer needs a driver, `benchmarks/peers/<folder>.py` for the models of `adapters/<folder>/`, with
 `open_peer(path, model, device) -> Peer`.
@@ -103,7 +107,7 @@ def serve(pipe: Connection, setup: dict[str, Any]) -> None:
     frames, mask = clip(setup["frames"], setup["folder"]), grid(setup["objects"])
     masks = peer_masks(setup, frames, mask) if setup["peer"] else our_masks(setup, frames, mask)
     cuda = setup["device"].startswith("cuda")
-    pipe.send("ready")
+    pipe.send(importlib.util.find_spec("robust_vos_bench").origin)  # type: ignore[union-attr]
     for _ in frames:
         pipe.recv()
         wall, cpu = time.perf_counter(), time.process_time()
@@ -169,19 +173,24 @@ def measure(setup: dict[str, Any]) -> list[Timing]:
     """Run one case, both sides in turns."""
     context = multiprocessing.get_context("spawn")
     sides = [Timing("ours")] + ([Timing("official")] if setup["peer"] else [])
+    sides += [Timing("before")] if setup["before"] else []
     workers = []
     for side in sides:
         ours, theirs = context.Pipe()
         alone = {**setup, "peer": setup["peer"] if side.side == "official" else None}
         process = context.Process(target=serve, args=(theirs, alone), daemon=True)
+        context.set_executable(setup["before"] if side.side == "before" else sys.executable)
         process.start()
         theirs.close()
         workers.append((process, ours))
+    packages = []
     for side, (_, pipe) in zip(sides, workers):
         try:
-            pipe.recv()
+            packages.append(pipe.recv())
         except EOFError:
             sys.exit(f"{setup['model']}, {side.side}: did not start; the reason stands above")
+    if setup["before"] and packages[-1] == packages[0]:
+        sys.exit(f"{setup['before']} has the same package, {packages[0]}, so there is nothing to compare")
     for t in range(setup["frames"]):
         for side, (_, pipe) in zip(sides, workers):
             pipe.send("next")
@@ -210,26 +219,38 @@ def row(setup: dict[str, Any], sides: list[Timing]) -> dict[str, Any]:
             "peak_mib": side.memory[-1],
             "peak_mib_after_3": side.memory[min(2, len(side.memory) - 1)],
         }
-    if len(sides) == 2:
-        found["labels_that_differ"] = float(np.mean(sides[0].masks[1] != sides[1].masks[1]))
+    for side in sides[1:]:
+        differ = [float(np.mean(a != b)) for a, b in zip(sides[0].masks[1:], side.masks[1:])]
+        found[side.side] |= {"frame_1_differs": differ[0], "labels_that_differ": statistics.mean(differ)}
     return found
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Markdown."""
-    peer = any("official" in r for r in rows)
+    others = [side for side in ("official", "before") if any(side in r for r in rows)]
     head = ["model", "objects", "frames", "s / frame", "first third", "last third", "wall s", "peak MiB (after 3)"]
-    head += ["official s / frame", "official last third", "official peak MiB", "ratio", "frame 1 differs"] * peer
+    for side in others:
+        head += [
+            f"{side} s / frame",
+            f"{side} last third",
+            f"{side} peak MiB",
+            "ratio",
+            "frame 1 differs",
+            "labels differ",
+        ]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for r in rows:
         o = r["ours"]
         cells = [r["model"], r["objects"], r["frames"]]
         cells += [f"{o[k]:.3g}" for k in ("seconds", "first_third", "last_third", "wall_seconds")]
         cells.append(f"{o['peak_mib']:.0f} ({o['peak_mib_after_3']:.0f})")
-        if peer and "official" in r:
-            p = r["official"]
+        for side in others:
+            p = r[side]
             cells += [f"{p['seconds']:.3g}", f"{p['last_third']:.3g}", f"{p['peak_mib']:.0f}"]
-            cells += [f"{p['seconds'] / o['seconds']:.2f}", f"{r['labels_that_differ']:.1e}"]
+            cells += [
+                f"{p['seconds'] / o['seconds']:.2f}",
+                *(f"{p[k]:.1e}" for k in ("frame_1_differs", "labels_that_differ")),
+            ]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)
 
@@ -263,7 +284,10 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=8)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--checkpoint", default="random", help="a file, or random: speed does not depend on it")
+    parser.add_argument(
+        "--checkpoint", default="random", help="a file; random: speed does not depend on it; none: the model's own"
+    )
+    parser.add_argument("--before", type=Path, metavar="PYTHON", help="Python of an environment with an older version")
     parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="model option (ours only)")
     parser.add_argument("--clip", type=Path, help="folder of frames; default: a drifting photograph")
     parser.add_argument("--peer", type=Path, help="checkout of the authors' code")
@@ -279,7 +303,8 @@ def main() -> None:
                 "frames": arguments.frames,
                 "device": arguments.device,
                 "threads": arguments.threads,
-                "checkpoint": arguments.checkpoint,
+                "checkpoint": None if arguments.checkpoint == "none" else arguments.checkpoint,
+                "before": str(arguments.before.expanduser().absolute()) if arguments.before else None,
                 "options": arguments.option,
                 "folder": arguments.clip,
                 "peer": arguments.peer.expanduser().resolve() if arguments.peer else None,

@@ -18,6 +18,7 @@ from robust_vos_bench.models.checkpoint import load_strict, read_state
 from robust_vos_bench.models.torch_adapter import Seen, TorchAdapter, TorchSession
 
 from ..cfbi_line.preparation import network_size, prepare
+from ..common.inference import settle
 from ..encoders.fold import fold_frozen_norms
 from .conditioning import READINGS
 from .decoder import CrossFrame
@@ -151,9 +152,7 @@ class RPCM(TorchAdapter):
             raise UsageError("option mem_every is 0; it must be a number of frames, or -1 for never")
         super().__init__(checkpoint, device, **options)
         fold_frozen_norms(self.network.feature_extracter)
-        if device == "cpu":
-            # 1 x 1 convolutions run faster on rows of channels
-            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        settle(self.network, device)
         self.rpa = rpa
         self.mem_every = mem_every if rpa else -1
         self.corrected = corrected

@@ -17,6 +17,7 @@ from robust_vos_bench.models.argmax import strongest
 from robust_vos_bench.models.checkpoint import describe_diff, load_strict, read_state
 from robust_vos_bench.models.torch_adapter import Seen, TorchAdapter, TorchSession
 
+from ..common.inference import settle
 from ..common.scales import checked_scales
 from ..common.seam import frame_size
 from ..common.tensors import log_mean
@@ -68,7 +69,7 @@ class AOTAdapter(TorchAdapter):
         self.size_rule = SizeRule.of(max_resolution, self.scales)
         super().__init__(checkpoint, device, **options)
         fold_frozen_norms(self.network.encoder)
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        settle(self.network)
         if compile:
             self.network.encoder.compile()
             self.network.decoder.compile()

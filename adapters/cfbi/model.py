@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any
 
-import torch
 from msgspec import Meta
 from torch import Tensor
 
@@ -14,6 +13,7 @@ from robust_vos_bench.errors import unknown
 from robust_vos_bench.models.adapter import Checkpoint
 from robust_vos_bench.models.torch_adapter import TorchAdapter
 
+from ..common.inference import settle
 from ..common.scales import checked_scales
 from ..encoders.fold import fold_frozen_norms
 from .network import CFBI, CFBIPlus, MatchingNetwork
@@ -66,9 +66,7 @@ class CFBIAdapter(TorchAdapter):
         )
         super().__init__(checkpoint, device, **options)
         fold_frozen_norms(self.network.feature_extracter)
-        if device == "cpu":
-            # 1 x 1 convolutions run about twice as fast on rows of channels.
-            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        settle(self.network, device)
 
     def build(self) -> MatchingNetwork:
         """The network of the variant."""

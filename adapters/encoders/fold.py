@@ -7,6 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from ..common.inference import settle
 from ..common.rows import pointwise
 from .resnet import FrozenBatchNorm
 
@@ -20,10 +21,7 @@ PAIRS = {
 def prepare(network: nn.Module, device: str) -> None:
     """Make a loaded network fast without changing what it computes: norms folded; on a CPU, channels last."""
     fold_norms(network)
-    if device == "cpu" and getattr(network, "channels_last", True):
-        for part in network.modules():
-            if isinstance(part, nn.Conv2d):
-                part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    settle(network, device)
 
 
 def fold_frozen_norms(module: nn.Module) -> None:

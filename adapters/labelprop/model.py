@@ -18,6 +18,7 @@ from robust_vos_bench.models.adapter import Checkpoint
 from robust_vos_bench.models.argmax import not_finite
 from robust_vos_bench.models.torch_adapter import TorchAdapter, TorchSession
 
+from ..common.inference import settle
 from ..common.opencv import one_opencv_thread
 from ..encoders.efficientnet_lite import MEAN, STD, EfficientNetLite0, folded, pretrained
 from . import CARD
@@ -247,7 +248,7 @@ class LabelPropagation(TorchAdapter):
         self.size, self.memory, self.radius = size, memory, radius
         self.topk, self.temperature = topk, temperature
         self.encoder = folded(cast(EfficientNetLite0, self.network))
-        self.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        settle(self.encoder)
 
     def build(self) -> EfficientNetLite0:
         """EfficientNet-Lite0 with its ImageNet weights."""

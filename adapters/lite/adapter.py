@@ -19,6 +19,7 @@ from robust_vos_bench.models.adapter import Checkpoint
 from robust_vos_bench.models.argmax import strongest
 from robust_vos_bench.models.torch_adapter import Seen, TorchAdapter, TorchSession
 
+from ..common.inference import settle
 from ..common.opencv import one_opencv_thread
 from ..common.seam import opencv_transposed, through
 from ..common.tensors import image_tensor
@@ -151,7 +152,7 @@ class LiteAdapter(TorchAdapter):
             raise unknown("lite network", network, NETWORKS)
         self._family, self.size, self.limit, self.gap, self.levelled = network, size, memory, gap, levelled
         super().__init__(checkpoint, device, amp=amp)
-        self.network.trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        settle(self.network.trunk)
 
     def build(self) -> nn.Module:
         """The network of the family."""

@@ -76,7 +76,7 @@ class TorchAdapter(SessionAdapter):
 
     @contextlib.contextmanager
     def precision(self) -> Iterator[None]:
-        """No gradients; autocast on a GPU where `amp` was asked for."""
+        """No gradients; where `amp` was asked for, autocast: float16 on a GPU, bfloat16 on a CPU."""
         with torch.no_grad(), torch.autocast(self.device.split(":")[0], enabled=self.amp):
             yield
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ from robust_vos_bench.scoring.protocols import make_protocol
 
 BUDGET = 256 << 20
 """Default bytes that a video's packed truth may take."""
+AS_IT_IS = 8
+"""One part in so many of the budget holds frames as they are; frames beyond are compressed."""
 
 
 @runtime_checkable
@@ -47,11 +50,29 @@ class OverlappingMasks(Protocol):
         """Object id -> its mask in frame `t`, (H, W) bool."""
 
 
+class _Compressed(NamedTuple):
+    """A frame's packed truth in a seventh of the memory; opening it takes half as long as scoring a mask against it."""
+
+    table: NDArray[np.int64]
+    words: bytes
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of both, in bytes."""
+        return self.table.nbytes + len(self.words)
+
+    def opened(self) -> FrameTruth:
+        """As it was."""
+        # A bytearray, because arrays over bytes cannot be written to, and kernels would be compiled once more for them.
+        return FrameTruth(self.table, np.frombuffer(bytearray(zlib.decompress(self.words)), np.uint64))
+
+
 class PackedTruth:
     """Ground truth of one video as bit planes: packed frame by frame when first needed, then kept.
 
-    Up to `budget` bytes are kept (about 30 kB per object and frame at 480p); frames beyond that are packed anew each
-    time, so memory does not grow with the length of the video. May be shared by threads.
+    Up to `budget` bytes are kept (at 480p about 30 kB per object and frame, or 4 kB compressed: what is beyond an
+    eighth of the budget is). Frames for which no room is left are packed anew each time, so memory does not grow with
+    the length of the video. May be shared by threads.
     """
 
     def __init__(self, truth: Truth, protocol: str | ScoringProtocol = "davis", budget: int = BUDGET) -> None:
@@ -65,7 +86,8 @@ class PackedTruth:
         self.frames = tuple(self.protocol.candidates(truth, self.annotated))
         self._budget = budget
         self._used = 0
-        self._cache: dict[int, FrameTruth] = {}
+        self._cache: dict[int, FrameTruth | _Compressed] = {}
+        self._full = budget <= 0
         self._paths = _png_paths(truth)
 
     @property
@@ -125,9 +147,9 @@ class PackedTruth:
 
         Raises DataError, naming the file or frame, where the annotation is missing, damaged or of another size.
         """
-        packed = self._cache.get(t)
-        if packed is not None:
-            return packed
+        kept = self._cache.get(t)
+        if kept is not None:
+            return kept.opened() if isinstance(kept, _Compressed) else kept
         path = self._paths[t]
         if path is not None:
             counter.load_file(path, self._file_table)
@@ -142,11 +164,22 @@ class PackedTruth:
                 )
             counter.load_mask(mask, self.truth_table)
         packed = counter.crop()
-        if self._used + packed.nbytes <= self._budget:
-            self._used += packed.nbytes
-            packed = FrameTruth(packed.table, packed.words.copy())
-            self._cache[t] = packed
+        if not self._full:
+            self._keep(t, packed)
         return packed
+
+    def _keep(self, t: int, packed: FrameTruth) -> None:
+        """A copy of the frame, while there is room."""
+        copy: FrameTruth | _Compressed
+        if self._used + packed.nbytes <= self._budget // AS_IT_IS:
+            copy = FrameTruth(packed.table, packed.words.copy())
+        else:
+            copy = _Compressed(packed.table, zlib.compress(packed.words.tobytes(), 1))
+        if self._used + copy.nbytes > self._budget:
+            self._full = True
+            return
+        self._used += copy.nbytes
+        self._cache[t] = copy
 
 
 def _png_paths(truth: Truth) -> list[str | None]:

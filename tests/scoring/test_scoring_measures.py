@@ -182,6 +182,26 @@ def test_budget_bounds_the_memory_of_truth(backend: str) -> None:
     assert bounded.nbytes <= 20_000 < free.nbytes
 
 
+def test_frames_of_a_long_video_are_compressed_and_packed_once(backend: str) -> None:
+    rng = np.random.default_rng(7)
+    masks = [
+        np.zeros((90, 140), np.uint8) if t % 5 == 2 else random_labels(rng, (90, 140), "boxes", 2) for t in range(40)
+    ]
+    masks[0].ravel()[:2] = [1, 2]
+    given = [random_labels(rng, (90, 140), "noise", 2) for _ in masks]
+    free, small = PackedTruth(make_truth(masks), budget=1 << 30), PackedTruth(make_truth(masks), budget=240_000)
+    results = []
+    for truth in (free, small, small):  # the second time from what is kept
+        scorer = VideoScorer(truth, backend=backend)
+        for t, mask in enumerate(given):
+            scorer.add(t, mask)
+        results.append(scorer.result())
+    assert results[0] == results[1] == results[2]
+    kept = small._cache.values()
+    assert len(kept) == len(small.frames) and small.nbytes < free.nbytes / 2
+    assert small.nbytes == sum(frame.nbytes for frame in kept)
+
+
 def test_write_protected_and_strided_masks_are_fine(backend: str) -> None:
     rng = np.random.default_rng(9)
     masks = [random_labels(rng, (40, 60), "boxes", 1) for _ in range(4)]

@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+import textwrap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from PIL import Image
 
 from helpers.video_files import pictures, write_video
 from robust_vos_bench.cli import main
+from robust_vos_bench.conditions import load_preset
 from robust_vos_bench.system.cache import cache_folder
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -114,10 +117,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Image.fromarray(mask(0)).save(here / "first.png")
     model = blocks(ROOT / "README.md", "python")[0]
     (here / "my_model.py").write_text(f"{model}\n\nclass MyModel(Still):\n    card = ModelCard('my')\n")
-    page = (ROOT / "docs" / "corruptions.md").read_text(encoding="utf-8")
-    own = re.search(r"Put this into `own.py`:\n\n(.*?)\n\nTest it", page, re.DOTALL)
-    assert own is not None
-    (here / "own.py").write_text(re.sub("^    ", "", own[1], flags=re.MULTILINE))
+    page = "docs/corruptions.md"
+    (here / "own.py").write_text(indented(page, "Put this into `own.py`:"))
     monkeypatch.chdir(here)
     monkeypatch.setenv("RVOS_BENCH_CACHE", str(cache_folder()))  # compiled kernels, before HOME changes
     monkeypatch.setenv("HOME", str(home))
@@ -134,6 +135,22 @@ def runs(place: Path) -> Path:
     assert run(["run", "--model", "static,aot.lite", "-o", "rvos-results/my-run", *common]) == 0
     assert run(["pack", "run-b", "-o", "c.json.gz"]) == 0
     return place
+
+
+def indented(page: str, before: str) -> str:
+    """The indented code that follows a line which ends in some words."""
+    found = re.search(re.escape(before) + r"\n\n((?:    .*\n|\n)+)", (ROOT / page).read_text(encoding="utf-8"))
+    assert found is not None, before
+    return textwrap.dedent(found[1])
+
+
+def test_the_preset_and_the_data_set_of_the_pages_are_read(place: Path) -> None:
+    (place / "my.toml").write_text(indented("docs/corruptions.md", "`--preset my.toml` takes one of your own:"))
+    preset = load_preset("my.toml")
+    assert preset.name == "mine" and [e.corruption for e in preset.entries] == ["fog", "gaussian_noise"]
+    names: dict[str, Any] = {}
+    exec(indented("docs/datasets.md", "`rvos-bench data where` shows what is found."), names)
+    assert len(names["video"]) == 4 and names["truth"].masks[3].max() == 2
 
 
 def run(words: list[str]) -> int:
