@@ -57,7 +57,7 @@ def effort_words(made: Mapping[str, Any]) -> str:
         if ("-prompt-" in str(made.get("threat", ""))) is frames and asked != getattr(Effort, what):
             words += f", {what} {asked or 'of the whole video'}"
     kind, version = str(made.get("threat", "")).partition("-")[0], made.get("attack_version")
-    if version != ATTACK_VERSIONS.get(kind, version):
+    if version is not None and version != ATTACK_VERSIONS.get(kind, version):
         words += f", search v{version}"
     if made.get("target", "truth") != "truth":
         words += ", against its own clean masks"
