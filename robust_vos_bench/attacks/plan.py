@@ -70,7 +70,7 @@ class AttackPlan:
             preset={} if spec is None else {"name": self.preset.name, "version": self.preset.version},
             seed=self.seed,
             device=self.device if spec is not None else "cpu",
-            before=tuple(t.label for t in before),
+            before=tuple(t.label for t in before if t.kind == "linf" and t.may_be_within(threat)),
             format=self.format,
             target=self.target if spec is not None else "truth",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -9,15 +10,14 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from robust_vos_bench.attacks import flags as doubts
-from robust_vos_bench.attacks.apgd import Value, apgd
+from robust_vos_bench.attacks.descent import Slope, Way, with_point
 from robust_vos_bench.attacks.effort import Attacked, Candidate, Effort
 from robust_vos_bench.attacks.flags import ENOUGH, Flag
-from robust_vos_bench.attacks.lattice import Box, FrameBox, Frames, as_frame, as_tensor, box_of, rounded
+from robust_vos_bench.attacks.lattice import FrameBox, Frames, as_tensor, box_of
 from robust_vos_bench.attacks.limits import check_possible, outside
-from robust_vos_bench.attacks.rollout import GradientProblem, Objective, Seen, Window, windows_of
+from robust_vos_bench.attacks.rollout import GradientProblem
 from robust_vos_bench.attacks.scores import Judge, difference, masks_of
 from robust_vos_bench.attacks.square import square
 from robust_vos_bench.attacks.threat import VERSION, Threat
@@ -30,6 +30,10 @@ from robust_vos_bench.system.global_state import random_state_kept
 
 EOT_DRAWS, EOT_SCORES = 8, 20
 """Passes averaged for a gradient, and for a score, of a model that draws."""
+FIRST_SHARE, REFINED_WIDTH = 0.6, 0.6
+"""Share of its steps that each loss has at first; the rest go to the best loss, from the best frames, and begin with a
+step of this share of the budget."""
+REFINED = "refined"
 Say = Callable[[str], None]
 
 
@@ -118,6 +122,8 @@ class _Attack:
         self.eot = 1
         self.flags: list[Flag] = []
         self.trace: dict[str, list[list[float]]] = {}
+        self.best, self.score, self.chosen = list(self.clean), math.inf, "clean"
+        self.by_loss: dict[str, float] = {}
 
     def run(self, candidates: Sequence[Candidate]) -> Attacked:
         began, busy = time.perf_counter(), time.process_time()
@@ -130,16 +136,15 @@ class _Attack:
                 self.flags.append(Flag("random"))
             if drawn:
                 clean = self._score(self.clean)
-        best, score, chosen = self.clean, clean, "clean"
+        self.score = clean
         known: dict[str, float] = {}
         for candidate in candidates:
             self._check(candidate.frames, candidate.label)
             known[candidate.label] = self._score(candidate.frames)
-            if known[candidate.label] < score:
-                best, score, chosen = list(candidate.frames), known[candidate.label], candidate.label
-        by_loss: dict[str, float] = {}
-        for name, find in self._searches(best if chosen != "clean" else None):
-            if score < ENOUGH and self.threat.needs_model:
+            if known[candidate.label] < self.score:
+                self.best, self.score, self.chosen = list(candidate.frames), known[candidate.label], candidate.label
+        for name, find in self._searches(self.best):
+            if self.score < ENOUGH and self.threat.needs_model:
                 break
             self.say(name)
             try:
@@ -148,19 +153,20 @@ class _Attack:
                 self.flags.append(Flag("gradient", f"{name}: {problem}"))
                 continue
             self._check(found, name)
-            by_loss[name] = self._score(found)
-            if by_loss[name] < score or self.threat.kind == "noise":  # noise is what it is: nothing is chosen
-                best, score, chosen = found, by_loss[name], name
+            self.by_loss[name] = self._score(found)
+            # Noise is what it is: nothing is chosen.
+            if self.by_loss[name] < self.score or self.threat.kind == "noise":
+                self.best, self.score, self.chosen = found, self.by_loss[name], name
         if self.threat.needs_gradients and self.threat.needs_model:
-            self._check_model(best)
+            self._check_model(self.best)
             self._extra_checks()
-        self.flags += doubts.converged(self._of(chosen))
+        self.flags += doubts.converged(self._of(self.chosen))
         return Attacked(
-            frames=[np.array(frame, copy=True) for frame in best],
-            score=score,
+            frames=[np.array(frame, copy=True) for frame in self.best],
+            score=self.score,
             clean=clean,
-            chosen=chosen,
-            by_loss=by_loss,
+            chosen=self.chosen,
+            by_loss=self.by_loss,
             candidates=known,
             trace=self.trace,
             flags=doubts.merged(self.flags),
@@ -176,33 +182,55 @@ class _Attack:
             return self.trace[chosen]
         return [curve for curves in self.trace.values() for curve in curves]
 
-    def _searches(self, start: Frames | None) -> list[tuple[str, Callable[[], list[Frame]]]]:
+    def _searches(self, start: Frames) -> list[tuple[str, Callable[[], list[Frame]]]]:
         """(name, search) in order. start: frames at which the first one begins."""
         if self.threat.kind == "noise":
             return [("noise", self._noise)]
         if self.threat.kind == "square":
             return [("square", self._square)]
-        found: list[tuple[str, Callable[[], list[Frame]]]] = []
-        for number in range(self.effort.starts):
-            for loss in self.effort.losses:
-                name = loss if number == 0 else f"{loss}, start {number + 1}"
-                here = start if not found else None
-                found.append((name, partial(self._gradients, loss, name, here)))
+        effort, ways = self.effort, []
+        refining = self.threat.kind == "linf" and len(effort.losses) > 1
+        steps = math.ceil(FIRST_SHARE * effort.steps) if refining else effort.steps
+        for loss in effort.losses:
+            if self.threat.kind == "patch":
+                ways.append(Way(loss, loss, steps))
+            else:
+                ways.append(Way(loss, loss, steps, self.clean if ways else start, 1.0))
+        found: list[tuple[str, Callable[[], list[Frame]]]] = [(way.name, partial(self._descend, way)) for way in ways]
+        left = len(effort.losses) * (effort.steps - steps) - 1  # the first point of a search is a pass as well
+        if left > 0:
+            found.append((REFINED, partial(self._refine, left)))
+        for number in range(2, effort.starts + 1):
+            ways = [Way(f"{loss}, start {number}", loss, effort.steps) for loss in effort.losses]
+            found += [(way.name, partial(self._descend, way)) for way in ways]
         return found
+
+    def _refine(self, steps: int) -> list[Frame]:
+        """From the best frames so far, with the loss that found most, in small steps."""
+        loss = min(self.by_loss, key=lambda name: self.by_loss[name], default=self.effort.losses[0])
+        return self._descend(Way(REFINED, loss, steps, self.best, REFINED_WIDTH))
+
+    def _descend(self, way: Way, threat: Threat | None = None) -> list[Frame]:
+        """threat: in place of that of the attack, as a check, which leaves no trace."""
+        slope = Slope(
+            self.adapter, self.video, self.truth, threat or self.threat, self.effort, self.judge, self.clean, self._rng,
+            self.eot,
+        )  # fmt: skip
+        found = slope.search(way)
+        self.passes += found.passes
+        if threat is None:
+            self.trace[way.name] = found.curves
+        return found.frames
 
     def _rng(self, *stream: object) -> np.random.Generator:
         return _rng(self.video, self.threat, self.seed, *stream)
-
-    def _box(self, threat: Threat | None = None, only: frozenset[int] | None = None) -> Box:
-        everywhere = frozenset(range(len(self.video)))
-        asked, place = threat or self.threat, self.adapter.device
-        return box_of(asked, self.video, self.clean, place, self.truth, everywhere if only is None else only)
 
     def _noise(self) -> list[Frame]:
         return noise_frames(self.video, self.clean, self.threat, self.seed)
 
     def _square(self) -> list[Frame]:
-        box = self._box()
+        everywhere = frozenset(range(len(self.video)))
+        box = box_of(self.threat, self.video, self.clean, self.adapter.device, self.truth, everywhere)
         assert isinstance(box, FrameBox)
         best, curve = box.lower, [100.0]
         for point, score, better in square(
@@ -215,59 +243,6 @@ class _Attack:
                 break
         self.trace["square"] = [curve[1:]]
         return with_point(self.clean, box, best)
-
-    def _gradients(self, loss: str, name: str, start: Frames | None, threat: Threat | None = None) -> list[Frame]:
-        """One search by gradients over all windows; earlier windows are fixed when the next one is searched."""
-        asked = threat or self.threat
-        windows = windows_of(asked, self.video, self.effort.horizon, self.effort.window)
-        together = [windows] if asked.kind == "patch" else [[window] for window in windows]
-        frames, curves = list(self.clean), []
-        for part in together:
-            only = frozenset(t for window in part for t in range(window.start, window.end))
-            if asked.kind == "patch":  # it is on all frames, also on those before the first prompt
-                only = frozenset(range(len(self.video)))
-            if not (asked.allowed(self.video) & only):
-                continue
-            box = self._box(asked, only)
-            found, curve = self._window(loss, name, part, box, frames, start)
-            if curve:
-                frames = with_point(frames, box, found)
-                curves.append(curve)
-        if threat is None:
-            self.trace[name] = curves
-        return frames
-
-    def _window(
-        self, loss: str, name: str, part: list[Window], box: Box, frames: list[Frame], start: Frames | None
-    ) -> tuple[Tensor, list[float]]:
-        """(the best point, the best J&F after every step); no curve where no frame of the window is scored."""
-        objective = Objective(
-            self.model, self.video, self.judge, box, frames, part, loss, self.adapter.device,
-            self.effort.checkpointed, self.eot,
-        )  # fmt: skip
-        if not objective.scored:
-            return box.lower, []
-        if start is None:
-            point = box.random(self._rng(name, part[0].start))
-        else:
-            point = box.point({t: start[t] for t in box.indices})
-        last: list[Seen] = []
-
-        def value(at: Tensor) -> Value:
-            last[:] = [objective(at)]
-            return last[0].value
-
-        best, lowest = point, float("inf")
-        curve: list[float] = []
-        for step in apgd(value, box.project, point, box.radius, self.effort.steps):
-            score = last[0].score
-            if score < lowest:
-                best, lowest = step.point, score
-            curve.append(lowest)
-            if lowest < ENOUGH:
-                break
-        self.passes += objective.passes
-        return best, curve
 
     @property
     def model(self) -> Differentiable:
@@ -311,13 +286,15 @@ class _Attack:
             if self.effort.unbounded and self.threat.kind == "linf" and self.threat.frames != "one":
                 self.say("without a bound")
                 free = replace(self.threat, budget=255)
-                self.flags += doubts.unbounded(self._score(self._gradients(first, "unbounded", None, free)))
+                way = Way("unbounded", first, self.effort.steps, self.clean, 1.0)
+                self.flags += doubts.unbounded(self._score(self._descend(way, free)))
             if self.effort.restarts > 1 and self.threat.needs_gradients:
                 found = []
                 for number in range(self.effort.restarts):
                     self.say(f"start {number + 1} of {self.effort.restarts}")
-                    found.append(self._score(self._gradients(first, f"restart {number}", None)))
-                    self.trace.pop(f"restart {number}", None)
+                    wide = None if self.threat.kind == "patch" else 1.0
+                    way = Way(f"restart {number}", first, self.effort.steps, None, wide)
+                    found.append(self._score(self._descend(way, self.threat)))
                 self.flags += doubts.restarts(found)
         except GradientProblem as problem:
             self.flags.append(Flag("gradient", str(problem)))
@@ -328,14 +305,6 @@ def noise_frames(video: Video, clean: Frames, threat: Threat, seed: int = 0) -> 
     indices = sorted(threat.allowed(video))
     box = FrameBox({t: clean[t] for t in indices}, threat.budget, "cpu")
     return with_point(clean, box, box.corner(_rng(video, threat, seed, "corner")))
-
-
-def with_point(frames: Frames, box: Box, point: Tensor) -> list[Frame]:
-    """Frames with those of a point in their places."""
-    made, values = list(frames), rounded(point)
-    for t in box.indices:
-        made[t] = as_frame(box.frame(values, t))
-    return made
 
 
 def _rng(video: Video, threat: Threat, seed: int, *stream: object) -> np.random.Generator:

@@ -7,7 +7,7 @@ from typing import Any
 
 from robust_vos_bench.attacks.effort import Effort
 from robust_vos_bench.attacks.presets import PRESETS, QUICK, load_attack_preset
-from robust_vos_bench.attacks.store import ATTACK_VERSION
+from robust_vos_bench.attacks.store import ATTACK_VERSIONS
 from robust_vos_bench.attacks.threat import VERSION, Threat
 
 STANDARD, BY_HAND, REDUCED, TRANSFER = "standard", "chosen by hand", "reduced effort", "not attacked"
@@ -21,12 +21,14 @@ def standing(threat: Threat, made: Mapping[str, Any]) -> str:
     preset, effort = made.get("preset") or {}, made.get("effort") or {}
     standard = [load_attack_preset(name) for name in PRESETS if name not in QUICK]
     known = [p for p in standard if any(t.name == threat.name for t in p.threats)]
-    if (made.get("threat_version"), made.get("attack_version")) != (VERSION, ATTACK_VERSION):
+    # Against the model's own masks a search is easier or harder.
+    comparable = made.get("attack_version") == ATTACK_VERSIONS[threat.kind] and made.get("target", "truth") == "truth"
+    if made.get("threat_version") != VERSION:
         return BY_HAND
-    if made.get("target", "truth") != "truth":  # searched against the model's own masks, which is easier or harder
-        return BY_HAND
-    if any((preset.get("name"), preset.get("version")) == (p.name, p.version) for p in known) and any(
-        dict(effort) == p.facts(threat) for p in known
+    if (
+        comparable
+        and any((preset.get("name"), preset.get("version")) == (p.name, p.version) for p in known)
+        and any(dict(effort) == p.facts(threat) for p in known)
     ):
         return STANDARD
     least = min((searches(p.facts(threat)) for p in known), default=0)
@@ -54,6 +56,9 @@ def effort_words(made: Mapping[str, Any]) -> str:
         asked = effort.get(what, getattr(Effort, what))
         if ("-prompt-" in str(made.get("threat", ""))) is frames and asked != getattr(Effort, what):
             words += f", {what} {asked or 'of the whole video'}"
+    kind, version = str(made.get("threat", "")).partition("-")[0], made.get("attack_version")
+    if version is not None and version != ATTACK_VERSIONS.get(kind, version):
+        words += f", search v{version}"
     if made.get("target", "truth") != "truth":
         words += ", against its own clean masks"
     if effort.get("eot"):

@@ -42,8 +42,8 @@ FORMATS = ("png", "delta")
 alone: it shows no frame, and fits only data whose decoded pixels are the recorded ones."""
 DELTAS = "Deltas"
 MOST_DELTA = 127
-ATTACK_VERSION = 1
-"""Raised when the search comes to find other frames."""
+ATTACK_VERSIONS = {"linf": 2, "square": 1, "patch": 1, "noise": 1}
+"""Kind of threat -> version of its search, raised when it comes to find other frames."""
 
 
 class AttackedVideo(msgspec.Struct, frozen=True):
@@ -103,7 +103,7 @@ class SplitFacts:
         facts = {
             "threat": self.threat.label,
             "threat_version": VERSION,
-            "attack_version": ATTACK_VERSION,
+            "attack_version": ATTACK_VERSIONS[self.threat.kind],
             "source": model,
             "effort": dict(self.effort),
             "preset": dict(self.preset),

@@ -21,7 +21,7 @@ from robust_vos_bench.attacks.leaderboard import AttackPage, attack_pages
 from robust_vos_bench.attacks.presets import load_attack_preset
 from robust_vos_bench.attacks.shown import lines
 from robust_vos_bench.attacks.standing import BY_HAND, REDUCED, STANDARD, TRANSFER, effort_words, standing
-from robust_vos_bench.attacks.store import ATTACK_VERSION
+from robust_vos_bench.attacks.store import ATTACK_VERSIONS
 from robust_vos_bench.attacks.table import Board, Row, converged_of
 from robust_vos_bench.attacks.threat import VERSION, read_threat
 from robust_vos_bench.cli import main
@@ -243,10 +243,13 @@ def test_effort_is_told_apart(preset: str, changes: dict[str, object], threat: s
     effort = load_attack_preset(base).facts(kind) | changes
     made = {
         "preset": {"name": preset, "version": 1}, "effort": effort, "threat_version": VERSION,
-        "attack_version": ATTACK_VERSION,
+        "attack_version": ATTACK_VERSIONS[kind.kind], "threat": threat,
     }  # fmt: skip
     assert standing(kind, made) == expected
-    assert f"({preset} v1)" in effort_words(made)
+    assert f"({preset} v1)" in effort_words(made) and "search v" not in effort_words(made)
+    older = {**made, "attack_version": ATTACK_VERSIONS[kind.kind] - 1}
+    assert standing(kind, older) == (REDUCED if expected == REDUCED else BY_HAND)
+    assert f"search v{ATTACK_VERSIONS[kind.kind] - 1}" in effort_words(older)
 
 
 def test_a_short_horizon_is_told() -> None:

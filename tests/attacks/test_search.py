@@ -21,6 +21,7 @@ from robust_vos_bench.attacks.flags import Flag
 from robust_vos_bench.attacks.lattice import PatchBox
 from robust_vos_bench.attacks.limits import outside
 from robust_vos_bench.attacks.losses import LOSSES
+from robust_vos_bench.attacks.momentum import momentum
 from robust_vos_bench.attacks.rollout import Window, windows_of
 from robust_vos_bench.attacks.square import share_at
 from robust_vos_bench.attacks.threat import in_order, read_threat
@@ -87,6 +88,40 @@ def test_a_linear_score_is_driven_to_the_corner_exactly() -> None:
     last = list(apgd(lambda p: Value(float(p @ weights), weights), lambda p: p.clamp(low, high), x, 4.0, 20))
     best = max(last, key=lambda step: step.value.loss)
     assert torch.equal(best.point, torch.where(weights > 0, high, low))
+
+
+def test_momentum_keeps_what_gradients_have_in_common() -> None:
+    """One coordinate's gradient always says up, the other's turns about, twelve times as large: the first has moved as
+    far as the box goes, and the steps become smaller."""
+    turns = iter([1.0, -1.0] * 20)
+    points = [
+        step.point
+        for step in momentum(
+            lambda p: Value(0.0, torch.tensor([0.5, 6 * next(turns)])),
+            lambda p: p.clamp(-4, 4),
+            torch.zeros(2),
+            1.0,
+            20,
+        )
+    ]
+    assert len(points) == 21 and torch.equal(points[0], torch.zeros(2))
+    assert points[-1][0] == 4
+    moves = [float((b - a).abs().max()) for a, b in itertools.pairwise(points)]
+    assert moves[0] == 1 and moves[-1] == pytest.approx(0.1)
+    still = [step.point for step in momentum(lambda p: Value(0.0, torch.zeros(2)), lambda p: p, torch.ones(2), 1.0, 2)]
+    assert all(torch.equal(point, torch.ones(2)) for point in still)
+
+
+def test_what_is_left_of_the_steps_goes_to_the_best_loss() -> None:
+    effort = Effort(steps=10, eot=1)
+    found = attacked("linf", 4, "prompt", effort=effort)
+    assert list(found.trace) == ["lost", "softj", "ce-bal", "refined"]
+    assert [len(curves[0]) for curves in found.trace.values()] == [7, 7, 7, 12]
+    assert sum(len(curves[0]) for curves in found.trace.values()) == 3 * 11  # as three searches of 10 steps
+    assert found.trace["refined"][0][0] == pytest.approx(min(found.by_loss[name] for name in effort.losses), abs=0.1)
+    twice = attacked("linf", 4, "prompt", effort=Effort(steps=4, losses=("lost", "softj"), starts=2, eot=1))
+    assert list(twice.trace) == ["lost", "softj", "refined", "lost, start 2", "softj, start 2"]
+    assert list(attacked("patch", 9, "all", effort=Effort(steps=2, eot=1)).trace) == ["lost", "softj", "ce-bal"]
 
 
 def test_white_box_stays_within_its_budget_and_beats_noise() -> None:

@@ -15,8 +15,9 @@ from rich.console import Console
 
 import robust_vos_bench as rvos
 from robust_vos_bench import Condition, DataError, UsageError
-from robust_vos_bench.api.attack import attack
+from robust_vos_bench.api.attack import AttackSettings, attack, planned
 from robust_vos_bench.api.attack_report import AttackReport, verify
+from robust_vos_bench.api.settings import settings_of
 from robust_vos_bench.attacks.audit import Verdict
 from robust_vos_bench.attacks.shown import print_board
 from robust_vos_bench.attacks.splits import read_manifest, splits_in, stored_condition
@@ -159,6 +160,19 @@ def test_what_another_split_is_is_said(copied: Path, root: Path) -> None:
         "source is not said, not {'name': 'toy'}",
     ]
     assert differences(one, one) == []
+
+
+def test_keys_name_the_threats_that_can_be_candidates(root: Path, data: Dataset, tmp_path: Path) -> None:
+    plan = planned(
+        AttackSettings(settings_of([TOY], dataset="folder", data_root=root, device="cpu"), tmp_path / "none"),
+        quiet=True,
+    )
+    before = {threat.label: plan.facts(plan.models[0], threat).before for threat in plan.threats(plan.models[0])}
+    assert before["linf-prompt-e4"] == ("linf-prompt-e1", "linf-prompt-e2")
+    assert before["linf-one-e8"] == before["linf-rest-e1"] == ()
+    assert before["linf-rest-e4"] == ("linf-rest-e1",)
+    assert before["linf-all-e1"] == ("linf-prompt-e1", "linf-rest-e1")
+    assert len(before["linf-all-e8"]) == 9
 
 
 def test_what_a_model_sets_holds_during_its_turns_only(root: Path, tmp_path: Path) -> None:
