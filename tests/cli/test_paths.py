@@ -38,6 +38,10 @@ class Still(VOSAdapter):
             mask = np.where(prompt > 0, prompt, mask)
             yield mask
 '''
+SQUARE = (
+    '[preset]\nname = "own"\nversion = 1\ndescription = "One."\nqueries = 1\n'
+    '[[threat]]\nkind = "square"\nframes = "all"\nbudgets = [1]\n'
+)
 TEXT_WITH_PATHS = {
     ("run", "models"), ("run", "checkpoints"), ("run", "options"), ("run", "dataset"), ("run", "corruptions"),
     ("run", "preset"), ("corrupt", "dataset"), ("corrupt", "corruptions"), ("corrupt", "preset"), ("score", "dataset"),
@@ -46,7 +50,7 @@ TEXT_WITH_PATHS = {
     ("check", "options"), ("list", "names"), ("weights convert", "name"), ("attack", "models"),
     ("attack", "checkpoints"), ("attack", "options"), ("attack", "dataset"), ("attack", "masks"), ("attack", "preset"),
     ("certify", "models"), ("certify", "checkpoints"), ("certify", "options"), ("certify", "dataset"),
-    ("certify", "masks"), ("certify", "preset"),
+    ("certify", "masks"), ("certify", "preset"), ("pack", "dataset"), ("leaderboard", "dataset"),
 }  # fmt: skip
 """Words that are a path in one of their forms; each is tried below."""
 PLAIN_TEXT = {
@@ -154,10 +158,7 @@ def test_a_home_folder_in_every_word_of_the_command_line(home: Path, capsys: pyt
     capsys.readouterr()
     assert run("list", "runs", "--folder=~", "--json") == 0
     assert {row["folder"] for row in json.loads(capsys.readouterr().out)} == {str(home / "one"), str(home / "two")}
-    (home / "own.toml").write_text(
-        '[preset]\nname = "own"\nversion = 1\ndescription = "One."\nqueries = 1\n'
-        '[[threat]]\nkind = "square"\nframes = "all"\nbudgets = [1]\n'
-    )
+    (home / "own.toml").write_text(SQUARE)
     attack = ("attack", f"--model={model}", "--preset=~/own.toml", "--output=~/hit", "--workers=1", "--device=cpu")
     assert run(*attack, *DATA, "--quiet") == 0 and (home / "hit/scores/run.json").is_file()
     assert run("attack", "--verify=~/hit", *DATA) == 0
@@ -196,6 +197,14 @@ def test_a_home_folder_in_presets_corruptions_and_data_sets(home: Path, capsys: 
         assert run("run", "--model=static", *words, "--dry-run", "--no-probe", "--json") == 0, words
         planned = json.loads(capsys.readouterr().out)
         assert planned["videos"] == 2 and planned["units"] == 4
+    (home / "own.py").write_text(MODEL)
+    (home / "hit.toml").write_text(SQUARE)
+    data = ("--dataset=~/sets.py:Mine", "--data-root=~/clips")
+    attack = ("attack", "--model=~/own.py:Still", "--preset=~/hit.toml", "--workers=1", "--device=cpu", "--quiet")
+    assert run(*attack, *data, "--output=~/hit") == 0
+    assert run("pack", "~/hit/scores", *data, "--output=~/hit.json.gz") == 0 and (home / "hit.json.gz").is_file()
+    assert run("leaderboard", "~/hit/scores", *data, "--output=~/boards") == 0
+    capsys.readouterr()
     assert run("list", "presets", "~/own.toml", "--json") == 0
     assert [row["name"] for row in json.loads(capsys.readouterr().out)] == ["contrast"]
 
