@@ -162,6 +162,7 @@ def test_a_head_that_is_lost(
         time.sleep(0.05)
     head.kill()
     if comes_back:
+        time.sleep(3)  # replaced between two looks of the driver, a second apart, Ray itself would end it
         head.start()
     _, stderr = running.communicate(timeout=200)
     assert "the connection to the Ray cluster is lost" in stderr
