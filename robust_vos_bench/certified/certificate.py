@@ -13,11 +13,10 @@ from robust_vos_bench.certified import median, pixels
 from robust_vos_bench.certified.draws import Noise
 from robust_vos_bench.certified.votes import Votes
 from robust_vos_bench.datasets import Truth
+from robust_vos_bench.datasets.video import VOID
 from robust_vos_bench.errors import DataError
 from robust_vos_bench.runs.records import UnitRecord
 from robust_vos_bench.scoring.truth import OverlappingMasks
-
-VOID = 255
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +45,10 @@ class FrameFiles(Lazy[Frame]):
         """Frame t, decoded."""
         return read_frame(self.paths[t], self.size)
 
+    def part(self, chosen: range) -> FrameFiles:
+        """The same of some files: nothing is decoded."""
+        return replace(self, paths=tuple(self.paths[t] for t in chosen))
+
     def __iter__(self) -> Iterator[Frame]:
         for path in self.paths:
             yield read_frame(path, self.size)
@@ -82,6 +86,10 @@ class MaskFiles(Lazy["Mask | None"]):
             return binarise(mask)
         lookup = self.lookup
         return mask if lookup is None else lookup[mask]
+
+    def part(self, chosen: range) -> MaskFiles:
+        """The same of some files: nothing is decoded."""
+        return replace(self, paths=tuple(self.paths[t] for t in chosen))
 
 
 def list_frames(folder: Path) -> tuple[Path, ...]:

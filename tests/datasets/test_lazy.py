@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from robust_vos_bench.conditions.apply import CorruptedFrames, MovedMasks
 from robust_vos_bench.conditions.condition import Condition
+from robust_vos_bench.datasets.files import FrameFiles, MaskFiles
 from robust_vos_bench.datasets.lazy import Lazy
 from robust_vos_bench.datasets.registry import open_dataset
 
@@ -34,6 +37,12 @@ def test_indices_and_slices_are_those_of_a_list() -> None:
             squares[beyond]
     with pytest.raises(IndexError, match="of its own"):
         squares[-2]
+
+
+def test_a_slice_of_files_decodes_nothing() -> None:
+    paths = (Path("absent/0.png"), Path("absent/1.png"), Path("absent/2.png"))
+    assert FrameFiles(paths, (4, 4))[1:] == FrameFiles(paths[1:], (4, 4))
+    assert MaskFiles(paths, (4, 4), (0,) * 256, False)[::-1] == MaskFiles(paths[::-1], (4, 4), (0,) * 256, False)
 
 
 def test_corrupted_frames_and_masks_by_any_index() -> None:
