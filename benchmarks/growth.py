@@ -222,13 +222,15 @@ def main() -> None:
             table(found),
             "",
             "What grows in memory with the frames is the packed truth of the video, which every condition and model is "
-            "scored against: it is kept up to 256 MiB per video and 1 GiB per worker, and packed anew beyond that. "
+            "scored against: it is kept up to 256 MiB per video and 1 GiB per worker, compressed beyond an eighth of "
+            "that, and packed anew beyond all of it. "
             "Beside it are names and times of frames. With the pixels grow the frames in flight.",
             "",
             "![CPU seconds and memory over the work](growth.svg)",
             "",
             f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, load average "
-            f"{os.getloadavg()[0]:.1f} at the end.",
+            f"{os.getloadavg()[0]:.1f} at the end ({given.axis.replace(',', ', ')}; any other axis is of an earlier "
+            "time).",
         ]
     )
     print(text)
