@@ -33,6 +33,9 @@ def dataset_of(
         return open_dataset(dataset, root, videos=videos)
     try:
         return open_dataset(recorded.name, root, videos=videos, masks=masks)
+    except UsageError as error:
+        hint = "A data set that is a class in a file is told with --dataset path/to/file.py:name"
+        raise UsageError(f"{error} {hint}.") from error
     except DataError:
         if recorded.name != "video":
             raise

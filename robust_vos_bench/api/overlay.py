@@ -30,6 +30,7 @@ def overlay(
     title: str | None = None,
     fps: float | None = None,
     data_root: str | Path | None = None,
+    dataset: str | None = None,
     progress: bool = True,
 ) -> ShownFiles:
     """Draw masks on frames and write films: `rvos-bench overlay`, with the same words.
@@ -56,6 +57,8 @@ def overlay(
         Frames per second of the film; by default the video's, 24 for frames in a folder.
     data_root
         Of a run: where its data lies, if it has moved.
+    dataset
+        Of a run: how its data is opened, where that is a class in a file ("my_data.py:MyData").
     progress
         Show a bar on stderr.
 
@@ -88,7 +91,7 @@ def overlay(
         if masks is not None:
             raise UsageError(f"{source} is a run directory, which has masks of its own; leave MASKS out")
         chosen = names(videos), names(condition), names(model)
-        return _of_run(source, target, style, title, *chosen, fps, data_root, progress)
+        return _of_run(source, target, style, title, *chosen, fps, data_root, dataset, progress)
     if masks is None:
         raise UsageError(
             f"{source} is no run directory, so a folder of masks is needed: overlay FRAMES MASKS -o OUT.mp4"
@@ -140,6 +143,7 @@ def _of_run(
     models: tuple[str, ...],
     fps: float | None,
     data_root: str | Path | None,
+    dataset: str | None,
     progress: bool,
 ) -> ShownFiles:
     if target is not None and target.suffix.lower() in FILMS:
@@ -152,7 +156,7 @@ def _of_run(
 
     made = ShownFiles()
     with Bar("films", None, quiet=not progress) as bar:
-        for path in run_films(load_run(folder), target, drawn, videos, conditions, models, root, fps=fps):
+        for path in run_films(load_run(folder), target, drawn, videos, conditions, models, root, dataset, fps=fps):
             made.append(path)
             bar.say(str(path))
     return made

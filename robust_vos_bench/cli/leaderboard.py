@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from robust_vos_bench.cli.options import UserPath, json_option
+from robust_vos_bench.cli.options import UserPath, json_option, opened_option
 
 
 @click.command(
@@ -36,11 +36,7 @@ from robust_vos_bench.cli.options import UserPath, json_option
 )
 @click.option("--maker", default="", help="Who made the stored splits, as the page shall name them.")
 @click.option("--data-root", type=UserPath(exists=True), help="Folder of the data, for the audit of stored splits.")
-@click.option(
-    "-d",
-    "--dataset",
-    help="How the data is opened, for that audit, where it is a class in a file: path/to/file.py:name.",
-)
+@opened_option("How the data is opened, for that audit")
 @json_option()
 def command(
     runs: tuple[Path, ...],

@@ -170,6 +170,12 @@ def dataset_options(function: F) -> F:
     )(function)
 
 
+def opened_option(what: str) -> Callable[[F], F]:
+    """--dataset of a verb that reads a run: what, "How the data is opened", begins its help."""
+    # No variable: RVOS_BENCH_DATASET is what runs are made on, and this one was made on something already.
+    return click.option("-d", "--dataset", help=f"{what}, where it is a class in a file: path/to/file.py:name.")
+
+
 def condition_options(function: F) -> F:
     """--corruption --preset --severity --temporal --severity-profile --clean-reference --seed"""
     for decorate in (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from robust_vos_bench.cli.options import CommaList, UserPath, flat, json_option, output_option
+from robust_vos_bench.cli.options import CommaList, UserPath, flat, json_option, opened_option, output_option
 
 EPILOG = """\b
 Examples:
@@ -37,6 +37,7 @@ colours can be told apart by colour-blind people; after seven objects they repea
 @click.option("--title", help="Text in the upper left corner. [run: condition and model]")
 @click.option("--fps", type=float, help="Frames per second of the film. [default: the video's; frames in a folder: 24]")
 @click.option("--data-root", type=UserPath(), help="Of a run: folder of the data, where it has moved.")
+@opened_option("Of a run: how its data is opened")
 @json_option()
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 def command(
@@ -53,6 +54,7 @@ def command(
     title: str | None,
     fps: float | None,
     data_root: Path | None,
+    dataset: str | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -76,6 +78,7 @@ def command(
         title=title,
         fps=fps,
         data_root=data_root,
+        dataset=dataset,
         progress=not quiet,
     )
     files = [str(path) for path in made]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from robust_vos_bench.cli.options import UserPath
+from robust_vos_bench.cli.options import UserPath, opened_option
 
 
 @click.command(
@@ -37,11 +37,7 @@ from robust_vos_bench.cli.options import UserPath
     type=UserPath(exists=True),
     help="Folder of the data, for the audit of stored splits. [default: RUN's]",
 )
-@click.option(
-    "-d",
-    "--dataset",
-    help="How the data is opened, for that audit, where it is a class in a file: path/to/file.py:name.",
-)
+@opened_option("How the data is opened, for that audit")
 @click.option("-o", "--output", type=UserPath(), help="File to write. [default: beside the run]")
 def command(
     run: Path,

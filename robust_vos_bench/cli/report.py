@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from robust_vos_bench.cli.options import UserPath, json_option, output_option
+from robust_vos_bench.cli.options import UserPath, json_option, opened_option, output_option
 
 if TYPE_CHECKING:
     from robust_vos_bench.analysis.run import Run
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.option("--strips", type=click.IntRange(min=0), default=10, show_default=True, help="Film strips of worst drops.")
 @click.option("--rerun", is_flag=True, help="Run models again for strips whose masks were not saved (slow).")
 @click.option("--data-root", type=UserPath(), help="Folder of the data, where it has moved.")
+@opened_option("How the data is opened")
 @click.option("--table", is_flag=True, help="Print the table instead of writing a page.")
 @json_option()
 def command(
@@ -34,6 +35,7 @@ def command(
     strips: int,
     rerun: bool,
     data_root: Path | None,
+    dataset: str | None,
     table: bool,
     as_json: bool,
 ) -> None:
@@ -57,7 +59,7 @@ def command(
         return
     from robust_vos_bench.reports.html import report, together
 
-    path = report(*loaded, output=output, video=video, strips=strips, rerun=rerun, data_root=data_root)
+    path = report(*loaded, output=output, video=video, strips=strips, rerun=rerun, data_root=data_root, dataset=dataset)
     shown, apart = together(loaded)
     if as_json:
         click.echo(to_json({"report": str(path), "runs": [run_data(run) for run in shown]}))

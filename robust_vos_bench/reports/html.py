@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from robust_vos_bench.analysis.joint import load_runs
+from robust_vos_bench.analysis.reopen import dataset_of
 from robust_vos_bench.analysis.run import Run, load_run
 from robust_vos_bench.errors import UsageError
 from robust_vos_bench.reports.pages import render_page
@@ -22,6 +23,7 @@ def report(
     strips: int = 10,
     rerun: bool = False,
     data_root: str | Path | None = None,
+    dataset: str | None = None,
 ) -> Path:
     """Write one self-contained HTML page of runs, and return its path.
 
@@ -30,11 +32,11 @@ def report(
     output: default `report.html` in the first run directory, or beside a packed result. video: whose J and F are drawn
     over time (by default, and where a run lacks it, the one with the worst drop). strips: how many film strips of worst
     drops. rerun: run models again for strips whose masks were not saved (slow). data_root: folder of the data, where it
-    is no longer where the run found it.
+    is no longer where the run found it. dataset: how the data is opened, where it is a class in a file, as in `run`.
 
     The page holds no path, host or person of this machine (`analysis.sharing`).
 
-    Raises UsageError for an unknown video, and DataError for what is not a run.
+    Raises UsageError for an unknown video or another data set than the run's, and DataError for what is not a run.
 
     Examples
     --------
@@ -48,7 +50,7 @@ def report(
     loaded = [run if isinstance(run, Run) else load_run(run) for run in runs]
     path = page_path(loaded[0].folder) if output is None else user_path(output)
     root = None if data_root is None else user_path(data_root)
-    write_bytes(path, build_report(loaded, video, strips, rerun, root).encode())
+    write_bytes(path, build_report(loaded, video, strips, rerun, root, dataset).encode())
     return path
 
 
@@ -66,14 +68,22 @@ def together(runs: Sequence[Run]) -> tuple[list[Run], str]:
 
 
 def build_report(
-    runs: Sequence[Run], video: str | None = None, strips: int = 10, rerun: bool = False, data_root: Path | None = None
+    runs: Sequence[Run],
+    video: str | None = None,
+    strips: int = 10,
+    rerun: bool = False,
+    data_root: Path | None = None,
+    dataset: str | None = None,
 ) -> str:
     """The page as text; see `report`."""
     runs, apart = together(runs)
     videos = list(dict.fromkeys(name for run in runs for name in run.manifest.videos))
     if video is not None and video not in videos:
         raise UsageError(f"no run has a video {video!r}; there are {', '.join(videos)}")
-    sections = [make_section(run, video, strips, rerun, data_root) for run in runs]
+    if dataset is not None:  # a wrong word is no reason for a page without pictures
+        for run in runs:
+            dataset_of(run.manifest, data_root, dataset=dataset)
+    sections = [make_section(run, video, strips, rerun, data_root, dataset) for run in runs]
     return render_page(
         "report.html.j2",
         sections=sections,

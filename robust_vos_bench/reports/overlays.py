@@ -88,6 +88,7 @@ def run_films(
     conditions: Sequence[str] = (),
     models: Sequence[str] = (),
     data_root: Path | None = None,
+    dataset: str | None = None,
     suffix: str = ".mp4",
     fps: float | None = None,
 ) -> Iterator[Path]:
@@ -99,7 +100,7 @@ def run_films(
     chosen_videos = matching("video of the run", videos or run.manifest.videos, tuple(run.manifest.videos))
     chosen_conditions = matching("condition of the run", conditions or run.conditions, tuple(run.conditions))
     chosen_models = matching("model of the run", models or run.models, tuple(run.models))
-    data = dataset_of(run.manifest, data_root)
+    data = dataset_of(run.manifest, data_root, dataset=dataset)
     made = 0
     for video in chosen_videos:
         for model in chosen_models:

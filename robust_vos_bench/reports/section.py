@@ -146,10 +146,15 @@ class Section:
 
 
 def make_section(
-    run: Run, video: str | None = None, strips: int = 10, rerun: bool = False, data_root: Path | None = None
+    run: Run,
+    video: str | None = None,
+    strips: int = 10,
+    rerun: bool = False,
+    data_root: Path | None = None,
+    dataset: str | None = None,
 ) -> Section:
     """Everything that a page shows of one run; see `html.report` for the arguments."""
-    open_data = partial(dataset_of, run.manifest, data_root)
+    open_data = partial(dataset_of, run.manifest, data_root, dataset=dataset)
     run, private = shown_run(run)
     matrix, table = run.matrix, run.robustness
     rows = in_order(table)

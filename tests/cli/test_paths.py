@@ -51,6 +51,7 @@ TEXT_WITH_PATHS = {
     ("attack", "checkpoints"), ("attack", "options"), ("attack", "dataset"), ("attack", "masks"), ("attack", "preset"),
     ("certify", "models"), ("certify", "checkpoints"), ("certify", "options"), ("certify", "dataset"),
     ("certify", "masks"), ("certify", "preset"), ("pack", "dataset"), ("leaderboard", "dataset"),
+    ("report", "dataset"), ("overlay", "dataset"),
 }  # fmt: skip
 """Words that are a path in one of their forms; each is tried below."""
 PLAIN_TEXT = {
@@ -204,6 +205,11 @@ def test_a_home_folder_in_presets_corruptions_and_data_sets(home: Path, capsys: 
     assert run(*attack, *data, "--output=~/hit") == 0
     assert run("pack", "~/hit/scores", *data, "--output=~/hit.json.gz") == 0 and (home / "hit.json.gz").is_file()
     assert run("leaderboard", "~/hit/scores", *data, "--output=~/boards") == 0
+    kept = ("run", "--model=static", "--corruption=contrast", "--severity=1", "--save-masks", "--workers=1", "--quiet")
+    assert run(*kept, *data, "--output=~/kept") == 0
+    assert run("report", "~/kept", *data) == 0
+    assert run("overlay", "~/kept", "--condition=clean", "--output=~/films", *data) == 0
+    assert list((home / "films").rglob("*.mp4"))
     capsys.readouterr()
     assert run("list", "presets", "~/own.toml", "--json") == 0
     assert [row["name"] for row in json.loads(capsys.readouterr().out)] == ["contrast"]
