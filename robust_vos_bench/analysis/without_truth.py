@@ -24,7 +24,8 @@ def why_no_scores(matrix: ScoreMatrix) -> str:
         return ""
     some = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     which = f"{plural(len(names), 'video')} ({some})" if matrix.objects else some
-    return f"No J&F for {which}: J&F compares masks with true masks of later frames, and only first masks are known."
+    known = "Here first masks are all that is known, or no later frame shows an object"  # an empty mask is a truth, too
+    return f"No J&F for {which}: J&F compares masks with true masks of later frames. {known}."
 
 
 def by_corruption(matrix: ScoreMatrix, row: RobustnessRow) -> dict[str, dict[int, float]]:
