@@ -11,7 +11,7 @@ from robust_vos_bench.api.settings import MaskFiles, Names, mask_words, names
 from robust_vos_bench.datasets import ENTRIES, open_dataset
 from robust_vos_bench.datasets.clips.dataset import VideoFiles
 from robust_vos_bench.datasets.layout import FolderDataset
-from robust_vos_bench.datasets.registry import data_root as find_root
+from robust_vos_bench.datasets.root import data_root as find_root
 from robust_vos_bench.datasets.sources import ARCHIVES, Archive, instructed_names, instructions
 from robust_vos_bench.datasets.unpack import is_whole, unpack
 from robust_vos_bench.datasets.verify import Verification, verify

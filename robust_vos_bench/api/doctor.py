@@ -17,7 +17,7 @@ def diagnose() -> dict[str, dict[str, Any]]:
     """Facts by topic."""
     import torch
 
-    from robust_vos_bench.datasets.registry import data_root
+    from robust_vos_bench.datasets.root import data_root
     from robust_vos_bench.models.checkpoint import search_folders
     from robust_vos_bench.runs.environment import environment, tool
     from robust_vos_bench.system.libraries import state_of

@@ -11,7 +11,7 @@ from robust_vos_bench.conditions.apply import CorruptedFrames, MovedMasks
 from robust_vos_bench.conditions.condition import Condition
 from robust_vos_bench.datasets.files import FrameFiles, MaskFiles
 from robust_vos_bench.datasets.lazy import Lazy
-from robust_vos_bench.datasets.registry import open_dataset
+from robust_vos_bench.datasets.opening import open_dataset
 
 
 class Squares(Lazy[int]):

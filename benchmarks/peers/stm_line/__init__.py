@@ -1,0 +1,1 @@
+"""The peers of the STM line, which `peers.memory` opens by name."""
