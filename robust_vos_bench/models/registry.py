@@ -195,9 +195,10 @@ def choose(name: str, checkpoint: str | Path | None = None) -> Choice:
     lite = next((e for e in builtin_entries().values() if e.stand_in and e.card.family == name), None)
     if lite is None or not have_weights(lite.card):
         return Choice(entry)
+    limits = " (its weights are for non-commercial use)" if any(w.non_commercial for w in lite.card.weights) else ""
     line = (
         f"--model {name}: no weights of {entry.card.title or entry.name} found, so this runs {lite.name}, our reduced "
-        "reference model; --checkpoint FILE runs the paper's"
+        f"reference model{limits}; --checkpoint FILE runs the paper's"
     )
     if entry.card.weights[0].links:
         line += f", and `rvos-bench weights get {name}` fetches them"
