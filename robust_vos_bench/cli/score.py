@@ -28,7 +28,7 @@ frame of a DAVIS video need not be there. Annotations are needed, frames are not
     envvar="RVOS_BENCH_PREDICTIONS",
     help="Folder of masks, <video>/<frame>.png.",
 )
-@click.option("--protocol", help="davis, ranges, sav, lvos, vost or mosev2. [default: as the data set says]")
+@click.option("--protocol", help="davis, ranges, sav, lvos, vost, mosev2 or burst. [default: as the data set says]")
 @click.option("--first-frame", is_flag=True, help="ranges: also score the frame in which an object is given.")
 @click.option("--no-last-frame", is_flag=True, help="ranges: leave out the last annotated frame of an object.")
 @click.option(

@@ -54,8 +54,8 @@ class Source:
 
 
 def run_folders(folder: Path, results: Path = RESULTS) -> list[Path]:
-    """Other run directories: beside `folder`, in the working directory, and anywhere below the results folder. None
-    where the environment says `RVOS_BENCH_REUSE=0`."""
+    """Other run directories: beside `folder`, in the working directory, and up to `DEPTH` levels below the results
+    folder. None where the environment says `RVOS_BENCH_REUSE=0`."""
     if os.environ.get(REUSE) == "0":
         return []
     own, found = folder.resolve(), {}

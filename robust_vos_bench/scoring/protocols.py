@@ -27,7 +27,7 @@ class Protocol:
     ranges: for data whose objects come and go. Every object counts on the annotated frames of its own range. This is
     our own protocol: the scorer of YouTube-VOS is not public, and these numbers are not official ones.
 
-    sav, lvos, vost, mosev2: as the evaluation scripts of those data sets' authors score (`rules`).
+    sav, lvos, vost, mosev2, burst: as the evaluation scripts of those data sets' authors score (`rules`).
     """
 
     name: str = "davis"
