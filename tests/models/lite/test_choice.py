@@ -18,6 +18,8 @@ from robust_vos_bench.models import checkpoint, choose, describe_models, load_ad
 from robust_vos_bench.models.registry import builtin_entries
 
 FAMILIES = ("aoc", "aot", "cfbi")
+BARE = f"aoc.lite-{lite.BARE}"
+"""What a bare `aoc` stands for."""
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def nothing_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return packaged
 
 
-def _ship(folder: Path, family: str = "aoc", recipe_name: str = "plain") -> Path:
+def _ship(folder: Path, family: str = "aoc", recipe_name: str = lite.BARE) -> Path:
     """Put recipe weights where the lite model's own would be."""
     network = load_adapter(f"{family}.lite", "random", "cpu").network  # type: ignore[attr-defined]
     state = {
@@ -55,11 +57,12 @@ def test_without_any_weights_the_paper_s_model_is_asked_for(nothing_found: Path,
 def test_a_bare_name_takes_the_lite_model_and_says_so(nothing_found: Path) -> None:
     file = _ship(nothing_found)
     choice = choose("aoc")
-    assert choice.entry.name == "aoc.lite" and "\n" not in choice.instead and "aoc.lite" in choice.instead
+    assert choice.entry.name == BARE and "\n" not in choice.instead and f"runs {BARE}," in choice.instead
+    assert "non-commercial" in choice.instead
     with pytest.warns(UserWarning, match=r"runs aoc\.lite"):
         adapter = load_adapter("aoc", device="cpu")
-    assert adapter.card.name == "aoc.lite" and adapter.checkpoint == file
-    assert choose("aoc.lite").instead == "", "who asks for it needs no telling"
+    assert adapter.card.name == BARE and adapter.checkpoint == file
+    assert choose(BARE).instead == "", "who asks for it needs no telling"
     assert choose("aoc.base").entry.name == "aoc.base", "a full name stands for itself"
     assert choose("cfbi").entry.name == "cfbi", "another family's lite model is no help"
 
@@ -92,19 +95,19 @@ def test_the_command_line_says_it_once_and_rows_carry_the_full_name(
     once = ["--corruption", "mean_blur", "--severity", "1", "--limit", "1", "--output", str(tmp_path / "run")]
     assert _command("run", "--model", "aoc", *once, "--device", "cpu", "--json") == 0
     out, err = capsys.readouterr()
-    assert err.count("runs aoc.lite") == 1
+    assert err.count(f"runs {BARE}") == 1
     (row,) = json.loads(out)["models"]
-    assert row["model"] == "aoc.lite"
+    assert row["model"] == BARE
     manifest = json.loads((tmp_path / "run" / "run.json").read_text())
-    shipped = checkpoint.sha256_of(nothing_found / "aoc.lite.plain.safetensors")
-    assert [(m["name"], m["weights_sha256"]) for m in manifest["models"]] == [("aoc.lite", shipped)]
+    shipped = checkpoint.sha256_of(nothing_found / lite.file_name("aoc", lite.BARE))
+    assert [(m["name"], m["weights_sha256"]) for m in manifest["models"]] == [(BARE, shipped)]
 
 
 def test_check_runs_the_lite_model_under_a_bare_name(nothing_found: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _ship(nothing_found, "aot")
     assert _command("check", "aot", "--device", "cpu") == 0
     out, err = capsys.readouterr()
-    assert "runs aot.lite" in err and "model 'aot.lite' passed" in out
+    assert f"runs aot.lite-{lite.BARE}" in err and f"model 'aot.lite-{lite.BARE}' passed" in out
 
 
 def test_without_weights_the_command_ends_with_4(
@@ -116,11 +119,11 @@ def test_without_weights_the_command_ends_with_4(
 
 def test_the_list_tells_what_is_ready(nothing_found: Path) -> None:
     before = {row["name"]: row for row in describe_models()}
-    assert not before["aoc.lite"]["ready"] and "runs" not in before["aoc"]["why_not"]
+    assert not before[BARE]["ready"] and "runs" not in before["aoc"]["why_not"]
     _ship(nothing_found)
     after = {row["name"]: row for row in describe_models()}
-    assert after["aoc.lite"]["ready"] and not after["aoc.lite-corrupted"]["ready"]
-    assert not after["aoc"]["ready"] and "--model aoc runs aoc.lite" in after["aoc"]["why_not"]
+    assert after[BARE]["ready"] and not after["aoc.lite-corrupted"]["ready"]
+    assert not after["aoc"]["ready"] and f"--model aoc runs {BARE}" in after["aoc"]["why_not"]
 
 
 def test_weights_that_are_shipped_are_whole() -> None:
@@ -151,9 +154,8 @@ def test_one_model_of_a_family_stands_for_its_bare_name(tmp_path: Path, monkeypa
     def standing() -> list[str]:
         return [e.name for e in lite.lite_entries("aot", "AOT", "paper", tmp_path) if e.stand_in]
 
+    assert standing() == ["aot.lite"], "weights that were left out, for what they may be used for, stand for nothing"
     (tmp_path / lite.file_name("aot", "video")).write_bytes(b"")
-    assert standing() == ["aot.lite"], "who saw DAVIS does not"
-    monkeypatch.setattr(lite, "BARE", "video")
     assert standing() == ["aot.lite-video"]
-    (tmp_path / lite.file_name("aot", "video")).unlink()
+    monkeypatch.setattr(lite, "BARE", "plain")
     assert standing() == ["aot.lite"]
