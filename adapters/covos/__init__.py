@@ -11,10 +11,11 @@ REPOSITORY = "https://github.com/kai422/CoVOS"
 LIGHT_ENCODER = "covos_light_encoder.pth"
 BASES = (
     *("xmem", "rde", "aot.swinb_l", "qdmn", "stcn", "aot.r50_l", "hmmn", "mivos", "aoc", "cfbi.plus", "graphmem"),
-    *("cfbi", "stm", "aoc.lite", "cfbi.lite", "aot.lite", "labelprop"),
+    *("cfbi", "stm", "aoc.lite-video", "aot.lite-video", "cfbi.lite-video", "aoc.lite", "cfbi.lite", "aot.lite"),
+    "labelprop",
 )
 """Models that are taken for the base where none is named, the first one whose weights are here: by J&F on DAVIS 2017
-validation as their authors publish it, then those that come with this package."""
+validation as their authors publish it, then those that come with this package, or with most copies of it."""
 
 
 def _raw(file: str) -> tuple[Url, ...]:

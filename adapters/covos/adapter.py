@@ -18,7 +18,7 @@ from robust_vos_bench.models.contract import segment_checked
 from robust_vos_bench.models.ids import IdMap
 from robust_vos_bench.models.inside import entry_inside
 from robust_vos_bench.models.options import parse_options
-from robust_vos_bench.models.registry import find_entry, load_adapter
+from robust_vos_bench.models.registry import builtin_entries, find_entry, load_adapter
 from robust_vos_bench.models.torch_adapter import fill_untrained
 
 from ..encoders.fold import fold_norms
@@ -87,7 +87,8 @@ class CoVOSAdapter(VOSAdapter):
     @classmethod
     def settled(cls, options: Mapping[str, Any], checkpoint: Checkpoint = None) -> dict[str, Any]:
         """With the base model, and the versions of the codec."""
-        base = options.get("base") or next(name for name in BASES if have_weights(find_entry(name).card))
+        known = builtin_entries()
+        base = options.get("base") or next(n for n in BASES if n in known and have_weights(known[n].card))
         return {**options, "base": base, "codec": options.get("codec") or codec_version()}
 
     @classmethod

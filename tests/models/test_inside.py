@@ -102,8 +102,8 @@ def test_options_codec_and_base_are_part_of_the_key() -> None:
 def test_the_base_is_the_best_whose_weights_are_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("RVOS_BENCH_WEIGHTS", str(tmp_path))
     chosen = spec()
-    assert chosen.record.options["base"] == "aoc.lite" and chosen.record.name == "covos.warp[base=aoc.lite]"
-    assert key(chosen) == key(spec("base=aoc.lite")) and key(chosen) == key(spec("base=aoc"))
+    assert chosen.record.options["base"] == "aoc.lite-video" and chosen.record.name == "covos.warp[base=aoc.lite-video]"
+    assert key(chosen) == key(spec("base=aoc.lite-video")) and key(chosen) == key(spec("base=aoc"))
     (tmp_path / "stcn").mkdir()
     (tmp_path / "stcn" / "stcn.pth").write_bytes(b"weights")
     assert spec().record.options["base"] == "stcn"
