@@ -19,7 +19,7 @@ NETWORKS = {
 """Where the network of each family is, "module:Class"."""
 
 RECIPES = ("plain", "corrupted")
-"""Their weights are part of the package."""
+"""Listed with or without their weights; those of further recipes are listed where theirs are here."""
 BARE = "video"
 """The recipe that a bare family name runs where its weights are here, else `plain`: the one that is ahead on real
 video (docs/reference-weights.md). Its weights are for non-commercial use, and who leaves them out gets `plain`."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msgspec import UNSET
 
-from robust_vos_bench.datasets import Dataset, open_dataset
+from robust_vos_bench.datasets import DATASETS, Dataset, open_dataset
 from robust_vos_bench.errors import DataError, UsageError
 from robust_vos_bench.runs.records import Manifest
 
@@ -34,6 +34,8 @@ def dataset_of(
     try:
         return open_dataset(recorded.name, root, videos=videos, masks=masks)
     except UsageError as error:
+        if DATASETS.knows(recorded.name.partition("@")[0].partition(":")[0]):
+            raise
         hint = "A data set that is a class in a file is told with --dataset path/to/file.py:name"
         raise UsageError(f"{error} {hint}.") from error
     except DataError:

@@ -132,7 +132,7 @@ def compare(note: Notes, golden: Recording, key: str) -> set[str]:
     held("label_tm", lambda: note["labels"].target[::4], 1e-4)
     held("label_tr", lambda: note["labels"].copied[::4], 1e-4)
     held("label_sw", lambda: note["labels"].weight[::4], 1e-4)
-    held("gn_losses", lambda: note["losses"], 1e-5, relative)  # 3.2e-6 on one processor, below 3e-6 on others
+    held("gn_losses", lambda: note["losses"], 3e-6, relative)
     held("filter0_c32", lambda: note["filter"][:, ::32], 1e-4)
     held("filter0_norm", lambda: note["filter"].double().norm(), 1e-5, relative)
     held("filter_norm", lambda: note["filter"].double().norm(), 1e-5, relative)

@@ -59,7 +59,7 @@ def test_a_bare_name_takes_the_lite_model_and_says_so(nothing_found: Path) -> No
     choice = choose("aoc")
     assert choice.entry.name == BARE and "\n" not in choice.instead and f"runs {BARE}," in choice.instead
     assert "non-commercial" in choice.instead
-    with pytest.warns(UserWarning, match=r"runs aoc\.lite"):
+    with pytest.warns(UserWarning, match=f"runs {BARE},"):
         adapter = load_adapter("aoc", device="cpu")
     assert adapter.card.name == BARE and adapter.checkpoint == file
     assert choose(BARE).instead == "", "who asks for it needs no telling"
