@@ -114,7 +114,11 @@ def command(state: State) -> str:
 
 def options(settings: dict[str, Any]) -> str:
     """The flags of the settings that are unusual."""
-    flags = [f" --{n} {settings[n]}" for n in ("stills", "masks", "damaged", "objects", "appearance") if n in settings]
+    flags = [
+        f" --{n} {settings[n]}"
+        for n in ("stills", "masks", "damaged", "objects", "appearance", "pace")
+        if n in settings
+    ]
     flags += [" --levelled"] if settings.get("levelled") else []
     flags += [f" --start FILE (weights {settings['start'][:12]})"] if settings.get("start") else []
     return "".join(flags)

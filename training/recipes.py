@@ -17,9 +17,9 @@ DAMAGED_FRAMES = ("all", "memory", "query")
 """Which frames `corrupted` may damage: all, the one with the given mask, or those after it."""
 
 
-def damages(recipe: str, step: int) -> bool:
-    """Whether the recipe damages the clips of a step."""
-    return recipe == "corrupted" and step >= DAMAGED_FROM
+def damages(recipe: str, age: int) -> bool:
+    """Whether the recipe damages the clips; age: the step of the schedule."""
+    return recipe == "corrupted" and age >= DAMAGED_FROM
 
 
 def damaged(clips: Clips, seed: int, key: tuple[str | int, ...], which: str = "all") -> Clips:

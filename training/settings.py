@@ -23,6 +23,8 @@ VIDEO_AGE = 2500
 """Steps that the video stage counts as made before its first: it goes on where the schedule of the stills ended."""
 VIDEO_LENGTH, LENGTH = 5, 3
 """Frames of a clip by default."""
+CROP = 209
+"""Side of the clips by default."""
 OBJECTS = {"usual": USUAL, "large": LARGE}
 APPEARANCES = {"usual": USUAL, "strong": STRONG}
 
@@ -36,7 +38,7 @@ class Settings:
     seed: int = 0
     batch: int = 4
     length: int = LENGTH
-    crop: int = 209
+    crop: int = CROP
     """Side of the clips in pixels, 16 n + 1."""
     rate: float = 6e-4
     """Learning rate of the new layers."""
@@ -57,6 +59,8 @@ class Settings:
     """ "large": objects reach beyond the frame."""
     appearance: str = "usual"
     """ "strong": objects change more, and more of them lose their surface."""
+    pace: float = 1.0
+    """Steps of the schedule that every step stands for: 2.5 goes through that of 2,500 steps in 1,000."""
     start: str = ""
     """sha256 of the weights that the video stage starts from."""
     video_version: int = 0
@@ -76,6 +80,8 @@ class Settings:
             raise UsageError(f"--length {self.length}: a clip has three frames at least")
         if self.crop % 16 != 1 or self.crop < 33:
             raise UsageError(f"--crop {self.crop}: the side of a clip has the form 16 n + 1, at least 33")
+        if not 0 < self.pace <= 100:
+            raise UsageError(f"--pace {self.pace:g}: a number above 0, at most 100")
         if self.batch < 1 or self.stills < 0:
             raise UsageError("--batch and --stills must be positive")
         if self.video != bool(self.start):
@@ -95,12 +101,12 @@ class Settings:
 
     def age(self, step: int) -> int:
         """The step of the schedule that a step stands for."""
-        return step + VIDEO_AGE if self.video else step
+        return int(step * self.pace) + VIDEO_AGE * self.video
 
     def record(self) -> dict[str, Any]:
         """As a state holds them: newer settings only where they differ from what older states had."""
         defaults = {field.name: field.default for field in fields(self)}
-        told = {"stills", "masks", "damaged", "levelled", "objects", "appearance", "start", "video_version"}
+        told = {"stills", "masks", "damaged", "levelled", "objects", "appearance", "pace", "start", "video_version"}
         return {n: v for n, v in asdict(self).items() if n not in told or v != defaults[n]}
 
     @property
@@ -115,5 +121,6 @@ def name_of(record: dict[str, Any]) -> str:
     parts += [f"stills{record['stills']}"] if record.get("stills") else []
     parts += [f"{word}-{record[word]}" for word in ("masks", "damaged", "objects", "appearance") if word in record]
     parts += ["levelled"] if record.get("levelled") else []
+    parts += [f"pace{record['pace']:g}"] if record.get("pace", 1) != 1 else []
     parts += [f"seed{record['seed']}"] if record["seed"] else []
     return ".".join(parts)

@@ -2,11 +2,12 @@
 
     python training/study.py list --out STUDY [--commands]
     python training/study.py plan --out STUDY            # measures a few steps of each kind, then lists core hours
-    python training/study.py run --out STUDY --groups video
-    python training/study.py table --out STUDY
+    python training/study.py run --out STUDY --budget small --models cfbi.lite --seeds 0,1
+    python training/study.py score --out STUDY --budget small --models cfbi.lite --seeds 0,1 --data-root ~/DAVIS
+    python training/study.py table --out STUDY --budget small --models cfbi.lite --seeds 0,1
 
-`run` does all rows that are chosen, goes on where it was stopped and exports the weights of each finished row; scores
-of a row come from `rvos-bench run` (`list --commands` prints it). `table` takes what is finished.
+`run` does all rows that are chosen, goes on where it was stopped and exports the weights of each finished row; `score`
+makes what the finished ones score on DAVIS (`list --commands` prints both). `table` takes what is finished.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))  # run as a script, no
 from robust_vos_bench.errors import RvosError, UsageError
 from training import train
 from training.cost import Cost, core_hours, cost
-from training.export import export
 from training.settings import NETWORKS
-from training.study_rows import GROUPS, Row, rows
+from training.study_rows import BUDGETS, GROUPS, Row, rows
+from training.study_run import run, score
 from training.study_table import finished, state_of, table
 
 PLAN = "plan.json"
@@ -36,27 +37,34 @@ def main(arguments: list[str] | None = None) -> int:
     """The command; returns its exit code."""
     made = argparse.ArgumentParser(
         description=__doc__,
-        epilog="Any other flag (--data, --videos, --threads, --minutes ...) is one of train.py, for every row.",
+        epilog="Any other flag (--data, --videos, --threads, --minutes ...) is one of train.py, for every row; "
+        "with `score` one of `rvos-bench run` (--workers, --device ...).",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    made.add_argument("verb", choices=("list", "plan", "run", "table"))
+    made.add_argument("verb", choices=("list", "plan", "run", "score", "table"))
     made.add_argument("--out", required=True, type=Path, help="folder of the study, a folder in it per row")
     made.add_argument("--groups", default=",".join(GROUPS), help="by comma: " + ", ".join(GROUPS))
     made.add_argument("--models", default=",".join(NETWORKS), help="by comma: " + ", ".join(NETWORKS))
+    made.add_argument(
+        "--budget", default="full", choices=BUDGETS, help="small: a fifth of the cost, for comparisons [default: full]"
+    )
     made.add_argument("--seeds", help="by comma, for all groups [default: 0,1,2 of the baseline, 0 of the others]")
     made.add_argument("--commands", action="store_true", help="list: print the command of every row, and of its scores")
-    made.add_argument("--data-root", default="DAVIS", help="list --commands: where DAVIS lies")
+    made.add_argument("--data-root", default="DAVIS", help="score, list --commands: where DAVIS lies")
     made.add_argument("--validate-every", type=int, default=500, metavar="STEPS")
     given, more = made.parse_known_args(arguments)
     try:
-        chosen = rows(_named(given.groups, GROUPS), _named(given.models, tuple(NETWORKS)), _numbers(given.seeds))
+        named = _named(given.groups, GROUPS), _named(given.models, tuple(NETWORKS))
+        chosen = rows(*named, _numbers(given.seeds), BUDGETS[given.budget])
+        if given.verb == "score":
+            return score(chosen, given.out, given.data_root, more)
         more += ["--validate-every", str(given.validate_every)]
         if given.verb == "table":
             _say(table(given.out, chosen))
             return 0
         if given.verb == "run":
-            return run(chosen, given.out, more)
+            return run(chosen, given.out, more, _say)
         if given.verb == "plan":
             measure(chosen, given.out, more)
         _say(listed(chosen, given.out, given.validate_every))
@@ -112,21 +120,6 @@ def listed(chosen: list[Row], folder: Path, every: int) -> str:
     return "\n".join([*lines, "", f"{len(chosen)} rows, {total:.1f} core hours in all{rest}."])
 
 
-def run(chosen: list[Row], folder: Path, more: list[str]) -> int:
-    """Train what is not finished, in order, and export it; stops where a training stops early."""
-    for number, row in enumerate(chosen, 1):
-        state = state_of(row, folder)
-        if state is None or not finished(row, state):
-            _say(f"row {number} of {len(chosen)}: {row.name}")
-            code = train.main(row.arguments(folder, more))
-            state = state_of(row, folder)
-            if code or state is None or not finished(row, state):
-                return code or 3
-        if not (folder / row.name / f"{row.name}.safetensors").is_file():
-            export(state, folder / row.name, folder / row.name)
-    return 0
-
-
 def _progress(row: Row, folder: Path) -> str:
     state = state_of(row, folder)
     if state is None:
@@ -139,7 +132,7 @@ def _commands(row: Row, folder: Path, data_root: str, more: list[str]) -> str:
     found = [["python", "training/train.py", *row.arguments(folder, more)], [*exporting, str(folder / row.name)]]
     if row.shipped and row.seed == 0:
         found.append([*exporting, "adapters/weights", "--curves", "training/curves"])
-    found.append(["rvos-bench", *row.scoring(folder, data_root)])
+    found += [["rvos-bench", *flags] for flags in row.scoring(folder, data_root)]
     return "\n".join([f"# {row.name}", *map(shlex.join, found)])
 
 

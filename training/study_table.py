@@ -3,8 +3,9 @@
 A difference from the baseline (same model) has two causes of error: the videos that were scored, and the seeds that the
 weights came from. The first is the paired jackknife over videos of the product (`analysis/intervals.py`), of the means
 over seeds; the second is the variance among seeds, pooled over all configurations of that model with two seeds or more.
-Both variances are added. Where no configuration has two seeds, intervals are those of the videos alone and are marked
-so: they are too narrow.
+Both variances are added, their degrees of freedom as Welch and Satterthwaite do. Where no configuration has two seeds,
+intervals are those of the videos alone and are marked so: they are too narrow. A video stage is set against the same
+number of further steps on stills, where that row is there.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from robust_vos_bench.analysis.same import check_same
 from robust_vos_bench.errors import DataError
 from training.flat import is_flat
 from training.state import State, load
-from training.study_rows import BASELINE, Row
+from training.study_rows import BASELINE, SCORES, Row
 
 ALONE = "*"
 """Marks an interval that knows nothing of seeds."""
+LONGER = f"{BASELINE}.longer"
+"""What a second stage is set against."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,8 @@ class Finished:
     row: Row
     steps: int
     samples: dict[str, Sample]
-    result: Result | None = None
-    """Of the run that scored it."""
+    results: dict[str, Result] = field(default_factory=dict)
+    """Of the runs that scored it, by the names of `SCORES`."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +64,15 @@ class Change:
 
 
 def table(folder: Path, chosen: Sequence[Row]) -> str:
-    """Markdown: a table for each measure. Rows that are not finished are named below."""
+    """Markdown: all differences in one table, then a table for each measure; names of rows that are not finished."""
     found = {row.name: read(row, folder) for row in chosen}
     done = [f for f in found.values() if f is not None]
-    if scored := [f.result for f in done if f.result is not None]:
-        check_same(scored, "be put in one table")
-    parts = [_of_measure(measure, done) for measure in dict.fromkeys(m for f in done for m in f.samples)]
+    for which in SCORES:
+        if scored := [f.results[which] for f in done if which in f.results]:
+            check_same(scored, "be put in one table")
+    measures = list(dict.fromkeys(m for f in done for m in f.samples))
+    parts = [_differences(done, measures)] if done else []
+    parts += [_of_measure(measure, done) for measure in measures]
     if absent := [name for name, f in found.items() if f is None]:
         parts.append(f"Not finished, and not in any table: {', '.join(absent)}.")
     return "\n\n".join(parts) if parts else "Nothing is finished."
@@ -89,16 +95,17 @@ def read(row: Row, folder: Path) -> Finished | None:
     if state is None or not finished(row, state):
         return None
     samples: dict[str, Sample] = {}
-    result = None
     last = next((r for r in reversed(state.curve) if "validation_j" in r), {})
     for key, name in (("validation_j", "held-out J"), ("damaged_j", "held-out J, damaged"), ("video_j", "watched J")):
         if key in last:
             samples[name] = Sample(100 * last[key])
-    scores = folder / row.name / "scores"
-    if (scores / "run.json").is_file():
-        result = _result(scores)
-        samples |= _scored(result)
-    return Finished(row, state.step, samples, result)
+    results = {}
+    for which, name in SCORES.items():
+        scores = folder / row.name / name
+        if (scores / "run.json").is_file():
+            results[which] = _result(scores)
+            samples |= _scored(results[which], which)
+    return Finished(row, state.step, samples, results)
 
 
 def _result(folder: Path) -> Result:
@@ -111,11 +118,18 @@ def _result(folder: Path) -> Result:
     return result
 
 
-def _scored(result: Result) -> dict[str, Sample]:
+def _scored(result: Result, which: str) -> dict[str, Sample]:
+    """P once; the mean under corruption, what it loses, and the mean of each family, for each way to damage frames."""
     jackknife = Jackknife(joint_matrix([result]))
     known = jackknife.statistics
-    names = [n for n in ("P", "mPC", "drop") if n in known]
-    return {f"J&F {n}": Sample(jackknife.value(0, known[n]), jackknife.left_out(0, known[n])) for n in names}
+    names = {"P": "P"} if which == next(iter(SCORES)) else {}
+    names |= {f"{n}, {which}": n for n in ("mPC", "drop") if n in known}
+    names |= {f"{n.partition(':')[2]}, {which}": n for n in known if n.startswith("family:")}
+    return {
+        f"J&F {label}": Sample(jackknife.value(0, known[n]), jackknife.left_out(0, known[n]))
+        for label, n in names.items()
+        if n in known
+    }
 
 
 def seed_deviation(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
@@ -130,17 +144,29 @@ def change(ours: Sequence[Sample], base: Sequence[Sample], deviation: float, fre
     from scipy.special import stdtrit
 
     value = float(np.mean([s.value for s in ours]) - np.mean([s.value for s in base]))
-    variance, freedoms = 0.0, []
+    parts: list[tuple[float, int]] = []  # variances and their degrees of freedom
     if len(ours[0].left_out) > 1:
         without = np.mean([s.left_out for s in ours], 0) - np.mean([s.left_out for s in base], 0)
-        variance, freedoms = standard_error(without) ** 2, [len(without) - 1]
+        parts = [(standard_error(without) ** 2, len(without) - 1)]
     if freedom:
-        variance += deviation**2 * (1 / len(ours) + 1 / len(base))
-        freedoms.append(freedom)
-    if not freedoms:
+        parts.append((deviation**2 * (1 / len(ours) + 1 / len(base)), freedom))
+    if not parts:
         return Change(value, math.nan, math.nan, False)
-    reach = float(stdtrit(min(freedoms), (1 + LEVEL) / 2)) * math.sqrt(variance)
+    variance = sum(v for v, _ in parts)
+    uncertain = sum(v**2 / n for v, n in parts)
+    effective = variance**2 / uncertain if uncertain else min(n for _, n in parts)
+    reach = float(stdtrit(effective, (1 + LEVEL) / 2)) * math.sqrt(variance)
     return Change(value, value - reach, value + reach, bool(freedom))
+
+
+def _differences(done: Sequence[Finished], measures: Sequence[str]) -> str:
+    """A row per configuration, a column per measure: value of the baseline, differences of the others."""
+    lines = [f"| model | configuration | {' | '.join(measures)} |", "|---|---|" + "---|" * len(measures)]
+    columns = [{(r[0], r[1]): (r[4], r[6]) for r in _rows(measure, done)[0]} for measure in measures]
+    for model, name in dict.fromkeys((f.row.model, f.row.configuration) for f in done):
+        cells = [column.get((model, name), ("", "")) for column in columns]
+        lines.append(f"| {model} | {name} | {' | '.join(change or value for value, change in cells)} |")
+    return "\n".join(lines)
 
 
 def _of_measure(measure: str, done: Sequence[Finished]) -> str:
@@ -150,7 +176,15 @@ def _of_measure(measure: str, done: Sequence[Finished]) -> str:
         "| model | configuration | seeds | steps | mean | sd of seeds | minus baseline, 95 % interval |",
         "|---|---|---|---|---|---|---|",
     ]
-    notes = ""
+    found, notes = _rows(measure, done)
+    lines += [f"| {' | '.join(row)} |" for row in found]
+    return "\n".join(lines + [f"\n{note}" for note in notes])
+
+
+def _rows(measure: str, done: Sequence[Finished]) -> tuple[list[tuple[str, ...]], list[str]]:
+    """Cells of the table of one measure, and what is to be said below it."""
+    found: list[tuple[str, ...]] = []
+    notes: list[str] = []
     having = [f for f in done if measure in f.samples]
     for model in dict.fromkeys(f.row.model for f in having):
         groups: dict[str, list[Finished]] = {}
@@ -159,20 +193,22 @@ def _of_measure(measure: str, done: Sequence[Finished]) -> str:
                 groups.setdefault(f.row.configuration, []).append(f)
         values = {name: [f.samples[measure].value for f in group] for name, group in groups.items()}
         deviation, freedom = seed_deviation(list(values.values()))
-        base = [f.samples[measure] for f in groups.get(BASELINE, [])]
         for name, group in groups.items():
             own, free = seed_deviation([values[name]])
+            against = LONGER if group[0].row.recipe == "video" and LONGER in groups else BASELINE
             text = "" if name == BASELINE else "no baseline"
-            if base and name != BASELINE:
-                found = change([f.samples[measure] for f in group], base, deviation, freedom)
-                interval = "unknown" if math.isnan(found.low) else f"{found.low:+.1f} to {found.high:+.1f}"
-                mark = "" if found.seeds_known or math.isnan(found.low) else ALONE
-                text = f"{found.value:+.1f} ({interval}){mark}"
+            if against in groups and name != BASELINE:
+                base = [f.samples[measure] for f in groups[against]]
+                made = change([f.samples[measure] for f in group], base, deviation, freedom)
+                interval = "unknown" if math.isnan(made.low) else f"{made.low:+.1f} to {made.high:+.1f}"
+                alone = not made.seeds_known and not math.isnan(made.low)
+                of = f", of {against}" if against != BASELINE else ""
+                text = f"{made.value:+.1f} ({interval}){of}{ALONE * alone}"
+                if alone and not notes:
+                    notes.append(f"{ALONE} Of the videos alone; seeds add to it.")
             steps = "/".join(dict.fromkeys(str(f.steps) for f in group))
             spread = f"{own:.2f}" if free else ""
-            row = (model, name, str(len(group)), steps, f"{np.mean(values[name]):.1f}", spread, text)
-            lines.append(f"| {' | '.join(row)} |")
-            notes = notes or (f"\n\n{ALONE} Of the videos alone; seeds add to it." if text.endswith(ALONE) else "")
+            found.append((model, name, str(len(group)), steps, f"{np.mean(values[name]):.1f}", spread, text))
         if freedom:
-            notes += f"\n\n{model}: pooled sd of seeds {deviation:.2f}, {freedom} degrees of freedom."
-    return "\n".join(lines) + notes
+            notes.append(f"{model}: pooled sd of seeds {deviation:.2f}, {freedom} degrees of freedom.")
+    return found, notes

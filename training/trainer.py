@@ -168,7 +168,7 @@ class Trainer:
         key = ("train", step)
         renewed = s.age(step) >= s.variation.renewed_from
         clips = make_clips(self.stills, s.seed, key, s.batch, s.length, s.crop, renewed=renewed, variation=s.variation)
-        return damaged(clips, s.seed, key, s.damaged) if damages(s.recipe, step) else clips
+        return damaged(clips, s.seed, key, s.damaged) if damages(s.recipe, s.age(step)) else clips
 
     def _identities(self, rng: torch.Generator, clips: Clips) -> Tensor:
         """Background and as many distinct identities in random order for each clip, B x slots."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.special import stdtrit
 
 import robust_vos_bench as rvos
 from robust_vos_bench.analysis.intervals import Jackknife, standard_error
@@ -19,7 +20,7 @@ from robust_vos_bench.errors import UsageError
 from training import study, study_rows, study_table, train
 from training.cost import Cost
 from training.state import State, load, save
-from training.study_rows import GROUPS, Row, rows
+from training.study_rows import BUDGETS, GROUPS, Budget, Row, rows
 from training.study_table import Sample, change, seed_deviation
 
 
@@ -43,7 +44,25 @@ def test_every_row_has_a_name_of_its_own_and_a_command_that_parses() -> None:
             assert getattr(given, option) == value
     assert {row.options.get("stills", 0) for row in every} == {0, 100, 300}
     assert sum(row.name.endswith("seed2") for row in every) == 3
-    assert "levelled=true" in rows(["levelled"])[0].scoring("STUDY", "DAVIS")
+    for flags in rows(["levelled"])[0].scoring("STUDY", "DAVIS"):
+        assert "levelled=true" in flags
+    assert "--clean-reference" in flags
+
+
+def test_the_small_budget_is_small_in_every_row_and_a_second_stage_goes_on_from_its_own_baseline() -> None:
+    every = rows(budget=BUDGETS["small"])
+    assert len({row.name for row in every}) == len(every)
+    for row in every:
+        given = train.parser().parse_args(row.arguments("STUDY"))
+        assert (given.crop, given.pace) == (145, 2.5) and given.steps == row.steps <= 1500
+        assert all(any(flag.endswith(":DavisHalf") for flag in flags) for flags in row.scoring("STUDY", "DAVIS"))
+    video, longer = (rows([g], ["cfbi.lite"], [1], BUDGETS["small"])[0] for g in ("video", "longer"))
+    assert video.first == longer.first == rows(["baseline"], ["cfbi.lite"], [1], BUDGETS["small"])[0]
+    assert longer.steps == video.steps + video.first.steps, "both add as many steps"
+    given = train.parser().parse_args(video.arguments("STUDY"))
+    name = "cfbi.lite.plain.pace2.5.seed1"
+    assert given.start == Path("STUDY") / name / f"{name}.safetensors"
+    assert longer.name == f"{name}.longer" and longer.weights == f"{name}.longer/{name}.safetensors"
 
 
 def test_the_list_adds_up_what_was_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,9 +116,9 @@ def test_a_plan_measures_each_kind_once(
 def test_rows_are_run_exported_and_gone_on_with(
     ecssd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(study_rows, "STEPS", 2)
+    monkeypatch.setitem(study_rows.BUDGETS, "full", Budget("full", 2, 2, 65))
     arguments = ["run", "--out", str(tmp_path), "--models", "cfbi.lite", "--groups", "baseline", "--seeds", "0,1"]
-    arguments += ["--data", str(ecssd), "--device", "cpu", "--batch", "1", "--crop", "65"]
+    arguments += ["--data", str(ecssd), "--device", "cpu", "--batch", "1"]
     assert study.main([*arguments, "--minutes", "0"]) == 3, "stopped early: the next row is not begun"
     assert not (tmp_path / "cfbi.lite.plain.seed1").exists()
     assert study.main(arguments) == 0
@@ -142,8 +161,11 @@ def test_without_seeds_an_interval_is_that_of_the_videos_and_says_so() -> None:
     assert alone.value == 10 and not alone.seeds_known
     assert alone.high - 10 == pytest.approx(4.302653 * error, rel=1e-4)
     both = change([one], [base], 1.5, 4)
+    of_videos, of_seeds = error**2, 2 * 1.5**2
+    freedom = (of_videos + of_seeds) ** 2 / (of_videos**2 / 2 + of_seeds**2 / 4)
+    assert 2 < freedom < 6
     assert both.seeds_known and both.high - 10 == pytest.approx(
-        4.302653 * math.hypot(error, 1.5 * math.sqrt(2)), rel=1e-4
+        float(stdtrit(freedom, 0.975)) * math.sqrt(of_videos + of_seeds)
     )
     assert math.isnan(change([Sample(1.0)], [Sample(2.0)], math.nan, 0).low)
 
@@ -165,7 +187,7 @@ def test_scores_of_finished_rows_are_in_the_table_with_intervals_over_videos(tmp
     jackknife = Jackknife(made.matrix)
     value = jackknife.value(0, jackknife.statistics["mPC"])
     text = study_table.table(tmp_path, chosen)
-    part = text.split("**J&F mPC**")[1].split("**J&F drop**")[0]
+    part = text.split("**J&F mPC, all frames damaged**")[1].split("**")[0]
     assert f"| aoc.lite | plain | 1 | 2500 | {value:.1f} |" in part
     assert f"| aoc.lite | plain.stills100 | 1 | 2500 | {value:.1f} |  | +0.0 (+0.0 to +0.0)* |" in part
     assert "* Of the videos alone" in part
@@ -173,3 +195,28 @@ def test_scores_of_finished_rows_are_in_the_table_with_intervals_over_videos(tmp
     rvos.run("static", corruption="mean_blur", severity=2, limit=2, workers=1, output=tmp_path / other.name / "scores")
     with pytest.raises(UsageError, match="cannot be put in one table"):
         study_table.table(tmp_path, chosen)
+
+
+def test_damaged_rows_branch_and_longer_ones_go_on(
+    ecssd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What rows share is trained once, and gives the bits of a training from the start."""
+    for module in ("training.recipes", "training.train", "training.study_rows"):
+        monkeypatch.setattr(f"{module}.DAMAGED_FROM", 2)
+    monkeypatch.setitem(study_rows.BUDGETS, "small", Budget("small", 2, 1, 65, 2.0))
+    flags = ["--data", str(ecssd), "--device", "cpu", "--batch", "1"]
+    arguments = ["--out", str(tmp_path / "study"), "--budget", "small", "--models", "cfbi.lite", "--seeds", "0", *flags]
+    assert study.main(["run", *arguments, "--groups", "longer"]) == 4, "nothing to go on from"
+    assert "run --groups baseline first" in capsys.readouterr().err
+    assert study.main(["run", *arguments, "--groups", "baseline,damage,longer"]) == 0
+    name = "cfbi.lite.{}.pace2"
+    first = tmp_path / "study" / name.format("plain")
+    assert load(first / "shared.pt").step == 1 and load(first / "state.pt").step == 2
+    longer = load(tmp_path / "study" / f"{name.format('plain')}.longer" / "state.pt")
+    assert longer.step == 3 and longer.settings == load(first / "state.pt").settings
+    row = rows(["damage"], ["cfbi.lite"], [0], study_rows.BUDGETS["small"])[1]
+    branched = load(tmp_path / "study" / row.name / "state.pt")
+    assert train.main(row.arguments(tmp_path / "whole", flags)) == 0
+    whole = load(tmp_path / "whole" / row.name / "state.pt")
+    assert branched.settings == whole.settings and branched.settings["damaged"] == "memory"
+    assert all(torch.equal(branched.network[n], whole.network[n]) for n in whole.network)

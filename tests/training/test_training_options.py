@@ -177,3 +177,13 @@ def test_a_curve_is_flat_when_the_last_validations_gain_little() -> None:
     assert is_flat([*rising, *level, {"step": 1.0, "loss": 2.0}], 0.5), "only the last count"
     both = [{**row, "video_j": 0.1 * n} for n, row in enumerate(level)]
     assert not is_flat(both, 0.5), "watched videos still gain"
+
+
+def test_a_faster_schedule_is_a_setting_of_its_own() -> None:
+    usual, fast = Settings("cfbi.lite"), Settings("cfbi.lite", pace=2.5)
+    assert [fast.age(step) for step in (0, 1, 400, 1000)] == [0, 2, 1000, 2500] and usual.age(1000) == 1000
+    assert "pace" not in usual.record() and fast.record()["pace"] == 2.5, "older states go on as before"
+    assert fast.name == "cfbi.lite.plain.pace2.5"
+    for pace in (0.0, -1.0, float("nan"), 101.0):
+        with pytest.raises(UsageError, match="--pace"):
+            Settings("cfbi.lite", pace=pace).check()
