@@ -58,15 +58,20 @@ class Row:
     recipe: str = BASELINE
     seed: int = 0
     options: Mapping[str, str | int | bool] = field(default_factory=dict)
-    longer: bool = False
-    """Goes on as it began for the steps of a second stage: what a second stage is compared with."""
+    after: str = ""
+    """What is done with a finished baseline: "longer" goes on as it began for the steps of a second stage, which is
+    compared with it; "run-levelled" runs it with levelled features, and trains nothing."""
 
     @property
     def steps(self) -> int:
         """At most so many are made in all."""
         if self.until_flat is not None:
             return MOST_STEPS
-        return self.budget.second if self.recipe == "video" else self.budget.steps + self.budget.second * self.longer
+        return (
+            self.budget.second
+            if self.recipe == "video"
+            else self.budget.steps + self.budget.second * (self.after == "longer")
+        )
 
     @property
     def until_flat(self) -> float | None:
@@ -81,7 +86,7 @@ class Row:
     @property
     def weights(self) -> str:
         """Its weights, in the folder of the study."""
-        return f"{self.name}/{self.name.replace('.longer', '')}.safetensors"
+        return f"{self.name}/{self.name.removesuffix(f'.{self.after}')}.safetensors"
 
     @property
     def configuration(self) -> str:
@@ -105,7 +110,7 @@ class Row:
         if self.recipe == "corrupted":
             options = {name: value for name, value in self.options.items() if name != "damaged"}
             return Row("baseline", self.model, self.budget, BASELINE, self.seed, options)
-        if self.longer or (self.recipe == "video" and self.budget.name != "full"):
+        if self.after or (self.recipe == "video" and self.budget.name != "full"):
             return Row("baseline", self.model, self.budget, BASELINE, self.seed, self.options)
         return None
 
@@ -129,7 +134,8 @@ class Row:
         line = "video" if self.recipe == "video" else self.recipe if self.shipped else ""
         model = f"{self.model}-{line}" if line else self.model
         given = ["run", "--model", model, "--checkpoint", str(Path(folder) / self.weights)]
-        given += ["--option", "levelled=true"] if self.options.get("levelled") else []
+        levelled = self.options.get("levelled") or self.after == "run-levelled"
+        given += ["--option", "levelled=true"] if levelled else []
         given += ["--corruption", ",".join(DAMAGE), "--severity", str(SEVERITY)]
         given += ["--dataset", self.budget.dataset, "--data-root", data_root]
         sharp = {"all frames damaged": [], "sound reference": ["--clean-reference"]}
@@ -143,7 +149,7 @@ class Row:
 
     def _named(self, seed: int, more: Mapping[str, float]) -> str:
         found = name_of({"model": self.model, "recipe": self.recipe, "seed": seed, **self.options, **more})
-        return f"{found}.longer" if self.longer else found
+        return f"{found}.{self.after}" if self.after else found
 
 
 _CONFIGURATIONS: dict[str, tuple[tuple[str, dict[str, str | int | bool]], ...]] = {
@@ -156,9 +162,12 @@ _CONFIGURATIONS: dict[str, tuple[tuple[str, dict[str, str | int | bool]], ...]] 
     "strong": (("strong", {}),),
     "video": (("video", {}),),
     "longer": ((BASELINE, {}),),
+    "run-levelled": ((BASELINE, {}),),
 }
 GROUPS = tuple(_CONFIGURATIONS)
 """Baseline: all 950 pictures, sound masks, no damage; every other row is compared with it."""
+AFTER = ("longer", "run-levelled")
+"""Groups that do something with a finished baseline."""
 SEEDS = {"baseline": (0, 1, 2)}
 """Seeds of a group, where nothing is said; (0,) of the others."""
 
@@ -171,7 +180,7 @@ def rows(
 ) -> list[Row]:
     """All rows of some groups and models; seeds: for every group, instead of `SEEDS`."""
     return [
-        Row(group, model, budget, recipe, seed, options, group == "longer")
+        Row(group, model, budget, recipe, seed, options, group if group in AFTER else "")
         for group in groups
         for recipe, options in _CONFIGURATIONS[group]
         for model in models

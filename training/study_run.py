@@ -48,7 +48,7 @@ def _trained(row: Row, folder: Path, more: Sequence[str]) -> int:
     """Train one row, from what it shares with another where that is at hand."""
     state, first = folder / row.name / "state.pt", row.first
     arguments = row.arguments(folder, more)
-    if row.recipe == BASELINE and not row.longer and row.budget.shared < row.steps:
+    if row.recipe == BASELINE and not row.after and row.budget.shared < row.steps:
         kept = folder / row.name / SHARED
         if not kept.is_file() and ((begun := state_of(row, folder)) is None or begun.step <= row.budget.shared):
             code = train.main(row.arguments(folder, more, row.budget.shared))
@@ -61,7 +61,7 @@ def _trained(row: Row, folder: Path, more: Sequence[str]) -> int:
     elif first is not None and not state.is_file():
         if not (folder / first.weights).is_file():
             raise DataError(f"{row.name} goes on from {first.name}, which is not finished: run --groups baseline first")
-        if row.longer:
+        if row.after:
             _copy(folder / first.name / "state.pt", state)
     return train.main(arguments)
 

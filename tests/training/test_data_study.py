@@ -47,6 +47,8 @@ def test_every_row_has_a_name_of_its_own_and_a_command_that_parses() -> None:
     for flags in rows(["levelled"])[0].scoring("STUDY", "DAVIS"):
         assert "levelled=true" in flags
     assert "--clean-reference" in flags
+    assert "levelled=true" in rows(["run-levelled"])[0].scoring("STUDY", "DAVIS")[0]
+    assert "levelled=true" not in rows(["longer"])[0].scoring("STUDY", "DAVIS")[0]
 
 
 def test_the_small_budget_is_small_in_every_row_and_a_second_stage_goes_on_from_its_own_baseline() -> None:
@@ -208,12 +210,14 @@ def test_damaged_rows_branch_and_longer_ones_go_on(
     arguments = ["--out", str(tmp_path / "study"), "--budget", "small", "--models", "cfbi.lite", "--seeds", "0", *flags]
     assert study.main(["run", *arguments, "--groups", "longer"]) == 4, "nothing to go on from"
     assert "run --groups baseline first" in capsys.readouterr().err
-    assert study.main(["run", *arguments, "--groups", "baseline,damage,longer"]) == 0
+    assert study.main(["run", *arguments, "--groups", "baseline,damage,longer,run-levelled"]) == 0
     name = "cfbi.lite.{}.pace2"
     first = tmp_path / "study" / name.format("plain")
     assert load(first / "shared.pt").step == 1 and load(first / "state.pt").step == 2
     longer = load(tmp_path / "study" / f"{name.format('plain')}.longer" / "state.pt")
     assert longer.step == 3 and longer.settings == load(first / "state.pt").settings
+    same = rows(["run-levelled"], ["cfbi.lite"], [0], study_rows.BUDGETS["small"])[0]
+    assert load(tmp_path / "study" / same.name / "state.pt").step == 2 and (tmp_path / "study" / same.weights).is_file()
     row = rows(["damage"], ["cfbi.lite"], [0], study_rows.BUDGETS["small"])[1]
     branched = load(tmp_path / "study" / row.name / "state.pt")
     assert train.main(row.arguments(tmp_path / "whole", flags)) == 0
