@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robust_vos_bench.analysis.compare import find_results
-from robust_vos_bench.analysis.intervals import LEVEL, Jackknife, standard_error
+from robust_vos_bench.analysis.intervals import LEVEL, Jackknife, standard_error, statistics
 from robust_vos_bench.analysis.result import Result, joint_matrix
 from robust_vos_bench.analysis.same import check_same
 from robust_vos_bench.errors import DataError
@@ -64,7 +64,7 @@ class Change:
 
 
 def table(folder: Path, chosen: Sequence[Row]) -> str:
-    """Markdown: all differences in one table, then a table for each measure; names of rows that are not finished."""
+    """Markdown: all differences in one table, a table per measure, scores by video; names of rows not finished."""
     found = {row.name: read(row, folder) for row in chosen}
     done = [f for f in found.values() if f is not None]
     for which in SCORES:
@@ -73,6 +73,9 @@ def table(folder: Path, chosen: Sequence[Row]) -> str:
     measures = list(dict.fromkeys(m for f in done for m in f.samples))
     parts = [_differences(done, measures)] if done else []
     parts += [_of_measure(measure, done) for measure in measures]
+    shown = [(which, "mPC") for which in SCORES]
+    parts += [_by_video(*which, done) for which in [(shown[0][0], "P"), *shown]]
+    parts = [part for part in parts if part]
     if absent := [name for name, f in found.items() if f is None]:
         parts.append(f"Not finished, and not in any table: {', '.join(absent)}.")
     return "\n\n".join(parts) if parts else "Nothing is finished."
@@ -166,6 +169,26 @@ def _differences(done: Sequence[Finished], measures: Sequence[str]) -> str:
     for model, name in dict.fromkeys((f.row.model, f.row.configuration) for f in done):
         cells = [column.get((model, name), ("", "")) for column in columns]
         lines.append(f"| {model} | {name} | {' | '.join(change or value for value, change in cells)} |")
+    return "\n".join(lines)
+
+
+def _by_video(which: str, statistic: str, done: Sequence[Finished]) -> str:
+    """J&F of every video, means over seeds; empty where nothing was scored."""
+    values: dict[tuple[str, str], list[NDArray[np.float64]]] = {}
+    videos: tuple[str, ...] = ()
+    for f in done:
+        if which in f.results:
+            matrix = joint_matrix([f.results[which]])
+            videos = matrix.videos
+            by_object = 100 * statistics(matrix)[statistic] @ matrix.jf[0]
+            by_video = np.array([by_object[matrix.video_of == number].mean() for number in range(len(videos))])
+            values.setdefault((f.row.model, f.row.configuration), []).append(by_video)
+    if not values:
+        return ""
+    lines = [f"**J&F {statistic} by video, {which}**", "", f"| model | configuration | {' | '.join(videos)} |"]
+    lines.append("|---|---|" + "---|" * len(videos))
+    for (model, name), found in values.items():
+        lines.append(f"| {model} | {name} | {' | '.join(f'{v:.1f}' for v in np.mean(found, 0))} |")
     return "\n".join(lines)
 
 

@@ -193,6 +193,9 @@ def test_scores_of_finished_rows_are_in_the_table_with_intervals_over_videos(tmp
     assert f"| aoc.lite | plain | 1 | 2500 | {value:.1f} |" in part
     assert f"| aoc.lite | plain.stills100 | 1 | 2500 | {value:.1f} |  | +0.0 (+0.0 to +0.0)* |" in part
     assert "* Of the videos alone" in part
+    by_video = text.split("**J&F mPC by video, all frames damaged**")[1].split("\n")
+    scores = made.scores[made.scores["condition"] != "clean"].groupby("video", sort=False)["J&F"].mean()
+    assert by_video[4] == f"| aoc.lite | plain | {' | '.join(f'{100 * v:.1f}' for v in scores)} |"
     shutil.rmtree(tmp_path / other.name / "scores")
     rvos.run("static", corruption="mean_blur", severity=2, limit=2, workers=1, output=tmp_path / other.name / "scores")
     with pytest.raises(UsageError, match="cannot be put in one table"):
