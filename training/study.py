@@ -7,7 +7,8 @@
     python training/study.py table --out STUDY --budget small --models cfbi.lite --seeds 0,1
 
 `run` does all rows that are chosen, goes on where it was stopped and exports the weights of each finished row; `score`
-makes what the finished ones score on DAVIS (`list --commands` prints both). `table` takes what is finished.
+makes what the finished ones score on DAVIS (`list --commands` prints both). `table` takes what is finished, in the
+folder of a study or in one that `keep` wrote: curves and packed scores, without weights.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from robust_vos_bench.errors import RvosError, UsageError
 from training import train
 from training.cost import Cost, core_hours, cost
 from training.settings import NETWORKS
+from training.study_kept import finished, keep, state_of
 from training.study_rows import BUDGETS, GROUPS, Row, rows
 from training.study_run import run, score
-from training.study_table import finished, state_of, table
+from training.study_table import table
 
 PLAN = "plan.json"
 """What `plan` measured, in the folder of the study."""
@@ -42,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    made.add_argument("verb", choices=("list", "plan", "run", "score", "table"))
+    made.add_argument("verb", choices=("list", "plan", "run", "score", "keep", "table"))
     made.add_argument("--out", required=True, type=Path, help="folder of the study, a folder in it per row")
     made.add_argument("--groups", default=",".join(GROUPS), help="by comma: " + ", ".join(GROUPS))
     made.add_argument("--models", default=",".join(NETWORKS), help="by comma: " + ", ".join(NETWORKS))
@@ -51,6 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     made.add_argument("--seeds", help="by comma, for all groups [default: 0,1,2 of the baseline, 0 of the others]")
     made.add_argument("--commands", action="store_true", help="list: print the command of every row, and of its scores")
+    made.add_argument("--to", type=Path, default=Path("training/study"), help="keep: folder [default: %(default)s]")
     made.add_argument("--data-root", default="DAVIS", help="score, list --commands: where DAVIS lies")
     made.add_argument("--validate-every", type=int, default=500, metavar="STEPS")
     given, more = made.parse_known_args(arguments)
@@ -60,6 +63,9 @@ def main(arguments: list[str] | None = None) -> int:
         if given.verb == "score":
             return score(chosen, given.out, given.data_root, more)
         more += ["--validate-every", str(given.validate_every)]
+        if given.verb == "keep":
+            _say("\n".join(keep(chosen, given.out, given.to)))
+            return 0
         if given.verb == "table":
             _say(table(given.out, chosen))
             return 0

@@ -11,8 +11,8 @@ from pathlib import Path
 from robust_vos_bench.errors import DataError
 from training import train
 from training.export import export
+from training.study_kept import finished, state_of
 from training.study_rows import BASELINE, Row
-from training.study_table import finished, state_of
 
 SHARED = "shared.pt"
 """The state of a row of the recipe `plain` where `corrupted` begins to differ from it."""

@@ -23,8 +23,7 @@ from robust_vos_bench.analysis.intervals import LEVEL, Jackknife, standard_error
 from robust_vos_bench.analysis.result import Result, joint_matrix
 from robust_vos_bench.analysis.same import check_same
 from robust_vos_bench.errors import DataError
-from training.flat import is_flat
-from training.state import State, load
+from training.study_kept import curve_of, scores_of
 from training.study_rows import BASELINE, SCORES, Row
 
 ALONE = "*"
@@ -81,43 +80,29 @@ def table(folder: Path, chosen: Sequence[Row]) -> str:
     return "\n\n".join(parts) if parts else "Nothing is finished."
 
 
-def state_of(row: Row, folder: Path) -> State | None:
-    """The state of a row, if it has begun."""
-    file = folder / row.name / "state.pt"
-    return load(file) if file.is_file() else None
-
-
-def finished(row: Row, state: State) -> bool:
-    """Whether all of its steps are made, or its curve is flat."""
-    return state.step >= row.steps or (row.until_flat is not None and is_flat(state.curve, row.until_flat))
-
-
 def read(row: Row, folder: Path) -> Finished | None:
     """A finished row: J of the last validation on held-out clips, and scores on videos where it was run; else None."""
-    state = state_of(row, folder)
-    if state is None or not finished(row, state):
+    curve = curve_of(row, folder)
+    if not curve:
         return None
     samples: dict[str, Sample] = {}
-    last = next((r for r in reversed(state.curve) if "validation_j" in r), {})
+    last = next((r for r in reversed(curve) if "validation_j" in r), {})
     for key, name in (("validation_j", "held-out J"), ("damaged_j", "held-out J, damaged"), ("video_j", "watched J")):
         if key in last:
             samples[name] = Sample(100 * last[key])
-    results = {}
-    for which, name in SCORES.items():
-        scores = folder / row.name / name
-        if (scores / "run.json").is_file():
-            results[which] = _result(scores)
-            samples |= _scored(results[which], which)
-    return Finished(row, state.step, samples, results)
+    results = {which: _result(source) for which, source in scores_of(row, folder).items()}
+    for which, result in results.items():
+        samples |= _scored(result, which)
+    return Finished(row, int(curve[-1]["step"]), samples, results)
 
 
-def _result(folder: Path) -> Result:
-    results = find_results(folder)
+def _result(source: Path) -> Result:
+    results = find_results(source)
     if len(results) != 1:
-        raise DataError(f"{folder}: a run of one model was expected, it has {len(results)}")
+        raise DataError(f"{source}: a run of one model was expected, it has {len(results)}")
     result = results[0]
     if not result.complete:
-        raise DataError(f"{folder}: the run is not complete; run its command again (`list --commands`)")
+        raise DataError(f"{source}: the run is not complete; run its command again (`list --commands`)")
     return result
 
 

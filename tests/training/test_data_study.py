@@ -133,7 +133,16 @@ def test_rows_are_run_exported_and_gone_on_with(
 
 
 def _finished(folder: Path, row: Row, j: float, damaged: float) -> None:
-    curve = [{"step": float(row.steps), "loss": 1.0, "validation_j": j, "damaged_j": damaged, "static_j": 0.2}]
+    curve = [
+        {
+            "step": float(row.steps),
+            "loss": 1.0,
+            "seconds": 1.0,
+            "validation_j": j,
+            "damaged_j": damaged,
+            "static_j": 0.2,
+        }
+    ]
     settings = {"model": row.model, "recipe": row.recipe, "seed": row.seed, **row.options}
     save(State(settings, row.steps, curve=curve), folder / row.name / "state.pt")
 
@@ -196,6 +205,9 @@ def test_scores_of_finished_rows_are_in_the_table_with_intervals_over_videos(tmp
     by_video = text.split("**J&F mPC by video, all frames damaged**")[1].split("\n")
     scores = made.scores[made.scores["condition"] != "clean"].groupby("video", sort=False)["J&F"].mean()
     assert by_video[4] == f"| aoc.lite | plain | {' | '.join(f'{100 * v:.1f}' for v in scores)} |"
+    arguments = ["--out", str(tmp_path), "--groups", "baseline,stills", "--models", "aoc.lite", "--seeds", "0"]
+    assert study.main(["keep", *arguments, "--to", str(tmp_path / "kept")]) == 0
+    assert study_table.table(tmp_path / "kept", chosen) == text, "weights and runs are not needed"
     shutil.rmtree(tmp_path / other.name / "scores")
     rvos.run("static", corruption="mean_blur", severity=2, limit=2, workers=1, output=tmp_path / other.name / "scores")
     with pytest.raises(UsageError, match="cannot be put in one table"):
