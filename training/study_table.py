@@ -200,7 +200,8 @@ def _rows(measure: str, done: Sequence[Finished]) -> tuple[list[tuple[str, ...]]
             if f.row.model == model:
                 groups.setdefault(f.row.configuration, []).append(f)
         values = {name: [f.samples[measure].value for f in group] for name, group in groups.items()}
-        deviation, freedom = seed_deviation(list(values.values()))
+        own_weights = [name for name, group in groups.items() if group[0].row.after != "run-levelled"]
+        deviation, freedom = seed_deviation([values[name] for name in own_weights])
         for name, group in groups.items():
             own, free = seed_deviation([values[name]])
             against = LONGER if group[0].row.recipe == "video" and LONGER in groups else BASELINE
