@@ -28,6 +28,12 @@ from training.study_rows import BASELINE, SCORES, Row
 
 ALONE = "*"
 """Marks an interval that knows nothing of seeds."""
+SOUND = "sound reference"
+SHORT = (
+    ("held-out J", "J&F P", "J&F mPC, all frames damaged", f"J&F mPC, {SOUND}", f"J&F drop, {SOUND}"),
+    tuple(f"J&F {family}, {SOUND}" for family in ("blur", "noise", "weather", "digital")),
+)
+"""The measures that are set side by side, table by table."""
 LONGER = f"{BASELINE}.longer"
 """What a second stage is set against."""
 
@@ -62,15 +68,20 @@ class Change:
     seeds_known: bool
 
 
-def table(folder: Path, chosen: Sequence[Row]) -> str:
-    """Markdown: all differences in one table, a table per measure, scores by video; names of rows not finished."""
+def table(folder: Path, chosen: Sequence[Row], short: bool = False) -> str:
+    """Markdown: differences side by side, a table per measure, scores by video, names of rows that are not finished.
+
+    short: the first of these alone.
+    """
     found = {row.name: read(row, folder) for row in chosen}
     done = [f for f in found.values() if f is not None]
     for which in SCORES:
         if scored := [f.results[which] for f in done if which in f.results]:
             check_same(scored, "be put in one table")
     measures = list(dict.fromkeys(m for f in done for m in f.samples))
-    parts = [_differences(done, measures)] if done else []
+    parts = [_differences(done, chosen_measures, measures) for chosen_measures in SHORT] if done else []
+    if short:
+        return "\n\n".join(part for part in parts if part)
     parts += [_of_measure(measure, done) for measure in measures]
     shown = [(which, "mPC") for which in SCORES]
     parts += [_by_video(*which, done) for which in [(shown[0][0], "P"), *shown]]
@@ -147,14 +158,21 @@ def change(ours: Sequence[Sample], base: Sequence[Sample], deviation: float, fre
     return Change(value, value - reach, value + reach, bool(freedom))
 
 
-def _differences(done: Sequence[Finished], measures: Sequence[str]) -> str:
-    """A row per configuration, a column per measure: value of the baseline, differences of the others."""
-    lines = [f"| model | configuration | {' | '.join(measures)} |", "|---|---|" + "---|" * len(measures)]
-    columns = [{(r[0], r[1]): (r[4], r[6]) for r in _rows(measure, done)[0]} for measure in measures]
-    for model, name in dict.fromkeys((f.row.model, f.row.configuration) for f in done):
+def _differences(done: Sequence[Finished], shown: Sequence[str], known: Sequence[str]) -> str:
+    """A row per configuration, a column per measure: value of the baseline, differences of the others; seeds below."""
+    measures = [measure for measure in shown if measure in known]
+    if not measures:
+        return ""
+    lines = [f"| model | configuration | seeds | {' | '.join(measures)} |", "|---|---|---|" + "---|" * len(measures)]
+    made = [_rows(measure, done) for measure in measures]
+    columns = [{(r[0], r[1]): (r[4], r[6]) for r in found} for found, _ in made]
+    rows = [(f.row.model, f.row.configuration) for f in done]
+    for model, name in dict.fromkeys(rows):
         cells = [column.get((model, name), ("", "")) for column in columns]
-        lines.append(f"| {model} | {name} | {' | '.join(change or value for value, change in cells)} |")
-    return "\n".join(lines)
+        shown_cells = " | ".join(change or value for value, change in cells)
+        lines.append(f"| {model} | {name} | {rows.count((model, name))} | {shown_cells} |")
+    notes = [f"{measure}: {note}" for measure, (_, found) in zip(measures, made) for note in found]
+    return "\n".join([*lines, "", *(f"- {note}" for note in notes)]) if notes else "\n".join(lines)
 
 
 def _by_video(which: str, statistic: str, done: Sequence[Finished]) -> str:
