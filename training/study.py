@@ -53,6 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     made.add_argument("--seeds", help="by comma, for all groups [default: 0,1,2 of the baseline, 0 of the others]")
     made.add_argument("--commands", action="store_true", help="list: print the command of every row, and of its scores")
+    made.add_argument("--against", default="", metavar="CONFIGURATION", help="table: set all others against this one")
     made.add_argument("--short", action="store_true", help="table: the differences side by side, and no more")
     made.add_argument("--to", type=Path, default=Path("training/study"), help="keep: folder [default: %(default)s]")
     made.add_argument("--data-root", default="DAVIS", help="score, list --commands: where DAVIS lies")
@@ -68,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
             _say("\n".join(keep(chosen, given.out, given.to)))
             return 0
         if given.verb == "table":
-            _say(table(given.out, chosen, given.short))
+            _say(table(given.out, chosen, given.short, given.against))
             return 0
         if given.verb == "run":
             return run(chosen, given.out, more, _say)

@@ -68,10 +68,10 @@ class Change:
     seeds_known: bool
 
 
-def table(folder: Path, chosen: Sequence[Row], short: bool = False) -> str:
+def table(folder: Path, chosen: Sequence[Row], short: bool = False, base: str = "") -> str:
     """Markdown: differences side by side, a table per measure, scores by video, names of rows that are not finished.
 
-    short: the first of these alone.
+    short: the first of these alone. base: the configuration that all others are set against, instead of the usual.
     """
     found = {row.name: read(row, folder) for row in chosen}
     done = [f for f in found.values() if f is not None]
@@ -79,10 +79,10 @@ def table(folder: Path, chosen: Sequence[Row], short: bool = False) -> str:
         if scored := [f.results[which] for f in done if which in f.results]:
             check_same(scored, "be put in one table")
     measures = list(dict.fromkeys(m for f in done for m in f.samples))
-    parts = [_differences(done, chosen_measures, measures) for chosen_measures in SHORT] if done else []
+    parts = [_differences(done, chosen_measures, measures, base) for chosen_measures in SHORT] if done else []
     if short:
         return "\n\n".join(part for part in parts if part)
-    parts += [_of_measure(measure, done) for measure in measures]
+    parts += [_of_measure(measure, done, base) for measure in measures]
     shown = [(which, "mPC") for which in SCORES]
     parts += [_by_video(*which, done) for which in [(shown[0][0], "P"), *shown]]
     parts = [part for part in parts if part]
@@ -158,13 +158,13 @@ def change(ours: Sequence[Sample], base: Sequence[Sample], deviation: float, fre
     return Change(value, value - reach, value + reach, bool(freedom))
 
 
-def _differences(done: Sequence[Finished], shown: Sequence[str], known: Sequence[str]) -> str:
+def _differences(done: Sequence[Finished], shown: Sequence[str], known: Sequence[str], base: str) -> str:
     """A row per configuration, a column per measure: value of the baseline, differences of the others; seeds below."""
     measures = [measure for measure in shown if measure in known]
     if not measures:
         return ""
     lines = [f"| model | configuration | seeds | {' | '.join(measures)} |", "|---|---|---|" + "---|" * len(measures)]
-    made = [_rows(measure, done) for measure in measures]
+    made = [_rows(measure, done, base) for measure in measures]
     columns = [{(r[0], r[1]): (r[4], r[6]) for r in found} for found, _ in made]
     rows = [(f.row.model, f.row.configuration) for f in done]
     for model, name in dict.fromkeys(rows):
@@ -195,19 +195,19 @@ def _by_video(which: str, statistic: str, done: Sequence[Finished]) -> str:
     return "\n".join(lines)
 
 
-def _of_measure(measure: str, done: Sequence[Finished]) -> str:
+def _of_measure(measure: str, done: Sequence[Finished], base: str) -> str:
     lines = [
         f"**{measure}**, points",
         "",
         "| model | configuration | seeds | steps | mean | sd of seeds | minus baseline, 95 % interval |",
         "|---|---|---|---|---|---|---|",
     ]
-    found, notes = _rows(measure, done)
+    found, notes = _rows(measure, done, base)
     lines += [f"| {' | '.join(row)} |" for row in found]
     return "\n".join(lines + [f"\n{note}" for note in notes])
 
 
-def _rows(measure: str, done: Sequence[Finished]) -> tuple[list[tuple[str, ...]], list[str]]:
+def _rows(measure: str, done: Sequence[Finished], base: str) -> tuple[list[tuple[str, ...]], list[str]]:
     """Cells of the table of one measure, and what is to be said below it."""
     found: list[tuple[str, ...]] = []
     notes: list[str] = []
@@ -222,14 +222,15 @@ def _rows(measure: str, done: Sequence[Finished]) -> tuple[list[tuple[str, ...]]
         deviation, freedom = seed_deviation([values[name] for name in own_weights])
         for name, group in groups.items():
             own, free = seed_deviation([values[name]])
-            against = LONGER if group[0].row.recipe == "video" and LONGER in groups else BASELINE
-            text = "" if name == BASELINE else "no baseline"
-            if against in groups and name != BASELINE:
-                base = [f.samples[measure] for f in groups[against]]
-                made = change([f.samples[measure] for f in group], base, deviation, freedom)
+            usual = LONGER if group[0].row.recipe == "video" and LONGER in groups else BASELINE
+            against = base or usual
+            text = "" if name == against else "no baseline"
+            if against in groups and name != against:
+                other = [f.samples[measure] for f in groups[against]]
+                made = change([f.samples[measure] for f in group], other, deviation, freedom)
                 interval = "unknown" if math.isnan(made.low) else f"{made.low:+.1f} to {made.high:+.1f}"
                 alone = not made.seeds_known and not math.isnan(made.low)
-                of = f", of {against}" if against != BASELINE else ""
+                of = f", of {against}" if against != (base or BASELINE) else ""
                 text = f"{made.value:+.1f} ({interval}){of}{ALONE * alone}"
                 if alone and not notes:
                     notes.append(f"{ALONE} Of the videos alone; seeds add to it.")

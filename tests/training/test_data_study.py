@@ -23,6 +23,8 @@ from training.state import State, load, save
 from training.study_rows import BUDGETS, GROUPS, Budget, Row, rows
 from training.study_table import Sample, change, seed_deviation
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 @pytest.fixture(autouse=True)
 def one_thread_and_signals_kept() -> object:
@@ -239,3 +241,12 @@ def test_damaged_rows_branch_and_longer_ones_go_on(
     whole = load(tmp_path / "whole" / row.name / "state.pt")
     assert branched.settings == whole.settings and branched.settings["damaged"] == "memory"
     assert all(torch.equal(branched.network[n], whole.network[n]) for n in whole.network)
+
+
+def test_the_page_has_the_tables_of_what_was_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "data-study.md").read_text(encoding="utf-8")
+    held = page.split("<!-- study:start -->\n")[1].split("\n<!-- study:end -->")[0]
+    command = "table --short --budget small --models cfbi.lite --seeds 0,1 --out"
+    assert study.main([*command.split(), str(ROOT / "training" / "study")]) == 0
+    assert capsys.readouterr().out.strip() == held.strip(), f"python training/study.py {command} training/study"
+    assert held.count("| cfbi.lite |") >= 20, "both tables are there"
