@@ -57,7 +57,9 @@ def export(state: State, folder: Path, curves: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     curves.mkdir(parents=True, exist_ok=True)
     file = folder / f"{stem}.safetensors"
-    file.write_bytes(data)
+    partial = file.with_name(file.name + ".partial")
+    partial.write_bytes(data)
+    partial.replace(file)
     write_curve(state.curve, curves / f"{stem}.csv")
     (folder / f"{stem}.md").write_text(card(state, sha256(data), len(data)), encoding="utf-8")
     return file

@@ -52,6 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--budget", default="full", choices=BUDGETS, help="small: a fifth of the cost, for comparisons [default: full]"
     )
     made.add_argument("--seeds", help="by comma, for all groups [default: 0,1,2 of the baseline, 0 of the others]")
+    made.add_argument("--rows", help="of these, by comma: only rows of these names (`list` has them)")
     made.add_argument("--commands", action="store_true", help="list: print the command of every row, and of its scores")
     made.add_argument("--against", default="", metavar="CONFIGURATION", help="table: set all others against this one")
     made.add_argument("--short", action="store_true", help="table: the differences side by side, and no more")
@@ -62,8 +63,13 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         named = _named(given.groups, GROUPS), _named(given.models, tuple(NETWORKS))
         chosen = rows(*named, _numbers(given.seeds), BUDGETS[given.budget])
+        if given.rows is not None:
+            wanted = _named(given.rows, tuple(row.name for row in chosen))
+            chosen = [row for row in chosen if row.name in wanted]
+        if given.verb in ("keep", "table") and more:
+            raise UsageError(f"`{given.verb}` does not know {more[0]}")
         if given.verb == "score":
-            return score(chosen, given.out, given.data_root, more)
+            return score(chosen, given.out, given.data_root, more, _say)
         more += ["--validate-every", str(given.validate_every)]
         if given.verb == "keep":
             _say("\n".join(keep(chosen, given.out, given.to)))
@@ -118,7 +124,7 @@ def listed(chosen: list[Row], folder: Path, every: int) -> str:
     lines = ["| row | group | steps | state | core hours |", "|---|---|---|---|---|"]
     total, unknown = 0.0, 0
     for row in chosen:
-        hours = core_hours(known[row.kind], row.steps, every) if row.kind in known else None
+        hours = core_hours(known[row.kind], row.new_steps, every) if row.kind in known else None
         total += hours or 0
         unknown += hours is None
         most = "at most " * (row.until_flat is not None)

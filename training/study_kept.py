@@ -6,6 +6,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from robust_vos_bench.errors import IncompleteError
 from robust_vos_bench.reports.pack import pack_result
 from training.flat import is_flat
 from training.state import State, load
@@ -27,7 +28,7 @@ def finished(row: Row, state: State) -> bool:
 
 
 def keep(chosen: Sequence[Row], folder: Path, to: Path) -> list[str]:
-    """Write the curve of every finished row as CSV and its scores as packed results; returns the names of the rows."""
+    """Write the curve of every finished row as CSV and its complete scores as packed results; returns what was done."""
     to.mkdir(parents=True, exist_ok=True)
     kept = []
     for row in chosen:
@@ -37,7 +38,10 @@ def keep(chosen: Sequence[Row], folder: Path, to: Path) -> list[str]:
         write_curve(state.curve, to / f"{row.name}.csv")
         for name in SCORES.values():
             if (folder / row.name / name / "run.json").is_file():
-                pack_result(folder / row.name / name, output=to / f"{row.name}.{name}.json.gz")
+                try:
+                    pack_result(folder / row.name / name, output=to / f"{row.name}.{name}.json.gz")
+                except IncompleteError:
+                    kept.append(f"{row.name}: {name} are not complete, and not kept; run `score` again")
         kept.append(row.name)
     return kept
 

@@ -74,6 +74,13 @@ class Row:
         )
 
     @property
+    def new_steps(self) -> int:
+        """Those of them that no other row of the same study has made, where its baseline is trained first."""
+        if self.after:
+            return self.budget.second * (self.after == "longer")
+        return self.steps - self.budget.shared * (self.recipe == "corrupted")
+
+    @property
     def until_flat(self) -> float | None:
         """Points of held-out J; a training that gains less stops earlier."""
         return FLAT if self.recipe == "strong" and self.budget.name == "full" else None
@@ -134,7 +141,7 @@ class Row:
         line = "video" if self.recipe == "video" else self.recipe if self.shipped else ""
         model = f"{self.model}-{line}" if line else self.model
         given = ["run", "--model", model, "--checkpoint", str(Path(folder) / self.weights)]
-        levelled = self.options.get("levelled") or self.after == "run-levelled"
+        levelled = self.options.get("levelled") or self.after == SAME_WEIGHTS
         given += ["--option", "levelled=true"] if levelled else []
         given += ["--corruption", ",".join(DAMAGE), "--severity", str(SEVERITY)]
         given += ["--dataset", self.budget.dataset, "--data-root", data_root]
@@ -166,7 +173,8 @@ _CONFIGURATIONS: dict[str, tuple[tuple[str, dict[str, str | int | bool]], ...]] 
 }
 GROUPS = tuple(_CONFIGURATIONS)
 """Baseline: all 950 pictures, sound masks, no damage; every other row is compared with it."""
-AFTER = ("longer", "run-levelled")
+SAME_WEIGHTS = "run-levelled"
+AFTER = ("longer", SAME_WEIGHTS)
 """Groups that do something with a finished baseline."""
 SEEDS = {"baseline": (0, 1, 2)}
 """Seeds of a group, where nothing is said; (0,) of the others."""

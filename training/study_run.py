@@ -33,11 +33,18 @@ def run(chosen: Sequence[Row], folder: Path, more: Sequence[str], say: Callable[
     return 0
 
 
-def score(chosen: Sequence[Row], folder: Path, data_root: str, more: Sequence[str]) -> int:
-    """Score the rows that are exported, with the product's own command; returns its first exit code that is not 0."""
+def score(chosen: Sequence[Row], folder: Path, data_root: str, more: Sequence[str], say: Callable[[str], None]) -> int:
+    """Score the rows that are exported, with the product's own command.
+
+    Returns its first exit code that is not 0, or 3 where no row has weights.
+    """
+    having = [row for row in chosen if (folder / row.weights).is_file()]
     for row in chosen:
-        if not (folder / row.weights).is_file():
-            continue
+        if row not in having:
+            say(f"{row.name}: no weights yet, not scored")
+    if not having:
+        return 3
+    for row in having:
         for flags in row.scoring(folder, data_root):
             if code := subprocess.call([sys.executable, "-m", "robust_vos_bench", *flags, *more]):
                 return code
@@ -56,8 +63,9 @@ def _trained(row: Row, folder: Path, more: Sequence[str]) -> int:
             if code or begun is None or begun.step < row.budget.shared:
                 return code or 3
             _copy(state, kept)
-    elif row.recipe == "corrupted" and first is not None and (folder / first.name / SHARED).is_file():
-        arguments += ["--branch", str(folder / first.name / SHARED)]
+    elif row.recipe == "corrupted":
+        if first is not None and (folder / first.name / SHARED).is_file():
+            arguments += ["--branch", str(folder / first.name / SHARED)]
     elif first is not None and not state.is_file():
         if not (folder / first.weights).is_file():
             raise DataError(f"{row.name} goes on from {first.name}, which is not finished: run --groups baseline first")

@@ -5,7 +5,8 @@ weights came from. The first is the paired jackknife over videos of the product 
 over seeds; the second is the variance among seeds, pooled over all configurations of that model with two seeds or more.
 Both variances are added, their degrees of freedom as Welch and Satterthwaite do. Where no configuration has two seeds,
 intervals are those of the videos alone and are marked so: they are too narrow. A video stage is set against the same
-number of further steps on stills, where that row is there.
+number of further steps on stills, where that row is there; a row that only runs the baseline's weights in another way
+against the baseline of the same seeds, where no variance of seeds comes in.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from robust_vos_bench.analysis.compare import find_results
 from robust_vos_bench.analysis.intervals import LEVEL, Jackknife, standard_error, statistics
 from robust_vos_bench.analysis.result import Result, joint_matrix
 from robust_vos_bench.analysis.same import check_same
-from robust_vos_bench.errors import DataError
+from robust_vos_bench.errors import DataError, unknown
 from training.study_kept import curve_of, scores_of
-from training.study_rows import BASELINE, SCORES, Row
+from training.study_rows import BASELINE, SAME_WEIGHTS, SCORES, Row
 
 ALONE = "*"
 """Marks an interval that knows nothing of seeds."""
@@ -78,6 +79,8 @@ def table(folder: Path, chosen: Sequence[Row], short: bool = False, base: str = 
     for which in SCORES:
         if scored := [f.results[which] for f in done if which in f.results]:
             check_same(scored, "be put in one table")
+    if base and base not in (known := {f.row.configuration for f in done}):
+        raise unknown("configuration to set all others against", base, known)
     measures = list(dict.fromkeys(m for f in done for m in f.samples))
     parts = [_differences(done, chosen_measures, measures, base) for chosen_measures in SHORT] if done else []
     if short:
@@ -86,6 +89,8 @@ def table(folder: Path, chosen: Sequence[Row], short: bool = False, base: str = 
     shown = [(which, "mPC") for which in SCORES]
     parts += [_by_video(*which, done) for which in [(shown[0][0], "P"), *shown]]
     parts = [part for part in parts if part]
+    if partly := [f.row.name for f in done if len(f.results) < len(scores_of(f.row, folder))]:
+        parts.append(f"Scores that are not complete, and not in any table: {', '.join(partly)}.")
     if absent := [name for name, f in found.items() if f is None]:
         parts.append(f"Not finished, and not in any table: {', '.join(absent)}.")
     return "\n\n".join(parts) if parts else "Nothing is finished."
@@ -98,10 +103,12 @@ def read(row: Row, folder: Path) -> Finished | None:
         return None
     samples: dict[str, Sample] = {}
     last = next((r for r in reversed(curve) if "validation_j" in r), {})
+    last = {} if row.after == SAME_WEIGHTS else last  # the baseline's, and not levelled
     for key, name in (("validation_j", "held-out J"), ("damaged_j", "held-out J, damaged"), ("video_j", "watched J")):
         if key in last:
             samples[name] = Sample(100 * last[key])
     results = {which: _result(source) for which, source in scores_of(row, folder).items()}
+    results = {which: result for which, result in results.items() if result.complete}
     for which, result in results.items():
         samples |= _scored(result, which)
     return Finished(row, int(curve[-1]["step"]), samples, results)
@@ -111,10 +118,7 @@ def _result(source: Path) -> Result:
     results = find_results(source)
     if len(results) != 1:
         raise DataError(f"{source}: a run of one model was expected, it has {len(results)}")
-    result = results[0]
-    if not result.complete:
-        raise DataError(f"{source}: the run is not complete; run its command again (`list --commands`)")
-    return result
+    return results[0]
 
 
 def _scored(result: Result, which: str) -> dict[str, Sample]:
@@ -199,7 +203,7 @@ def _of_measure(measure: str, done: Sequence[Finished], base: str) -> str:
     lines = [
         f"**{measure}**, points",
         "",
-        "| model | configuration | seeds | steps | mean | sd of seeds | minus baseline, 95 % interval |",
+        f"| model | configuration | seeds | steps | mean | sd of seeds | minus {base or 'baseline'}, 95 % interval |",
         "|---|---|---|---|---|---|---|",
     ]
     found, notes = _rows(measure, done, base)
@@ -218,7 +222,7 @@ def _rows(measure: str, done: Sequence[Finished], base: str) -> tuple[list[tuple
             if f.row.model == model:
                 groups.setdefault(f.row.configuration, []).append(f)
         values = {name: [f.samples[measure].value for f in group] for name, group in groups.items()}
-        own_weights = [name for name, group in groups.items() if group[0].row.after != "run-levelled"]
+        own_weights = [name for name, group in groups.items() if group[0].row.after != SAME_WEIGHTS]
         deviation, freedom = seed_deviation([values[name] for name in own_weights])
         for name, group in groups.items():
             own, free = seed_deviation([values[name]])
@@ -226,10 +230,14 @@ def _rows(measure: str, done: Sequence[Finished], base: str) -> tuple[list[tuple
             against = base or usual
             text = "" if name == against else "no baseline"
             if against in groups and name != against:
-                other = [f.samples[measure] for f in groups[against]]
-                made = change([f.samples[measure] for f in group], other, deviation, freedom)
+                seeds = {f.row.seed for f in group}
+                same = group[0].row.after == SAME_WEIGHTS and against == BASELINE
+                of_seeds = (math.nan, 0) if same else (deviation, freedom)
+                beside = [f for f in groups[against] if not same or f.row.seed in seeds]
+                other = [f.samples[measure] for f in beside]
+                made = change([f.samples[measure] for f in group], other, *of_seeds)
                 interval = "unknown" if math.isnan(made.low) else f"{made.low:+.1f} to {made.high:+.1f}"
-                alone = not made.seeds_known and not math.isnan(made.low)
+                alone = not made.seeds_known and not math.isnan(made.low) and not same
                 of = f", of {against}" if against != (base or BASELINE) else ""
                 text = f"{made.value:+.1f} ({interval}){of}{ALONE * alone}"
                 if alone and not notes:

@@ -42,11 +42,15 @@ CURVE_EVERY = 50
 def main(arguments: list[str] | None = None) -> int:
     """The command; returns its exit code."""
     given = parser().parse_args(arguments)
+    before = [(number, signal.getsignal(number)) for number in (signal.SIGTERM, signal.SIGINT)]
     try:
         train(given)
     except RvosError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
     return 0
 
 

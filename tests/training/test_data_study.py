@@ -250,3 +250,41 @@ def test_the_page_has_the_tables_of_what_was_kept(capsys: pytest.CaptureFixture[
     assert study.main([*command.split(), str(ROOT / "training" / "study")]) == 0
     assert capsys.readouterr().out.strip() == held.strip(), f"python training/study.py {command} training/study"
     assert held.count("| cfbi.lite |") >= 20, "both tables are there"
+
+
+def test_weights_run_in_another_way_are_set_against_themselves_alone(tmp_path: Path) -> None:
+    """Two seeds of the baseline that differ far: a row with the weights of one of them knows nothing of the other."""
+    base, run = rows(["baseline"], ["aoc.lite"], [0, 1]), rows(["run-levelled"], ["aoc.lite"], [0])
+    for row, model in ((base[0], "flow"), (base[1], "static"), (run[0], "flow")):
+        _finished(tmp_path, row, 0.8, 0.7)
+        scores = tmp_path / row.name / "scores"
+        rvos.run(model, corruption="fog", severity=1, limit=2, workers=1, output=scores)
+    differences = study_table.table(tmp_path, [*base, *run]).split("**J&F P**")[0]
+    assert "| aoc.lite | plain.run-levelled | 1 |  | +0.0 (+0.0 to +0.0) | +0.0 (+0.0 to +0.0) |" in differences
+    assert f"){study_table.ALONE}" not in differences, "no other training could have had these weights"
+
+
+def test_rows_by_name_and_what_cannot_be_done_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    some = ["--out", str(tmp_path), "--models", "aoc.lite", "--groups", "baseline", "--seeds", "0,1"]
+    assert study.main(["list", *some, "--rows", "aoc.lite.plain.seed1"]) == 0
+    assert capsys.readouterr().out.count("| aoc.lite.plain") == 1
+    assert study.main(["list", *some, "--rows", "aoc.lite.plain.seed7"]) == 2
+    assert study.main(["score", *some]) == 3
+    assert capsys.readouterr().out.count("no weights yet, not scored") == 2
+    assert study.main(["table", *some, "--sort"]) == 2
+    row = rows(["baseline"], ["aoc.lite"], [0])[0]
+    _finished(tmp_path, row, 0.8, 0.7)
+    assert study.main(["table", *some, "--against", "plian"]) == 2
+    assert "plain" in capsys.readouterr().err
+    rvos.run("static", corruption="fog", severity=1, limit=2, workers=1, output=tmp_path / row.name / "scores")
+    next((tmp_path / row.name / "scores" / "cells").rglob("*.jsonl")).unlink()
+    assert study.main(["table", *some]) == 0
+    assert f"not complete, and not in any table: {row.name}" in capsys.readouterr().out
+    assert study.main(["keep", *some, "--to", str(tmp_path / "kept")]) == 0
+    assert "scores are not complete" in capsys.readouterr().out
+
+
+def test_costs_count_what_a_row_trains_itself() -> None:
+    small = BUDGETS["small"]
+    found = {group: rows([group], ["cfbi.lite"], [0], small)[0].new_steps for group in GROUPS}
+    assert (found["baseline"], found["damage"], found["longer"], found["run-levelled"]) == (1000, 600, 500, 0)
