@@ -88,7 +88,7 @@ class DavisSmall(Dataset):
 
 
 class DavisHalf(DavisSmall):
-    """Every second frame, 370 x 208: two thirds of the side that the lite networks see, a tenth of the cost."""
+    """Every second frame, 370 x 208: two thirds of the side that the lite networks see."""
 
     name = "davis2016-half:val"
     step, frames, shape = 2, 1000, (370, 208)

@@ -26,7 +26,7 @@ from robust_vos_bench.errors import RvosError, UsageError
 from training import train
 from training.cost import Cost, core_hours, cost
 from training.settings import NETWORKS
-from training.study_kept import finished, keep, state_of
+from training.study_kept import curve_of, finished, keep, state_of
 from training.study_rows import BUDGETS, GROUPS, Row, rows
 from training.study_run import run, score
 from training.study_table import table
@@ -137,7 +137,8 @@ def listed(chosen: list[Row], folder: Path, every: int) -> str:
 def _progress(row: Row, folder: Path) -> str:
     state = state_of(row, folder)
     if state is None:
-        return "not started"
+        kept = curve_of(row, folder)
+        return f"kept, {kept[-1]['step']:.0f}" if kept else "not started"
     return f"finished, {state.step}" if finished(row, state) else f"step {state.step}"
 
 

@@ -189,7 +189,9 @@ def test_seed_deviation_pools_and_is_unknown_without_two_seeds() -> None:
     assert seed_deviation([[1.0], [2.0]])[1] == 0
 
 
-def test_scores_of_finished_rows_are_in_the_table_with_intervals_over_videos(tmp_path: Path) -> None:
+def test_scores_of_finished_rows_are_in_the_table_with_intervals_over_videos(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The scores of a model that needs no weights stand for those of the rows."""
     base, other, _ = chosen = rows(["baseline", "stills"], ["aoc.lite"], [0])
     for row in (base, other):
@@ -210,6 +212,9 @@ def test_scores_of_finished_rows_are_in_the_table_with_intervals_over_videos(tmp
     arguments = ["--out", str(tmp_path), "--groups", "baseline,stills", "--models", "aoc.lite", "--seeds", "0"]
     assert study.main(["keep", *arguments, "--to", str(tmp_path / "kept")]) == 0
     assert study_table.table(tmp_path / "kept", chosen) == text, "weights and runs are not needed"
+    capsys.readouterr()
+    assert study.main(["list", *arguments[2:], "--out", str(tmp_path / "kept")]) == 0
+    assert "| aoc.lite.plain | baseline | 2500 | kept, 2500 |" in capsys.readouterr().out
     shutil.rmtree(tmp_path / other.name / "scores")
     rvos.run("static", corruption="mean_blur", severity=2, limit=2, workers=1, output=tmp_path / other.name / "scores")
     with pytest.raises(UsageError, match="cannot be put in one table"):
@@ -223,7 +228,14 @@ def test_damaged_rows_branch_and_longer_ones_go_on(
     for module in ("training.recipes", "training.train", "training.study_rows"):
         monkeypatch.setattr(f"{module}.DAMAGED_FROM", 2)
     monkeypatch.setitem(study_rows.BUDGETS, "small", Budget("small", 2, 1, 65, 2.0))
-    flags = ["--data", str(ecssd), "--device", "cpu", "--batch", "1"]
+    flags = [
+        "--data",
+        str(ecssd),
+        "--device",
+        "cpu",
+        "--batch",
+        "4",
+    ]  # of one clip, a quarter of the steps is left alone
     arguments = ["--out", str(tmp_path / "study"), "--budget", "small", "--models", "cfbi.lite", "--seeds", "0", *flags]
     assert study.main(["run", *arguments, "--groups", "longer"]) == 4, "nothing to go on from"
     assert "run --groups baseline first" in capsys.readouterr().err
@@ -237,6 +249,8 @@ def test_damaged_rows_branch_and_longer_ones_go_on(
     assert load(tmp_path / "study" / same.name / "state.pt").step == 2 and (tmp_path / "study" / same.weights).is_file()
     row = rows(["damage"], ["cfbi.lite"], [0], study_rows.BUDGETS["small"])[1]
     branched = load(tmp_path / "study" / row.name / "state.pt")
+    plain = load(first / "state.pt").network
+    assert not all(torch.equal(branched.network[n], plain[n]) for n in plain), "the faster schedule damages, too"
     assert train.main(row.arguments(tmp_path / "whole", flags)) == 0
     whole = load(tmp_path / "whole" / row.name / "state.pt")
     assert branched.settings == whole.settings and branched.settings["damaged"] == "memory"
