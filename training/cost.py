@@ -31,7 +31,7 @@ class Cost:
 def cost(trainer: Trainer, held_out: Stills, watch: Videos | None) -> Cost:
     """Measure steps of the late, dearer kind and each kind of batch of a validation; the trainer is used up by it."""
     late = max(USUAL.renewed_from, STRONG.renewed_from, DAMAGED_FROM)
-    trainer.step = late
+    trainer.step = max(late, trainer.step)
     trainer.advance()
     began = time.process_time()
     for _ in range(STEPS):

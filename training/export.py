@@ -21,7 +21,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))  # run as a script, no
 from robust_vos_bench.errors import RvosError
 from training.settings import name_of
 from training.state import State, load
-from training.train import write_curve
+from training.train import read_curve, write_curve
 from training.videos import SHARED_PLACES
 
 LIMIT_MB = 4
@@ -60,9 +60,16 @@ def export(state: State, folder: Path, curves: Path) -> Path:
     partial = file.with_name(file.name + ".partial")
     partial.write_bytes(data)
     partial.replace(file)
-    write_curve(state.curve, curves / f"{stem}.csv")
+    write_curve(whole_curve(state, curves / f"{stem}.csv"), curves / f"{stem}.csv")
     (folder / f"{stem}.md").write_text(card(state, sha256(data), len(data)), encoding="utf-8")
     return file
+
+
+def whole_curve(state: State, file: Path) -> list[dict[str, float]]:
+    """The curve; of weights that went on from shipped ones, behind what the file has of the steps before."""
+    begun = state.settings.get("begun", 0)
+    earlier = read_curve(file) if begun and file.is_file() else []
+    return [row for row in earlier if row["step"] <= begun] + state.curve
 
 
 def in_order(data: bytes) -> bytes:
@@ -118,7 +125,7 @@ def options(settings: dict[str, Any]) -> str:
     """The flags of the settings that are unusual."""
     flags = [
         f" --{n} {settings[n]}"
-        for n in ("stills", "masks", "damaged", "objects", "appearance", "pace")
+        for n in ("stills", "masks", "damaged", "objects", "appearance", "pace", "begun")
         if n in settings
     ]
     flags += [" --levelled"] if settings.get("levelled") else []
@@ -136,13 +143,15 @@ def card(state: State, digest: str, size: int) -> str:
         else f"{last['validation_j']:.4f} at step {last['step']:.0f}, {last['damaged_j']:.4f} where damaged as "
         f"`corrupted` does; the first mask repeated: {last['static_j']:.4f}"
     )
+    begun = state.settings.get("begun", 0)
+    before = f"{begun} of them made by the weights it starts from; then " if begun else ""
     rows = {
         "model": f"{said['model']}: a reduced reference model of this project, not the paper's network",
         "recipe": said["recipe"],
         "data": said["data"] + " (Shi et al., TPAMI 2016; research use)." + seen(state),
         "encoder": said["encoder"],
         "licence": "code MIT; the weights carry what their data and encoder ask for" + licence(state),
-        "seed, steps": f"{said['seed']}, {said['steps']} ({said['minutes']} minutes, {said['devices']})",
+        "seed, steps": f"{said['seed']}, {said['steps']} ({before}{said['minutes']} minutes, {said['devices']})",
         "command": f"`{said['command']}`",
         "J in closed loop on held-out synthetic clips": held_out,
         "values": f"{said['values']}, {size} bytes",

@@ -63,6 +63,8 @@ class Settings:
     """Steps of the schedule that every step stands for: 2.5 goes through that of 2,500 steps in 1,000."""
     start: str = ""
     """sha256 of the weights that the video stage starts from."""
+    begun: int = 0
+    """Steps of the video stage that those weights have behind them: its draws and its schedule go on there."""
     video_version: int = 0
     """`VIDEO_VERSION` in the video stage."""
 
@@ -84,6 +86,8 @@ class Settings:
             raise UsageError(f"--pace {self.pace:g}: a number above 0, at most 100")
         if self.batch < 1 or self.stills < 0:
             raise UsageError("--batch and --stills must be positive")
+        if self.begun < 0 or (self.begun and not self.video):
+            raise UsageError(f"--begun {self.begun}: steps of the recipe `video` that its weights have made, 0 or more")
         if self.video != bool(self.start):
             raise UsageError("the recipe `video` starts from weights, and no other recipe does")
 
@@ -106,7 +110,18 @@ class Settings:
     def record(self) -> dict[str, Any]:
         """As a state holds them: newer settings only where they differ from what older states had."""
         defaults = {field.name: field.default for field in fields(self)}
-        told = {"stills", "masks", "damaged", "levelled", "objects", "appearance", "pace", "start", "video_version"}
+        told = {
+            "stills",
+            "masks",
+            "damaged",
+            "levelled",
+            "objects",
+            "appearance",
+            "pace",
+            "start",
+            "begun",
+            "video_version",
+        }
         return {n: v for n, v in asdict(self).items() if n not in told or v != defaults[n]}
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from robust_vos_bench.reports.pack import pack_result
 from training.flat import is_flat
 from training.state import State, load
 from training.study_rows import SCORES, Row
-from training.train import write_curve
+from training.train import read_curve, write_curve
 
 Curve = list[dict[str, float]]
 
@@ -53,8 +52,7 @@ def curve_of(row: Row, folder: Path) -> Curve | None:
         return list(state.curve) if finished(row, state) else None
     if not kept.is_file():
         return None
-    with kept.open(newline="") as lines:
-        return [{name: float(value) for name, value in line.items() if value} for line in csv.DictReader(lines)]
+    return read_curve(kept)
 
 
 def scores_of(row: Row, folder: Path) -> dict[str, Path]:

@@ -97,6 +97,13 @@ def parser() -> argparse.ArgumentParser:
         help="weights the video stage starts from: state.pt or .safetensors [default: the shipped ones, recipe plain]",
     )
     made.add_argument(
+        "--begun",
+        type=int,
+        default=0,
+        metavar="STEPS",
+        help="of the video stage that the weights given as --start have made: it goes on there, with a new optimiser",
+    )
+    made.add_argument(
         "--until-flat",
         type=float,
         metavar="POINTS",
@@ -121,7 +128,8 @@ def train(given: argparse.Namespace) -> None:
         if given.steps is None:
             raise UsageError("--plan needs --steps: how many are to be made")
         measured = cost(trainer, held_out, watch)
-        say(f"{trainer.settings.name}: {cost_in_words(measured, given.steps, given.validate_every)}")
+        steps = max(0, given.steps - trainer.settings.begun)
+        say(f"{trainer.settings.name}: {cost_in_words(measured, steps, given.validate_every)}")
         return
     file = given.out / "state.pt"
     if file.is_file():
@@ -131,7 +139,7 @@ def train(given: argparse.Namespace) -> None:
     say(f"{trainer.settings.name} on {device}: step {trainer.step}, {trainer.seconds / 60:.1f} min so far")
     saved = time.monotonic()
     while True:
-        if trainer.step and trainer.step % CURVE_EVERY == 0 and not noted(trainer):
+        if trainer.made and trainer.step % CURVE_EVERY == 0 and not noted(trainer):
             due = trainer.step % given.validate_every == 0
             if due:  # validation takes a while: a kill shall cost neither the steps before it nor its own time twice
                 keep(trainer, given.out)
@@ -170,6 +178,10 @@ def prepared(given: argparse.Namespace, device: str) -> tuple[Trainer, Stills, V
     start, digest = read_start(given.start or find_start(given.model)) if video else (None, "")
     if given.start is not None and not video:
         raise UsageError("--start: only the recipe `video` starts from weights")
+    if given.begun and given.start is None:
+        raise UsageError("--begun: name the weights that have made those steps as --start")
+    if given.begun and given.steps is not None and given.steps <= given.begun:
+        raise UsageError(f"--steps {given.steps}: it counts the {given.begun} of --begun too; give a larger number")
     settings = Settings(
         given.model,
         given.recipe,
@@ -185,6 +197,7 @@ def prepared(given: argparse.Namespace, device: str) -> tuple[Trainer, Stills, V
         appearance=given.appearance,
         pace=given.pace,
         start=digest,
+        begun=given.begun,
         video_version=VIDEO_VERSION if video else 0,
     )
     settings.check()
@@ -221,7 +234,7 @@ def note(trainer: Trainer, every: int, held_out: Stills, watch: Videos | None = 
     """One line of the curve, of the losses since the last; validates where it is due."""
     losses, trainer.losses = trainer.losses or [float("nan")], []
     row = {"step": float(trainer.step), "loss": sum(losses) / len(losses), "seconds": trainer.seconds}
-    text = f"step {trainer.step}  loss {row['loss']:.4f}  {trainer.seconds / trainer.step:.2f} s per step"
+    text = f"step {trainer.step}  loss {row['loss']:.4f}  {trainer.seconds / trainer.made:.2f} s per step"
     if trainer.step % every == 0:
         row |= trainer.validate(held_out, watch=watch)
         text += "  held-out J {validation_j:.4f}, damaged {damaged_j:.4f}".format_map(row)
@@ -252,6 +265,12 @@ def write_curve(curve: list[dict[str, float]], file: Path) -> None:
                 ]
             )
     partial.replace(file)
+
+
+def read_curve(file: Path) -> list[dict[str, float]]:
+    """What `write_curve` wrote."""
+    with file.open(newline="") as lines:
+        return [{name: float(value) for name, value in line.items() if value} for line in csv.DictReader(lines)]
 
 
 def say(text: str) -> None:

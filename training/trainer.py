@@ -95,7 +95,7 @@ class Trainer:
             fit(self.network, start, settings.model)
         self.network.train().to(device)
         self.average = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds = settings.begun, 0.0
         self.curve: list[dict[str, float]] = []
         self.losses: list[float] = []
         self.devices: dict[str, int] = {}
@@ -127,7 +127,7 @@ class Trainer:
         for parameter in self.tuned:
             parameter.requires_grad_(age >= TRUNK_FROM)
         losses: list[Tensor] = []
-        factor = min(1.0, (step + 1) / WARM_UP) / max(1.0, age / STEADY) ** 0.5
+        factor = min(1.0, (self.made + 1) / WARM_UP) / max(1.0, age / STEADY) ** 0.5
         for group, rate in zip(self.optimiser.param_groups, self.rates):
             group["lr"] = rate * factor
 
@@ -157,6 +157,11 @@ class Trainer:
         self.devices[kind] = self.devices.get(kind, 0) + 1
         self.seconds += time.perf_counter() - began
         return value
+
+    @property
+    def made(self) -> int:
+        """Steps of this training, without those that the weights it started from had made."""
+        return self.step - self.settings.begun
 
     def clips(self) -> Clips:
         """The clips of the coming step: a function of seed, step and settings, whatever the model."""

@@ -17,7 +17,7 @@ from training import export, state, train
 from training.images import Stills
 from training.settings import NETWORKS, VIDEO_AGE, VIDEO_VERSION, Settings
 from training.start import find_start, read_start
-from training.trainer import Trainer, build
+from training.trainer import STEADY, WARM_UP, Trainer, build
 from training.videos import Videos
 
 SMALL = {"recipe": "video", "batch": 1, "crop": 65, "length": 4, "start": "x", "video_version": VIDEO_VERSION}
@@ -93,6 +93,56 @@ def test_it_starts_from_the_weights_that_are_given(stills: Stills, videos: Video
     assert trainer.state().settings["data"] == f"{stills.digest} {videos.digest}"
     with pytest.raises(DataError, match=r"does not fit aoc\.lite"):
         Trainer(Settings("aoc.lite", **SMALL), stills, videos=videos, start=weights)  # type: ignore[arg-type]
+
+
+def test_a_longer_stage_goes_on_behind_the_steps_that_its_weights_have_made(
+    ecssd: Path,
+    films: Path,
+    start: Path,
+    tmp_path: Path,
+    stills: Stills,
+    videos: Videos,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    weights = _weights("cfbi.lite")
+    usual, later = (
+        Trainer(Settings("cfbi.lite", **{**SMALL, **more}), stills, videos=videos, start=weights)  # type: ignore[arg-type]
+        for more in ({}, {"begun": 4000})
+    )
+    usual.step = 4000
+    assert later.step == 4000 and later.made == 0 and torch.equal(usual.clips().frames, later.clips().frames)
+    later.advance()
+    assert later.made == 1 and later.settings.age(4000) == 4000 + VIDEO_AGE
+    rate = later.settings.rate / WARM_UP / (later.settings.age(4000) / STEADY) ** 0.5
+    assert later.optimiser.param_groups[1]["lr"] == pytest.approx(rate), (
+        "it warms up once more, from its schedule's rate"
+    )
+    assert "begun" not in usual.settings.record(), "older states go on"
+
+    out = tmp_path / "longer"
+    flags = _flags(ecssd, films, start, out, "--begun", "50", "--steps", "52")
+    assert train.main(flags) == 0
+    kept = state.load(out / "state.pt")
+    assert kept.step == 52 and kept.devices == {"cpu": 2}
+    curves = tmp_path / "curves"
+    curves.mkdir()
+    rows = [{"step": float(n), "loss": 1.0, "seconds": 1.0} for n in (50, 100)]
+    train.write_curve(rows, curves / "cfbi.lite.video.csv")
+    kept.curve = [{"step": 100.0, "loss": 0.5, "seconds": 2.0}]
+    made = export.export(kept, tmp_path / "to", curves)
+    assert train.read_curve(curves / "cfbi.lite.video.csv") == [rows[0], kept.curve[0]]
+    card = made.with_suffix(".md").read_text()
+    assert " --begun 50 --start FILE (weights " in card
+    assert "0, 52 (50 of them made by the weights it starts from; then 0 minutes" in card
+
+    for wrong, said in (
+        (_flags(ecssd, films, start, out, "--begun", "60", "--steps", "60"), "larger number"),
+        (_flags(ecssd, films, start, out, "--begun", "-1", "--steps", "60"), "0 or more"),
+        (_flags(ecssd, films, start, out, "--begun", "40", "--steps", "60"), "begun"),
+        (["--model", "cfbi.lite", "--recipe", "video", "--out", str(out), "--begun", "5"], "--start"),
+    ):
+        assert train.main(wrong) != 0
+        assert said in capsys.readouterr().err
 
 
 def test_the_shipped_weights_are_what_it_starts_from_by_default() -> None:
