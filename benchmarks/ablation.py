@@ -1,7 +1,8 @@
 """What in the lite models minds a corruption? Parts switched off or changed at inference, one after the other.
 
     python benchmarks/ablation.py --data-root ~/DAVIS [--corruption mean_blur,gaussian_noise,contrast] [--severity 3]
-        [--frames 20] [--videos dog,camel] [--dataset davis2016:val] [--workers 2] [--output ablation.csv]
+        [--frames 20] [--videos dog,camel]
+        [--damaged sharp] [--dataset davis2016:val] [--workers 2] [--output ablation.csv]
 
 Networks were always trained with the part, so that a loss on clean frames is to be expected; what tells is a part
 whose absence *helps* under the corruption. J is the mean over frames behind the first, area that of the predicted by
@@ -142,8 +143,9 @@ def one_video(given: argparse.Namespace, name: str) -> list[dict[str, Any]]:
     truth = [np.zeros(video.size, bool) if m is None else m > 0 for m in known.masks[: len(video)]]
     conditions = {("clean", ""): CLEAN}
     for corruption in given.corruption.split(","):
-        for kept, damaged in ((False, "all"), (True, "sharp")):
-            conditions[corruption, damaged] = Condition(corruption, given.severity, clean_reference=kept)
+        for damaged in given.damaged.split(","):
+            sound = damaged == "sharp"
+            conditions[corruption, damaged] = Condition(corruption, given.severity, clean_reference=sound)
     rows = []
     for (corruption, damaged), condition in conditions.items():
         shown = corrupt_video(video, condition)
@@ -196,6 +198,9 @@ def main() -> None:
     parser.add_argument("--corruption", default="mean_blur,gaussian_noise,contrast")
     parser.add_argument("--severity", type=int, default=3)
     parser.add_argument("--frames", type=int, default=20)
+    parser.add_argument(
+        "--damaged", default="all,sharp", choices=("all,sharp", "sharp"), help="every frame, or but the first"
+    )
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--output", type=Path, help="CSV with one row per video")
     parser.add_argument("--show", type=Path, help="print the table of such a CSV, run nothing")

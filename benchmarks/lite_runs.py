@@ -1,0 +1,87 @@
+"""The runs behind docs/lite-study.md: which models under which conditions, and where their packed results are found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from robust_vos_bench.analysis.result import Result, read_result
+from robust_vos_bench.runs.records import Manifest
+
+FAMILIES = ("aoc.lite", "cfbi.lite", "aot.lite")
+RECIPES = ("", "-corrupted", "-video")
+NETWORKS = tuple(family + recipe for family in FAMILIES for recipe in RECIPES)
+BASELINES = ("labelprop", "flow", "static")
+SIX = ("mean_blur", "gaussian_noise", "motion_blur", "snow", "contrast", "jpeg_compression")
+"""One or two corruptions of every family, the cheapest set on which damage after a sound first frame is studied."""
+LEVELLED = "[levelled=True]"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One data set under one set of conditions."""
+
+    name: str
+    dataset: str
+    flags: tuple[str, ...]
+    """Of `rvos-bench run`, without model and data."""
+    preset: str
+    clean_reference: bool = False
+    models: tuple[str, ...] = (*NETWORKS, *BASELINES)
+
+    def holds(self, manifest: Manifest) -> bool:
+        """Whether a run was made under these conditions: same data, same preset or corruptions, first frame alike."""
+        damaged = [c for c in manifest.conditions if not c.is_clean]
+        sound = {c.clean_reference for c in damaged}
+        stored = any(c.is_stored for c in damaged)
+        return (manifest.dataset.name, manifest.preset.name, sound, stored) == (
+            self.dataset,
+            self.preset,
+            {self.clean_reference},
+            False,
+        )
+
+    def commands(self, root: str, output: Path, chosen: Sequence[str]) -> Iterator[tuple[str, ...]]:
+        """Arguments of `rvos-bench`, a run per model, so that the results of each may be kept as soon as it is done.
+
+        root: folder of the data set. output: folder of the runs. chosen: models; others are left out.
+        """
+        for model in (m for m in self.models if m in chosen):
+            plain, _, option = model.rstrip("]").partition("[")
+            options = ("--option", option.replace("True", "true")) if option else ()
+            data = ("--dataset", self.dataset, "--data-root", root) if self.dataset != "demo" else ()
+            folder = output / f"{self.name}--{plain}{option and '-' + option.partition('=')[0]}"
+            yield ("run", "--model", plain, *options, *self.flags, *data, "--output", str(folder))
+
+
+SMALL = "labelprop[size=304]"
+"""At the size of the networks."""
+LEVELLED_TOO = (*NETWORKS, *(network + LEVELLED for network in NETWORKS), *BASELINES)
+SMALL_TOO = (*NETWORKS, *BASELINES, SMALL)
+EVERY = tuple(dict.fromkeys((*LEVELLED_TOO, *SMALL_TOO)))
+BY_HAND = ("--corruption", ",".join(SIX), "--severity", "3")
+SHARP = "--clean-reference"
+SETTINGS: Mapping[str, Setting] = {
+    setting.name: setting
+    for setting in (
+        Setting("youtube-vos-p", "davis2016:val", ("--preset", "youtube-vos-p"), "youtube-vos-p", models=SMALL_TOO),
+        Setting("common", "davis2016:val", ("--preset", "common", "--severity", "3"), "common"),
+        Setting("sharp", "davis2016:val", (*BY_HAND, SHARP), "custom", True, LEVELLED_TOO),
+        Setting("objects", "davis2017:trainval", BY_HAND, "custom"),
+        Setting("objects-sharp", "davis2017:trainval", (*BY_HAND, SHARP), "custom", True),
+        Setting("demo", "demo", ("--preset", "common"), "common"),
+        Setting("demo-sharp", "demo", ("--preset", "common", "--severity", "3", SHARP), "common", True, LEVELLED_TOO),
+    )
+}
+
+
+def kept(folder: Path) -> dict[str, dict[str, Result]]:
+    """Packed results of these settings in a folder of leaderboards: setting -> model -> result."""
+    found: dict[str, dict[str, Result]] = {name: {} for name in SETTINGS}
+    for path in sorted(folder.glob("results/*/*.json.gz")):
+        result = read_result(path)
+        for name, setting in SETTINGS.items():
+            if setting.holds(result.manifest):
+                found[name][result.model] = result
+    return found

@@ -1,0 +1,253 @@
+"""The tables of docs/lite-study.md, from packed results: values, and paired differences with jackknife intervals.
+
+Everything is a mean over conditions of one result, or a sum of such means with signs, so that values and values
+without each video add up: also across two pages of the same videos (`analysis/intervals.py` makes the interval).
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from lite_runs import BASELINES, FAMILIES, LEVELLED, NETWORKS, RECIPES, SIX, SMALL
+from lite_scores import Sample, Scored
+
+from robust_vos_bench.analysis.result import Result
+from robust_vos_bench.analysis.same import check_same
+
+EVERY = ("demo", "youtube-vos-p", "common", "demo-sharp", "sharp", "objects", "objects-sharp")
+HEADINGS = {
+    "demo": "demo",
+    "youtube-vos-p": "DAVIS, `youtube-vos-p`",
+    "common": "DAVIS, `common` 3",
+    "demo-sharp": "demo, sound reference",
+    "sharp": "DAVIS, sound reference",
+    "objects": "several objects",
+    "objects-sharp": "several objects, sound reference",
+}
+HEADLINE = ("P", "mPC", "drop")
+FAMILY_NAMES = ("noise", "blur", "weather", "digital")
+
+
+class Study:
+    """All results by setting and model, and the tables made from them; a cell without its result stays empty.
+
+    Raises UsageError for results of one setting that are of other data, videos or corruption versions.
+    """
+
+    def __init__(self, results: Mapping[str, Mapping[str, Result]]) -> None:
+        for found in results.values():
+            if found:
+                check_same(list(found.values()), "be put in one table")
+        self._found = {name: {m: Scored(r) for m, r in models.items()} for name, models in results.items()}
+
+    def tables(self) -> dict[str, str]:
+        """Name -> Markdown, in the order of the page."""
+        made: dict[str, Callable[[], str]] = {
+            "clean": self.clean,
+            "clean-videos": self.by_video,
+            "scores": self.scores,
+            "architectures": lambda: self.pairs("mPC"),
+            "architectures-drop": lambda: self.pairs("drop"),
+            "corruptions": self.by_corruption,
+            "reference": self.reference,
+            "reference-drop": self.reference_drop,
+            "ablation": ablation,
+            "levelled": self.levelled,
+            "corrupted": lambda: self.recipe("-corrupted", HEADLINE),
+            "corrupted-families": lambda: self.recipe("-corrupted", FAMILY_NAMES),
+            "video": lambda: self.recipe("-video", HEADLINE),
+            "video-families": lambda: self.recipe("-video", FAMILY_NAMES),
+            "labelprop": self.labelprop,
+            "labelprop-loss": self.labelprop_loss,
+        }
+        return {name: table() for name, table in made.items()}
+
+    def clean(self) -> str:
+        """P on DAVIS, against `labelprop` at both sizes and against the line before."""
+        rows = []
+        for model in (*NETWORKS, SMALL, *BASELINES):
+            family, _, recipe = model.partition("-")
+            bases = ["labelprop", SMALL, family if recipe else ""] if model in NETWORKS else [""] * 3
+            minus = [self._minus("youtube-vos-p", model, base, "P") if base else "" for base in bases]
+            rows.append((f"`{model}`", [self._value("youtube-vos-p", "P")(model), *minus]))
+        return _table("", ["P", "minus `labelprop`", f"minus `{SMALL}`", "minus the stills line"], rows)
+
+    def by_video(self) -> str:
+        """J&F of every DAVIS video, clean."""
+        found = {m: s for m in (*NETWORKS, *BASELINES) if (s := self._found["youtube-vos-p"].get(m)) is not None}
+        videos = next((scored.videos for scored in found.values()), ())
+        rows = [(f"`{m}`", [f"{value:.1f}" for value in scored.clean_by_video]) for m, scored in found.items()]
+        return _table("", videos, rows)
+
+    def scores(self) -> str:
+        """P, mPC and what was lost."""
+        columns: list[tuple[str, Callable[[str], str]]] = []
+        for setting, clean in (("demo", "demo"), ("youtube-vos-p", "DAVIS"), ("objects", "several objects")):
+            columns.append((f"{clean} P", self._value(setting, "P")))
+            columns.append((f"mPC, {HEADINGS[setting].split(', ')[-1]}", self._value(setting, "mPC")))
+            if setting == "youtube-vos-p":
+                columns.append(("mPC, `common` 3", self._value("common", "mPC")))
+                columns.append(("lost, `common` 3", self._lost("common")))
+        for setting in ("demo-sharp", "sharp", "objects-sharp"):
+            columns.append((f"mPC, {HEADINGS[setting]}", self._value(setting, "mPC")))
+        columns.append(("lost, DAVIS, sound reference", self._lost("sharp")))
+        rows = [(f"`{model}`", [cell(model) for _, cell in columns]) for model in (*NETWORKS, *BASELINES)]
+        return _table("", [heading for heading, _ in columns], rows)
+
+    def pairs(self, statistic: str) -> str:
+        """Every two families with the same recipe."""
+        aoc, cfbi, aot = FAMILIES
+        rows = [
+            (f"`{a}{recipe}` - `{b}{recipe}`", [self._minus(s, a + recipe, b + recipe, statistic) for s in EVERY])
+            for recipe in RECIPES
+            for a, b in ((cfbi, aoc), (aoc, aot), (cfbi, aot))
+        ]
+        return _table(f"{statistic}", [HEADINGS[s] for s in EVERY], rows)
+
+    def by_corruption(self) -> str:
+        """What each corruption of `common` costs on DAVIS."""
+        every = self._found["common"]
+        names = next((scored.corruptions for scored in every.values()), ())
+        models = [m for m in (*NETWORKS, "labelprop") if m in every]
+        rows = []
+        for name in names:
+            losses = [every[m].sample("P") - every[m].sample([name]) for m in models]
+            rows.append((f"`{name}`", [f"{loss.value:.1f}" for loss in losses]))
+        return _table("P minus J&F", [f"`{m}`" for m in models], rows)
+
+    def reference(self) -> str:
+        """The mean over six corruptions with all frames damaged, and with all but the first."""
+        rows = []
+        for model in (*NETWORKS, "labelprop"):
+            alike, sound = self._alike(model), self._sample("sharp", model, SIX)
+            shown = ["" if s is None else f"{s.value:.1f}" for s in (alike, sound)]
+            rows.append((f"`{model}`", [*shown, "" if alike is None or sound is None else (sound - alike).text]))
+        return _table("", ["all frames damaged", "all but the first", "change"], rows)
+
+    def reference_drop(self) -> str:
+        """What is lost with a sound reference, against `aot.lite` with the same recipe."""
+        without = [name for name in SIX if name != "contrast"]
+        fifteen = next((s.corruptions for s in self._found["demo-sharp"].values()), ())
+        measured: list[tuple[str, str, Sequence[str]]] = [
+            ("DAVIS, six corruptions", "sharp", SIX),
+            ("DAVIS, without contrast", "sharp", without),
+            *((f"DAVIS, `{name}`", "sharp", [name]) for name in SIX),
+            ("demo, fifteen corruptions", "demo-sharp", fifteen),
+            ("demo, without contrast", "demo-sharp", [name for name in fifteen if name != "contrast"]),
+            ("several objects, six corruptions", "objects-sharp", SIX),
+        ]
+        pairs = [(family + recipe, FAMILIES[2] + recipe) for recipe in RECIPES for family in FAMILIES[:2]]
+        rows = []
+        for label, setting, names in measured:
+            cells = []
+            for model, base in pairs:
+                ours, other = self._loss(setting, model, names), self._loss(setting, base, names)
+                cells.append("" if ours is None or other is None else (ours - other).text)
+            rows.append((label, cells))
+        heading = "loss minus that of `aot.lite`, same recipe"
+        return _table(heading, [f"`{model}`" for model, _ in pairs], rows)
+
+    def levelled(self) -> str:
+        """The option `levelled` against the same weights without."""
+        rows = []
+        for setting in ("sharp", "demo-sharp"):
+            for model in NETWORKS:
+                cells = [self._minus(setting, model + LEVELLED, model, s) for s in (*HEADLINE, *FAMILY_NAMES)]
+                rows.append((f"`{model}`, {HEADINGS[setting].split(',')[0]}", cells))
+        return _table("levelled minus as it is", [*HEADLINE, *FAMILY_NAMES], rows)
+
+    def recipe(self, recipe: str, measured: Sequence[str]) -> str:
+        """A recipe minus the plain one."""
+        rows = []
+        for statistic in measured:
+            for setting in EVERY:
+                if statistic == "P" and setting in ("common", "sharp", "demo-sharp", "objects-sharp"):
+                    continue  # the same frames once more
+                where = HEADINGS[setting].split(",")[0] if statistic == "P" else HEADINGS[setting]
+                cells = [self._minus(setting, family + recipe, family, statistic) for family in FAMILIES]
+                rows.append((f"{statistic}, {where}", cells))
+        return _table(f"`{recipe}` minus plain", [f"`{family}`" for family in FAMILIES], rows)
+
+    def labelprop(self) -> str:
+        """The networks minus what needs no training."""
+        rows = [(f"`{m}`", [self._minus(s, m, "labelprop", "mPC") for s in EVERY]) for m in NETWORKS]
+        return _table("mPC minus that of `labelprop`", [HEADINGS[s] for s in EVERY], rows)
+
+    def labelprop_loss(self) -> str:
+        """By family, what a network loses to `common` on DAVIS minus what `labelprop` does."""
+        rows = []
+        for model in NETWORKS:
+            cells = [self._loss("common", model, family) for family in FAMILY_NAMES]
+            others = [self._loss("common", "labelprop", family) for family in FAMILY_NAMES]
+            rows.append((f"`{model}`", ["" if a is None or b is None else (a - b).text for a, b in zip(cells, others)]))
+        return _table("loss minus that of `labelprop`, `common` 3", FAMILY_NAMES, rows)
+
+    def _sample(self, setting: str, model: str, what: str | Sequence[str]) -> Sample | None:
+        scored = self._found[setting].get(model)
+        try:
+            return None if scored is None else scored.sample(what)
+        except KeyError:
+            return None
+
+    def _alike(self, model: str) -> Sample | None:
+        """The six corruptions with all frames damaged: the box blur is of `youtube-vos-p`, the others of `common`."""
+        blur = self._sample("youtube-vos-p", model, SIX[:1])
+        others = self._sample("common", model, SIX[1:])
+        if blur is None or others is None:
+            return None
+        return blur.scaled(1 / len(SIX)) + others.scaled(1 - 1 / len(SIX))
+
+    def _loss(self, setting: str, model: str, names: str | Sequence[str]) -> Sample | None:
+        clean, damaged = self._sample(setting, model, "P"), self._sample(setting, model, names)
+        return None if clean is None or damaged is None else clean - damaged
+
+    def _minus(self, setting: str, model: str, base: str, statistic: str) -> str:
+        ours, other = self._sample(setting, model, statistic), self._sample(setting, base, statistic)
+        return "" if ours is None or other is None else (ours - other).text
+
+    def _value(self, setting: str, statistic: str) -> Callable[[str], str]:
+        def cell(model: str) -> str:
+            found = self._sample(setting, model, statistic)
+            return "" if found is None else f"{found.value:.1f}"
+
+        return cell
+
+    def _lost(self, setting: str) -> Callable[[str], str]:
+        def cell(model: str) -> str:
+            scored = self._found[setting].get(model)
+            return "" if scored is None else f"{scored.lost:.1f} %"
+
+        return cell
+
+
+def ablation() -> str:
+    """Mean J with parts of the plain networks changed at inference, a sound reference: `ablation.csv` beside this."""
+    cells: dict[tuple[str, str], dict[str, list[float]]] = {}
+    with (Path(__file__).parent / "ablation.csv").open(newline="") as lines:
+        for line in csv.DictReader(lines):
+            if line["damaged"] != "all":
+                row = cells.setdefault((line["model"], line["part"]), {})
+                row.setdefault(line["corruption"], []).append(float(line["J"]))
+    columns = list(next(iter(cells.values())))
+    rows = []
+    for (model, part), found in cells.items():
+        texts = [f"{np.mean(found[column]):.1f}" for column in columns]
+        whole = cells[model, "whole"]
+        gains = np.mean([np.subtract(found[c], whole[c]) for c in columns if c != "clean"], 0)
+        left_out = (gains.sum() - gains) / (len(gains) - 1)
+        change = "" if part == "whole" else Sample(float(gains.mean()), left_out).text
+        rows.append((f"`{model}`, {part}", [*texts, change]))
+    headings = [column if column == "clean" else f"`{column}`" for column in columns]
+    return _table("J, first 20 frames", [*headings, "damaged, minus whole"], rows)
+
+
+def _table(corner: str, headings: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """Markdown without the rows and the columns that hold nothing."""
+    rows = [(label, cells) for label, cells in rows if any(cells)]
+    used = [i for i in range(len(headings)) if any(cells[i] for _, cells in rows)]
+    lines = [f"| {corner} | {' | '.join(headings[i] for i in used)} |", "|---" * (len(used) + 1) + "|"]
+    lines += [f"| {label} | {' | '.join(cells[i] for i in used)} |" for label, cells in rows]
+    return "\n".join(lines)

@@ -1,0 +1,87 @@
+"""The study of the lite models: its pages hold what the committed results say, its intervals are those of `compare`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from robust_vos_bench.analysis.compare import compare
+from robust_vos_bench.cli import cli as main
+from robust_vos_bench.errors import UsageError
+
+ROOT = Path(__file__).resolve().parents[2]
+INTERVAL = re.compile(r"[+-]\d+\.\d\s\([+-]\d+\.\d\sto\s[+-]\d+\.\d\)")
+
+
+@pytest.fixture
+def module(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The script, importable with what lies beside it."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import lite_study
+
+    return lite_study
+
+
+def test_the_tables_of_the_pages_are_those_of_the_results(module: Any) -> None:
+    tables = module.Study(module.kept(module.BOARDS)).tables()
+    shown = 0
+    for path in module.PAGES:
+        page = path.read_text(encoding="utf-8")
+        assert module.written(page, tables) == page, "python benchmarks/lite_study.py write"
+        shown += len(module.BLOCK.findall(page))
+    assert shown == len(tables)
+    broken = page.replace("| `aoc.lite` |", "| `aoc.lite` | 99.9 |", 1)
+    assert broken != page and module.written(broken, tables) == page
+
+
+def test_every_interval_in_the_text_stands_in_a_table_of_its_page() -> None:
+    page = (ROOT / "docs" / "lite-study.md").read_text(encoding="utf-8").replace("**", "")
+    lines = page.splitlines()
+    tables = {found for line in lines if line.startswith("|") for found in INTERVAL.findall(line)}
+    text = " ".join(line.strip() for line in lines if not line.startswith("|"))
+    told = [re.sub(r"\s", " ", found) for found in INTERVAL.findall(text)]
+    assert len(told) > 10 and [found for found in told if found not in tables] == []
+
+
+def test_intervals_are_those_of_compare_and_add_up_across_pages(module: Any) -> None:
+    results = module.kept(module.BOARDS)["youtube-vos-p"]
+    a, b = results["cfbi.lite"], results["aot.lite"]
+    from lite_runs import SIX
+    from lite_scores import Scored
+
+    ours, other = Scored(a), Scored(b)
+    for name, difference in zip(("P", "mPC", "drop"), compare(a, b).headline):
+        found = difference.interval
+        expected = f"{found.value:+.1f} ({found.low:+.1f} to {found.high:+.1f})"
+        assert (ours.sample(name) - other.sample(name)).text.strip("*") == expected
+    total = ours.sample("P") - ours.sample("mPC")
+    assert total.text == ours.sample("drop").text
+    assert total.value == pytest.approx(ours.sample("drop").value)
+    with pytest.raises(KeyError, match="contrast"):
+        ours.sample(SIX)
+
+
+def test_results_of_other_frames_are_refused(module: Any) -> None:
+    from lite_tables import Study
+
+    results = module.kept(module.BOARDS)
+    mixed = {"demo": results["demo"] | {"cfbi.lite-other": results["youtube-vos-p"]["cfbi.lite"]}}
+    with pytest.raises(UsageError, match="cannot be put in one table"):
+        Study(results | mixed)
+
+
+def test_every_command_is_one_that_the_product_takes(module: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert module.main(["list", "--settings", "demo,demo-sharp"]) == 0
+    commands = [line.split()[1:] for line in capsys.readouterr().out.splitlines()]
+    assert len({command[-1] for command in commands}) == len(commands) > 20
+    levelled = next(c for c in commands if "levelled=true" in c)
+    for command in (commands[0], levelled):
+        made = CliRunner().invoke(main, [*command, "--dry-run", "--no-probe"])
+        assert made.exit_code == 0, made.output
+    assert module.main(["list", "--models", "aoc.light"]) == 2
+    assert "aoc.lite" in capsys.readouterr().err
+    assert module.main(["write", "--bogus"]) == 2
