@@ -149,7 +149,8 @@ set("model", "no such model"); go(); found.none = document.getElementById("count
 @pytest.mark.parametrize("width", [400, 1280])
 def test_filters_plot_rows_and_exports_in_a_browser(site: Path, tmp_path: Path, width: int) -> None:
     found = browse(site / "index.html", FILTER, tmp_path, width)
-    assert found["all"] == 52 and found["some"] == found["dots"] == len(found["json"]) == 5
+    rows = [path for path in BOARDS.glob("results/*/*.json.gz") if "--attacks" not in path.parent.name]
+    assert found["all"] == len(rows) > 40 and found["some"] == found["dots"] == len(found["json"]) == 5
     assert (
         found["opened"]
         and "sha256" in found["text"]
