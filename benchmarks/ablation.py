@@ -32,10 +32,10 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
+from lite_scores import mean_of
 from numpy.typing import NDArray
 from ours import AOCLite, CFBILite, Conditioning, Head, IAGate, MatchedNetwork
 
-from robust_vos_bench.analysis.intervals import t_interval
 from robust_vos_bench.conditions import CLEAN, Condition, corrupt_video
 from robust_vos_bench.datasets import Video, open_dataset
 from robust_vos_bench.models import load_adapter
@@ -178,15 +178,8 @@ def show(rows: Sequence[dict[str, Any]]) -> None:
             texts.append(f"{means[0]:.1f} ({means[1]:.2f}{note})")
             if column.endswith("sharp"):
                 gains.append([float(a["J"]) - float(b["J"]) for a, b in zip(here, base)])
-        texts.append("" if part == "whole" else against(np.mean(gains, 0)))
+        texts.append("" if part == "whole" else mean_of(np.mean(gains, 0)).text)
         print(f"| `{model}` | {part} | " + " | ".join(texts) + " |")
-
-
-def against(gains: NDArray[np.float64]) -> str:
-    """Mean and 95 % interval of paired differences, one per video."""
-    left_out = (gains.sum() - gains) / max(len(gains) - 1, 1)
-    found = t_interval(float(gains.mean()), left_out)
-    return f"{found.value:+.1f} ({found.low:+.1f} to {found.high:+.1f})"
 
 
 def main() -> None:
@@ -199,7 +192,10 @@ def main() -> None:
     parser.add_argument("--severity", type=int, default=3)
     parser.add_argument("--frames", type=int, default=20)
     parser.add_argument(
-        "--damaged", default="all,sharp", choices=("all,sharp", "sharp"), help="every frame, or but the first"
+        "--damaged",
+        default="all,sharp",
+        choices=("all,sharp", "sharp"),
+        help="sharp: leave out the runs with the first frame damaged too",
     )
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--output", type=Path, help="CSV with one row per video")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from robust_vos_bench.analysis.result import Result, read_result
+from robust_vos_bench.errors import DataError
 from robust_vos_bench.runs.records import Manifest
 
 FAMILIES = ("aoc.lite", "cfbi.lite", "aot.lite")
@@ -27,19 +28,22 @@ class Setting:
     flags: tuple[str, ...]
     """Of `rvos-bench run`, without model and data."""
     preset: str
+    severities: tuple[int, ...]
+    corruptions: tuple[str, ...] = ()
+    """Where they are chosen by hand; otherwise those of the preset."""
     clean_reference: bool = False
     models: tuple[str, ...] = (*NETWORKS, *BASELINES)
 
     def holds(self, manifest: Manifest) -> bool:
-        """Whether a run was made under these conditions: same data, same preset or corruptions, first frame alike."""
+        """Whether a run was made under these conditions: data, preset or corruptions, severities, first frame."""
         damaged = [c for c in manifest.conditions if not c.is_clean]
-        sound = {c.clean_reference for c in damaged}
-        stored = any(c.is_stored for c in damaged)
-        return (manifest.dataset.name, manifest.preset.name, sound, stored) == (
-            self.dataset,
-            self.preset,
-            {self.clean_reference},
-            False,
+        names = {c.corruption for c in damaged}
+        return (
+            (manifest.dataset.name, manifest.preset.name) == (self.dataset, self.preset)
+            and {c.clean_reference for c in damaged} == {self.clean_reference}
+            and {c.severity for c in damaged} == set(self.severities)
+            and names == (set(self.corruptions) or names)
+            and not any(c.is_stored for c in damaged)
         )
 
     def commands(self, root: str, output: Path, chosen: Sequence[str]) -> Iterator[tuple[str, ...]]:
@@ -65,23 +69,44 @@ SHARP = "--clean-reference"
 SETTINGS: Mapping[str, Setting] = {
     setting.name: setting
     for setting in (
-        Setting("youtube-vos-p", "davis2016:val", ("--preset", "youtube-vos-p"), "youtube-vos-p", models=SMALL_TOO),
-        Setting("common", "davis2016:val", ("--preset", "common", "--severity", "3"), "common"),
-        Setting("sharp", "davis2016:val", (*BY_HAND, SHARP), "custom", True, LEVELLED_TOO),
-        Setting("objects", "davis2017:trainval", BY_HAND, "custom"),
-        Setting("objects-sharp", "davis2017:trainval", (*BY_HAND, SHARP), "custom", True),
-        Setting("demo", "demo", ("--preset", "common"), "common"),
-        Setting("demo-sharp", "demo", ("--preset", "common", "--severity", "3", SHARP), "common", True, LEVELLED_TOO),
+        Setting(
+            "youtube-vos-p",
+            "davis2016:val",
+            ("--preset", "youtube-vos-p"),
+            "youtube-vos-p",
+            (1, 2, 3),
+            models=SMALL_TOO,
+        ),
+        Setting("common", "davis2016:val", ("--preset", "common", "--severity", "3"), "common", (3,)),
+        Setting("sharp", "davis2016:val", (*BY_HAND, SHARP), "custom", (3,), SIX, True, LEVELLED_TOO),
+        Setting("objects", "davis2017:trainval", BY_HAND, "custom", (3,), SIX),
+        Setting("objects-sharp", "davis2017:trainval", (*BY_HAND, SHARP), "custom", (3,), SIX, True),
+        Setting("demo", "demo", ("--preset", "common"), "common", (1, 2, 3, 4, 5)),
+        Setting(
+            "demo-sharp",
+            "demo",
+            ("--preset", "common", "--severity", "3", SHARP),
+            "common",
+            (3,),
+            (),
+            True,
+            LEVELLED_TOO,
+        ),
     )
 }
 
 
 def kept(folder: Path) -> dict[str, dict[str, Result]]:
-    """Packed results of these settings in a folder of leaderboards: setting -> model -> result."""
+    """Packed results of these settings in a folder of leaderboards: setting -> model -> result.
+
+    Raises DataError where two are of one model and setting, which other videos of the same data set would be.
+    """
     found: dict[str, dict[str, Result]] = {name: {} for name in SETTINGS}
     for path in sorted(folder.glob("results/*/*.json.gz")):
         result = read_result(path)
         for name, setting in SETTINGS.items():
             if setting.holds(result.manifest):
+                if result.model in found[name]:
+                    raise DataError(f"{path}: a second result of {result.model} under {name}; remove the one not meant")
                 found[name][result.model] = result
     return found

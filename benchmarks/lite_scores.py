@@ -38,6 +38,11 @@ class Sample:
         return f"**{text}**" if found.excludes_zero else text
 
 
+def mean_of(values: NDArray[np.float64]) -> Sample:
+    """The mean of values of videos, one each."""
+    return Sample(float(values.mean()), (values.sum() - values) / max(len(values) - 1, 1))
+
+
 class Scored:
     """One result, ready for its statistics."""
 
@@ -72,9 +77,7 @@ class Scored:
     @cached_property
     def clean_by_video(self) -> NDArray[np.float64]:
         """J&F in points, mean over the objects of each video, (videos,)."""
-        matrix = self._jackknife.matrix
-        by_object = 100 * self._jackknife.statistics["P"] @ matrix.jf[0]
-        return np.array([by_object[matrix.video_of == number].mean() for number in range(len(matrix.videos))])
+        return self._jackknife.matrix.by_video(self._jackknife.statistics["P"])[0]
 
     @cached_property
     def lost(self) -> float:

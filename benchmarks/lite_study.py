@@ -48,7 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     return code
         elif given.verb == "keep":
             runs = [load_run(path.parent) for path in sorted(given.output.glob("*/run.json"))]
-            for page in leaderboard(*(run for run in runs if run.manifest.status == "complete"), output=given.boards):
+            whole = [run for run in runs if run.manifest.status == "complete"]
+            if not whole:
+                raise UsageError(f"{given.output}: no complete run; make some with `run --output {given.output}`")
+            for page in leaderboard(*whole, output=given.boards):
                 print(page.name)
         else:
             tables = Study(kept(given.boards)).tables()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from lite_runs import BASELINES, FAMILIES, LEVELLED, NETWORKS, RECIPES, SIX, SMALL
-from lite_scores import Sample, Scored
+from lite_scores import Sample, Scored, mean_of
 
 from robust_vos_bench.analysis.result import Result
 from robust_vos_bench.analysis.same import check_same
@@ -237,8 +237,7 @@ def ablation() -> str:
         texts = [f"{np.mean(found[column]):.1f}" for column in columns]
         whole = cells[model, "whole"]
         gains = np.mean([np.subtract(found[c], whole[c]) for c in columns if c != "clean"], 0)
-        left_out = (gains.sum() - gains) / (len(gains) - 1)
-        change = "" if part == "whole" else Sample(float(gains.mean()), left_out).text
+        change = "" if part == "whole" else mean_of(gains).text
         rows.append((f"`{model}`, {part}", [*texts, change]))
     headings = [column if column == "clean" else f"`{column}`" for column in columns]
     return _table("J, first 20 frames", [*headings, "damaged, minus whole"], rows)

@@ -187,8 +187,7 @@ def _by_video(which: str, statistic: str, done: Sequence[Finished]) -> str:
         if which in f.results:
             matrix = joint_matrix([f.results[which]])
             videos = matrix.videos
-            by_object = 100 * statistics(matrix)[statistic] @ matrix.jf[0]
-            by_video = np.array([by_object[matrix.video_of == number].mean() for number in range(len(videos))])
+            by_video = matrix.by_video(statistics(matrix)[statistic])[0]
             values.setdefault((f.row.model, f.row.configuration), []).append(by_video)
     if not values:
         return ""

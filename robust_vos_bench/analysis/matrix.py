@@ -67,6 +67,13 @@ class ScoreMatrix:
         means[~self.complete] = np.nan
         return means
 
+    def by_video(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """models x videos: J&F in points, weighted over conditions, mean over the objects of each video."""
+        used = weights != 0
+        by_object = 100 * np.tensordot(self.jf[:, used], weights[used], axes=(1, 0))
+        chosen = [by_object[:, self.video_of == number] for number in range(len(self.videos))]
+        return np.stack([objects.mean(axis=1) for objects in chosen], axis=1)
+
     @property
     def complete(self) -> NDArray[np.bool_]:
         """models x conditions: whether every video is scored.

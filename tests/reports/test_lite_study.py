@@ -10,8 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from robust_vos_bench.analysis.compare import compare
+from robust_vos_bench.analysis.result import write_result
 from robust_vos_bench.cli import cli as main
-from robust_vos_bench.errors import UsageError
+from robust_vos_bench.errors import DataError, UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
 INTERVAL = re.compile(r"[+-]\d+\.\d\s\([+-]\d+\.\d\sto\s[+-]\d+\.\d\)")
@@ -72,6 +73,29 @@ def test_results_of_other_frames_are_refused(module: Any) -> None:
     mixed = {"demo": results["demo"] | {"cfbi.lite-other": results["youtube-vos-p"]["cfbi.lite"]}}
     with pytest.raises(UsageError, match="cannot be put in one table"):
         Study(results | mixed)
+
+
+def test_a_result_is_taken_only_under_its_own_conditions_and_once(module: Any, tmp_path: Path) -> None:
+    from lite_runs import SETTINGS, kept
+    from msgspec.structs import replace
+
+    found = kept(module.BOARDS)
+    for name, setting in SETTINGS.items():
+        for other, results in found.items():
+            assert all(setting.holds(r.manifest) == (name == other) for r in results.values()), (name, other)
+    manifest = found["sharp"]["aoc.lite"].manifest
+    assert not SETTINGS["sharp"].holds(replace(manifest, conditions=manifest.conditions[:-1]))
+    stronger = [c if c.is_clean else replace(c, severity=4) for c in manifest.conditions]
+    assert not SETTINGS["sharp"].holds(replace(manifest, conditions=stronger))
+    for folder in ("one", "two"):
+        write_result(tmp_path / "results" / folder / "a.json.gz", found["sharp"]["aoc.lite"])
+    with pytest.raises(DataError, match=r"a second result of aoc\.lite under sharp"):
+        kept(tmp_path)
+
+
+def test_nothing_to_keep_is_said(module: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert module.main(["keep", "--output", str(tmp_path), "--boards", str(tmp_path / "boards")]) == 2
+    assert "no complete run" in capsys.readouterr().err and not (tmp_path / "boards").exists()
 
 
 def test_every_command_is_one_that_the_product_takes(module: Any, capsys: pytest.CaptureFixture[str]) -> None:

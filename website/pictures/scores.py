@@ -163,7 +163,6 @@ def paired() -> Drawing:
 
 
 def _by_video(matrix: ScoreMatrix) -> list[tuple[float, float]]:
-    """mPC of both models per video; each video of this board has one object."""
-    weights = Jackknife(matrix).statistics["mPC"]
-    first, second = 100 * np.tensordot(matrix.jf, weights, axes=(1, 0))
+    """mPC of both models per video."""
+    first, second = matrix.by_video(Jackknife(matrix).statistics["mPC"])
     return list(zip(first.tolist(), second.tolist()))
