@@ -77,7 +77,8 @@ class Scored:
     @cached_property
     def clean_by_video(self) -> NDArray[np.float64]:
         """J&F in points, mean over the objects of each video, (videos,)."""
-        return self._jackknife.matrix.by_video(self._jackknife.statistics["P"])[0]
+        values: NDArray[np.float64] = self._jackknife.matrix.by_video(self._jackknife.statistics["P"])[0]
+        return values
 
     @cached_property
     def lost(self) -> float:
