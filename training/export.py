@@ -128,6 +128,7 @@ def options(settings: dict[str, Any]) -> str:
         for n in ("stills", "masks", "damaged", "objects", "appearance", "pace", "begun")
         if n in settings
     ]
+    flags += [f" --settle {settings['settled']}"] if settings.get("settled") else []
     flags += [" --levelled"] if settings.get("levelled") else []
     flags += [f" --start FILE (weights {settings['start'][:12]})"] if settings.get("start") else []
     return "".join(flags)

@@ -65,6 +65,8 @@ class Settings:
     """sha256 of the weights that the video stage starts from."""
     begun: int = 0
     """Steps of the video stage that those weights have behind them: its draws and its schedule go on there."""
+    settled: int = 0
+    """Step at which the learning rate, falling in a straight line from the first step on, is zero (0: never)."""
     video_version: int = 0
     """`VIDEO_VERSION` in the video stage."""
 
@@ -88,6 +90,8 @@ class Settings:
             raise UsageError("--batch and --stills must be positive")
         if self.begun < 0 or (self.begun and not self.video):
             raise UsageError(f"--begun {self.begun}: steps of the recipe `video` that its weights have made, 0 or more")
+        if self.settled and self.settled <= self.begun:
+            raise UsageError(f"--settle {self.settled}: a step behind the first, which is {self.begun}")
         if self.video != bool(self.start):
             raise UsageError("the recipe `video` starts from weights, and no other recipe does")
 
@@ -120,6 +124,7 @@ class Settings:
             "pace",
             "start",
             "begun",
+            "settled",
             "video_version",
         }
         return {n: v for n, v in asdict(self).items() if n not in told or v != defaults[n]}

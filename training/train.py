@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import math
 import signal
 import sys
 import time
@@ -104,6 +105,13 @@ def parser() -> argparse.ArgumentParser:
         help="of the video stage that the weights given as --start have made: it goes on there, with a new optimiser",
     )
     made.add_argument(
+        "--settle",
+        type=int,
+        default=0,
+        metavar="STEP",
+        help="let the learning rate fall in a straight line from the first step on to zero at this one, and end there",
+    )
+    made.add_argument(
         "--until-flat",
         type=float,
         metavar="POINTS",
@@ -124,11 +132,12 @@ def train(given: argparse.Namespace) -> None:
     set_threads(given.threads)
     device = device_of(given)
     trainer, held_out, watch = prepared(given, device)
+    end = given.steps if given.steps is not None else given.settle or math.inf
     if given.plan:
-        if given.steps is None:
+        if end == math.inf:
             raise UsageError("--plan needs --steps: how many are to be made")
         measured = cost(trainer, held_out, watch)
-        steps = max(0, given.steps - trainer.settings.begun)
+        steps = max(0, int(end) - trainer.settings.begun)
         say(f"{trainer.settings.name}: {cost_in_words(measured, steps, given.validate_every)}")
         return
     file = given.out / "state.pt"
@@ -147,7 +156,7 @@ def train(given: argparse.Namespace) -> None:
             if due:
                 keep(trainer, given.out)
                 saved = time.monotonic()
-        if stopping or (given.steps is not None and trainer.step >= given.steps):
+        if stopping or trainer.step >= end:
             break
         if given.minutes is not None and time.monotonic() - began > 60 * given.minutes:
             break
@@ -182,6 +191,8 @@ def prepared(given: argparse.Namespace, device: str) -> tuple[Trainer, Stills, V
         raise UsageError("--begun: name the weights that have made those steps as --start")
     if given.begun and given.steps is not None and given.steps <= given.begun:
         raise UsageError(f"--steps {given.steps}: it counts the {given.begun} of --begun too; give a larger number")
+    if given.settle and given.steps is not None and given.steps > given.settle:
+        raise UsageError(f"--steps {given.steps}: the learning rate is zero from --settle {given.settle} on")
     settings = Settings(
         given.model,
         given.recipe,
@@ -198,6 +209,7 @@ def prepared(given: argparse.Namespace, device: str) -> tuple[Trainer, Stills, V
         pace=given.pace,
         start=digest,
         begun=given.begun,
+        settled=given.settle,
         video_version=VIDEO_VERSION if video else 0,
     )
     settings.check()

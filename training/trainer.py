@@ -127,7 +127,7 @@ class Trainer:
         for parameter in self.tuned:
             parameter.requires_grad_(age >= TRUNK_FROM)
         losses: list[Tensor] = []
-        factor = min(1.0, (self.made + 1) / WARM_UP) / max(1.0, age / STEADY) ** 0.5
+        factor = min(1.0, (self.made + 1) / WARM_UP) / max(1.0, age / STEADY) ** 0.5 * self.unsettled
         for group, rate in zip(self.optimiser.param_groups, self.rates):
             group["lr"] = rate * factor
 
@@ -162,6 +162,12 @@ class Trainer:
     def made(self) -> int:
         """Steps of this training, without those that the weights it started from had made."""
         return self.step - self.settings.begun
+
+    @property
+    def unsettled(self) -> float:
+        """Share of the usual learning rate that the coming step has: 1, and less and less where the rate settles."""
+        settings = self.settings
+        return 1 - self.made / (settings.settled - settings.begun) if settings.settled else 1.0
 
     def clips(self) -> Clips:
         """The clips of the coming step: a function of seed, step and settings, whatever the model."""

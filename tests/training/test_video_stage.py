@@ -145,6 +145,44 @@ def test_a_longer_stage_goes_on_behind_the_steps_that_its_weights_have_made(
         assert said in capsys.readouterr().err
 
 
+def test_the_rate_settles_to_zero_and_training_ends_there(
+    ecssd: Path,
+    films: Path,
+    start: Path,
+    tmp_path: Path,
+    stills: Stills,
+    videos: Videos,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings = Settings("cfbi.lite", **{**SMALL, "begun": 4000, "settled": 4004})  # type: ignore[arg-type]
+    trainer = Trainer(settings, stills, videos=videos, start=_weights("cfbi.lite"))
+    for made in range(2):
+        trainer.advance()
+        usual = settings.rate * (made + 1) / WARM_UP / (settings.age(4000 + made) / STEADY) ** 0.5
+        assert trainer.optimiser.param_groups[1]["lr"] == pytest.approx(usual * (1 - made / 4))
+    assert trainer.unsettled == 0.5 and settings.record()["settled"] == 4004
+    trainer.step = 4004
+    assert trainer.unsettled == 0
+    assert "settled" not in Settings("cfbi.lite", **SMALL).record(), "older states go on"  # type: ignore[arg-type]
+
+    out = tmp_path / "settled"
+    flags = _flags(ecssd, films, start, out, "--begun", "50", "--settle", "52")
+    assert train.main([*flags, "--steps", "51"]) == 0 and state.load(out / "state.pt").step == 51
+    assert train.main(flags) == 0
+    kept = state.load(out / "state.pt")
+    assert kept.step == 52
+    card = export.export(kept, tmp_path / "to", tmp_path / "to").with_suffix(".md").read_text()
+    assert " --steps 52 --begun 50 --settle 52 --start FILE (weights " in card
+    for wrong, said in (
+        ([*flags, "--steps", "53"], "zero from --settle 52 on"),
+        (_flags(ecssd, films, start, out, "--begun", "50", "--settle", "50"), "behind the first"),
+        (_flags(ecssd, films, start, out, "--settle", "-1"), "behind the first"),
+        (_flags(ecssd, films, start, out, "--begun", "50", "--settle", "60"), "settled"),
+    ):
+        assert train.main(wrong) != 0
+        assert said in capsys.readouterr().err
+
+
 def test_the_shipped_weights_are_what_it_starts_from_by_default() -> None:
     for model in NETWORKS:
         assert find_start(model).name == f"{model}.plain.safetensors"
