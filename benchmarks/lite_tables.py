@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from lite_runs import BASELINES, FAMILIES, LEVELLED, NETWORKS, RECIPES, SIX, SMALL
@@ -47,7 +48,8 @@ class Study:
         """Name -> Markdown, in the order of the page."""
         made: dict[str, Callable[[], str]] = {
             "clean": self.clean,
-            "clean-videos": self.by_video,
+            "clean-videos": lambda: self.by_video("youtube-vos-p"),
+            "objects-videos": lambda: self.by_video("objects"),
             "scores": self.scores,
             "architectures": lambda: self.pairs("mPC"),
             "architectures-drop": lambda: self.pairs("drop"),
@@ -55,6 +57,7 @@ class Study:
             "reference": self.reference,
             "reference-drop": self.reference_drop,
             "ablation": ablation,
+            "ceiling": lambda: ceiling(_rows("ceiling.csv")),
             "levelled": self.levelled,
             "corrupted": lambda: self.recipe("-corrupted", HEADLINE),
             "corrupted-families": lambda: self.recipe("-corrupted", FAMILY_NAMES),
@@ -75,12 +78,15 @@ class Study:
             rows.append((f"`{model}`", [self._value("youtube-vos-p", "P")(model), *minus]))
         return _table("", ["P", "minus `labelprop`", f"minus `{SMALL}`", "minus the stills line"], rows)
 
-    def by_video(self) -> str:
-        """J&F of every DAVIS video, clean."""
-        found = {m: s for m in (*NETWORKS, *BASELINES) if (s := self._found["youtube-vos-p"].get(m)) is not None}
+    def by_video(self, setting: str) -> str:
+        """J&F, clean: of the data set, and of every video."""
+        found = {m: s for m in (*NETWORKS, *BASELINES) if (s := self._found[setting].get(m)) is not None}
         videos = next((scored.videos for scored in found.values()), ())
-        rows = [(f"`{m}`", [f"{value:.1f}" for value in scored.clean_by_video]) for m, scored in found.items()]
-        return _table("", videos, rows)
+        rows = []
+        for model, scored in found.items():
+            values = [scored.sample("P").value, *scored.clean_by_video]
+            rows.append((f"`{model}`", [f"{value:.1f}" for value in values]))
+        return _table("", ["P", *videos], rows)
 
     def scores(self) -> str:
         """P, mPC and what was lost."""
@@ -122,10 +128,17 @@ class Study:
         """The mean over six corruptions with all frames damaged, and with all but the first."""
         rows = []
         for model in (*NETWORKS, "labelprop"):
-            alike, sound = self._alike(model), self._sample("sharp", model, SIX)
-            shown = ["" if s is None else f"{s.value:.1f}" for s in (alike, sound)]
-            rows.append((f"`{model}`", [*shown, "" if alike is None or sound is None else (sound - alike).text]))
-        return _table("", ["all frames damaged", "all but the first", "change"], rows)
+            cells = []
+            for alike, setting in (
+                (self._alike(model), "sharp"),
+                (self._sample("objects", model, SIX), "objects-sharp"),
+            ):
+                sound = self._sample(setting, model, SIX)
+                cells += ["" if s is None else f"{s.value:.1f}" for s in (alike, sound)]
+                cells += ["" if alike is None or sound is None else (sound - alike).text]
+            rows.append((f"`{model}`", cells))
+        shown = ["all frames damaged", "all but the first", "change"]
+        return _table("", [*shown, *(f"several objects, {heading}" for heading in shown)], rows)
 
     def reference_drop(self) -> str:
         """What is lost with a sound reference, against `aot.lite` with the same recipe."""
@@ -226,11 +239,10 @@ class Study:
 def ablation() -> str:
     """Mean J with parts of the plain networks changed at inference, a sound reference: `ablation.csv` beside this."""
     cells: dict[tuple[str, str], dict[str, list[float]]] = {}
-    with (Path(__file__).parent / "ablation.csv").open(newline="") as lines:
-        for line in csv.DictReader(lines):
-            if line["damaged"] != "all":
-                row = cells.setdefault((line["model"], line["part"]), {})
-                row.setdefault(line["corruption"], []).append(float(line["J"]))
+    for line in _rows("ablation.csv"):
+        if line["damaged"] != "all":
+            row = cells.setdefault((line["model"], line["part"]), {})
+            row.setdefault(line["corruption"], []).append(float(line["J"]))
     columns = list(next(iter(cells.values())))
     rows = []
     for (model, part), found in cells.items():
@@ -241,6 +253,25 @@ def ablation() -> str:
         rows.append((f"`{model}`, {part}", [*texts, change]))
     headings = [column if column == "clean" else f"`{column}`" for column in columns]
     return _table("J, first 20 frames", [*headings, "damaged, minus whole"], rows)
+
+
+def ceiling(rows: Sequence[Mapping[str, Any]]) -> str:
+    """J&F with parts of the task done for the models: rows as `ceiling.py` makes them, a column per video."""
+    cells: dict[tuple[str, str], dict[str, float]] = {}
+    for row in rows:
+        cells.setdefault((row["model"], row["part"]), {})[row["video"]] = float(row["J&F"])
+    videos = list(next(iter(cells.values())))
+    lines = []
+    for (model, part), found in sorted(cells.items(), key=lambda item: not item[0][0]):  # what has no model comes last
+        values = [float(np.mean(list(found.values()))), *(found[video] for video in videos)]
+        lines.append((f"`{model}`, {part}" if model else part, [f"{value:.1f}" for value in values]))
+    return _table("J&F", ["mean", *videos], lines)
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    """Lines of a CSV beside this."""
+    with (Path(__file__).parent / name).open(newline="") as lines:
+        return list(csv.DictReader(lines))
 
 
 def _table(corner: str, headings: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> str:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from adapters.cfbi_line.blocks import IAGate
     from adapters.cfbi_line.preparation import network_size, prepare
     from adapters.common.tensors import image_tensor, normalise
+    from adapters.lite.adapter import LiteAdapter, LiteSession
     from adapters.lite.matching_network import MatchedNetwork
+    from adapters.lite.network import full
     from adapters.memory.swem import drawn_keys
     from adapters.memory.untrained import UNTRAINED as UNTRAINED_MEMORY
     from corruptions.kernels.reference import reference
@@ -33,7 +35,9 @@ else:
     from robust_vos_bench.adapters.cfbi_line.blocks import IAGate
     from robust_vos_bench.adapters.cfbi_line.preparation import network_size, prepare
     from robust_vos_bench.adapters.common.tensors import image_tensor, normalise
+    from robust_vos_bench.adapters.lite.adapter import LiteAdapter, LiteSession
     from robust_vos_bench.adapters.lite.matching_network import MatchedNetwork
+    from robust_vos_bench.adapters.lite.network import full
     from robust_vos_bench.adapters.memory.swem import drawn_keys
     from robust_vos_bench.adapters.memory.untrained import UNTRAINED as UNTRAINED_MEMORY
     from robust_vos_bench.corruptions.kernels.reference import reference
@@ -50,9 +54,12 @@ __all__ = [
     "Conditioning",
     "Head",
     "IAGate",
+    "LiteAdapter",
+    "LiteSession",
     "MatchedNetwork",
     "drawn_keys",
     "fill_untrained",
+    "full",
     "image_tensor",
     "network_size",
     "normalise",

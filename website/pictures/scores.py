@@ -130,8 +130,8 @@ def paired() -> Drawing:
 
     drawing.text(0, 20, "mPC: eight videos, 95 % intervals", "bold")
     for value in (40, 60, 80, 100):
-        drawing.line(36, up(value), 400, up(value), "axis" if value == 40 else "grid")
-        drawing.text(28, up(value) + 6, str(value), "soft small", "end")
+        drawing.line(46, up(value), 400, up(value), "axis" if value == 40 else "grid")
+        drawing.text(38, up(value) + 6, str(value), "soft small", "end")
     for one, other in per_video:
         drawing.line(172, up(one), 268, up(other), "axis")
         drawing.dot(172, up(one), 0, 5)
