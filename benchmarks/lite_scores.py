@@ -74,10 +74,9 @@ class Scored:
         """Names, in the order of the data set."""
         return self._jackknife.matrix.videos
 
-    @cached_property
-    def clean_by_video(self) -> NDArray[np.float64]:
-        """J&F in points, mean over the objects of each video, (videos,)."""
-        values: NDArray[np.float64] = self._jackknife.matrix.by_video(self._jackknife.statistics["P"])[0]
+    def by_video(self, statistic: str) -> NDArray[np.float64]:
+        """J&F in points of P or mPC, mean over the objects of each video, (videos,)."""
+        values: NDArray[np.float64] = self._jackknife.matrix.by_video(self._jackknife.statistics[statistic])[0]
         return values
 
     @cached_property

@@ -18,15 +18,14 @@ from lite_scores import Sample, Scored, mean_of
 from robust_vos_bench.analysis.result import Result
 from robust_vos_bench.analysis.same import check_same
 
-EVERY = ("demo", "youtube-vos-p", "common", "demo-sharp", "sharp", "objects", "objects-sharp")
+EVERY = ("demo", "youtube-vos-p", "common", "demo-sharp", "sharp")
+"""Compared with intervals; three videos with several objects carry none worth printing."""
 HEADINGS = {
     "demo": "demo",
     "youtube-vos-p": "DAVIS, `youtube-vos-p`",
     "common": "DAVIS, `common` 3",
     "demo-sharp": "demo, sound reference",
     "sharp": "DAVIS, sound reference",
-    "objects": "several objects",
-    "objects-sharp": "several objects, sound reference",
 }
 HEADLINE = ("P", "mPC", "drop")
 FAMILY_NAMES = ("noise", "blur", "weather", "digital")
@@ -49,6 +48,7 @@ class Study:
         made: dict[str, Callable[[], str]] = {
             "clean": self.clean,
             "clean-videos": lambda: self.by_video("youtube-vos-p"),
+            "objects": self.objects,
             "objects-videos": lambda: self.by_video("objects"),
             "scores": self.scores,
             "architectures": lambda: self.pairs("mPC"),
@@ -84,20 +84,20 @@ class Study:
         videos = next((scored.videos for scored in found.values()), ())
         rows = []
         for model, scored in found.items():
-            values = [scored.sample("P").value, *scored.clean_by_video]
+            values = [scored.sample("P").value, *scored.by_video("P")]
             rows.append((f"`{model}`", [f"{value:.1f}" for value in values]))
         return _table("", ["P", *videos], rows)
 
     def scores(self) -> str:
         """P, mPC and what was lost."""
         columns: list[tuple[str, Callable[[str], str]]] = []
-        for setting, clean in (("demo", "demo"), ("youtube-vos-p", "DAVIS"), ("objects", "several objects")):
+        for setting, clean in (("demo", "demo"), ("youtube-vos-p", "DAVIS")):
             columns.append((f"{clean} P", self._value(setting, "P")))
             columns.append((f"mPC, {HEADINGS[setting].split(', ')[-1]}", self._value(setting, "mPC")))
             if setting == "youtube-vos-p":
                 columns.append(("mPC, `common` 3", self._value("common", "mPC")))
                 columns.append(("lost, `common` 3", self._lost("common")))
-        for setting in ("demo-sharp", "sharp", "objects-sharp"):
+        for setting in ("demo-sharp", "sharp"):
             columns.append((f"mPC, {HEADINGS[setting]}", self._value(setting, "mPC")))
         columns.append(("lost, DAVIS, sound reference", self._lost("sharp")))
         rows = [(f"`{model}`", [cell(model) for _, cell in columns]) for model in (*NETWORKS, *BASELINES)]
@@ -128,17 +128,26 @@ class Study:
         """The mean over six corruptions with all frames damaged, and with all but the first."""
         rows = []
         for model in (*NETWORKS, "labelprop"):
+            alike, sound = self._alike(model), self._sample("sharp", model, SIX)
+            shown = ["" if s is None else f"{s.value:.1f}" for s in (alike, sound)]
+            rows.append((f"`{model}`", [*shown, "" if alike is None or sound is None else (sound - alike).text]))
+        return _table("", ["all frames damaged", "all but the first", "change"], rows)
+
+    def objects(self) -> str:
+        """Videos with several objects: scores, and against plain in how many of the videos a recipe is higher."""
+        rows = []
+        for model in (*NETWORKS, *BASELINES):
+            family, _, recipe = model.partition("-")
             cells = []
-            for alike, setting in (
-                (self._alike(model), "sharp"),
-                (self._sample("objects", model, SIX), "objects-sharp"),
-            ):
-                sound = self._sample(setting, model, SIX)
-                cells += ["" if s is None else f"{s.value:.1f}" for s in (alike, sound)]
-                cells += ["" if alike is None or sound is None else (sound - alike).text]
+            for setting, statistic in (("objects", "P"), ("objects", "mPC"), ("objects-sharp", "mPC")):
+                scored, plain = (self._found[setting].get(m) for m in (model, family))
+                cells.append("" if scored is None else f"{scored.sample(statistic).value:.1f}")
+                if recipe and scored is not None and plain is not None:
+                    gains = scored.by_video(statistic) - plain.by_video(statistic)
+                    change = scored.sample(statistic) - plain.sample(statistic)
+                    cells[-1] += f" ({change.value:+.1f}, {(gains > 0).sum()} of {len(gains)})"
             rows.append((f"`{model}`", cells))
-        shown = ["all frames damaged", "all but the first", "change"]
-        return _table("", [*shown, *(f"several objects, {heading}" for heading in shown)], rows)
+        return _table("", ["P", "mPC, all frames damaged", "mPC, sound reference"], rows)
 
     def reference_drop(self) -> str:
         """What is lost with a sound reference, against `aot.lite` with the same recipe."""
@@ -150,7 +159,6 @@ class Study:
             *((f"DAVIS, `{name}`", "sharp", [name]) for name in SIX),
             ("demo, fifteen corruptions", "demo-sharp", fifteen),
             ("demo, without contrast", "demo-sharp", [name for name in fifteen if name != "contrast"]),
-            ("several objects, six corruptions", "objects-sharp", SIX),
         ]
         pairs = [(family + recipe, FAMILIES[2] + recipe) for recipe in RECIPES for family in FAMILIES[:2]]
         rows = []
@@ -177,7 +185,7 @@ class Study:
         rows = []
         for statistic in measured:
             for setting in EVERY:
-                if statistic == "P" and setting in ("common", "sharp", "demo-sharp", "objects-sharp"):
+                if statistic == "P" and setting in ("common", "sharp", "demo-sharp"):
                     continue  # the same frames once more
                 where = HEADINGS[setting].split(",")[0] if statistic == "P" else HEADINGS[setting]
                 cells = [self._minus(setting, family + recipe, family, statistic) for family in FAMILIES]
