@@ -21,8 +21,8 @@ NETWORKS = {
 RECIPES = ("plain", "corrupted")
 """Listed with or without their weights; those of further recipes are listed where theirs are here."""
 BARE = "video"
-"""The recipe that a bare family name runs where its weights are here, else `plain`: the one with the highest
-mean on clean DAVIS (docs/reference-weights.md). Its weights are for non-commercial use, and who leaves them out gets `plain`."""
+"""The recipe that a bare family name runs where its weights are here, else `plain`: the one with the highest mean on
+clean DAVIS (docs/reference-weights.md). Its weights are for non-commercial use; who leaves them out gets `plain`."""
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 
 
