@@ -51,7 +51,6 @@ NOT_RUN = {
     r"^check vignette|--corruption vignette": "built into the package by the reader; test_blocks.py has it",
     r"^attack|--attacked|attacked/scores|^leaderboard aot\.lite-RUN": "an attack takes minutes; tests/attacks has them",
     r"^certify": "hundreds of runs; tests/certify has it",
-    r"runs/lite/": "reads what hours of runs made; leaderboards/ holds it",
     r"sleeping\.py": "measures time",
 }  # fmt: skip
 """Pattern of a command -> why it is not run here."""
