@@ -66,7 +66,7 @@ class Settings:
     begun: int = 0
     """Steps of the video stage that those weights have behind them: its draws and its schedule go on there."""
     settled: int = 0
-    """Step at which the learning rate, falling in a straight line from the first step on, is zero (0: never)."""
+    """Step at which a factor on the learning rate, falling in a line from the first step on, is zero (0: none)."""
     video_version: int = 0
     """`VIDEO_VERSION` in the video stage."""
 

@@ -109,7 +109,7 @@ def parser() -> argparse.ArgumentParser:
         type=int,
         default=0,
         metavar="STEP",
-        help="let the learning rate fall in a straight line from the first step on to zero at this one, and end there",
+        help="multiply the learning rate by a factor that falls from 1 at the first step to 0 at this one; end there",
     )
     made.add_argument(
         "--until-flat",

@@ -167,7 +167,7 @@ class Trainer:
     def unsettled(self) -> float:
         """Share of the usual learning rate that the coming step has: 1, and less and less where the rate settles."""
         settings = self.settings
-        return 1 - self.made / (settings.settled - settings.begun) if settings.settled else 1.0
+        return max(0.0, 1 - self.made / (settings.settled - settings.begun)) if settings.settled else 1.0
 
     def clips(self) -> Clips:
         """The clips of the coming step: a function of seed, step and settings, whatever the model."""
