@@ -111,7 +111,7 @@ class Study:
             for recipe in RECIPES
             for a, b in ((cfbi, aoc), (aoc, aot), (cfbi, aot))
         ]
-        return _table(f"{statistic}", [HEADINGS[s] for s in EVERY], rows)
+        return _table(statistic, [HEADINGS[s] for s in EVERY], rows)
 
     def by_corruption(self) -> str:
         """What each corruption of `common` costs on DAVIS."""
