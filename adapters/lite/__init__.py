@@ -88,9 +88,9 @@ def _entry(family: str, title: str, paper: str, recipe: str, bare: bool) -> Mode
         trained_on=facts.trained_on,
         late_objects="native",
         differentiable=True,
-        input_policy="short side at most 304, never enlarged; extended at the right and bottom to sides of 16 n + 1",
+        input_policy="short side at most 352, never enlarged; extended at the right and bottom to sides of 16 n + 1",
         autocast="optional",
-        version="3",  # sharper attention to larger memories, other weights
+        version="4",  # frames of 352 rows instead of 304
         notes="Ours, not the paper's network: its mechanisms at reduced width on EfficientNet-Lite0, "
         f"{facts.saw}. {runs}Compare it with the other lite models, not with published scores.",
     )

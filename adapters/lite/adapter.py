@@ -142,7 +142,7 @@ class LiteAdapter(TorchAdapter):
         device: str = "cpu",
         *,
         network: str = "aoc",
-        size: Annotated[int, Meta(ge=32)] = 304,
+        size: Annotated[int, Meta(ge=32)] = 352,
         memory: Annotated[int, Meta(ge=1)] = 3,
         gap: Annotated[int, Meta(ge=1)] = 5,
         levelled: bool = False,
