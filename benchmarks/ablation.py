@@ -9,7 +9,8 @@ whose absence *helps* under the corruption. J is the mean over frames behind the
 the true area: below 1, objects are let go; above, background is swallowed. "all": every frame is corrupted; "sharp":
 every frame but the first. The table holds means over videos, and of how many of them J is above that of the whole
 model; its last column is the mean of all "sharp" ones minus the whole model's, with a 95 % interval over videos. The
-CSV has one row per video; `--show FILE` prints the table of one. One thread per worker.
+CSV has one row per video; `--show FILE` prints the table of one. The size is that of docs/lite-study.md, one thread
+per worker.
 
 no blocks: the factors of the conditioning blocks are one (`aoc.lite`). no gates: so are those of CFBI's gates, which
 `aoc.lite` has as well. recent vector: what blocks, gates and dynamic layers read is made from the frame before alone,
@@ -32,6 +33,7 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
+from lite_runs import SIZE
 from lite_scores import mean_of
 from numpy.typing import NDArray
 from ours import AOCLite, CFBILite, Conditioning, Head, IAGate, MatchedNetwork
@@ -153,7 +155,7 @@ def one_video(given: argparse.Namespace, name: str) -> list[dict[str, Any]]:
         for model, parts in ROWS.items():
             for part, (change, options) in parts.items():
                 with change(), torch.inference_mode():
-                    j, area = measure(load_adapter(model, device="cpu", **options), frames, truth)
+                    j, area = measure(load_adapter(model, device="cpu", size=SIZE, **options), frames, truth)
                 row = {"video": name, "model": model, "part": part, "corruption": corruption, "damaged": damaged}
                 rows.append({**row, "J": round(100 * j, 2), "area": round(area, 3)})
     return rows

@@ -3,11 +3,11 @@
     python benchmarks/ceiling.py --data-root ~/DAVIS [--models aoc.lite-video,cfbi.lite-video] [--videos dog,camel]
         [--dataset davis2016:val] [--workers 2] [--output ceiling.csv]
 
-closed loop: the model as it runs. true masks remembered: every frame is predicted, and then remembered under its true
-mask, so that no error is carried on; what is still missing is in matching and decoding one frame. grid: no model; the
-true mask itself, reduced to the grid on which the models decide (every fourth pixel of the frame at their size) and
-enlarged again as they do: what no network of this size can be far above. Videos with one object alone. The CSV has
-one row per video; `--show FILE` prints the table of one. One thread per worker.
+closed loop: the model as it runs, at the size of docs/lite-study.md. true masks remembered: every frame is predicted,
+and then remembered under its true mask, so that no error is carried on; what is still missing is in matching and
+decoding one frame. grid: no model; the true mask itself, reduced to the grid on which the models decide (every fourth
+pixel of the frame at their size) and enlarged again as they do: what no network of this size can be far above. Videos
+with one object alone. The CSV has one row per video; `--show FILE` prints the table of one. One thread per worker.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from lite_tables import ceiling
+from lite_csv import ceiling
+from lite_runs import SIZE
 from numpy.typing import NDArray
 from ours import LiteAdapter, LiteSession, full
 
@@ -36,8 +37,6 @@ from robust_vos_bench.scoring.video import VideoScorer
 
 MODELS = ("aoc.lite-video", "cfbi.lite-video", "aot.lite-video")
 LOOP, REMEMBERED, GRID = "closed loop", "true masks remembered", "true masks on the grid"
-SIZE = 304
-"""Of the models by default: short side of the frames that they see."""
 
 
 class Told(LiteSession):
@@ -102,7 +101,7 @@ def one_video(given: argparse.Namespace, name: str) -> list[dict[str, Any]]:
         {"video": name, "model": "", "part": GRID, "J&F": score(truth, [on_grid(mask) for mask in masks])}
     ]
     for model in given.models.split(","):
-        adapter = load_adapter(model, device="cpu")
+        adapter = load_adapter(model, device="cpu", size=SIZE)
         if not isinstance(adapter, LiteAdapter):
             raise DataError(f"{model}: no lite model")
         with torch.inference_mode():

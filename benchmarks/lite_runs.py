@@ -17,6 +17,10 @@ BASELINES = ("labelprop", "flow", "static")
 SIX = ("mean_blur", "gaussian_noise", "motion_blur", "snow", "contrast", "jpeg_compression")
 """One or two corruptions of every family, the cheapest set on which damage after a sound first frame is studied."""
 LEVELLED = "[levelled=True]"
+SIZE, DEFAULT_SIZE = 304, 352
+"""Short side at which the networks see DAVIS in the study: that of the pictures that they were trained on; and the one
+that they take by themselves since version 4 of their adapter (docs/reference-weights.md says why)."""
+DEFAULT = f"[size={DEFAULT_SIZE}]"
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Setting:
     """Where they are chosen by hand; otherwise those of the preset."""
     clean_reference: bool = False
     models: tuple[str, ...] = (*NETWORKS, *BASELINES)
+    """By the names of the study (`named`)."""
 
     def holds(self, manifest: Manifest) -> bool:
         """Whether a run was made under these conditions: data, preset or corruptions, severities, first frame."""
@@ -52,18 +57,38 @@ class Setting:
         root: folder of the data set. output: folder of the runs. chosen: models; others are left out.
         """
         for model in (m for m in self.models if m in chosen):
-            plain, _, option = model.rstrip("]").partition("[")
-            options = ("--option", option.replace("True", "true")) if option else ()
+            plain, given = _parts(model)
+            folder = output / "-".join((f"{self.name}--{plain}", *(option.partition("=")[0] for option in given)))
+            if plain in NETWORKS and self.dataset != "demo":
+                given = given[:-1] if model.endswith(DEFAULT) else [*given, f"size={SIZE}"]
+            options = [word for option in given for word in ("--option", option.replace("True", "true"))]
             data = ("--dataset", self.dataset, "--data-root", root) if self.dataset != "demo" else ()
-            folder = output / f"{self.name}--{plain}{option and '-' + option.partition('=')[0]}"
             yield ("run", "--model", plain, *options, *self.flags, *data, "--output", str(folder))
 
+    def named(self, model: str) -> str:
+        """The name in the study of a result's model: the size of the study goes without saying, another one not."""
+        plain, given = _parts(model)
+        if plain not in NETWORKS or self.dataset == "demo":  # frames of demo are smaller than any of the sizes
+            return model
+        if f"size={SIZE}" in given:
+            given.remove(f"size={SIZE}")
+        elif not any(option.startswith("size=") for option in given):
+            given.append(f"size={DEFAULT_SIZE}")
+        return f"{plain}[{','.join(given)}]" if given else plain
 
-SMALL = "labelprop[size=304]"
+
+def _parts(model: str) -> tuple[str, list[str]]:
+    """`aoc.lite[levelled=True,size=304]`: the name, and the options."""
+    plain, _, options = model.rstrip("]").partition("[")
+    return plain, [option for option in options.split(",") if option]
+
+
+SMALL = f"labelprop[size={SIZE}]"
 """At the size of the networks."""
-LEVELLED_TOO = (*NETWORKS, *(network + LEVELLED for network in NETWORKS), *BASELINES)
-SMALL_TOO = (*NETWORKS, *BASELINES, SMALL)
-EVERY = tuple(dict.fromkeys((*LEVELLED_TOO, *SMALL_TOO)))
+VIDEO = tuple(network + DEFAULT for network in NETWORKS if network.endswith("-video"))
+LEVELLED_TOO = (*NETWORKS, *(network + LEVELLED for network in NETWORKS), *BASELINES, *VIDEO)
+SIZES_TOO = (*NETWORKS, *BASELINES, SMALL, *VIDEO)
+EVERY = tuple(dict.fromkeys((*LEVELLED_TOO, *SIZES_TOO)))
 BY_HAND = ("--corruption", ",".join(SIX), "--severity", "3")
 SHARP = "--clean-reference"
 SETTINGS: Mapping[str, Setting] = {
@@ -75,7 +100,7 @@ SETTINGS: Mapping[str, Setting] = {
             ("--preset", "youtube-vos-p"),
             "youtube-vos-p",
             (1, 2, 3),
-            models=SMALL_TOO,
+            models=SIZES_TOO,
         ),
         Setting("common", "davis2016:val", ("--preset", "common", "--severity", "3"), "common", (3,)),
         Setting("sharp", "davis2016:val", (*BY_HAND, SHARP), "custom", (3,), SIX, True, LEVELLED_TOO),
@@ -97,7 +122,7 @@ SETTINGS: Mapping[str, Setting] = {
 
 
 def kept(folder: Path) -> dict[str, dict[str, Result]]:
-    """Packed results of these settings in a folder of leaderboards: setting -> model -> result.
+    """Packed results of these settings in a folder of leaderboards: setting -> model (`Setting.named`) -> result.
 
     Raises DataError where two are of one model and setting, which other videos of the same data set would be.
     """
@@ -106,7 +131,8 @@ def kept(folder: Path) -> dict[str, dict[str, Result]]:
         result = read_result(path)
         for name, setting in SETTINGS.items():
             if setting.holds(result.manifest):
-                if result.model in found[name]:
-                    raise DataError(f"{path}: a second result of {result.model} under {name}; remove the one not meant")
-                found[name][result.model] = result
+                model = setting.named(result.model)
+                if model in found[name]:
+                    raise DataError(f"{path}: a second result of {model} under {name}; remove the one not meant")
+                found[name][model] = result
     return found

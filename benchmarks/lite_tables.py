@@ -6,14 +6,13 @@ without each video add up: also across two pages of the same videos (`analysis/i
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-from lite_runs import BASELINES, FAMILIES, LEVELLED, NETWORKS, RECIPES, SIX, SMALL
+from lite_csv import ablation, ceiling, rows_of, table
+from lite_runs import BASELINES, DEFAULT, DEFAULT_SIZE, FAMILIES, LEVELLED, NETWORKS, RECIPES, SIX, SIZE
 from lite_scores import Sample, Scored, mean_of
+from numpy.typing import NDArray
 
 from robust_vos_bench.analysis.result import Result
 from robust_vos_bench.analysis.same import check_same
@@ -47,7 +46,8 @@ class Study:
         """Name -> Markdown, in the order of the page."""
         made: dict[str, Callable[[], str]] = {
             "clean": self.clean,
-            "clean-videos": lambda: self.by_video("youtube-vos-p"),
+            "clean-videos": self.clean_videos,
+            "sizes": self.sizes,
             "objects": self.objects,
             "objects-videos": lambda: self.by_video("objects"),
             "scores": self.scores,
@@ -57,7 +57,7 @@ class Study:
             "reference": self.reference,
             "reference-drop": self.reference_drop,
             "ablation": ablation,
-            "ceiling": lambda: ceiling(_rows("ceiling.csv")),
+            "ceiling": lambda: ceiling(rows_of("ceiling.csv")),
             "levelled": self.levelled,
             "corrupted": lambda: self.recipe("-corrupted", HEADLINE),
             "corrupted-families": lambda: self.recipe("-corrupted", FAMILY_NAMES),
@@ -66,17 +66,43 @@ class Study:
             "labelprop": self.labelprop,
             "labelprop-loss": self.labelprop_loss,
         }
-        return {name: table() for name, table in made.items()}
+        return {name: make() for name, make in made.items()}
 
     def clean(self) -> str:
-        """P on DAVIS, against `labelprop` at both sizes and against the line before."""
+        """P on DAVIS at the default size, against `labelprop` at both sizes and against the line before."""
+        small = f"labelprop[size={DEFAULT_SIZE}]"
+        found = self._clean(DEFAULT_SIZE)
         rows = []
-        for model in (*NETWORKS, SMALL, *BASELINES):
+        for model in (*NETWORKS, small, *BASELINES):
             family, _, recipe = model.partition("-")
-            bases = ["labelprop", SMALL, family if recipe else ""] if model in NETWORKS else [""] * 3
-            minus = [self._minus("youtube-vos-p", model, base, "P") if base else "" for base in bases]
-            rows.append((f"`{model}`", [self._value("youtube-vos-p", "P")(model), *minus]))
-        return _table("", ["P", "minus `labelprop`", f"minus `{SMALL}`", "minus the stills line"], rows)
+            bases = ["labelprop", small, family if recipe else ""] if model in NETWORKS else []
+            minus = [mean_of(found[model] - found[base]).text if base else "" for base in bases]
+            rows.append((f"`{model}`", [f"{found[model].mean():.1f}", *minus, *[""] * (3 - len(minus))]))
+        return table("", ["P", "minus `labelprop`", f"minus `{small}`", "minus the stills line"], rows)
+
+    def clean_videos(self) -> str:
+        """The same by video."""
+        found = self._clean(DEFAULT_SIZE)
+        rows = [(f"`{m}`", [f"{value:.1f}" for value in (found[m].mean(), *found[m])]) for m in (*NETWORKS, *BASELINES)]
+        return table("", ["P", *self._videos()], rows)
+
+    def sizes(self) -> str:
+        """P and mPC on DAVIS with the networks at the size of the study and at their default."""
+        smaller, larger = self._clean(SIZE), self._clean(DEFAULT_SIZE)
+        rows = []
+        for model in (*NETWORKS, "labelprop"):
+            small, large = (f"labelprop[size={n}]" if model == "labelprop" else model for n in (SIZE, DEFAULT_SIZE))
+            change = mean_of(larger[large] - smaller[small])
+            cells = [f"{smaller[small].mean():.1f}", f"{larger[large].mean():.1f}", change.text]
+            for setting in ("youtube-vos-p", "sharp"):
+                before, after = (self._sample(setting, name, "mPC") for name in (model, model + DEFAULT))
+                if before is None or after is None:
+                    cells += [""] * 3
+                else:
+                    cells += [f"{before.value:.1f}", f"{after.value:.1f}", (after - before).text]
+            rows.append((f"`{model}`", cells))
+        means = ("P, ", "mPC, `youtube-vos-p`, ", "mPC, sound reference, ")
+        return table("", [f"{mean}{n}" for mean in means for n in (SIZE, DEFAULT_SIZE, "change")], rows)
 
     def by_video(self, setting: str) -> str:
         """J&F, clean: of the data set, and of every video."""
@@ -86,7 +112,7 @@ class Study:
         for model, scored in found.items():
             values = [scored.sample("P").value, *scored.by_video("P")]
             rows.append((f"`{model}`", [f"{value:.1f}" for value in values]))
-        return _table("", ["P", *videos], rows)
+        return table("", ["P", *videos], rows)
 
     def scores(self) -> str:
         """P, mPC and what was lost."""
@@ -101,7 +127,7 @@ class Study:
             columns.append((f"mPC, {HEADINGS[setting]}", self._value(setting, "mPC")))
         columns.append(("lost, DAVIS, sound reference", self._lost("sharp")))
         rows = [(f"`{model}`", [cell(model) for _, cell in columns]) for model in (*NETWORKS, *BASELINES)]
-        return _table("", [heading for heading, _ in columns], rows)
+        return table("", [heading for heading, _ in columns], rows)
 
     def pairs(self, statistic: str) -> str:
         """Every two families with the same recipe."""
@@ -111,7 +137,7 @@ class Study:
             for recipe in RECIPES
             for a, b in ((cfbi, aoc), (aoc, aot), (cfbi, aot))
         ]
-        return _table(statistic, [HEADINGS[s] for s in EVERY], rows)
+        return table(statistic, [HEADINGS[s] for s in EVERY], rows)
 
     def by_corruption(self) -> str:
         """What each corruption of `common` costs on DAVIS."""
@@ -122,7 +148,7 @@ class Study:
         for name in names:
             losses = [every[m].sample("P") - every[m].sample([name]) for m in models]
             rows.append((f"`{name}`", [f"{loss.value:.1f}" for loss in losses]))
-        return _table("P minus J&F", [f"`{m}`" for m in models], rows)
+        return table("P minus J&F", [f"`{m}`" for m in models], rows)
 
     def reference(self) -> str:
         """The mean over six corruptions with all frames damaged, and with all but the first."""
@@ -131,7 +157,7 @@ class Study:
             alike, sound = self._alike(model), self._sample("sharp", model, SIX)
             shown = ["" if s is None else f"{s.value:.1f}" for s in (alike, sound)]
             rows.append((f"`{model}`", [*shown, "" if alike is None or sound is None else (sound - alike).text]))
-        return _table("", ["all frames damaged", "all but the first", "change"], rows)
+        return table("", ["all frames damaged", "all but the first", "change"], rows)
 
     def objects(self) -> str:
         """Videos with several objects: scores, and against plain in how many of the videos a recipe is higher."""
@@ -147,7 +173,7 @@ class Study:
                     change = scored.sample(statistic) - plain.sample(statistic)
                     cells[-1] += f" ({change.value:+.1f}, {(gains > 0).sum()} of {len(gains)})"
             rows.append((f"`{model}`", cells))
-        return _table("", ["P", "mPC, all frames damaged", "mPC, sound reference"], rows)
+        return table("", ["P", "mPC, all frames damaged", "mPC, sound reference"], rows)
 
     def reference_drop(self) -> str:
         """What is lost with a sound reference, against `aot.lite` with the same recipe."""
@@ -169,7 +195,7 @@ class Study:
                 cells.append("" if ours is None or other is None else (ours - other).text)
             rows.append((label, cells))
         heading = "loss minus that of `aot.lite`, same recipe"
-        return _table(heading, [f"`{model}`" for model, _ in pairs], rows)
+        return table(heading, [f"`{model}`" for model, _ in pairs], rows)
 
     def levelled(self) -> str:
         """The option `levelled` against the same weights without."""
@@ -178,7 +204,7 @@ class Study:
             for model in NETWORKS:
                 cells = [self._minus(setting, model + LEVELLED, model, s) for s in (*HEADLINE, *FAMILY_NAMES)]
                 rows.append((f"`{model}`, {HEADINGS[setting].split(',')[0]}", cells))
-        return _table("levelled minus as it is", [*HEADLINE, *FAMILY_NAMES], rows)
+        return table("levelled minus as it is", [*HEADLINE, *FAMILY_NAMES], rows)
 
     def recipe(self, recipe: str, measured: Sequence[str]) -> str:
         """A recipe minus the plain one."""
@@ -190,12 +216,12 @@ class Study:
                 where = HEADINGS[setting].split(",")[0] if statistic == "P" else HEADINGS[setting]
                 cells = [self._minus(setting, family + recipe, family, statistic) for family in FAMILIES]
                 rows.append((f"{statistic}, {where}", cells))
-        return _table(f"`{recipe}` minus plain", [f"`{family}`" for family in FAMILIES], rows)
+        return table(f"`{recipe}` minus plain", [f"`{family}`" for family in FAMILIES], rows)
 
     def labelprop(self) -> str:
         """The networks minus what needs no training."""
         rows = [(f"`{m}`", [self._minus(s, m, "labelprop", "mPC") for s in EVERY]) for m in NETWORKS]
-        return _table("mPC minus that of `labelprop`", [HEADINGS[s] for s in EVERY], rows)
+        return table("mPC minus that of `labelprop`", [HEADINGS[s] for s in EVERY], rows)
 
     def labelprop_loss(self) -> str:
         """By family, what a network loses to `common` on DAVIS minus what `labelprop` does."""
@@ -204,7 +230,23 @@ class Study:
             cells = [self._loss("common", model, family) for family in FAMILY_NAMES]
             others = [self._loss("common", "labelprop", family) for family in FAMILY_NAMES]
             rows.append((f"`{model}`", ["" if a is None or b is None else (a - b).text for a, b in zip(cells, others)]))
-        return _table("loss minus that of `labelprop`, `common` 3", FAMILY_NAMES, rows)
+        return table("loss minus that of `labelprop`, `common` 3", FAMILY_NAMES, rows)
+
+    def _videos(self) -> tuple[str, ...]:
+        """Those of DAVIS."""
+        return next((scored.videos for scored in self._found["youtube-vos-p"].values()), ())
+
+    def _clean(self, size: int) -> dict[str, NDArray[np.float64]]:
+        """J&F in points of every DAVIS video, clean, networks at this size: of the leaderboards, or of `sizes.csv`."""
+        known = self._found["youtube-vos-p"]
+        found = {model: scored.by_video("P") for model, scored in known.items() if size == SIZE or model in BASELINES}
+        videos = self._videos()
+        if size != SIZE:
+            for line in rows_of("sizes.csv"):
+                if int(line["size"]) == size:
+                    name = line["model"] if line["model"] in NETWORKS else f"{line['model']}[size={size}]"
+                    found.setdefault(name, np.full(len(videos), np.nan))[videos.index(line["video"])] = line["J&F"]
+        return found
 
     def _sample(self, setting: str, model: str, what: str | Sequence[str]) -> Sample | None:
         scored = self._found[setting].get(model)
@@ -242,50 +284,3 @@ class Study:
             return "" if scored is None else f"{scored.lost:.1f} %"
 
         return cell
-
-
-def ablation() -> str:
-    """Mean J with parts of the plain networks changed at inference, a sound reference: `ablation.csv` beside this."""
-    cells: dict[tuple[str, str], dict[str, list[float]]] = {}
-    for line in _rows("ablation.csv"):
-        if line["damaged"] != "all":
-            row = cells.setdefault((line["model"], line["part"]), {})
-            row.setdefault(line["corruption"], []).append(float(line["J"]))
-    columns = list(next(iter(cells.values())))
-    rows = []
-    for (model, part), found in cells.items():
-        texts = [f"{np.mean(found[column]):.1f}" for column in columns]
-        whole = cells[model, "whole"]
-        gains = np.mean([np.subtract(found[c], whole[c]) for c in columns if c != "clean"], 0)
-        change = "" if part == "whole" else mean_of(gains).text
-        rows.append((f"`{model}`, {part}", [*texts, change]))
-    headings = [column if column == "clean" else f"`{column}`" for column in columns]
-    return _table("J, first 20 frames", [*headings, "damaged, minus whole"], rows)
-
-
-def ceiling(rows: Sequence[Mapping[str, Any]]) -> str:
-    """J&F with parts of the task done for the models: rows as `ceiling.py` makes them, a column per video."""
-    cells: dict[tuple[str, str], dict[str, float]] = {}
-    for row in rows:
-        cells.setdefault((row["model"], row["part"]), {})[row["video"]] = float(row["J&F"])
-    videos = list(next(iter(cells.values())))
-    lines = []
-    for (model, part), found in sorted(cells.items(), key=lambda item: not item[0][0]):  # what has no model comes last
-        values = [float(np.mean(list(found.values()))), *(found[video] for video in videos)]
-        lines.append((f"`{model}`, {part}" if model else part, [f"{value:.1f}" for value in values]))
-    return _table("J&F", ["mean", *videos], lines)
-
-
-def _rows(name: str) -> list[dict[str, str]]:
-    """Lines of a CSV beside this."""
-    with (Path(__file__).parent / name).open(newline="") as lines:
-        return list(csv.DictReader(lines))
-
-
-def _table(corner: str, headings: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> str:
-    """Markdown without the rows and the columns that hold nothing."""
-    rows = [(label, cells) for label, cells in rows if any(cells)]
-    used = [i for i in range(len(headings)) if any(cells[i] for _, cells in rows)]
-    lines = [f"| {corner} | {' | '.join(headings[i] for i in used)} |", "|---" * (len(used) + 1) + "|"]
-    lines += [f"| {label} | {' | '.join(cells[i] for i in used)} |" for label, cells in rows]
-    return "\n".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -109,3 +110,43 @@ def test_every_command_is_one_that_the_product_takes(module: Any, capsys: pytest
     assert module.main(["list", "--models", "aoc.light"]) == 2
     assert "aoc.lite" in capsys.readouterr().err
     assert module.main(["write", "--bogus"]) == 2
+
+
+def test_networks_go_by_their_names_at_the_size_of_the_study_alone(module: Any) -> None:
+    from lite_runs import SETTINGS
+
+    davis, demo = SETTINGS["youtube-vos-p"], SETTINGS["demo"]
+    assert davis.named("aoc.lite-video[size=304]") == "aoc.lite-video"
+    assert davis.named("aoc.lite-video") == "aoc.lite-video[size=352]"
+    assert davis.named("aot.lite[levelled=True,size=304]") == "aot.lite[levelled=True]"
+    assert davis.named("labelprop[size=304]") == "labelprop[size=304]"
+    assert demo.named("aoc.lite-video") == "aoc.lite-video"
+    for setting in SETTINGS.values():
+        for model in setting.models:
+            (command,) = setting.commands("DAVIS", Path("runs"), [model])
+            plain, given = command[2], [b for a, b in pairwise(command) if a == "--option"]
+            shown = sorted(option.replace("true", "True") for option in given)
+            assert setting.named(f"{plain}[{','.join(shown)}]" if shown else plain) == model
+
+
+def test_the_default_size_of_the_study_is_that_of_the_adapter(module: Any) -> None:
+    from lite_runs import DEFAULT_SIZE, NETWORKS
+
+    from robust_vos_bench.models import load_adapter
+
+    assert {getattr(load_adapter(name, device="cpu"), "size", None) for name in NETWORKS} == {DEFAULT_SIZE}
+
+
+def test_sizes_are_measured_with_a_run_each(module: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import sizes
+
+    runs, csv = tmp_path / "runs", tmp_path / "sizes.csv"
+    flags = ["--dataset", "demo", "--videos", "cat", "--workers", "1", "--runs", str(runs)]
+    assert sizes.main([*flags, "--models", "labelprop", "--sizes", "64,96", "--output", str(csv)]) == 0
+    head, *lines = csv.read_text().splitlines()
+    assert head == "model,size,video,J&F"
+    values = {line.split(",")[1]: float(line.split(",")[3]) for line in lines}
+    assert set(values) == {"64", "96"} and values["64"] != values["96"] and min(values.values()) > 30
+    capsys.readouterr()
+    assert sizes.main([*flags, "--models", "static"]) == 2
+    assert "no option 'size'" in capsys.readouterr().err

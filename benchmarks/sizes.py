@@ -1,0 +1,73 @@
+"""At how many rows should the lite models see a frame? J&F of clean videos by `--option size=N`.
+
+    python benchmarks/sizes.py --davis ~/DAVIS --runs runs/sizes --output benchmarks/sizes.csv
+        [--models aoc.lite-video,aot.lite-video] [--sizes 352,400] [--videos dog,camel] [--workers 2]
+
+A run per model and size, which goes on where it was stopped. The CSV has one row per video. Those at 304 rows are in
+the leaderboards: docs/lite-study.md is of that size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from lite_runs import NETWORKS
+
+import robust_vos_bench as rvos
+from robust_vos_bench.errors import RvosError
+
+COLUMNS = ("model", "size", "video", "J&F")
+
+
+def rows(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """J&F in points, mean over the objects of a video."""
+    for model in given.models.split(","):
+        for size in given.sizes.split(","):
+            run = rvos.run(
+                model=model,
+                option=[f"size={size}"],
+                dataset=given.dataset,
+                data_root=given.davis,
+                corruption="clean",
+                videos=given.videos and given.videos.split(","),
+                workers=given.workers,
+                output=given.runs / f"{model}-{size}",
+            )
+            for video, value in run.scores.groupby("video", sort=False)["J&F"].mean().items():
+                yield {"model": model, "size": size, "video": video, "J&F": round(100 * value, 4)}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run, print and write the rows; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--davis", type=Path, help="folder of the data set")
+    parser.add_argument("--dataset", default="davis2016:val")
+    parser.add_argument("--models", default=",".join((*NETWORKS, "labelprop")), help="[default: %(default)s]")
+    parser.add_argument("--sizes", default="352", help="with commas [default: %(default)s]")
+    parser.add_argument("--videos", help="names with commas [default: all]")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--runs", type=Path, default=Path("runs/sizes"), help="folder of runs [default: %(default)s]")
+    parser.add_argument("--output", type=Path, help="CSV, written when all is done")
+    given = parser.parse_args(arguments)
+    try:
+        made = list(rows(given))
+    except RvosError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    for row in made:
+        print("  ".join(str(row[name]) for name in COLUMNS))
+    if given.output is not None:
+        with given.output.open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(made)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
