@@ -16,6 +16,7 @@ from robust_vos_bench.analysis.intervals import Jackknife
 from robust_vos_bench.analysis.matrix import ScoreMatrix
 from robust_vos_bench.datasets.video import source_frame
 from robust_vos_bench.reports.heat import drop_colour, ink_on
+from robust_vos_bench.runs.store import safe_name
 from robust_vos_bench.scoring.adapted import boundary_map
 from robust_vos_bench.scoring.geometry import Geometry
 from website import photograph
@@ -23,7 +24,7 @@ from website.pictures.drawing import WIDTH, Drawing
 from website.pictures.loss import SHOWN, followed
 
 BOARD = Path(__file__).resolve().parents[2] / "leaderboards" / "results" / "davis2016-val--common-v1--part-84fbc32a"
-PAIR = ("aoc.lite-corrupted", "cfbi.lite")
+PAIR = ("aoc.lite-corrupted[size=304]", "cfbi.lite[size=304]")
 """Results whose intervals overlap widely and whose difference is certain."""
 
 
@@ -118,7 +119,7 @@ def cells() -> Drawing:
 
 def paired() -> Drawing:
     """Eight videos, two models: wide intervals of their scores, a narrow one of the difference."""
-    run = rvos.load_runs(*(BOARD / f"{name}.json.gz" for name in PAIR))
+    run = rvos.load_runs(*(BOARD / f"{safe_name(name)}.json.gz" for name in PAIR))
     matrix, table = run.matrix, run.robustness
     found = next(row for row in compare(run).headline if row.name == "mPC")
     per_video = _by_video(matrix)
@@ -130,8 +131,8 @@ def paired() -> Drawing:
 
     drawing.text(0, 20, "mPC: eight videos, 95 % intervals", "bold")
     for value in (40, 60, 80, 100):
-        drawing.line(46, up(value), 400, up(value), "axis" if value == 40 else "grid")
-        drawing.text(38, up(value) + 6, str(value), "soft small", "end")
+        drawing.line(54, up(value), 400, up(value), "axis" if value == 40 else "grid")
+        drawing.text(46, up(value) + 6, str(value), "soft small", "end")
     for one, other in per_video:
         drawing.line(172, up(one), 268, up(other), "axis")
         drawing.dot(172, up(one), 0, 5)
@@ -141,7 +142,7 @@ def paired() -> Drawing:
         assert interval is not None
         drawing.line(x, up(interval.low), x, up(interval.high), "thick", colour)
         drawing.dot(x, up(interval.value), colour, 8)
-        drawing.text(x, floor + 28, name, "bold small", "middle", f"var(--c{colour})")
+        drawing.text(x, floor + 28, name.partition("[")[0], "bold small", "middle", f"var(--c{colour})")
         drawing.text(x, floor + 52, f"{interval.value:.1f}", "", "middle")
         drawing.text(x, floor + 75, f"({interval.low:.0f} to {interval.high:.0f})", "soft small", "middle")
     drawing.text(440, 20, "the difference, paired", "bold")
