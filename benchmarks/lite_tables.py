@@ -93,16 +93,16 @@ class Study:
         for model in (*NETWORKS, "labelprop"):
             small, large = (f"labelprop[size={n}]" if model == "labelprop" else model for n in (SIZE, DEFAULT_SIZE))
             change = mean_of(larger[large] - smaller[small])
-            cells = [f"{smaller[small].mean():.1f}", f"{larger[large].mean():.1f}", change.text]
+            cells = [f"{smaller[small].mean():.1f} to {larger[large].mean():.1f}", change.text]
             for setting in ("youtube-vos-p", "sharp"):
                 before, after = (self._sample(setting, name, "mPC") for name in (model, model + DEFAULT))
                 if before is None or after is None:
-                    cells += [""] * 3
+                    cells += ["", ""]
                 else:
-                    cells += [f"{before.value:.1f}", f"{after.value:.1f}", (after - before).text]
+                    cells += [f"{before.value:.1f} to {after.value:.1f}", (after - before).text]
             rows.append((f"`{model}`", cells))
-        means = ("P, ", "mPC, `youtube-vos-p`, ", "mPC, sound reference, ")
-        return table("", [f"{mean}{n}" for mean in means for n in (SIZE, DEFAULT_SIZE, "change")], rows)
+        means = ("P", "mPC, `youtube-vos-p`", "mPC, sound reference")
+        return table(f"{SIZE} to {DEFAULT_SIZE} rows", [text for mean in means for text in (mean, "change")], rows)
 
     def by_video(self, setting: str) -> str:
         """J&F, clean: of the data set, and of every video."""
