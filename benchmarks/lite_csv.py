@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 from lite_scores import mean_of
+from numpy.typing import NDArray
+
+from robust_vos_bench.errors import DataError
 
 
 def ablation() -> str:
@@ -43,6 +46,21 @@ def ceiling(rows: Sequence[Mapping[str, Any]]) -> str:
     return table("J&F", ["mean", *videos], lines)
 
 
+def clean_at(size: int, weights: Mapping[str, str]) -> dict[str, dict[str, float]]:
+    """J&F of clean videos at a size, of `sizes.csv`: model -> video -> points.
+
+    weights: model -> sha256 of those on the leaderboards. Raises DataError for a model that has others in the CSV.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for line in rows_of("sizes.csv"):
+        model = line["model"]
+        if int(line["size"]) == size:
+            if weights.get(model, "")[:16] not in ("", line["weights"]):
+                raise DataError(f"sizes.csv: {model} has other weights than the leaderboards; run sizes.py again")
+            found.setdefault(model, {})[line["video"]] = float(line["J&F"])
+    return found
+
+
 def rows_of(name: str) -> list[dict[str, str]]:
     """Lines of a CSV beside this."""
     with (Path(__file__).parent / name).open(newline="") as lines:
@@ -56,3 +74,13 @@ def table(corner: str, headings: Sequence[str], rows: Sequence[tuple[str, Sequen
     lines = [f"| {corner} | {' | '.join(headings[i] for i in used)} |", "|---" * (len(used) + 1) + "|"]
     lines += [f"| {label} | {' | '.join(cells[i] for i in used)} |" for label, cells in rows]
     return "\n".join(lines)
+
+
+def mean_text(values: NDArray[np.float64] | None) -> str:
+    """The mean over videos."""
+    return "" if values is None else f"{values.mean():.1f}"
+
+
+def gain_text(values: NDArray[np.float64] | None, base: NDArray[np.float64] | None) -> str:
+    """The mean difference over videos with its interval."""
+    return "" if values is None or base is None else mean_of(values - base).text

@@ -60,7 +60,8 @@ class Setting:
             plain, given = _parts(model)
             folder = output / "-".join((f"{self.name}--{plain}", *(option.partition("=")[0] for option in given)))
             if plain in NETWORKS and self.dataset != "demo":
-                given = given[:-1] if model.endswith(DEFAULT) else [*given, f"size={SIZE}"]
+                usual = f"size={DEFAULT_SIZE}"
+                given = [option for option in given if option != usual] if usual in given else [*given, f"size={SIZE}"]
             options = [word for option in given for word in ("--option", option.replace("True", "true"))]
             data = ("--dataset", self.dataset, "--data-root", root) if self.dataset != "demo" else ()
             yield ("run", "--model", plain, *options, *self.flags, *data, "--output", str(folder))
@@ -84,9 +85,9 @@ def _parts(model: str) -> tuple[str, list[str]]:
 
 
 SMALL = f"labelprop[size={SIZE}]"
-"""At the size of the networks."""
+"""At the size of the study."""
 VIDEO = tuple(network + DEFAULT for network in NETWORKS if network.endswith("-video"))
-LEVELLED_TOO = (*NETWORKS, *(network + LEVELLED for network in NETWORKS), *BASELINES, *VIDEO)
+LEVELLED_TOO = (*NETWORKS, *(network + LEVELLED for network in NETWORKS), *BASELINES)
 SIZES_TOO = (*NETWORKS, *BASELINES, SMALL, *VIDEO)
 EVERY = tuple(dict.fromkeys((*LEVELLED_TOO, *SIZES_TOO)))
 BY_HAND = ("--corruption", ",".join(SIX), "--severity", "3")
@@ -103,7 +104,7 @@ SETTINGS: Mapping[str, Setting] = {
             models=SIZES_TOO,
         ),
         Setting("common", "davis2016:val", ("--preset", "common", "--severity", "3"), "common", (3,)),
-        Setting("sharp", "davis2016:val", (*BY_HAND, SHARP), "custom", (3,), SIX, True, LEVELLED_TOO),
+        Setting("sharp", "davis2016:val", (*BY_HAND, SHARP), "custom", (3,), SIX, True, (*LEVELLED_TOO, *VIDEO)),
         Setting("objects", "davis2017:trainval", BY_HAND, "custom", (3,), SIX),
         Setting("objects-sharp", "davis2017:trainval", (*BY_HAND, SHARP), "custom", (3,), SIX, True),
         Setting("demo", "demo", ("--preset", "common"), "common", (1, 2, 3, 4, 5)),

@@ -74,6 +74,11 @@ class Scored:
         """Names, in the order of the data set."""
         return self._jackknife.matrix.videos
 
+    @property
+    def weights(self) -> str:
+        """Hex sha256 of the model's weights, "" where it has none."""
+        return self._result.manifest.models[0].weights_sha256
+
     def by_video(self, statistic: str) -> NDArray[np.float64]:
         """J&F in points of P or mPC, mean over the objects of each video, (videos,)."""
         values: NDArray[np.float64] = self._jackknife.matrix.by_video(self._jackknife.statistics[statistic])[0]

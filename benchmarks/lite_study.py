@@ -6,8 +6,8 @@
     python benchmarks/lite_study.py write                                           # tables of the pages
 
 `run` makes a run per setting and model and goes on where it was stopped; `list` and `run` take `--settings` and
-`--models`, by comma. `keep` takes what is complete. `write` needs nothing but `leaderboards/results`. Any other flag
-of `run` is one of `rvos-bench run`.
+`--models`, by comma. `keep` takes what is complete. `write` needs nothing but `leaderboards/results` and the CSV files
+beside this. Any other flag of `run` is one of `rvos-bench run`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The tables of docs/lite-study.md, from packed results: values, and paired differences with jackknife intervals.
+"""The tables of docs/lite-study.md and of docs/reference-weights.md: values, and paired differences with intervals.
 
 Everything is a mean over conditions of one result, or a sum of such means with signs, so that values and values
 without each video add up: also across two pages of the same videos (`analysis/intervals.py` makes the interval).
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from lite_csv import ablation, ceiling, rows_of, table
+from lite_csv import ablation, ceiling, clean_at, gain_text, mean_text, rows_of, table
 from lite_runs import BASELINES, DEFAULT, DEFAULT_SIZE, FAMILIES, LEVELLED, NETWORKS, RECIPES, SIX, SIZE
-from lite_scores import Sample, Scored, mean_of
+from lite_scores import Sample, Scored
 from numpy.typing import NDArray
 
 from robust_vos_bench.analysis.result import Result
@@ -75,15 +75,19 @@ class Study:
         rows = []
         for model in (*NETWORKS, small, *BASELINES):
             family, _, recipe = model.partition("-")
-            bases = ["labelprop", small, family if recipe else ""] if model in NETWORKS else []
-            minus = [mean_of(found[model] - found[base]).text if base else "" for base in bases]
-            rows.append((f"`{model}`", [f"{found[model].mean():.1f}", *minus, *[""] * (3 - len(minus))]))
+            bases = ("labelprop", small, family if recipe else "") if model in NETWORKS else ("",) * 3
+            minus = [gain_text(found.get(model), found.get(base)) for base in bases]
+            rows.append((f"`{model}`", [mean_text(found.get(model)), *minus]))
         return table("", ["P", "minus `labelprop`", f"minus `{small}`", "minus the stills line"], rows)
 
     def clean_videos(self) -> str:
         """The same by video."""
         found = self._clean(DEFAULT_SIZE)
-        rows = [(f"`{m}`", [f"{value:.1f}" for value in (found[m].mean(), *found[m])]) for m in (*NETWORKS, *BASELINES)]
+        rows = [
+            (f"`{m}`", [mean_text(found[m]), *(f"{value:.1f}" for value in found[m])])
+            for m in (*NETWORKS, *BASELINES)
+            if m in found
+        ]
         return table("", ["P", *self._videos()], rows)
 
     def sizes(self) -> str:
@@ -91,9 +95,10 @@ class Study:
         smaller, larger = self._clean(SIZE), self._clean(DEFAULT_SIZE)
         rows = []
         for model in (*NETWORKS, "labelprop"):
-            small, large = (f"labelprop[size={n}]" if model == "labelprop" else model for n in (SIZE, DEFAULT_SIZE))
-            change = mean_of(larger[large] - smaller[small])
-            cells = [f"{smaller[small].mean():.1f} to {larger[large].mean():.1f}", change.text]
+            names = [f"labelprop[size={n}]" if model == "labelprop" else model for n in (SIZE, DEFAULT_SIZE)]
+            small, large = smaller.get(names[0]), larger.get(names[1])
+            gain = gain_text(large, small)
+            cells = [f"{mean_text(small)} to {mean_text(large)}" if gain else "", gain]
             for setting in ("youtube-vos-p", "sharp"):
                 before, after = (self._sample(setting, name, "mPC") for name in (model, model + DEFAULT))
                 if before is None or after is None:
@@ -238,15 +243,14 @@ class Study:
 
     def _clean(self, size: int) -> dict[str, NDArray[np.float64]]:
         """J&F in points of every DAVIS video, clean, networks at this size: of the leaderboards, or of `sizes.csv`."""
-        known = self._found["youtube-vos-p"]
+        known, videos = self._found["youtube-vos-p"], self._videos()
         found = {model: scored.by_video("P") for model, scored in known.items() if size == SIZE or model in BASELINES}
-        videos = self._videos()
-        if size != SIZE:
-            for line in rows_of("sizes.csv"):
-                if int(line["size"]) == size:
-                    name = line["model"] if line["model"] in NETWORKS else f"{line['model']}[size={size}]"
-                    found.setdefault(name, np.full(len(videos), np.nan))[videos.index(line["video"])] = line["J&F"]
-        return found
+        if size == SIZE:
+            return found
+        read = clean_at(size, {model: scored.weights for model, scored in known.items()})
+        read = {name if name in NETWORKS else f"{name}[size={size}]": values for name, values in read.items()}
+        whole = {name: values for name, values in read.items() if set(videos) <= set(values)}
+        return found | {name: np.array([values[video] for video in videos]) for name, values in whole.items()}
 
     def _sample(self, setting: str, model: str, what: str | Sequence[str]) -> Sample | None:
         scored = self._found[setting].get(model)

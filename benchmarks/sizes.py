@@ -3,8 +3,8 @@
     python benchmarks/sizes.py --davis ~/DAVIS --runs runs/sizes --output benchmarks/sizes.csv
         [--models aoc.lite-video,aot.lite-video] [--sizes 352,400] [--videos dog,camel] [--workers 2]
 
-A run per model and size, which goes on where it was stopped. The CSV has one row per video. Those at 304 rows are in
-the leaderboards: docs/lite-study.md is of that size.
+A run per model and size, which goes on where it was stopped. The CSV has one row per video, with the beginning of the
+sha256 of the weights. Those at 304 rows are in the leaderboards: docs/lite-study.md is of that size.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lite_runs import NETWORKS
 import robust_vos_bench as rvos
 from robust_vos_bench.errors import RvosError
 
-COLUMNS = ("model", "size", "video", "J&F")
+COLUMNS = ("model", "weights", "size", "video", "J&F")
 
 
 def rows(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -39,7 +39,22 @@ def rows(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 output=given.runs / f"{model}-{size}",
             )
             for video, value in run.scores.groupby("video", sort=False)["J&F"].mean().items():
-                yield {"model": model, "size": size, "video": video, "J&F": round(100 * value, 4)}
+                yield {
+                    "model": model,
+                    "weights": run.manifest.models[0].weights_sha256[:16],
+                    "size": size,
+                    "video": video,
+                    "J&F": round(100 * value, 4),
+                }
+
+
+def kept(path: Path, made: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What a CSV of this script says of other models and sizes than those made now."""
+    if not path.is_file():
+        return []
+    new = {(row["model"], row["size"]) for row in made}
+    with path.open(newline="") as lines:
+        return [row for row in csv.DictReader(lines) if (row["model"], row["size"]) not in new]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--videos", help="names with commas [default: all]")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--runs", type=Path, default=Path("runs/sizes"), help="folder of runs [default: %(default)s]")
-    parser.add_argument("--output", type=Path, help="CSV, written when all is done")
+    parser.add_argument("--output", type=Path, help="CSV, written when all is done; keeps its other rows")
     given = parser.parse_args(arguments)
     try:
         made = list(rows(given))
@@ -62,10 +77,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for row in made:
         print("  ".join(str(row[name]) for name in COLUMNS))
     if given.output is not None:
+        rest = kept(given.output, made)
         with given.output.open("w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
             writer.writeheader()
-            writer.writerows(made)
+            writer.writerows([*rest, *made])
     return 0
 
 

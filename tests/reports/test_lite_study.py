@@ -140,13 +140,23 @@ def test_the_default_size_of_the_study_is_that_of_the_adapter(module: Any) -> No
 def test_sizes_are_measured_with_a_run_each(module: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import sizes
 
-    runs, csv = tmp_path / "runs", tmp_path / "sizes.csv"
-    flags = ["--dataset", "demo", "--videos", "cat", "--workers", "1", "--runs", str(runs)]
-    assert sizes.main([*flags, "--models", "labelprop", "--sizes", "64,96", "--output", str(csv)]) == 0
-    head, *lines = csv.read_text().splitlines()
-    assert head == "model,size,video,J&F"
-    values = {line.split(",")[1]: float(line.split(",")[3]) for line in lines}
-    assert set(values) == {"64", "96"} and values["64"] != values["96"] and min(values.values()) > 30
+    csv = tmp_path / "sizes.csv"
+    flags = ["--dataset", "demo", "--videos", "cat", "--workers", "1", "--runs", str(tmp_path / "runs")]
+    for wanted in ("64,96", "96"):  # the second time, the row at 64 is kept
+        assert sizes.main([*flags, "--models", "labelprop", "--sizes", wanted, "--output", str(csv)]) == 0
+        head, *lines = csv.read_text().splitlines()
+        assert head == "model,weights,size,video,J&F"
+        values = {line.split(",")[2]: float(line.split(",")[4]) for line in lines}
+        assert set(values) == {"64", "96"} and values["64"] != values["96"] and min(values.values()) > 30
     capsys.readouterr()
     assert sizes.main([*flags, "--models", "static"]) == 2
     assert "no option 'size'" in capsys.readouterr().err
+
+
+def test_sizes_of_other_weights_are_refused(module: Any) -> None:
+    from lite_csv import clean_at
+
+    weights = {line.split(",")[0]: line.split(",")[1] for line in (ROOT / "benchmarks" / "sizes.csv").open()}
+    assert len(clean_at(352, weights)["aot.lite"]) == 8 and clean_at(353, weights) == {}
+    with pytest.raises(DataError, match=r"aot\.lite has other weights"):
+        clean_at(352, weights | {"aot.lite": "0" * 64})

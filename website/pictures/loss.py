@@ -14,7 +14,8 @@ from robust_vos_bench.scoring import ObjectScore, PackedTruth, VideoScorer
 from website import photograph
 from website.pictures.drawing import WIDTH, Drawing
 
-MODEL = "aoc.lite"
+MODEL, SIZE = "aoc.lite", 304
+"""The network, and the rows that it sees: the page speaks of the picture that was drawn at this size."""
 CORRUPTIONS = ("motion_blur", "fog", "gaussian_noise")
 SEVERITIES = (1, 2, 3, 4, 5)
 SHOWN = 15
@@ -28,7 +29,9 @@ def followed(condition: Condition) -> tuple[tuple[np.ndarray, ...], ObjectScore]
     """The model's masks of the clip under a condition, and their score."""
     video = photograph.clip()
     truth = Truth(video.name, video.size, video.frame_names, photograph.truth(), {1: 0})
-    masks = tuple(m.copy() for m in load_adapter(MODEL, device="cpu").segment(corrupt_video(video, condition)))
+    masks = tuple(
+        m.copy() for m in load_adapter(MODEL, device="cpu", size=SIZE).segment(corrupt_video(video, condition))
+    )
     scorer = VideoScorer(PackedTruth(truth))
     for t, mask in enumerate(masks):
         scorer.add(t, mask)
