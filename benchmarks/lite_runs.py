@@ -86,9 +86,9 @@ def _parts(model: str) -> tuple[str, list[str]]:
 
 SMALL = f"labelprop[size={SIZE}]"
 """At the size of the study."""
-VIDEO = tuple(network + DEFAULT for network in NETWORKS if network.endswith("-video"))
+VIDEO_AT_DEFAULT = tuple(network + DEFAULT for network in NETWORKS if network.endswith("-video"))
 LEVELLED_TOO = (*NETWORKS, *(network + LEVELLED for network in NETWORKS), *BASELINES)
-SIZES_TOO = (*NETWORKS, *BASELINES, SMALL, *VIDEO)
+SIZES_TOO = (*NETWORKS, *BASELINES, SMALL, *VIDEO_AT_DEFAULT)
 EVERY = tuple(dict.fromkeys((*LEVELLED_TOO, *SIZES_TOO)))
 BY_HAND = ("--corruption", ",".join(SIX), "--severity", "3")
 SHARP = "--clean-reference"
@@ -104,7 +104,9 @@ SETTINGS: Mapping[str, Setting] = {
             models=SIZES_TOO,
         ),
         Setting("common", "davis2016:val", ("--preset", "common", "--severity", "3"), "common", (3,)),
-        Setting("sharp", "davis2016:val", (*BY_HAND, SHARP), "custom", (3,), SIX, True, (*LEVELLED_TOO, *VIDEO)),
+        Setting(
+            "sharp", "davis2016:val", (*BY_HAND, SHARP), "custom", (3,), SIX, True, (*LEVELLED_TOO, *VIDEO_AT_DEFAULT)
+        ),
         Setting("objects", "davis2017:trainval", BY_HAND, "custom", (3,), SIX),
         Setting("objects-sharp", "davis2017:trainval", (*BY_HAND, SHARP), "custom", (3,), SIX, True),
         Setting("demo", "demo", ("--preset", "common"), "common", (1, 2, 3, 4, 5)),
