@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from lite_runs import NETWORKS
+from lite_runs import DEFAULT_SIZE, NETWORKS
 
 import robust_vos_bench as rvos
 from robust_vos_bench.errors import RvosError
@@ -49,12 +49,12 @@ def rows(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 
 def kept(path: Path, made: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What a CSV of this script says of other models and sizes than those made now."""
+    """What a CSV of this script says of other models, sizes and videos than those made now."""
     if not path.is_file():
         return []
-    new = {(row["model"], row["size"]) for row in made}
+    new = {(row["model"], row["size"], row["video"]) for row in made}
     with path.open(newline="") as lines:
-        return [row for row in csv.DictReader(lines) if (row["model"], row["size"]) not in new]
+        return [row for row in csv.DictReader(lines) if (row["model"], row["size"], row["video"]) not in new]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--davis", type=Path, help="folder of the data set")
     parser.add_argument("--dataset", default="davis2016:val")
     parser.add_argument("--models", default=",".join((*NETWORKS, "labelprop")), help="[default: %(default)s]")
-    parser.add_argument("--sizes", default="352", help="with commas [default: %(default)s]")
+    parser.add_argument("--sizes", default=str(DEFAULT_SIZE), help="with commas [default: %(default)s]")
     parser.add_argument("--videos", help="names with commas [default: all]")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--runs", type=Path, default=Path("runs/sizes"), help="folder of runs [default: %(default)s]")

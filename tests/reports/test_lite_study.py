@@ -148,6 +148,9 @@ def test_sizes_are_measured_with_a_run_each(module: Any, tmp_path: Path, capsys:
         assert head == "model,weights,size,video,J&F"
         values = {line.split(",")[2]: float(line.split(",")[4]) for line in lines}
         assert set(values) == {"64", "96"} and values["64"] != values["96"] and min(values.values()) > 30
+    made = [{"model": "labelprop", "size": "64", "video": "dog"}]
+    assert len(sizes.kept(csv, made)) == 2, "another video takes no row away"
+    assert [row["size"] for row in sizes.kept(csv, [made[0] | {"video": "cat"}])] == ["96"]
     capsys.readouterr()
     assert sizes.main([*flags, "--models", "static"]) == 2
     assert "no option 'size'" in capsys.readouterr().err
