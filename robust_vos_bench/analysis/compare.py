@@ -202,12 +202,19 @@ def _robust(a: Result, b: Result) -> list[Difference]:
 
 
 def _notes(a: Result, b: Result, common: Result) -> Iterator[str]:
-    """What a reader must know where the two results do not have the same grid."""
+    """What a reader must know where the two results differ in more than the model."""
     shared, own, theirs = (len(r.manifest.conditions) for r in (common, a, b))
     if not shared == own == theirs:
         yield f"Conditions that both runs have: {shared}, of {own} of A's and {theirs} of B's."
     if not _same_videos(a, b):
         yield "The runs used different videos: whether those in common are the same files could not be checked."
+    ours, other = a.manifest.models[0], b.manifest.models[0]
+    versions = ours.adapter_version, other.adapter_version
+    if ours.registered_name == other.registered_name and versions[0] != versions[1]:
+        yield (
+            f"A and B are {ours.registered_name} by two versions of its adapter (v{versions[0]}, v{versions[1]}): what "
+            "separates them may be the code. Run the older one again to compare anything else."
+        )
 
 
 def _same_videos(a: Result, b: Result) -> bool:

@@ -341,6 +341,20 @@ def test_compare_says_how_much_it_took(run_folder: Make) -> None:
     assert found.note == "Conditions that both runs have: 2, of 4 of A's and 2 of B's."
 
 
+def test_compare_says_where_the_code_of_a_model_has_changed(run_folder: Make) -> None:
+    one, two = results_of(run_folder("one"))
+    [model] = one.manifest.models
+    later = msgspec.structs.replace(model, name="one[size=2]", model="one", options={"size": 2}, adapter_version="2")
+    newer = msgspec.structs.replace(one, manifest=msgspec.structs.replace(one.manifest, models=[later]))
+    newer = msgspec.structs.replace(
+        newer, records=tuple(msgspec.structs.replace(r, model=later.name) for r in one.records)
+    )
+    assert "one by two versions of its adapter (v1, v2)" in compare(one, newer).note
+    other = msgspec.structs.replace(two.manifest.models[0], adapter_version="2")
+    two = msgspec.structs.replace(two, manifest=msgspec.structs.replace(two.manifest, models=[other]))
+    assert compare(one, two).note == ""  # two models have versions of their own
+
+
 def test_compare_lists_what_is_known_in_order_whatever_is_missing(run_folder: Make) -> None:
     conditions = [("", 0, ""), *((name, 3, "noise") for name in ("a", "b", "c", "d"))]
     one = results_of(run_folder("one", models=["one"], conditions=conditions, missing=[("one", "b-3", "a")]))[0]
