@@ -1,6 +1,6 @@
 """At how many rows should the lite models see a frame? J&F of clean videos by `--option size=N`.
 
-    python benchmarks/sizes.py --davis ~/DAVIS --runs runs/sizes --output benchmarks/sizes.csv
+    python benchmarks/sizes.py --data-root ~/DAVIS --runs runs/sizes --output benchmarks/sizes.csv
         [--models aoc.lite-video,aot.lite-video] [--sizes 352,400] [--videos dog,camel] [--workers 2]
 
 A run per model and size, which goes on where it was stopped. The CSV has one row per video, with the beginning of the
@@ -32,7 +32,7 @@ def rows(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 model=model,
                 option=[f"size={size}"],
                 dataset=given.dataset,
-                data_root=given.davis,
+                data_root=given.data_root,
                 corruption="clean",
                 videos=given.videos and given.videos.split(","),
                 workers=given.workers,
@@ -60,7 +60,7 @@ def kept(path: Path, made: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run, print and write the rows; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--davis", type=Path, help="folder of the data set")
+    parser.add_argument("--data-root", type=Path, help="folder of the data set")
     parser.add_argument("--dataset", default="davis2016:val")
     parser.add_argument("--models", default=",".join((*NETWORKS, "labelprop")), help="[default: %(default)s]")
     parser.add_argument("--sizes", default=str(DEFAULT_SIZE), help="with commas [default: %(default)s]")
