@@ -39,6 +39,12 @@ def write_between_markers(path: Path, title: str, body: str) -> None:
     write_bytes(path, (before + block + after).encode())
 
 
+def text_below(path: Path) -> list[str]:
+    """Paragraphs that somebody has written below the end marker of a page, each on one line; none without a page."""
+    _, _, below = path.read_text(encoding="utf-8").partition(END) if path.exists() else ("", "", "")
+    return [" ".join(part.split()) for part in below.split("\n\n") if part.strip()]
+
+
 def escape(text: str) -> str:
     """Text for a cell of a Markdown table."""
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

@@ -73,6 +73,21 @@ def test_names_of_pages_stay(run_folder: Make, tmp_path: Path) -> None:
             leaderboard(output=boards, site=True)
 
 
+def test_what_is_written_below_a_board_stands_on_its_page(run_folder: Make, tmp_path: Path) -> None:
+    [page] = leaderboard(run_folder(), output=tmp_path)
+    file = tmp_path / f"{page.name}.md"
+    file.write_text(f"{file.read_text()}\nRows with `size=304`\nran <b>without</b>.\n\nAnd more.\n")
+    for _ in range(2):
+        leaderboard(output=tmp_path, site=True)
+    [site] = [path.read_text() for path in (tmp_path / "site").glob("*.html") if path.stem in names_of(tmp_path)]
+    assert site.count('<p class="soft">Rows with `size=304` ran &lt;b&gt;without&lt;/b&gt;.</p>') == 1
+    assert site.count("And more.") == 1 and "size=304" not in (tmp_path / "site" / "index.html").read_text()
+
+
+def names_of(folder: Path) -> list[str]:
+    return re.findall(r'= "(.*)"', (folder / "names.toml").read_text())
+
+
 def test_two_boards_of_one_description_get_two_names(run_folder: Make, tmp_path: Path) -> None:
     for name, videos in (("one", ["a", "b"]), ("two", ["b", "c"])):
         leaderboard(run_folder(name, videos=videos, split=9), output=tmp_path, site=True)

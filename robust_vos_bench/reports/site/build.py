@@ -15,6 +15,7 @@ from robust_vos_bench.reports.data import page_csv, page_data
 from robust_vos_bench.reports.export import as_markdown
 from robust_vos_bench.reports.grids import column, grid, headline_columns
 from robust_vos_bench.reports.latex import DASHES, SIGNS, robustness_latex
+from robust_vos_bench.reports.markdown import text_below
 from robust_vos_bench.reports.pages import render_page, template_text
 from robust_vos_bench.reports.published import cell_words, published_table
 from robust_vos_bench.reports.sheets import Sheet
@@ -32,7 +33,10 @@ def write_site(folder: Path, pages: Sequence[Page], sheets: Sequence[Sheet] = ()
     The same results give the same bytes. Files of earlier pages stay, so that links to them keep working.
     """
     names = page_names(folder, pages)
-    boards = [Board(names[page.name], page, i, finding(page.table)) for i, page in enumerate(pages)]
+    boards = [
+        Board(names[page.name], page, i, finding(page.table), text_below(folder / f"{page.name}.md"))
+        for i, page in enumerate(pages)
+    ]
     entries = {board.name: board_entries(board) for board in boards}
     site = folder / FOLDER
     make_folder(site)
