@@ -80,7 +80,7 @@ def test_what_is_written_below_a_board_stands_on_its_page(run_folder: Make, tmp_
     for _ in range(2):
         leaderboard(output=tmp_path, site=True)
     [site] = [path.read_text() for path in (tmp_path / "site").glob("*.html") if path.stem in names_of(tmp_path)]
-    assert site.count('<p class="soft">Rows with `size=304` ran &lt;b&gt;without&lt;/b&gt;.</p>') == 1
+    assert site.count('<p class="soft">Rows with <code>size=304</code> ran &lt;b&gt;without&lt;/b&gt;.</p>') == 1
     assert site.count("And more.") == 1 and "size=304" not in (tmp_path / "site" / "index.html").read_text()
 
 
