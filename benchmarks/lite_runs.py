@@ -88,8 +88,9 @@ SMALL = f"labelprop[size={SIZE}]"
 """At the size of the study."""
 VIDEO_AT_DEFAULT = tuple(network + DEFAULT for network in NETWORKS if network.endswith("-video"))
 LEVELLED_TOO = (*NETWORKS, *(network + LEVELLED for network in NETWORKS), *BASELINES)
-SIZES_TOO = (*NETWORKS, *BASELINES, SMALL, *VIDEO_AT_DEFAULT)
-EVERY = tuple(dict.fromkeys((*LEVELLED_TOO, *SIZES_TOO)))
+AT_DEFAULT_TOO = (*NETWORKS, *BASELINES, *VIDEO_AT_DEFAULT)
+"""What a bare name runs stands on every page of DAVIS, at the size that it takes by itself."""
+EVERY = tuple(dict.fromkeys((*LEVELLED_TOO, *AT_DEFAULT_TOO, SMALL)))
 BY_HAND = ("--corruption", ",".join(SIX), "--severity", "3")
 SHARP = "--clean-reference"
 SETTINGS: Mapping[str, Setting] = {
@@ -101,14 +102,21 @@ SETTINGS: Mapping[str, Setting] = {
             ("--preset", "youtube-vos-p"),
             "youtube-vos-p",
             (1, 2, 3),
-            models=SIZES_TOO,
+            models=(*AT_DEFAULT_TOO, SMALL),
         ),
-        Setting("common", "davis2016:val", ("--preset", "common", "--severity", "3"), "common", (3,)),
+        Setting(
+            "common",
+            "davis2016:val",
+            ("--preset", "common", "--severity", "3"),
+            "common",
+            (3,),
+            models=AT_DEFAULT_TOO,
+        ),
         Setting(
             "sharp", "davis2016:val", (*BY_HAND, SHARP), "custom", (3,), SIX, True, (*LEVELLED_TOO, *VIDEO_AT_DEFAULT)
         ),
-        Setting("objects", "davis2017:trainval", BY_HAND, "custom", (3,), SIX),
-        Setting("objects-sharp", "davis2017:trainval", (*BY_HAND, SHARP), "custom", (3,), SIX, True),
+        Setting("objects", "davis2017:trainval", BY_HAND, "custom", (3,), SIX, models=AT_DEFAULT_TOO),
+        Setting("objects-sharp", "davis2017:trainval", (*BY_HAND, SHARP), "custom", (3,), SIX, True, AT_DEFAULT_TOO),
         Setting("demo", "demo", ("--preset", "common"), "common", (1, 2, 3, 4, 5)),
         Setting(
             "demo-sharp",
