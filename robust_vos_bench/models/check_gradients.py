@@ -64,10 +64,12 @@ def _backward(model: Differentiable, report: Report, clip: Video, masks: Sequenc
         if broken
         else "",
     )
-    unreached = []
+    unreached, unseen = [], []
     for t in sorted(clip.prompts):
         later = [cost for u, cost in costs.items() if u > t]
-        if later:  # of frame t itself only what is remembered of it may count
+        if later and not any(_seen(found[u]) for u in costs if u > t and u not in clip.prompts):
+            unseen.append(t)
+        elif later:  # of frame t itself only what is remembered of it may count
             (gradient,) = torch.autograd.grad(torch.stack(later).sum(), frames[t], retain_graph=True, allow_unused=True)
             if gradient is None or not bool((gradient != 0).any()):
                 unreached.append(t)
@@ -77,7 +79,24 @@ def _backward(model: Differentiable, report: Report, clip: Video, masks: Sequenc
             f"none reaches frame {unreached[0]} from later ones, though its objects are scored there: what is "
             "remembered of a frame must not be detached, written in place or passed through NumPy"
         )
+    elif unseen:
+        report.add(
+            REACH,
+            f"cannot be told for frame {unseen[0]}: no object is seen in any later frame without a prompt (each has "
+            "one score for the whole picture, which depends on nothing); check with trained weights",
+            "warning",
+        )
+        return
     report.add(REACH, detail)
+
+
+def _seen(scores: Scores | None) -> bool:
+    """Whether the scores of any object differ from pixel to pixel. A model that calls an object absent gives it one
+    constant score, with a true derivative of zero."""
+    if scores is None:
+        return False
+    objects = scores.values.detach()[1:].flatten(1)
+    return bool((objects.amax(1) != objects.amin(1)).any())
 
 
 def _cost(scores: Scores) -> Tensor:

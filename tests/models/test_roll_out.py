@@ -168,6 +168,18 @@ class Toy(TorchSession):
         return (features * where).sum((1, 2)) / where.sum().clamp(min=1)
 
 
+class Blind(Toy):
+    """Calls every object absent, as SAM 2 does where its object score is low."""
+
+    def observe(self, image: Tensor, prompt: Mask | None, last: bool) -> Seen:
+        seen = super().observe(image, prompt, last)
+        if seen.scores is None:
+            return seen
+        return Seen(
+            torch.cat([seen.scores[:1], torch.where(seen.scores[1:] > 1, seen.scores[1:], -1024.0)]), seen.given
+        )
+
+
 class ToyAdapter(TorchAdapter):
     card = ModelCard("toy", license="MIT", differentiable=True)
     fault: Callable[[Tensor], Tensor] = staticmethod(lambda mean: mean)
@@ -189,6 +201,13 @@ class Numpy(ToyAdapter):
     """What is remembered goes through NumPy."""
 
     fault = staticmethod(lambda mean: torch.from_numpy(mean.detach().numpy().copy()))
+
+
+class Absent(ToyAdapter):
+    """No object is there but where it is given."""
+
+    def session(self, video: Video) -> Toy:
+        return Blind(self)
 
 
 class NotANumber(ToyAdapter):
@@ -239,6 +258,12 @@ def test_a_plug_in_gets_roll_out_for_free() -> None:
 def test_a_detached_memory_is_found(fault: type[ToyAdapter]) -> None:
     found = broken(fault())
     assert list(found) == [REACH] and "frame 0" in found[REACH]
+
+
+def test_of_objects_that_are_called_absent_nothing_is_told() -> None:
+    """Their score is one constant, whose derivative is zero however well the memory passes gradients."""
+    [found] = [f for f in check_adapter(Absent()).findings if f.check == REACH]
+    assert found.level == "warning" and "frame 0: no object is seen" in found.detail
 
 
 def test_a_gradient_that_is_nan_is_found() -> None:
