@@ -126,11 +126,11 @@ class LiteAdapter(TorchAdapter):
     """A lite model.
 
     network: "aoc", "aot" or "cfbi". size: frames whose short side is longer are scaled down to it. The networks were
-    trained on pictures of about 300 rows; most of them score more on clean DAVIS at 352 than at 304, and at 480 objects
-    are larger than any they saw. memory: reference frames kept at most (those with prompts always stay). gap: every so
-    many frames a prediction becomes a reference, for the networks that do so (aoc, aot). levelled: from the first
-    prompt on, every channel of the encoder is given the mean and the deviation that it had there, for videos that turn
-    bad after a good start; it harms where the scene itself changes.
+    trained on pictures of about 300 rows; most of them score more on clean DAVIS at 352 than at 304 (under damage no
+    more, some less), and at 480 objects are larger than any they saw. memory: reference frames kept at most (those with
+    prompts always stay). gap: every so many frames a prediction becomes a reference, for the networks that do so (aoc,
+    aot). levelled: from the first prompt on, every channel of the encoder is given the mean and the deviation that it
+    had there, for videos that turn bad after a good start; it harms where the scene itself changes.
     """
 
     untrained = UNTRAINED
