@@ -169,14 +169,14 @@ class Toy(TorchSession):
 
 
 class Blind(Toy):
-    """Calls every object absent, as SAM 2 does where its object score is low."""
+    """Calls every object absent, as SAM 2 does where its object score is low: no score of `Toy` is above 0."""
 
     def observe(self, image: Tensor, prompt: Mask | None, last: bool) -> Seen:
         seen = super().observe(image, prompt, last)
         if seen.scores is None:
             return seen
         return Seen(
-            torch.cat([seen.scores[:1], torch.where(seen.scores[1:] > 1, seen.scores[1:], -1024.0)]), seen.given
+            torch.cat([seen.scores[:1], torch.where(seen.scores[1:] > 0, seen.scores[1:], -1024.0)]), seen.given
         )
 
 

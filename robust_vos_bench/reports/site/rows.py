@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from robust_vos_bench.analysis.access import ACCESS, weights_access
 from robust_vos_bench.analysis.intervals import Interval
@@ -104,7 +104,7 @@ class Board:
     """Among all boards."""
     finding: list[str]
     """In sentences, the first of which stands alone."""
-    notes: list[str] = field(default_factory=list)
+    notes: list[str]
     """Paragraphs that were written below its tables by hand."""
 
     @property
